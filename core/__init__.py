@@ -1,0 +1,1 @@
+"""The kernel that every room may use and that uses no room."""

@@ -1,0 +1,71 @@
+"""Typed documents: nouns as JSON or TOML files with a schema number, validated on the way in.
+
+A wrong document gets an error that names the file, the field, what was expected and how to mend it.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from .errors import ReszooError
+from .files import write_atomic
+
+SCHEMA = 1
+T = TypeVar("T")
+
+
+def write_json(path: Path, noun: msgspec.Struct) -> None:
+    """Write `noun` with the schema number, indented, whole or not at all."""
+    write_atomic(path, encode(noun) + b"\n")
+
+
+def encode(noun: msgspec.Struct) -> bytes:
+    document = {"schema": SCHEMA, **to_builtins(noun)}
+    return msgspec.json.format(msgspec.json.encode(document), indent=2)
+
+
+def to_builtins(noun: msgspec.Struct) -> dict[str, Any]:
+    """The noun as plain dicts and lists, paths as text."""
+    plain: dict[str, Any] = msgspec.to_builtins(noun, enc_hook=str)
+    return plain
+
+
+def read_json(path: Path, kind: type[T], fix: str) -> T:
+    """Read a document of `kind`. `fix` says how the user gets a good one."""
+    try:
+        document = msgspec.json.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise ReszooError(f"{path} does not exist", fix) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReszooError(f"{path} is not valid JSON: {error}", fix) from error
+    return convert(document, kind, str(path), fix)
+
+
+def read_toml(path: Path, kind: type[T], fix: str) -> T:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ReszooError(f"{path} is not valid TOML: {error}", fix) from error
+    return convert(document, kind, str(path), fix)
+
+
+def convert(document: object, kind: type[T], where: str, fix: str) -> T:
+    """Check a decoded document (with its `schema`) against `kind` and build it."""
+    if not isinstance(document, dict):
+        raise ReszooError(f"{where}: expected an object at the top, got {type(document).__name__}", fix)
+    fields = dict(document)
+    schema = fields.pop("schema", None)
+    if schema != SCHEMA:
+        raise ReszooError(f"{where}: schema is {schema!r}, this version of reszoo reads schema {SCHEMA}", fix)
+    try:
+        return msgspec.convert(fields, kind, dec_hook=_decode_path)
+    except msgspec.ValidationError as error:
+        raise ReszooError(f"{where}: {error}", fix) from error
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")

@@ -1,0 +1,133 @@
+"""Files and folders that appear whole or not at all, their hashes, and where they live."""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import ReszooError, UsageError
+
+CHUNK_BYTES = 1 << 20
+STAGING_PREFIX = ".staging-"
+
+
+def cache_dir() -> Path:
+    """Where downloads and data sets are kept: `RESZOO_CACHE`, else the user's cache folder."""
+    if chosen := os.environ.get("RESZOO_CACHE"):
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("reszoo")
+
+
+def sha256_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write `data` beside `path`, force it to disk, and move it into place."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=STAGING_PREFIX, dir=path.parent)
+        staging = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            staging.chmod(0o666 & ~current_umask())
+            staging.replace(path)
+        except BaseException:
+            staging.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def staged_folder(target: Path, replaces: str | None = None) -> Iterator[Path]:
+    """Give a fresh folder beside `target`; on success it becomes `target`, replacing what was there.
+
+    With `replaces`, only an empty folder or one that holds a file of that name is replaced, so that a mistyped
+    path never costs a user's own files. On any failure, an interrupt included, `target` is as it was.
+    """
+    if replaces and target.exists() and not _replaceable(target, replaces):
+        raise UsageError(
+            f"{target} exists and is not a folder that reszoo wrote (it has no {replaces})",
+            "Choose another --out.",
+        )
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent))
+        try:
+            yield staging
+            _sync_tree(staging)
+            staging.chmod(0o777 & ~current_umask())
+            _swap_in(staging, target)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+
+
+def _replaceable(target: Path, marker: str) -> bool:
+    return target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))
+
+
+def _swap_in(staging: Path, target: Path) -> None:
+    """Rename `staging` to `target`; a folder that was there is moved aside first and then removed."""
+    if not target.exists():
+        staging.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent))
+    target.rename(old / "old")
+    staging.rename(target)
+    shutil.rmtree(old)
+
+
+def _sync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors about `path` into ones that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            free = shutil.disk_usage(_existing(path)).free
+            raise ReszooError(
+                f"no space left on the disk for {path} ({free / 1e6:.1f} MB free)",
+                "Free some space, or choose another disk with RESZOO_CACHE or --out.",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise ReszooError(
+                f"cannot write to {error.filename or path}: {os.strerror(error.errno)}",
+                "Give yourself write permission there, or choose another place with RESZOO_CACHE or --out.",
+            ) from error
+        if error.errno in (errno.ENOTDIR, errno.EEXIST) and not path.parent.is_dir():
+            raise ReszooError(
+                f"cannot write to {path}: {_existing(path)} is a file, not a folder",
+                "Choose another place with RESZOO_CACHE or --out.",
+            ) from error
+        raise
+
+
+def _existing(path: Path) -> Path:
+    """The nearest parent of `path` that exists."""
+    return next(parent for parent in (path, *path.parents) if parent.exists())
+
+
+def current_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,283 @@
+"""The nouns: everything that passes from one stage to the next. Frozen, typed, and here only.
+
+Units are in the names (`size_bytes`, `latency_s`); accuracies are fractions from 0 to 1.
+`hosts` and `bench` fill `Host` and `Measurement`; `documents` writes any of these to disk and reads it back.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+Family = Literal["v1", "v2", "plain"]
+Block = Literal["basic", "bottleneck"]
+Stem = Literal["cifar", "imagenet"]
+Shortcut = Literal["A", "B", "C"]
+Skip = Literal["identity", "scale", "gate", "shortcut_gate", "dropout"]
+Norm = Literal["batch", "group", "none"]
+Activation = Literal["relu", "leaky_relu", "silu", "gelu", "hardswish"]
+Layout = Literal["NCHW", "NHWC", "NC"]
+DType = Literal["float32", "float16", "uint8"]
+Precision = Literal["fp32", "fp16"]
+
+
+class Noun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all nouns: immutable, keyword-only, and strict about the fields it is read from."""
+
+
+class TensorSpec(Noun, frozen=True, kw_only=True):
+    """One named input or output. A dimension is a number, or a name where it is dynamic ("batch")."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    dtype: DType
+    layout: Layout
+
+
+class Preprocess(Noun, frozen=True, kw_only=True):
+    """From a decoded image to the network's input: resize, centre crop, scale to [0, 1], normalise.
+
+    `resize` is the target of the shorter side in pixels (bicubic or bilinear), `crop` the side of the square cut
+    from the centre; both None for data stored at the network's size. `input` is (channels, height, width).
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    input: tuple[Positive, Positive, Positive]
+    resize: Positive | None = None
+    crop: Positive | None = None
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        if not len(self.mean) == len(self.std) == self.input[0]:
+            raise ValueError(
+                f"mean has {len(self.mean)} values, std has {len(self.std)}, but the input has {self.input[0]} channels"
+            )
+        if min(self.std) <= 0:
+            raise ValueError("every value of std must be above 0")
+        if self.crop is not None and self.input[1:] != (self.crop, self.crop):
+            raise ValueError(f"crop {self.crop} does not give the input size {self.input[1]}x{self.input[2]}")
+
+
+class ModelSpec(Noun, frozen=True, kw_only=True):
+    """A residual network as data; `models.build` makes the module.
+
+    depths            units per stage
+    widths            channels per stage: of both 3x3 convolutions (basic), of the 3x3 (bottleneck, output 4x)
+    stem_width        channels after the first convolution
+    bottleneck_width  multiplies the 3x3's channels in a bottleneck (2 in Wide ResNet-50-2)
+    stem              cifar: one 3x3 at stride 1; imagenet: 7x7 at stride 2 and a 3x3 max pool at stride 2
+    shortcut          where the shape changes, A: subsample and zero-pad, B: 1x1 projection; C: project in every
+                      unit (He et al. 2015, section 4.1)
+    skip              what the shortcut's signal passes (He et al. 2016, figure 2)
+    se_ratio          reduction of a squeeze-and-excitation gate on the branch; 0 for none
+    stochastic_depth  probability of dropping the last branch; the others follow the linear rule
+    input             (channels, height, width)
+    """
+
+    family: Family
+    block: Block
+    depths: tuple[Positive, ...]
+    widths: tuple[Positive, ...]
+    stem_width: Positive
+    stem: Stem
+    shortcut: Shortcut
+    num_classes: Positive
+    input: tuple[Positive, Positive, Positive]
+    bottleneck_width: Positive = 1
+    norm: Norm = "batch"
+    activation: Activation = "relu"
+    skip: Skip = "identity"
+    se_ratio: NotNegative = 0
+    stochastic_depth: Fraction = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.depths or len(self.depths) != len(self.widths):
+            raise ValueError(f"{len(self.depths)} depths but {len(self.widths)} widths: give one of each per stage")
+        if self.family == "plain" and self.skip != "identity":
+            raise ValueError(f"a plain network has no shortcut for skip = {self.skip!r} to act on")
+
+
+class Metric(Noun, frozen=True, kw_only=True):
+    """One figure of a checkpoint, and where it comes from: `published` (by the URL) or `measured` by us."""
+
+    name: Literal["accuracy"]
+    value: Fraction
+    dataset: str
+    split: str
+    origin: Literal["published", "measured"]
+    source: str
+    n: Positive
+
+
+class Step(Noun, frozen=True, kw_only=True):
+    """One thing that was done: enough to do it again. `config` holds the options by name, as text."""
+
+    name: str
+    config: dict[str, str]
+    versions: dict[str, str]
+    input_sha256: str
+
+
+class Checkpoint(Noun, frozen=True, kw_only=True):
+    """A trained network: its spec, its weights file, and all that is needed to feed it and read its answer."""
+
+    ref: str
+    spec: ModelSpec
+    weights_path: Path
+    sha256: Sha256
+    size_bytes: Positive
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    dataset: str
+    metrics: tuple[Metric, ...]
+    licence: str
+    lineage: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != self.spec.num_classes:
+            raise ValueError(f"{len(self.labels)} labels, but the network has {self.spec.num_classes} classes")
+
+
+class FileRecord(Noun, frozen=True, kw_only=True):
+    """One file of an artifact: its name inside the folder, its hash and its length."""
+
+    name: str
+    sha256: Sha256
+    size_bytes: NotNegative
+
+
+class Parity(Noun, frozen=True, kw_only=True):
+    """How far an artifact's logits are from its source's, on `n` images of `images`."""
+
+    reference: str
+    images: str
+    n: Positive
+    max_abs_error: float
+    mean_abs_error: float
+    top1_agreement: Fraction
+
+
+class Candidate(Noun, frozen=True, kw_only=True):
+    """A model written in one format, which has not been proven to compute what its source does."""
+
+    path: Path
+    format: str
+    precision: Precision
+    input: TensorSpec
+    output: TensorSpec
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    dataset: str
+    files: tuple[FileRecord, ...]
+    source_ref: str
+    lineage: tuple[Step, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+
+class Artifact(Candidate, frozen=True, kw_only=True):
+    """A proven model in one deployable format: a folder with its files and its manifest, `artifact.json`."""
+
+    parity: Parity
+
+
+class Host(Noun, frozen=True, kw_only=True):
+    """The machine a measurement was made on."""
+
+    machine: str
+    cpu: str
+    cores: Positive
+    memory_bytes: Positive
+    instruction_sets: tuple[str, ...]
+    gpu: str | None
+    os: str
+    python: str
+    versions: dict[str, str]
+
+
+class Scenario(Noun, frozen=True, kw_only=True):
+    """How an artifact is run: by which runtime (and variant of it), on what, and with how much at a time."""
+
+    runtime: str
+    variant: str
+    device: Literal["cpu", "cuda"]
+    batch: Positive
+    threads: Positive
+    seed: NotNegative = 0
+    warmup_s: float = 0.5
+    sampling_s: float = 2.0
+
+    @property
+    def runtime_name(self) -> str:
+        """As it is written on the command line: "torch", or "torch:channels_last"."""
+        return f"{self.runtime}:{self.variant}" if self.variant else self.runtime
+
+
+class Memory(Noun, frozen=True, kw_only=True):
+    """Resident memory of the worker, in bytes: with the runtime imported, with the model loaded, at its peak."""
+
+    runtime_bytes: NotNegative
+    loaded_bytes: NotNegative
+    peak_bytes: NotNegative
+
+
+class ColdStart(Noun, frozen=True, kw_only=True):
+    """Seconds from a fresh process to the first answer, step by step."""
+
+    import_s: float
+    load_s: float
+    first_run_s: float
+
+
+class Accuracy(Noun, frozen=True, kw_only=True):
+    """Top-1 accuracy on a whole split: how many of `n` were right."""
+
+    dataset: str
+    split: str
+    n: Positive
+    correct: NotNegative
+
+    @property
+    def value(self) -> float:
+        return self.correct / self.n
+
+
+class Measurement(Noun, frozen=True, kw_only=True):
+    """What one worker saw. `samples_s` are raw seconds per run of one batch; every statistic is derived from them."""
+
+    artifact_format: str
+    artifact_sha256: str
+    artifact_bytes: int
+    source_ref: str
+    precision: Precision
+    scenario: Scenario
+    host: Host
+    started_at: str
+    samples_s: tuple[float, ...]
+    cold_start: ColdStart
+    memory: Memory
+    accuracy: Accuracy | None
+
+
+class Unavailable(Noun, frozen=True, kw_only=True):
+    """Something that cannot be done here: a value that tables show, never a silent skip."""
+
+    what: str
+    reason: str
+    fix: str
+
+
+class Failure(Noun, frozen=True, kw_only=True):
+    """Something that was tried and went wrong: the reason, and the last lines it printed."""
+
+    what: str
+    reason: str
+    output: str

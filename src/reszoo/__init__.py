@@ -1,0 +1,26 @@
+"""reszoo: trained residual networks, exported and measured. The public API, imported lazily.
+
+checkpoint = reszoo.load("resnet20_v1.akamaster_cifar10")
+model = reszoo.build(checkpoint)                          # a torch.nn.Module in eval mode
+artifact = reszoo.export(checkpoint, "onnx", out="r20")
+"""
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .export import export as export
+    from .zoo import build as build
+    from .zoo import load as load
+
+__version__ = _version("reszoo")
+__all__ = ["__version__", "build", "export", "load"]
+
+_HOME = {"load": "zoo", "build": "zoo", "export": "export"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
