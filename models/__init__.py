@@ -1,0 +1,22 @@
+"""Architectures: a name gives a `ModelSpec` (data), and `build` makes the module. No files, no network.
+
+`spec_of` and `names` are light; torch is imported when `build` is first used.
+"""
+
+from typing import TYPE_CHECKING
+
+from ..core.types import ModelSpec
+from .names import names as names
+from .names import spec_of as spec_of
+
+if TYPE_CHECKING:
+    from .resnet import ResNet
+
+__all__ = ["build", "names", "spec_of"]
+
+
+def build(spec: ModelSpec) -> "ResNet":
+    """A freshly initialised network of this spec, in training mode."""
+    from .resnet import ResNet
+
+    return ResNet(spec)

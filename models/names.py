@@ -1,0 +1,122 @@
+"""From a name to a spec: the tables of named networks, and the rules for depths that no table lists."""
+
+import re
+from collections.abc import Callable
+from typing import get_args
+
+from ..core.errors import UsageError
+from ..core.registry import unknown
+from ..core.types import Block, Family, ModelSpec, Shortcut
+
+# He et al. 2015, table 1: units per stage, and the kind of unit.
+IMAGENET: dict[int, tuple[Block, tuple[int, ...]]] = {
+    18: ("basic", (2, 2, 2, 2)),
+    34: ("basic", (3, 4, 6, 3)),
+    50: ("bottleneck", (3, 4, 6, 3)),
+    101: ("bottleneck", (3, 4, 23, 3)),
+    152: ("bottleneck", (3, 8, 36, 3)),
+}
+# Depths that the papers give for CIFAR. 164 = 9*18+2 is a bottleneck network although 6*27+2 is 164 too.
+CIFAR_DEPTHS: dict[Family, tuple[int, ...]] = {
+    "v1": (8, 14, 20, 32, 44, 56, 110, 164, 1001, 1202),
+    "v2": (8, 14, 20, 32, 44, 56, 110, 164, 1001),
+    "plain": (20, 32, 44, 56, 110),
+}
+CIFAR_BOTTLENECKS = (164, 1001)
+WIDE_CIFAR = ((28, 10),)
+DEPTH_RULE = (
+    "A CIFAR network's depth is 6n+2 (two 3x3 layers a unit: 20, 32, 44, ...) or 9n+2 (bottlenecks: 29, 164, ...), "
+    "an ImageNet network's is one of 18, 34, 50, 101, 152."
+)
+
+
+def spec_of(name: str) -> ModelSpec:
+    """The spec that `name` stands for.
+
+    resnet20_v1, resnet68_v2, resnet56_plain   CIFAR networks of depth 6n+2 or 9n+2
+    resnet50_v1, resnet18_v2                   ImageNet networks
+    resnet18_v1_cifar                          the same with a CIFAR stem, 10 classes and 32x32 inputs
+    wide_resnet28_10_v2, wide_resnet50_2_v1    wide ones
+    """
+    for pattern, make in _PATTERNS:
+        if match := pattern.fullmatch(name):
+            return make(**match.groupdict())
+    raise unknown(name, names(), "architecture")
+
+
+def names() -> tuple[str, ...]:
+    """Every name in the tables; `spec_of` knows more (any valid depth)."""
+    cifar = [f"resnet{depth}_{family}" for family, depths in CIFAR_DEPTHS.items() for depth in depths]
+    imagenet = [f"resnet{depth}_{family}" for family in ("v1", "v2") for depth in IMAGENET]
+    wide = [f"wide_resnet{depth}_{k}_v2" for depth, k in WIDE_CIFAR] + ["wide_resnet50_2_v1", "wide_resnet101_2_v1"]
+    return (*cifar, *imagenet, *(f"{name}_cifar" for name in imagenet), *wide)
+
+
+def _resnet(depth: str, family: Family) -> ModelSpec:
+    return _imagenet(int(depth), family) if int(depth) in IMAGENET else _cifar(int(depth), family)
+
+
+def _imagenet(depth: int, family: Family, bottleneck_width: int = 1) -> ModelSpec:
+    block, depths = IMAGENET[depth]
+    return ModelSpec(
+        family=family,
+        block=block,
+        depths=depths,
+        widths=(64, 128, 256, 512),
+        stem_width=64,
+        bottleneck_width=bottleneck_width,
+        stem="imagenet",
+        shortcut="B",
+        num_classes=1000,
+        input=(3, 224, 224),
+    )
+
+
+def _cifar(depth: int, family: Family, widen: int = 1, shortcut: Shortcut | None = None) -> ModelSpec:
+    """He et al. 2015, section 4.2 (6n+2) and He et al. 2016, section 5 (9n+2), with their shortcuts."""
+    is_basic = depth % 6 == 2 and depth not in CIFAR_BOTTLENECKS
+    if depth < 8 or not (is_basic or depth % 9 == 2):
+        raise UsageError(f"no residual network has depth {depth}", DEPTH_RULE)
+    units = (depth - 2) // (6 if is_basic else 9)
+    return ModelSpec(
+        family=family,
+        block="basic" if is_basic else "bottleneck",
+        depths=(units,) * 3,
+        widths=(16 * widen, 32 * widen, 64 * widen),
+        stem_width=16,
+        stem="cifar",
+        shortcut=shortcut or ("A" if is_basic else "B"),
+        num_classes=10,
+        input=(3, 32, 32),
+    )
+
+
+def _imagenet_with_cifar_stem(depth: str, family: Family) -> ModelSpec:
+    import msgspec
+
+    if int(depth) not in IMAGENET:
+        raise UsageError(f"resnet{depth} is no ImageNet network, so it has no CIFAR variant", DEPTH_RULE)
+    return msgspec.structs.replace(_imagenet(int(depth), family), stem="cifar", num_classes=10, input=(3, 32, 32))
+
+
+def _wide_cifar(depth: str, k: str, family: Family) -> ModelSpec:
+    """Zagoruyko & Komodakis 2016: the depth counts the shortcuts' projections too, so it is 6n+4."""
+    if int(depth) % 6 != 4 or int(depth) < 10 or int(k) < 1:
+        raise UsageError(
+            f"no wide network has depth {depth} and width {k}",
+            "The depth is 6n+4 (16, 22, 28, 40, ...) and the width at least 1, as in wide_resnet28_10_v2.",
+        )
+    return _cifar(int(depth) - 2, family, widen=int(k), shortcut="B")
+
+
+def _wide_imagenet(depth: str) -> ModelSpec:
+    return _imagenet(int(depth), "v1", bottleneck_width=2)
+
+
+_FAMILY = f"(?P<family>{'|'.join(get_args(Family))})"
+_PATTERNS: tuple[tuple[re.Pattern[str], Callable[..., ModelSpec]], ...] = (
+    (re.compile(r"wide_resnet(?P<depth>50|101)_2_v1"), _wide_imagenet),
+    (re.compile(rf"wide_resnet(?P<depth>\d+)_(?P<k>\d+)_{_FAMILY}"), _wide_cifar),
+    (re.compile(rf"resnet(?P<depth>\d+)_{_FAMILY}_cifar"), _imagenet_with_cifar_stem),
+    (re.compile(rf"resnet(?P<depth>\d+)_{_FAMILY}"), _resnet),
+)

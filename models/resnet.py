@@ -1,0 +1,117 @@
+"""Residual networks v1, v2 and plain, from one assembly.
+
+The three families share every layer. They differ in the order of three operations and in one addition:
+
+    v1     h = conv, norm, act, conv, norm(x)         y = act(h + shortcut(x))     He et al. 2015, figure 2
+    v2     h = norm, act, conv, norm, act, conv(x)    y = h + shortcut(x)          He et al. 2016, figure 1b
+    plain  h = conv, norm, act, conv, norm(x)         y = act(h)                   He et al. 2015, figure 3
+
+(a bottleneck has a third convolution, with its norm and its activation in the same places).
+"""
+
+from torch import Tensor, nn
+from torchvision.ops import SqueezeExcitation
+
+from ..core.types import ModelSpec
+from .blocks import (
+    ACTIVATIONS,
+    NORMS,
+    convolutions,
+    make_addition,
+    make_shortcut,
+    make_stem,
+    make_stochastic_depth,
+)
+
+
+class Unit(nn.Module):
+    """The layers of one residual unit: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
+
+    def __init__(self, spec: ModelSpec, in_channels: int, width: int, stride: int, drop: float) -> None:
+        super().__init__()
+        is_v2 = spec.family == "v2"
+        self.convs = convolutions(spec, in_channels, width, stride)
+        self.norms = nn.ModuleList(NORMS[spec.norm](c.in_channels if is_v2 else c.out_channels) for c in self.convs)
+        self.act = ACTIVATIONS[spec.activation]()
+        out = self.out_channels = self.convs[-1].out_channels
+        self.se = SqueezeExcitation(out, max(1, out // spec.se_ratio)) if spec.se_ratio else nn.Identity()
+        self.drop = make_stochastic_depth(drop)
+        if spec.family != "plain":
+            self.shortcut = make_shortcut(spec, in_channels, out, stride)
+            self.addition = make_addition(spec.skip, in_channels, out, stride)
+
+
+class UnitV1(Unit):
+    def branch(self, x: Tensor) -> Tensor:
+        for conv, norm in zip(self.convs[:-1], self.norms[:-1], strict=True):
+            x = self.act(norm(conv(x)))
+        return self.drop(self.se(self.norms[-1](self.convs[-1](x))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.addition(x, self.shortcut(x), self.branch(x)))
+
+
+class UnitV2(Unit):
+    def branch(self, a: Tensor) -> Tensor:
+        h = self.convs[0](a)
+        for norm, conv in zip(self.norms[1:], self.convs[1:], strict=True):
+            h = conv(self.act(norm(h)))
+        return self.drop(self.se(h))
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.act(self.norms[0](x))
+        # A shortcut that has work to do reads the activated input, as the branch does; an identity carries the
+        # raw signal through (He et al. 2016, section 4.1 and the authors' code).
+        s = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(a)
+        return self.addition(x, s, self.branch(a))
+
+
+class UnitPlain(UnitV1):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.branch(x))
+
+
+UNITS: dict[str, type[UnitV1] | type[UnitV2]] = {"v1": UnitV1, "v2": UnitV2, "plain": UnitPlain}
+
+
+class ResNet(nn.Module):
+    """Stem, stages of units, global average pool, linear classifier: (N, C, H, W) -> (N, num_classes) logits.
+
+    The first unit of every stage but the first halves the resolution. v2 ends with the norm and the activation
+    that its last unit leaves out.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.stem = make_stem(spec)
+        self.stages = nn.Sequential()
+        channels, index, last = spec.stem_width, 0, max(sum(spec.depths) - 1, 1)
+        for stage, (depth, width) in enumerate(zip(spec.depths, spec.widths, strict=True)):
+            units = nn.Sequential()
+            for i in range(depth):
+                stride = 2 if stage > 0 and i == 0 else 1
+                # the linear rule of Huang et al. 2016: 0 for the first unit, the full probability for the last
+                unit = UNITS[spec.family](spec, channels, width, stride, spec.stochastic_depth * index / last)
+                units.append(unit)
+                channels, index = unit.out_channels, index + 1
+            self.stages.append(units)
+        if spec.family == "v2":
+            self.final = nn.Sequential(NORMS[spec.norm](channels), ACTIVATIONS[spec.activation]())
+        else:
+            self.final = nn.Sequential()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(channels, spec.num_classes)
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.final(self.stages(self.stem(x)))
+        return self.head(self.pool(x).flatten(1))
+
+
+def _initialise(module: nn.Module) -> None:
+    """He et al. 2015 ("Delving deep"): variance 2 / fan-out, kept through the backward pass of a ReLU network."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,63 @@
+"""What all tests share: a cache of their own, and the real data that some of them need."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+NEEDS = {
+    "cifar10": ("RESZOO_TEST_CIFAR10", "a folder with CIFAR-10 as train-0.zip, train-1.zip and test.zip"),
+    "mirror": ("RESZOO_TEST_MIRROR", "a folder with third-party weights laid out as a download mirror"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, (variable, what) in NEEDS.items():
+            if item.get_closest_marker(marker) and not os.environ.get(variable):
+                item.add_marker(pytest.mark.skip(reason=f"{variable} is not set: {what}"))
+        if item.get_closest_marker("gpu"):
+            import torch
+
+            if not torch.cuda.is_available():
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for every test, and none of the settings of whoever runs them."""
+    for name in list(os.environ):
+        if name.startswith("RESZOO_") and not name.startswith("RESZOO_TEST_"):
+            monkeypatch.delenv(name)
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("RESZOO_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar10_zips() -> list[Path]:
+    folder = Path(os.environ["RESZOO_TEST_CIFAR10"])
+    return [folder / name for name in ("train-0.zip", "train-1.zip", "test.zip")]
+
+
+@pytest.fixture(scope="session")
+def mirror_root() -> Path:
+    return Path(os.environ["RESZOO_TEST_MIRROR"])
+
+
+@pytest.fixture(scope="session")
+def cifar10_cache_dir(cifar10_zips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that holds CIFAR-10, imported once for all tests."""
+    from reszoo import datasets
+
+    folder = tmp_path_factory.mktemp("cifar10-cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESZOO_CACHE", str(folder))
+        datasets.add("cifar10", cifar10_zips)
+    return folder
+
+
+@pytest.fixture
+def cifar10_cache(cifar10_cache_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RESZOO_CACHE", str(cifar10_cache_dir))
+    return cifar10_cache_dir

@@ -1,0 +1,55 @@
+import pytest
+from reszoo.core.errors import UsageError
+from reszoo.models import names, spec_of
+
+LISTED = """
+resnet8_v1 resnet14_v1 resnet20_v1 resnet32_v1 resnet44_v1 resnet56_v1 resnet110_v1 resnet1202_v1
+resnet8_v2 resnet14_v2 resnet20_v2 resnet32_v2 resnet44_v2 resnet56_v2 resnet110_v2
+resnet164_v1 resnet1001_v1 resnet164_v2 resnet1001_v2
+resnet20_plain resnet32_plain resnet44_plain resnet56_plain resnet110_plain
+resnet18_v1 resnet34_v1 resnet50_v1 resnet101_v1 resnet152_v1
+resnet18_v2 resnet34_v2 resnet50_v2 resnet101_v2 resnet152_v2
+resnet18_v1_cifar resnet50_v2_cifar wide_resnet50_2_v1 wide_resnet28_10_v2
+""".split()
+
+
+def test_every_promised_network_is_listed() -> None:
+    assert set(LISTED) <= set(names())
+    assert len(set(names())) == len(names())
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_listed_name_has_a_spec(name: str) -> None:
+    spec = spec_of(name)
+    assert f"_{spec.family}" in name
+    assert spec.input == ((3, 224, 224) if spec.stem == "imagenet" else (3, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "units"),
+    [("resnet68_v2", "basic", 11), ("resnet29_v1", "bottleneck", 3), ("resnet164_v2", "bottleneck", 18)],
+)
+def test_any_valid_depth_has_a_spec(name: str, block: str, units: int) -> None:
+    spec = spec_of(name)
+    assert (spec.block, spec.depths) == (block, (units,) * 3)
+
+
+@pytest.mark.parametrize("name", ["resnet21_v1", "resnet2_v2", "resnet0_plain", "resnet100_v1"])
+def test_an_invalid_depth_is_refused_with_the_rule(name: str) -> None:
+    with pytest.raises(UsageError, match=r"6n\+2.*9n\+2"):
+        spec_of(name)
+
+
+def test_an_invalid_wide_network_is_refused_with_the_rule() -> None:
+    with pytest.raises(UsageError, match=r"6n\+4"):
+        spec_of("wide_resnet27_10_v2")
+
+
+def test_a_cifar_depth_has_no_imagenet_body_to_put_a_cifar_stem_on() -> None:
+    with pytest.raises(UsageError, match="resnet20 is no ImageNet network"):
+        spec_of("resnet20_v1_cifar")
+
+
+def test_an_unknown_name_gets_the_nearest_ones() -> None:
+    with pytest.raises(UsageError, match="resnet20_v1"):
+        spec_of("resnet20v1")
