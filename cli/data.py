@@ -1,0 +1,96 @@
+"""`reszoo data`: bring data sets in, and see which are here."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from . import output
+
+if TYPE_CHECKING:
+    from ..datasets import DatasetInfo
+
+app = typer.Typer(no_args_is_help=True, help="Bring in data sets: downloads, image folders and zips.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the description as JSON.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Replace a data set of that name.")]
+
+
+@app.command(epilog="Example: reszoo data get cifar10")
+def get(
+    name: Annotated[str, typer.Argument(help="cifar10 or cifar100.")],
+    replace: Replace = False,
+    json: Json = False,
+) -> None:
+    """Download a data set from its home, check it, and install it.
+
+    A broken download goes on where it stopped. RESZOO_MIRROR and RESZOO_OFFLINE are honoured.
+    """
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    from ..datasets import get
+
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with output.progress("{task.description}", *columns) as bar:
+        task = bar.add_task(name, total=None)
+        info = get(name, replace=replace, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+    _show(info, json)
+
+
+@app.command(epilog="Example: reszoo data add flowers train-0.zip train-1.zip test.zip")
+def add(
+    name: Annotated[str, typer.Argument(help="Name of the new data set: lower-case letters, digits, - and _.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Image folders and zips, merged.")],
+    split: Annotated[
+        Literal["train", "val", "test"], typer.Option(help="Where images in no split folder belong.")
+    ] = "train",
+    replace: Replace = False,
+    json: Json = False,
+) -> None:
+    """Import image folders or zips in the layout CLASS/image.png or SPLIT/CLASS/image.png, SPLIT train, val or test.
+
+    A folder or zip that is itself named train, val or test is a split, too. Formats: png, jpg, bmp, webp.
+    Without images in val, a stratified 10 % of the training images become val.
+    """
+    from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
+
+    from ..datasets import add
+
+    with output.progress("{task.description}", BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as bar:
+        task = bar.add_task(name, total=None)
+        info = add(name, paths, split, replace, lambda done, total: bar.update(task, completed=done, total=total))
+    _show(info, json)
+
+
+@app.command("list", epilog="Example: reszoo data list --json")
+def list_(json: Json = False) -> None:
+    """List the data sets on this machine."""
+    from ..datasets import installed
+
+    found = installed()
+    if json:
+        output.print_json(found)
+        return
+    table = output.table(
+        "name", "classes", "train", "val", "test", "image", "size", right=("classes", "train", "val", "test", "size")
+    )
+    for info in found:
+        counts = (str(info.counts.get(split, "-")) for split in ("train", "val", "test"))
+        table.add_row(info.name, str(len(info.classes)), *counts, _image(info), output.size(info.size_bytes))
+    output.console().print(table)
+
+
+def _show(info: "DatasetInfo", json: bool) -> None:
+    if json:
+        output.print_json(info)
+        return
+    counts = ", ".join(f"{info.counts[split]} {split}" for split in ("train", "val", "test") if split in info.counts)
+    print_ = output.console().print
+    print_(f"{info.name}: {len(info.classes)} classes, {counts}; {_image(info)}, {output.size(info.size_bytes)}")
+    if info.ignored_files:
+        what = "file that is no image was" if info.ignored_files == 1 else "files that are no images were"
+        print_(f"{info.ignored_files} {what} left out")
+
+
+def _image(info: "DatasetInfo") -> str:
+    return "x".join(map(str, info.image)) if info.image else "files"

@@ -1,0 +1,114 @@
+"""`reszoo download`: checkpoints of the catalogue, into the cache."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import ReszooError
+from ..core.types import Noun
+from . import output
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..core.types import Checkpoint
+
+
+class Row(Noun, frozen=True, kw_only=True):
+    """What became of one reference."""
+
+    ref: str
+    status: str
+    size_bytes: int
+    folder: str
+
+
+def download(
+    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Names from `reszoo list`, with wildcards.")],
+    mirror: Annotated[
+        str | None, typer.Option(help="https://host/path becomes MIRROR/host/path; http(s):// or file://.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing of the network.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Download checkpoints, verify them, and keep them in the cache. A broken download goes on where it ended.
+
+    Example: reszoo download 'resnet*_v1.akamaster_cifar10'
+    """
+    from .. import zoo
+
+    if mirror is not None:
+        os.environ["RESZOO_MIRROR"] = mirror
+    if offline:
+        os.environ["RESZOO_OFFLINE"] = "1"
+    names = dict.fromkeys(name for ref in refs for name in zoo.resolve(ref))
+    rows, failures = [], []
+    with _progress() as bar:
+        for name in names:
+            try:
+                rows.append(_row(name, bar))
+            except ReszooError as error:
+                failures.append((name, error))
+                rows.append(Row(ref=name, status="failed", size_bytes=0, folder=""))
+    _print(rows, json)
+    _judge(failures, len(rows))
+
+
+def bring(name: str) -> "Checkpoint":
+    """The checkpoint of this name, downloaded with a progress bar if it is not here: what other verbs call."""
+    from .. import zoo
+
+    with _progress() as bar:
+        return zoo.find(name) or _download(name, bar)
+
+
+def _row(name: str, bar: "Progress") -> Row:
+    from .. import zoo
+
+    found = zoo.find(name)
+    checkpoint = found or _download(name, bar)
+    return Row(
+        ref=name,
+        status="already there" if found else "downloaded",
+        size_bytes=checkpoint.size_bytes,
+        folder=str(checkpoint.weights_path.parent),
+    )
+
+
+def _download(name: str, bar: "Progress") -> "Checkpoint":
+    from .. import zoo
+
+    task = bar.add_task(name, total=None)
+    try:
+        return zoo.download(name, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+    finally:
+        bar.remove_task(task)
+
+
+def _progress() -> "Progress":
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    return output.progress(
+        "{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()
+    )
+
+
+def _print(rows: list[Row], json: bool) -> None:
+    if json:
+        output.print_json(rows)
+        return
+    table = output.table("ref", "status", "size", "folder", right=("size",))
+    for row in rows:
+        table.add_row(row.ref, row.status, output.size(row.size_bytes) if row.size_bytes else "", row.folder)
+    output.console().print(table)
+
+
+def _judge(failures: list[tuple[str, ReszooError]], n: int) -> None:
+    """One failure alone keeps its own exit code; of several, each is named."""
+    if len(failures) == 1 and n == 1:
+        raise failures[0][1]
+    for name, error in failures:
+        output.err_console().print(f"{name}: {error}", markup=False)
+    if failures:
+        raise ReszooError(f"{len(failures)} of {n} checkpoints could not be had: {', '.join(n for n, _ in failures)}")

@@ -1,0 +1,142 @@
+"""One file from the web: streamed, resumed, retried, verified. It appears only when it is whole and right.
+
+While it comes down it lies beside its target as `<name>.part`, so that a later process goes on where this one
+stopped; `<name>.lock` lets one process at a time work on it.
+
+RESZOO_MIRROR   https://host/path becomes MIRROR/host/path; http://, https:// and file:// mirrors
+RESZOO_OFFLINE  1: nothing is asked of the network
+"""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote
+
+from .errors import ReszooError, UnavailableError, UsageError
+from .files import CHUNK_BYTES, explained, sha256_of
+from .partial import PartialFile, to_disk
+from .transfer import OnProgress as OnProgress
+from .transfer import download
+from .types import Noun, Positive
+
+LOCK_SUFFIX = ".lock"
+
+
+class Source(Noun, frozen=True, kw_only=True):
+    """A file on the web and what is known of it: its sha256 or the first 8 or more hex digits of it, its length."""
+
+    url: str
+    sha256: str | None
+    size_bytes: Positive | None = None
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("https://", "http://", "file://")):
+            raise ValueError(f"{self.url!r} is no https://, http:// or file:// address")
+        if self.sha256 is not None and not re.fullmatch("[0-9a-f]{8,64}", self.sha256):
+            raise ValueError(f"sha256 is {self.sha256!r}: expected 8 to 64 hex digits in lower case")
+
+
+def fetch(source: Source, target: Path, *, on_progress: OnProgress | None = None) -> str:
+    """Bring `source` to `target` and give its sha256; a good file that is there already is left alone.
+
+    `on_progress(done_bytes, total_bytes or None)` is called as bytes arrive. Raises ReszooError when the file cannot
+    be had or is not the right one, UnavailableError when offline.
+    """
+    with explained(target):
+        if digest := _good_file(source, target):
+            return digest
+        with locked(target):
+            # another process may have been faster
+            return _good_file(source, target) or _fetch(source, target, on_progress or (lambda done, total: None))
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Let one process at a time work on `target`; the others wait."""
+    from filelock import FileLock
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    lock = target.with_name(target.name + LOCK_SUFFIX)
+    with FileLock(lock):
+        try:
+            yield
+        finally:
+            # While it is still held: who waited for it finds a file without a name, and opens a new one.
+            lock.unlink(missing_ok=True)
+
+
+def mirrored(url: str) -> str:
+    """The address to ask instead of `url` when a mirror is set."""
+    mirror = os.environ.get("RESZOO_MIRROR")
+    if not mirror or url.startswith("file://"):
+        return url
+    if not mirror.startswith(("https://", "http://", "file://")):
+        raise UsageError(
+            f"the mirror {mirror!r} is no https://, http:// or file:// address",
+            "Mend RESZOO_MIRROR or --mirror: file:///srv/mirror, for example.",
+        )
+    return f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}"
+
+
+def _good_file(source: Source, target: Path) -> str | None:
+    """The sha256 of `target` if it is there and is what `source` says."""
+    if not target.is_file():
+        return None
+    digest = sha256_of(target)
+    return digest if digest.startswith(source.sha256 or "") else None
+
+
+def _fetch(source: Source, target: Path, report: OnProgress) -> str:
+    url, part = mirrored(source.url), PartialFile(target, source.size_bytes)
+    try:
+        stated = _bring(url, part, report)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            part.discard()
+        raise
+    digest = _verified(part, url, source.sha256 or stated or "")
+    part.path.replace(target)
+    part.discard()
+    return digest
+
+
+def _bring(url: str, part: PartialFile, report: OnProgress) -> str | None:
+    """Fill `part`; gives the sha256 that the server itself states, if it does."""
+    if url.startswith("file://"):
+        _copy(Path(unquote(url.removeprefix("file://"))), part, report)
+        return None
+    if os.environ.get("RESZOO_OFFLINE", "0") not in ("", "0"):
+        raise UnavailableError(
+            f"{url} is not on this machine, and RESZOO_OFFLINE forbids to download it",
+            "Unset RESZOO_OFFLINE (or leave out --offline), or copy it from a folder with RESZOO_MIRROR=file:///folder.",
+        )
+    return download(url, part, report)
+
+
+def _copy(path: Path, part: PartialFile, report: OnProgress) -> None:
+    if not path.is_file():
+        raise ReszooError(f"{path} does not exist", "Put the file there, or unset RESZOO_MIRROR to ask its home.")
+    total = path.stat().st_size
+    part.refuse_excess(total, str(path))
+    done = 0
+    with path.open("rb") as original, part.path.open("wb") as copy:
+        while chunk := original.read(CHUNK_BYTES):
+            copy.write(chunk)
+            done += len(chunk)
+            report(done, total)
+        to_disk(copy)
+
+
+def _verified(part: PartialFile, url: str, expected: str) -> str:
+    """The sha256 of the whole file; a file that is not the expected one is deleted."""
+    digest, size = sha256_of(part.path), part.size()
+    if digest.startswith(expected) and part.expected_bytes in (None, size):
+        return digest
+    part.discard()
+    raise ReszooError(
+        f"wrong checksum of {url}: expected sha256 {expected}, found {digest} ({size} bytes)",
+        "The bytes were deleted. Try again; if it happens twice, the file there is another one: use a mirror.",
+    )

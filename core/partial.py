@@ -1,0 +1,65 @@
+"""A file that is not whole yet: its bytes in `<name>.part`, and in `<name>.part.json` which bytes those are."""
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from .errors import ReszooError
+from .types import Noun
+
+PART_SUFFIX = ".part"
+ORIGIN_SUFFIX = ".part.json"
+
+
+class Origin(Noun, frozen=True, kw_only=True):
+    """Where the bytes come from. `validator` is the ETag or the date that If-Range takes, and tells the file's version;
+    `sha256` is the whole file's, if the server states it."""
+
+    url: str
+    validator: str | None
+    total_bytes: int | None
+    sha256: str | None
+
+
+class PartialFile:
+    """The beginning of `target`, which is `expected_bytes` long when it is whole (None: unknown)."""
+
+    def __init__(self, target: Path, expected_bytes: int | None) -> None:
+        self.path = target.with_name(target.name + PART_SUFFIX)
+        self.origin_path = target.with_name(target.name + ORIGIN_SUFFIX)
+        self.expected_bytes = expected_bytes
+
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def origin(self, url: str) -> Origin | None:
+        """Where the bytes come from; None if they cannot be gone on with from `url`, and the file starts again."""
+        try:
+            origin = msgspec.json.decode(self.origin_path.read_bytes(), type=Origin)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+        return origin if origin.url == url and origin.validator and self.size() > 0 else None
+
+    def start(self, origin: Origin) -> None:
+        self.path.write_bytes(b"")  # first: old bytes must never stand beside a new origin
+        self.origin_path.write_bytes(msgspec.json.encode(origin))  # half of it would be no JSON, and no origin
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.origin_path.unlink(missing_ok=True)
+
+    def refuse_excess(self, size_bytes: int, where: str) -> None:
+        """Called before bytes are written: none more than expected reaches the disk."""
+        if self.expected_bytes is not None and size_bytes > self.expected_bytes:
+            self.discard()
+            raise ReszooError(
+                f"{where} is {size_bytes} bytes or more, expected {self.expected_bytes}",
+                "It is another file now: update reszoo, or name a mirror that has the right one with RESZOO_MIRROR.",
+            )
+
+
+def to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

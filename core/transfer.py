@@ -1,0 +1,160 @@
+"""Bytes over HTTP into a partial file, in as many requests as it takes.
+
+A cut connection or a busy server is asked again, with growing pauses, for the bytes that are still missing
+(Range, with If-Range so that a file that changed meanwhile starts again: RFC 9110, sections 13.1.5 and 14).
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .errors import ReszooError, UnavailableError
+from .partial import Origin, PartialFile, to_disk
+
+if TYPE_CHECKING:
+    import httpx
+
+TRIES = 5  # in a row that bring nothing new
+BACKOFF_S = 0.5  # doubled with each of them
+LONGEST_WAIT_S = 60.0  # however long the server asks us to stay away
+TIMEOUT_S = 30.0  # without a byte
+
+OnProgress = Callable[[int, int | None], None]
+
+
+class _RetryableError(Exception):
+    """A failure that another try may mend, after `wait_s` seconds if the server said so."""
+
+    def __init__(self, reason: str, wait_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_s = wait_s
+
+
+def download(url: str, part: PartialFile, report: OnProgress) -> str | None:
+    """Bring what is missing of `part`; gives the whole file's sha256 if the server states it."""
+    import httpx
+
+    most, fruitless = part.size(), 0
+    with _client() as client:
+        while True:
+            try:
+                return _request(client, url, part, report)
+            except _RetryableError as error:
+                reason, wait_s = str(error), error.wait_s
+            except httpx.TransportError as error:
+                reason, wait_s = str(error) or type(error).__name__, None
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise ReszooError(f"cannot download {url}: {error}", "Mend the address, or the mirror.") from error
+            fruitless = 0 if part.size() > most else fruitless + 1
+            most = max(most, part.size())
+            if fruitless == TRIES:
+                raise ReszooError(
+                    f"cannot download {url}: {reason} ({TRIES} tries)",
+                    "Check the network and the proxy, or name a mirror with RESZOO_MIRROR; "
+                    "the same command goes on where this one stopped.",
+                )
+            jitter = random.uniform(0.5, 1.5)  # noqa: S311
+            time.sleep(BACKOFF_S * 2**fruitless * jitter if wait_s is None else wait_s)
+
+
+def _client() -> "httpx.Client":
+    """A client that follows redirects and the environment's proxies, and takes the bytes as they are stored."""
+    import httpx
+
+    try:
+        return httpx.Client(
+            follow_redirects=True,
+            timeout=TIMEOUT_S,
+            headers={"Accept-Encoding": "identity", "User-Agent": "reszoo"},
+        )
+    except (ImportError, ValueError) as error:  # a SOCKS proxy without its package, an address that is none
+        raise UnavailableError(
+            f"the environment's proxy cannot be used: {error}", "Mend or unset HTTP_PROXY, HTTPS_PROXY and ALL_PROXY."
+        ) from error
+
+
+def _request(client: "httpx.Client", url: str, part: PartialFile, report: OnProgress) -> str | None:
+    """One request: append what is missing, or start again if the server does not go on with what is there."""
+    origin = part.origin(url)
+    done = part.size() if origin else 0
+    if origin and done == (part.expected_bytes or origin.total_bytes):
+        return origin.sha256  # the process before us ended between the last byte and the check
+    headers = {"Range": f"bytes={done}-", "If-Range": origin.validator or ""} if origin else {}
+    with client.stream("GET", url, headers=headers) as response:
+        _check_status(response, part)
+        found = _origin_of(response, url)
+        part.refuse_excess(found.total_bytes or 0, url)
+        if response.status_code == 206:
+            _check_continues(response, found, origin, part)
+        else:  # the server knows no ranges, or the file is another one now
+            done = 0
+            part.start(found)
+        total = part.expected_bytes or found.total_bytes
+        with part.path.open("ab") as file:
+            for chunk in response.iter_raw():
+                done += len(chunk)
+                part.refuse_excess(done, url)
+                file.write(chunk)
+                report(done, total)
+            to_disk(file)
+    if total is not None and done < total:
+        raise _RetryableError(f"the server ended the file after {done} of {total} bytes")
+    return found.sha256
+
+
+def _check_status(response: "httpx.Response", part: PartialFile) -> None:
+    code = response.status_code
+    answer = f"the server answered {code} {response.reason_phrase}".rstrip()
+    if code == 416:  # there is nothing after the bytes we have, and still they are not the file
+        part.discard()
+    if code in (408, 416, 429) or code >= 500:
+        raise _RetryableError(answer, _retry_after_s(response))
+    if code not in (200, 206):
+        raise ReszooError(
+            f"cannot download {response.request.url}: {answer}",
+            "The file has moved, or needs a login: name a mirror that has it with RESZOO_MIRROR.",
+        )
+
+
+def _check_continues(response: "httpx.Response", found: Origin, origin: Origin | None, part: PartialFile) -> None:
+    """Refuse a part of a file that is not the one we have the beginning of, or that starts elsewhere."""
+    start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    is_same = origin is not None and found.validator in (None, origin.validator)
+    if not (is_same and start and int(start[1]) == part.size()):
+        part.discard()
+        raise _RetryableError("the file changed on the server, or its range is not the one that was asked for")
+
+
+def _origin_of(response: "httpx.Response", url: str) -> Origin:
+    headers = response.headers
+    etag = headers.get("ETag", "")
+    is_strong = etag.startswith('"')  # If-Range takes no weak ones
+    length = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
+    return Origin(
+        url=url,
+        validator=etag if is_strong else headers.get("Last-Modified"),
+        total_bytes=int(length) if length.isdecimal() else None,
+        sha256=_stated_sha256(response),
+    )
+
+
+def _stated_sha256(response: "httpx.Response") -> str | None:
+    """The hash that the Hugging Face hub sends for a large file, with the redirect to where its bytes are."""
+    for answer in (*response.history, response):
+        stated = answer.headers.get("X-Linked-Etag", "").strip('"')
+        if re.fullmatch("[0-9a-f]{64}", stated):
+            return str(stated)
+    return None
+
+
+def _retry_after_s(response: "httpx.Response") -> float | None:
+    """Retry-After in seconds (it may be a date, too), as far as we are ready to wait."""
+    from email.utils import mktime_tz, parsedate_tz
+
+    value = response.headers.get("Retry-After", "")
+    if value.isdecimal():
+        return min(float(value), LONGEST_WAIT_S)
+    date = parsedate_tz(value)
+    return min(max(mktime_tz(date) - time.time(), 0.0), LONGEST_WAIT_S) if date else None

@@ -1,0 +1,131 @@
+"""`add`: a user's folders and zips of images become a data set, whole or not at all."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.download import OnProgress
+from ..core.errors import UsageError
+from ..core.files import staged_folder
+from . import store
+from .images import Header, bombs_refused, decode, read, read_header, to_array
+from .info import DatasetInfo, check_new_name, home, info, is_installed, locked
+from .listing import Entry, Folder, Listing, Member, opened
+from .splits import VAL_FRACTION, content_keys, stratified_cut
+
+MAX_ARRAY_SIDE = 96  # pixels: up to here, images of one size become one array
+TOGETHER = 64  # images handed to the threads at once, and between two reports of progress
+
+T = TypeVar("T")
+
+
+def add(
+    name: str,
+    paths: Sequence[Path],
+    split: Folder = "train",
+    replace: bool = False,
+    on_progress: OnProgress | None = None,
+) -> DatasetInfo:
+    """Import the images of folders and zips in `[split/]class/image` layout as the data set `name`.
+
+    Every image is decoded once, so that a broken one is refused here and not in the middle of a training.
+    `on_progress(done, total)` counts steps, two for each image. Raises UsageError for what is refused.
+    """
+    check_new_name(name)
+    with locked(name):
+        if is_installed(name) and not replace:
+            raise UsageError(f"there is a data set {name} already", "Choose another name, or add --replace.")
+        with opened(paths, split) as listing, staged_folder(home(name)) as folder:
+            origin = ", ".join(path.resolve().name for path in paths)
+            _import(listing, folder, name, origin, on_progress)
+        return info(name)
+
+
+def _import(listing: Listing, folder: Path, name: str, origin: str, on_progress: OnProgress | None) -> None:
+    """Fill `folder`. An own val folder follows the training images in the stored training part."""
+    train, val, test = (listing.entries[split] for split in ("train", "val", "test"))
+    parts: dict[store.Part, list[Entry]] = {"trainval": [*train, *val], "test": test}
+    parts = {part: entries for part, entries in parts.items() if entries}
+    steps = _Steps(2 * sum(map(len, parts.values())), on_progress)
+    image = _common_shape(_headers(chain(*parts.values()), steps))
+
+    position = {label: index for index, label in enumerate(listing.classes)}
+    labels = {part: np.array([position[entry.label] for entry in found], np.int64) for part, found in parts.items()}
+    keys = {
+        part: _write_array(folder / f"{part}.npy", found, image, steps)
+        if image
+        else _write_files(folder / part, found, steps)
+        for part, found in parts.items()
+    }
+    own_val = np.arange(len(train), len(train) + len(val))
+    cut_val = train and not val
+    store.seal(
+        folder,
+        name,
+        classes=listing.classes,
+        labels=labels,
+        val=stratified_cut(labels["trainval"], keys["trainval"], VAL_FRACTION) if cut_val else own_val,
+        image=image,
+        origin=origin,
+        ignored_files=listing.ignored,
+    )
+
+
+def _headers(entries: Iterable[Entry], steps: "_Steps") -> set[Header]:
+    with bombs_refused():
+        return {read_header(entry.member.open, entry.member.where) for entry in steps.over(entries)}
+
+
+def _common_shape(headers: set[Header]) -> tuple[int, int, int] | None:
+    """(H, W, C) if all images can be one array: of one small size, grey if all are grey."""
+    sizes = {(header.height, header.width) for header in headers}
+    height, width = max(sizes)
+    if len(sizes) > 1 or max(height, width) > MAX_ARRAY_SIDE:
+        return None
+    return height, width, 1 if all(header.grey for header in headers) else 3
+
+
+def _write_array(path: Path, entries: list[Entry], image: tuple[int, int, int], steps: "_Steps") -> NDArray[np.uint64]:
+    """Decode all images into one .npy file. In one thread: small ones spend their time in Python."""
+
+    def pixels(member: Member) -> NDArray[np.uint8]:
+        return to_array(decode(read(member.open, member.where), member.where, image[2]))
+
+    store.write_array(path, (len(entries), *image), np.uint8, (pixels(entry.member) for entry in steps.over(entries)))
+    return content_keys(image.tobytes() for image in np.load(path, mmap_mode="r"))
+
+
+def _write_files(folder: Path, entries: list[Entry], steps: "_Steps") -> NDArray[np.uint64]:
+    """Copy the images to 0000000.png, 0000001.jpg, ..., and decode each to see that it is whole."""
+    folder.mkdir()
+
+    def copy(index: int) -> bytes:
+        member = entries[index].member
+        content = read(member.open, member.where)
+        decode(content, member.where, 3)
+        (folder / f"{index:07d}{member.path.suffix.lower()}").write_bytes(content)
+        return content
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rounds = (range(start, min(start + TOGETHER, len(entries))) for start in range(0, len(entries), TOGETHER))
+        return content_keys(steps.over(content for indices in rounds for content in pool.map(copy, indices)))
+
+
+class _Steps:
+    """Counts what is done, and reports it now and then."""
+
+    def __init__(self, total: int, on_progress: OnProgress | None) -> None:
+        self.done, self.total, self._on_progress = 0, total, on_progress
+
+    def over(self, items: Iterable[T]) -> Iterator[T]:
+        for item in items:
+            yield item
+            self.done += 1
+            if self._on_progress and (self.done % TOGETHER == 0 or self.done == self.total):
+                self._on_progress(self.done, self.total)

@@ -1,0 +1,98 @@
+"""Which data sets are on this machine and what each holds. Light: no image is touched here."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from ..core import download
+from ..core.documents import read_json
+from ..core.errors import UsageError
+from ..core.files import cache_dir, explained
+from ..core.types import NotNegative, Noun, Positive
+
+Split = Literal["train", "val", "test", "trainval"]
+
+DOCUMENT = "dataset.json"
+NAME = re.compile(r"[a-z0-9_-]+")
+
+
+class DatasetInfo(Noun, frozen=True, kw_only=True):
+    """A data set, as `dataset.json` describes it.
+
+    counts          images per split; a split that the data set does not have is missing
+    image           (height, width, channels) where all images are one array; None where they are files
+    origin          where the images came from, for people
+    ignored_files   how many files of the import were no images
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    counts: dict[Split, Positive]
+    image: tuple[Positive, Positive, Positive] | None
+    size_bytes: NotNegative
+    origin: str
+    ignored_files: NotNegative = 0
+
+
+DIGITS = DatasetInfo(
+    name="digits",
+    classes=tuple("0123456789"),
+    counts={"train": 1295, "val": 143, "trainval": 1438, "test": 359},
+    image=(8, 8, 1),
+    size_bytes=0,
+    origin="scikit-learn",
+)
+RESERVED = {DIGITS.name, "photos"}  # `photos` names the crops that parity is measured on
+
+
+def installed() -> list[DatasetInfo]:
+    """Every data set on this machine, the built-in one first."""
+    return [info(name) for name in installed_names()]
+
+
+def installed_names() -> list[str]:
+    documents = sorted(data_dir().glob(f"[!.]*/{DOCUMENT}"))
+    return [DIGITS.name, *(document.parent.name for document in documents)]
+
+
+def is_installed(name: str) -> bool:
+    return name == DIGITS.name or (NAME.fullmatch(name) is not None and (home(name) / DOCUMENT).is_file())
+
+
+def info(name: str) -> DatasetInfo:
+    """The description of an installed data set."""
+    if name == DIGITS.name:
+        return DIGITS
+    return read_json(home(name) / DOCUMENT, DatasetInfo, reinstall(name))
+
+
+def reinstall(name: str) -> str:
+    """The fix for a data set whose files are damaged."""
+    return f"Bring it in again: `reszoo data get {name} --replace` or `reszoo data add {name} PATH --replace`."
+
+
+def data_dir() -> Path:
+    return cache_dir() / "data"
+
+
+def home(name: str) -> Path:
+    """The folder of the data set `name`."""
+    return data_dir() / name
+
+
+def check_new_name(name: str) -> None:
+    if NAME.fullmatch(name) is None:
+        raise UsageError(
+            f"{name!r} cannot name a data set", "Use lower-case letters, digits, - and _, such as `my-flowers`."
+        )
+    if name in RESERVED:
+        raise UsageError(f"{name!r} is built in", "Choose another name.")
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Let one process at a time change the data set `name`."""
+    with explained(home(name)), download.locked(home(name)):
+        yield

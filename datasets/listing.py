@@ -1,0 +1,164 @@
+"""What a user's folders and zips hold: images by split and class, in an order that never changes.
+
+Nothing is unpacked: a zip's entries are read where they are, and those that could do harm are refused by name.
+"""
+
+import os
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Literal
+
+from ..core.errors import UsageError
+from .images import MAX_FILE_BYTES, SUFFIXES, Opener, opener
+
+Folder = Literal["train", "val", "test"]
+SPLITS: dict[str, Folder] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
+LAYOUT = (
+    "Expected [train/|val/|test/]CLASS/image.png: one folder per class, above them at most one for the split; "
+    "png, jpg, jpeg, bmp, webp."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file or folder inside a PATH. `where` names it in errors."""
+
+    path: PurePath
+    where: str
+    is_dir: bool
+    size_bytes: int
+    open: Opener
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One image of the import."""
+
+    split: Folder
+    label: str
+    member: Member
+
+
+@dataclass
+class Listing:
+    """The images of each split, sorted by class, then by file name; `ignored` counts the files that are no images."""
+
+    entries: dict[Folder, list[Entry]] = field(default_factory=lambda: {"train": [], "val": [], "test": []})
+    ignored: int = 0
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(sorted({entry.label for entries in self.entries.values() for entry in entries}))
+
+
+@contextmanager
+def opened(paths: Iterable[Path], split: Folder) -> Iterator[Listing]:
+    """List all images of `paths`; those in no split folder belong to `split`. The zips stay open until the end.
+
+    A PATH that is itself named like a split (`test/`, `val.zip`) is a split folder, too.
+    """
+    listing = Listing()
+    seen: dict[tuple[Folder, str], str] = {}  # each class folder, and where it was
+    with ExitStack() as stack:
+        for path in paths:
+            default = SPLITS.get(path.resolve().stem.lower(), split)
+            for member in _members(path, stack):
+                _sort_in(member, default, listing, seen)
+        for entries in listing.entries.values():
+            entries.sort(key=lambda entry: (entry.label, entry.member.path.name, entry.member.where))
+        _check(listing, seen)
+        yield listing
+
+
+def _sort_in(member: Member, default: Folder, listing: Listing, seen: dict[tuple[Folder, str], str]) -> None:
+    *folders, name = member.path.parts
+    split = SPLITS[folders.pop(0).lower()] if folders and folders[0].lower() in SPLITS else default
+    if folders:
+        seen.setdefault((split, folders[0]), member.where)
+    elif member.is_dir and name.lower() not in SPLITS:
+        seen.setdefault((split, name), member.where)
+    if member.is_dir:
+        return
+    if member.path.suffix.lower() not in SUFFIXES:
+        listing.ignored += 1
+        return
+    if len(folders) != 1:
+        raise UsageError(f"{member.where} lies {'too deep' if folders else 'in no class folder'}", LAYOUT)
+    if member.size_bytes > MAX_FILE_BYTES:
+        size, limit = member.size_bytes / 1e6, MAX_FILE_BYTES / 1e6
+        raise UsageError(f"{member.where} is {size:.0f} MB, the limit is {limit:.0f} MB", "Shrink or remove it.")
+    listing.entries[split].append(Entry(split, folders[0], member))
+
+
+def _check(listing: Listing, seen: dict[tuple[Folder, str], str]) -> None:
+    """Refuse an import that would make another data set than its user means."""
+    classes = {split: {entry.label for entry in entries} for split, entries in listing.entries.items() if entries}
+    if not classes:
+        raise UsageError("no images found", LAYOUT)
+    for (split, label), where in seen.items():
+        if label not in classes.get(split, ()):
+            raise UsageError(f"the class folder {label!r} holds no image ({where})", f"Fill or remove it. {LAYOUT}")
+    (first, known), *others = classes.items()
+    for split, found in others:
+        if found != known:
+            problem = f"{split} has other classes than {first}: "
+            more, less = sorted(found - known), sorted(known - found)
+            raise UsageError(
+                problem + "; ".join(_only(kind, names) for kind, names in ((split, more), (first, less)) if names),
+                "Every split needs images of the same classes.",
+            )
+
+
+def _only(split: str, names: list[str]) -> str:
+    return f"only in {split}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+
+
+def _members(path: Path, stack: ExitStack) -> Iterator[Member]:
+    if path.is_dir():
+        return _folder_members(path)
+    if not path.exists():
+        raise UsageError(f"{path} does not exist", "Give image folders or zips.")
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+    except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        raise UsageError(f"{path} is neither a folder nor a readable zip: {error}", "Give folders or zips.") from error
+    return _zip_members(path.name, archive)
+
+
+def _folder_members(root: Path) -> Iterator[Member]:
+    for folder, folders, files in os.walk(root, onerror=_raise, followlinks=True):
+        folders[:] = [name for name in folders if not _is_junk(name)]
+        for name in (*folders, *(name for name in files if not _is_junk(name))):
+            path = Path(folder, name)
+            if not (path.is_dir() or path.is_file()):
+                raise UsageError(f"{path} is a broken link or no plain file", "Remove it.")
+            yield Member(path.relative_to(root), str(path), path.is_dir(), path.stat().st_size, opener(path))
+
+
+def _raise(error: OSError) -> None:
+    raise UsageError(f"cannot read the folder {error.filename}: {error.strerror}", "Give yourself permission.")
+
+
+def _zip_members(zip_name: str, archive: zipfile.ZipFile) -> Iterator[Member]:
+    for info in archive.infolist():
+        where = f"{zip_name}: {info.filename}"
+        path = PureWindowsPath(info.filename)  # knows both kinds of slashes, and drives
+        if path.drive or path.root or ".." in path.parts:
+            raise UsageError(f"{where} points outside of the zip", "Do not trust this zip.")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise UsageError(f"{where} is a symbolic link", "Put the image itself into the zip.")
+        if info.flag_bits & 0x1:
+            raise UsageError(f"{where} is encrypted", "Make the zip without a password.")
+        if path.parts and not any(map(_is_junk, path.parts)):
+            yield Member(PurePosixPath(*path.parts), where, info.is_dir(), info.file_size, partial(archive.open, info))
+
+
+def _is_junk(name: str) -> bool:
+    """What operating systems and tools leave lying about."""
+    return name.startswith(".") or name.lower() in JUNK

@@ -1,0 +1,58 @@
+"""From a name and a split to a data set."""
+
+from typing import get_args
+
+from ..core.errors import ReszooError, UnavailableError, UsageError
+from ..core.registry import unknown
+from . import builtin, store
+from .dataset import Dataset
+from .info import DIGITS, Split, info, installed_names, is_installed
+from .splits import shuffled
+
+
+def load(name: str, split: Split) -> Dataset:
+    """Open one split of an installed data set. Splits never change from run to run, nor from machine to machine.
+
+    trainval   all training images
+    val        the images of the user's own val folder; without one, a stratified 10 % of trainval
+    train      trainval without val
+    test       the test images
+
+    Raises UsageError for an unknown name or a split that the data set does not have, UnavailableError for a
+    data set that can be downloaded but is not here.
+    """
+    if split not in get_args(Split):
+        raise UsageError(f"unknown split {split!r}", f"Choose {', '.join(get_args(Split))}.")
+    if not is_installed(name):
+        raise _missing(name)
+    description = info(name)
+    if split not in description.counts:
+        raise UsageError(
+            f"{name} has no {split} images, it has: {', '.join(description.counts)}",
+            f"Choose one of these, or add all its images again: `reszoo data add {name} PATH... --replace`.",
+        )
+    return builtin.digits(split) if name == DIGITS.name else store.open_split(description, split)
+
+
+def calibration_sample(name: str, n: int, seed: int) -> Dataset:
+    """Draw `n` images from train, never from val or test, without replacement; `indices` says which."""
+    train = load(name, "train")
+    if not 1 <= n <= len(train):
+        raise UsageError(
+            f"cannot draw {n} calibration images from the {len(train)} training images of {name}",
+            f"Choose a number from 1 to {len(train)}.",
+        )
+    return train.subset(shuffled(len(train), seed)[:n])
+
+
+def _missing(name: str) -> ReszooError:
+    from .downloading import ARCHIVES
+
+    bring = f"Bring in your own images with `reszoo data add {name} PATH...`."
+    if name in ARCHIVES:
+        return UnavailableError(
+            f"the data set {name} is not on this machine",
+            f"Download it with `reszoo data get {name}`. {bring}",
+        )
+    error = unknown(name, {*ARCHIVES, *installed_names()}, "data set")
+    return UsageError(error.problem, f"{error.fix} {bring} Download cifar10 or cifar100 with `reszoo data get NAME`.")

@@ -1,0 +1,80 @@
+"""A data set on disk: a folder that appears whole, with its images, labels, val cut and `dataset.json`.
+
+dataset.json            the `DatasetInfo`
+trainval.npy, test.npy  uint8 (N, H, W, C): small images of one size; otherwise folders of image files, in order
+*-labels.npy            int64 (N,)
+val.npy                 int64, the positions in trainval that are val
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..core.documents import write_json
+from ..core.errors import ReszooError
+from . import info as infos
+from .dataset import Dataset, assemble
+from .info import DatasetInfo, Split
+
+Part = Literal["trainval", "test"]
+
+
+def write_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, chunks: Iterable[NDArray[Any]]) -> None:
+    """Stream `chunks` of one array into a .npy file. (`np.save` does not say that the disk is full, `write` does.)"""
+    header = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for chunk in chunks:
+            file.write(np.ascontiguousarray(chunk, dtype).data)
+
+
+def seal(
+    folder: Path,
+    name: str,
+    *,
+    classes: tuple[str, ...],
+    labels: dict[Part, NDArray[np.int64]],
+    val: NDArray[np.int64],
+    image: tuple[int, int, int] | None,
+    origin: str,
+    ignored_files: int = 0,
+) -> None:
+    """Write the labels, the val cut and the description beside the images that lie in `folder`."""
+    for part, values in labels.items():
+        write_array(folder / f"{part}-labels.npy", values.shape, np.int64, [values])
+    write_array(folder / "val.npy", val.shape, np.int64, [val])
+    trainval, test = (len(labels.get(part, ())) for part in ("trainval", "test"))
+    counts: dict[Split, int] = {"train": trainval - len(val), "val": len(val), "trainval": trainval, "test": test}
+    description = DatasetInfo(
+        name=name,
+        classes=classes,
+        counts={split: count for split, count in counts.items() if count},
+        image=image,
+        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        origin=origin,
+        ignored_files=ignored_files,
+    )
+    write_json(folder / infos.DOCUMENT, description)
+
+
+def open_split(description: DatasetInfo, split: Split) -> Dataset:
+    """One split of an installed data set; its images stay on disk until they are asked for."""
+    folder = infos.home(description.name)
+    part: Part = "test" if split == "test" else "trainval"
+    try:
+        labels, val = np.load(folder / f"{part}-labels.npy"), np.load(folder / "val.npy")
+        images = (
+            tuple(sorted((folder / part).iterdir()))
+            if description.image is None
+            else np.load(folder / f"{part}.npy", mmap_mode="r")
+        )
+    except (OSError, ValueError, EOFError) as error:
+        problem = f"the data set {description.name} is damaged: {error}"
+        raise ReszooError(problem, infos.reinstall(description.name)) from error
+    if not len(labels) == len(images) == description.counts[part]:
+        problem = f"the data set {description.name} is damaged: {len(images)} images, {len(labels)} labels in {part}"
+        raise ReszooError(problem, infos.reinstall(description.name))
+    return assemble(description, split, labels, val, images)

@@ -1,0 +1,318 @@
+"""`fetch` against a real server that behaves badly in all the ways that servers do."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+from pathlib import Path
+
+import pytest
+from webserver import Resource, Trouble, WebServer, serving
+
+from reszoo.core import transfer
+from reszoo.core.download import Source, fetch
+from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+
+CONTENT = random.Random(1).randbytes(300_000)  # noqa: S311
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+IN_A_PROCESS = """
+import sys
+from pathlib import Path
+from reszoo.core.download import Source, fetch
+print(fetch(Source(url=sys.argv[1], sha256=sys.argv[2]), Path(sys.argv[3])))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting, and no proxy of whoever runs the tests."""
+    monkeypatch.setattr(transfer, "BACKOFF_S", 0.001)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "downloads" / "weights.pth"
+
+
+def only(target: Path) -> list[str]:
+    """The names of all that lies in the target's folder."""
+    return sorted(path.name for path in target.parent.iterdir())
+
+
+@pytest.mark.parametrize("known", [DIGEST, DIGEST[:8], None])
+def test_a_file_comes_down_and_nothing_else_stays(web: WebServer, target: Path, known: str | None) -> None:
+    url = web.add("/w.pth", Resource(CONTENT))
+    seen: list[tuple[int, int | None]] = []
+    digest = fetch(Source(url=url, sha256=known), target, on_progress=lambda *done: seen.append(done))
+    assert digest == DIGEST
+    assert target.read_bytes() == CONTENT
+    assert only(target) == ["weights.pth"]
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_what_is_there_is_not_asked_for_again(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT))
+    fetch(Source(url=url, sha256=DIGEST), target)
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert len(web.seen) == 1
+    target.write_bytes(b"damaged")
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_cut_connection_goes_on_where_it_ended(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(cut_after=100_000), Trouble(cut_after=50_000)]))
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert [seen.range for seen in web.seen] == [None, "bytes=100000-", "bytes=150000-"]
+    assert sum(seen.sent_bytes for seen in web.seen) == len(CONTENT)
+
+
+def test_a_length_that_lies_is_a_cut_too(web: WebServer, target: Path) -> None:
+    resource = Resource(CONTENT, announced_bytes=len(CONTENT) + 1000)
+    url = web.add("/w.pth", resource)
+    with pytest.raises(ReszooError, match="5 tries"):
+        fetch(Source(url=url, sha256=DIGEST), target)
+    assert not target.exists()
+    resource.announced_bytes = None
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+
+
+def test_a_length_that_is_too_short_is_found_by_the_known_size(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT, announced_bytes=100_000))
+    assert fetch(Source(url=url, sha256=DIGEST, size_bytes=len(CONTENT)), target) == DIGEST
+    assert [seen.range for seen in web.seen] == [None, "bytes=100000-", "bytes=200000-"]
+
+
+def test_a_server_without_ranges_sends_it_all_again(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT, ranges=False, troubles=[Trouble(cut_after=100_000)]))
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert [seen.range for seen in web.seen] == [None, "bytes=100000-"]
+    assert target.read_bytes() == CONTENT
+
+
+def test_a_file_that_changed_in_between_starts_again(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(bytes(len(CONTENT)), etag='"old"', troubles=[Trouble(cut_after=100_000)] * 6))
+    web.files["/w.pth"].ranges = False
+    with pytest.raises(ReszooError, match="5 tries"):
+        fetch(Source(url=url, sha256=DIGEST), target)
+    assert target.with_name("weights.pth.part").stat().st_size == 100_000
+    web.add("/w.pth", Resource(CONTENT, etag='"new"'))
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert target.read_bytes() == CONTENT
+
+
+def test_without_an_etag_nothing_is_gone_on_with(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT, etag=None, troubles=[Trouble(cut_after=100_000)]))
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert [seen.range for seen in web.seen] == [None, None]
+
+
+@pytest.mark.parametrize("known", [DIGEST, DIGEST[:8]])
+def test_wrong_bytes_never_reach_the_target(web: WebServer, target: Path, known: str) -> None:
+    wrong = CONTENT[:-1] + b"?"
+    url = web.add("/w.pth", Resource(wrong))
+    with pytest.raises(ReszooError) as caught:
+        fetch(Source(url=url, sha256=known), target)
+    for part in (known, hashlib.sha256(wrong).hexdigest(), url):
+        assert part in caught.value.problem
+    assert caught.value.fix
+    assert only(target) == []
+
+
+def test_more_bytes_than_expected_are_not_written(web: WebServer, target: Path) -> None:
+    source = Source(url=web.add("/w.pth", Resource(CONTENT)), sha256=None, size_bytes=1000)
+    with pytest.raises(ReszooError, match="expected 1000"):
+        fetch(source, target)
+    assert only(target) == []
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_is_not_there_is_asked_for_once(web: WebServer, target: Path, status: int) -> None:
+    url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(status=status)]))
+    with pytest.raises(ReszooError, match=str(status)):
+        fetch(Source(url=url, sha256=DIGEST), target)
+    assert len(web.seen) == 1
+    assert only(target) == []
+
+
+def test_a_busy_server_is_asked_again(web: WebServer, target: Path) -> None:
+    troubles = [
+        Trouble(status=503),
+        Trouble(status=429, headers={"Retry-After": "1"}),
+        Trouble(status=500, headers={"Retry-After": formatdate(time.time() - 5, usegmt=True)}),
+    ]
+    url = web.add("/w.pth", Resource(CONTENT, troubles=troubles))
+    started = time.monotonic()
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert time.monotonic() - started >= 1
+    assert len(web.seen) == 4
+
+
+def test_a_server_that_stays_busy_is_left_after_five_tries(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(status=503)] * 99))
+    with pytest.raises(ReszooError, match="503"):
+        fetch(Source(url=url, sha256=DIGEST), target)
+    assert len(web.seen) == 5
+
+
+def test_a_server_that_is_not_there(target: Path) -> None:
+    with pytest.raises(ReszooError, match="5 tries"):
+        fetch(Source(url="http://127.0.0.1:9/w.pth", sha256=DIGEST), target)
+
+
+@pytest.mark.parametrize("content", [CONTENT, CONTENT[:-1]])
+def test_the_hash_that_the_hub_sends_with_its_redirect_is_checked(web: WebServer, target: Path, content: bytes) -> None:
+    there = web.add("/cdn/abc", Resource(content))
+    url = web.add("/resolve/w.pth", Resource(redirect=there, headers={"X-Linked-Etag": f'"{DIGEST}"'}))
+    if content == CONTENT:
+        assert fetch(Source(url=url, sha256=None), target) == DIGEST
+    else:
+        with pytest.raises(ReszooError, match=DIGEST):
+            fetch(Source(url=url, sha256=None), target)
+        assert only(target) == []
+
+
+def test_a_mirror_on_the_web_and_in_a_folder(
+    web: WebServer, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(url="https://example.org/models/w.pth", sha256=DIGEST)
+    web.add("/m/example.org/models/w.pth", Resource(CONTENT))
+    monkeypatch.setenv("RESZOO_MIRROR", web.url + "/m/")
+    assert fetch(source, target) == DIGEST
+
+    folder = tmp_path / "a mirror" / "example.org" / "models"
+    monkeypatch.setenv("RESZOO_MIRROR", (tmp_path / "a mirror").as_uri())
+    monkeypatch.setenv("RESZOO_OFFLINE", "1")
+    target.unlink()
+    with pytest.raises(ReszooError, match=r"example\.org/models/w\.pth does not exist"):
+        fetch(source, target)
+    folder.mkdir(parents=True)
+    (folder / "w.pth").write_bytes(CONTENT)
+    assert fetch(source, target) == DIGEST
+    assert only(target) == ["weights.pth"]
+
+    target.unlink()
+    monkeypatch.setenv("RESZOO_MIRROR", "/srv/mirror")
+    with pytest.raises(UsageError, match="/srv/mirror"):
+        fetch(source, target)
+
+
+def test_offline_asks_nobody(web: WebServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Source(url=web.add("/w.pth", Resource(CONTENT)), sha256=DIGEST)
+    monkeypatch.setenv("RESZOO_OFFLINE", "1")
+    with pytest.raises(UnavailableError, match="RESZOO_OFFLINE"):
+        fetch(source, target)
+    assert web.seen == []
+    monkeypatch.setenv("RESZOO_OFFLINE", "0")
+    fetch(source, target)
+    monkeypatch.setenv("RESZOO_OFFLINE", "1")
+    assert fetch(source, target) == DIGEST  # what is here needs no network
+
+
+def test_the_proxy_of_the_environment_is_used(web: WebServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    web.add("http://weights.invalid/w.pth", Resource(CONTENT))
+    monkeypatch.setenv("http_proxy", web.url)
+    assert fetch(Source(url="http://weights.invalid/w.pth", sha256=DIGEST), target) == DIGEST
+
+
+def test_killed_in_the_middle_the_next_process_goes_on(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(stall_after=200_000)]))
+    command = [sys.executable, "-c", IN_A_PROCESS, url, DIGEST, str(target)]
+    part = target.with_name("weights.pth.part")
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+        until = time.monotonic() + 60
+        while not (part.exists() and part.stat().st_size > 100_000):
+            assert time.monotonic() < until, "nothing came down"
+            time.sleep(0.02)
+        first.send_signal(signal.SIGKILL)
+    have = part.stat().st_size
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == DIGEST
+    assert web.seen[1].range == f"bytes={have}-"
+    assert web.seen[1].sent_bytes == len(CONTENT) - have
+    assert only(target) == ["weights.pth"]
+
+
+def test_killed_after_the_last_byte_nothing_is_asked_for_again(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT))
+    target.parent.mkdir()
+    target.with_name("weights.pth.part").write_bytes(CONTENT)
+    origin = {"url": url, "validator": '"first"', "total_bytes": len(CONTENT), "sha256": None}
+    target.with_name("weights.pth.part.json").write_text(json.dumps(origin))
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert web.seen == []
+
+
+def test_a_corrupt_note_about_the_partial_file_starts_again(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT))
+    target.parent.mkdir()
+    target.with_name("weights.pth.part").write_bytes(b"x" * 1000)
+    target.with_name("weights.pth.part.json").write_text('{"url": ')
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+
+
+def test_eight_processes_ask_once(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT))
+    command = [sys.executable, "-c", IN_A_PROCESS, url, DIGEST, str(target)]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+    assert {process.communicate()[0].strip() for process in running} == {DIGEST}
+    assert len(web.seen) == 1
+    assert only(target) == ["weights.pth"]
+
+
+def test_a_folder_that_cannot_be_written(web: WebServer, tmp_path: Path) -> None:
+    source = Source(url=web.add("/w.pth", Resource(CONTENT)), sha256=DIGEST)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReszooError, match="is a file, not a folder"):
+        fetch(source, tmp_path / "file" / "w.pth")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_the_permission(web: WebServer, tmp_path: Path) -> None:
+    source = Source(url=web.add("/w.pth", Resource(CONTENT)), sha256=DIGEST)
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(ReszooError, match=r"cannot write to .*Permission denied"):
+        fetch(source, tmp_path / "locked" / "w.pth")
+
+
+@pytest.mark.parametrize(("option", "message"), [("size=128k", "no space left"), ("ro", "Read-only file system")])
+def test_a_disk_that_is_full_or_read_only(web: WebServer, tmp_path: Path, option: str, message: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("mounting a small disk needs root")
+    done = subprocess.run([mount, "-t", "tmpfs", "-o", option, "tmpfs", disk], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
+    try:
+        source = Source(url=web.add("/w.pth", Resource(CONTENT)), sha256=DIGEST)
+        with pytest.raises(ReszooError, match=message) as caught:
+            fetch(source, disk / "w.pth")
+        assert "RESZOO_CACHE" in caught.value.fix
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("wrong", [{"url": "ftp://host/w", "sha256": None}, {"url": "https://host/w", "sha256": "12"}])
+def test_a_source_that_cannot_be_meant(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"address|sha256"):
+        Source(**wrong)  # type: ignore[arg-type]

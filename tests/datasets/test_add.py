@@ -1,0 +1,278 @@
+"""`add`: what comes in is what was there, in one order; what could do harm or mislead is refused by name."""
+
+import os
+import stat
+import struct
+import subprocess
+import sys
+import zipfile
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reszoo import datasets
+from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.types import Preprocess
+
+ADD = "import sys; from pathlib import Path; from reszoo import datasets; datasets.add('x', [Path(sys.argv[1])])"
+
+
+def leftovers(cache: Path) -> list[str]:
+    """What an import left in the data folder, data sets included."""
+    return sorted(path.name for path in (cache / "data").glob("*")) if (cache / "data").exists() else []
+
+
+@pytest.fixture
+def flowers(image):
+    """24 pictures of two classes: 10 + 10 for training, 2 + 2 for the test."""
+    train = {
+        f"train/{label}/{i}.png": image(i + 10 * k) for k, label in enumerate(("tulip", "rose")) for i in range(10)
+    }
+    test = {f"test/{label}/{i}.png": image(i + 30 + 2 * k) for k, label in enumerate(("tulip", "rose")) for i in (0, 1)}
+    return train | test
+
+
+def test_a_folder_and_zips_of_the_same_images_are_the_same_data_set(flowers, tree, zipped):
+    names = sorted(flowers, key=lambda name: zlib.crc32(name.encode()))  # in no order that means anything
+    datasets.add("folder", [tree("flowers", flowers)])
+    halves = [{name: flowers[name] for name in names[part::2]} for part in (0, 1)]
+    datasets.add("zips", [zipped("b.zip", halves[0]), zipped("a.zip", halves[1])])
+    for split, count in (("train", 18), ("val", 2), ("trainval", 20), ("test", 4)):
+        one, other = datasets.load("folder", split), datasets.load("zips", split)
+        assert len(one) == count
+        assert one.classes == other.classes == ("rose", "tulip")
+        np.testing.assert_array_equal(one.labels, other.labels)
+        np.testing.assert_array_equal(one.images, other.images)
+
+
+def test_every_pixel_and_label_arrives(image, tree):
+    files = {f"{label}/{i}.png": image(i + k * 10) for k, label in enumerate("ab") for i in range(3)}
+    datasets.add("exact", [tree("exact", files)])
+    stored = datasets.load("exact", "trainval")
+    expected = np.stack([np.asarray(Image.open(BytesIO(files[name]))) for name in sorted(files)])
+    np.testing.assert_array_equal(stored.images, expected)
+    assert isinstance(stored.images, np.memmap)
+    assert stored.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert stored.labels.dtype == np.int64
+
+
+def test_an_own_val_folder_is_val_as_it_is(image, tree):
+    files = {f"{split}/a/{i}.png": image(i + k * 100) for k, split in enumerate(("train", "Valid")) for i in range(4)}
+    datasets.add("own", [tree("own", files)])
+    train, val, trainval = (datasets.load("own", split) for split in ("train", "val", "trainval"))
+    assert (train.indices.tolist(), val.indices.tolist()) == ([0, 1, 2, 3], [4, 5, 6, 7])
+    np.testing.assert_array_equal(np.concatenate([train.images, val.images]), trainval.images)
+
+
+@pytest.mark.parametrize("pack", ["folders", "zips"])
+def test_paths_named_like_splits_are_splits(pack, image, tree, zipped):
+    """`data add x photos/train photos/test` must never train on the test images."""
+    train, test = {f"a/{i}.png": image(i) for i in range(5)}, {f"a/{i}.png": image(i + 9) for i in range(3)}
+    if pack == "folders":
+        paths = [tree("train", train), tree("test", test)]
+    else:
+        paths = [zipped("train.zip", train), zipped("test.zip", test)]
+    assert datasets.add("x", paths).counts == {"train": 4, "val": 1, "trainval": 5, "test": 3}
+
+
+def test_split_says_where_images_in_no_split_folder_belong(image, tree):
+    folder = tree("x", {f"a/{i}.png": image(i) for i in range(3)})
+    assert datasets.add("x", [folder], split="test").counts == {"test": 3}
+    with pytest.raises(UsageError, match="x has no train images, it has: test"):
+        datasets.load("x", "train")
+
+
+def test_small_grey_images_stay_grey_and_one_coloured_makes_all_rgb(image, tree):
+    grey = {f"a/{i}.png": image(i, mode="L") for i in range(3)}
+    assert datasets.add("grey", [tree("grey", grey)]).image == (8, 8, 1)
+    mixed = grey | {"a/9.png": image(9), "a/8.png": image(8, mode="RGBA"), "a/7.png": image(7, mode="P")}
+    assert datasets.add("mixed", [tree("mixed", mixed)]).image == (8, 8, 3)
+
+
+def test_large_images_stay_files_and_stream(image, tree):
+    files = {f"{label}/{i}.jpg": image(i, size=(120 + i, 100), kind="JPEG") for label in "ab" for i in range(3)}
+    files["b/3.webp"] = image(3, size=(100, 150), kind="WEBP")
+    assert datasets.add("large", [tree("large", files)]).image is None
+    stream = datasets.load("large", "trainval")
+    preprocess = Preprocess(mean=(0.5,), std=(0.5,), input=(1, 32, 32), resize=40, crop=32)
+    batches = list(stream.batches(preprocess, 3))
+    assert [images.shape for images, _ in batches] == [(3, 32, 32, 1), (3, 32, 32, 1), (1, 32, 32, 1)]
+    assert np.concatenate([labels for _, labels in batches]).tolist() == [0, 0, 0, 1, 1, 1, 1]
+
+
+def test_transparent_palettes_come_in_quietly(tree):
+    file = BytesIO()
+    picture = Image.new("P", (8, 8), 1)
+    picture.putpalette([0, 0, 0, 200, 100, 50])
+    picture.save(file, "PNG", transparency=bytes([0, 128]))
+    datasets.add("palette", [tree("palette", {"a/1.png": file.getvalue()})])
+    assert datasets.load("palette", "trainval").images[0, 0, 0].tolist() == [200, 100, 50]
+
+
+def test_junk_is_passed_over_and_other_files_are_counted(image, zipped):
+    junk = {"__MACOSX/a/._1.png": b"x", "a/.DS_Store": b"x", "a/Thumbs.db": b"x", ".git/b/1.png": b"x"}
+    other = {"README.txt": b"x", "a/labels.csv": b"x"}
+    info = datasets.add("x", [zipped("x.zip", {"a/1.png": image(1), **junk, **other})])
+    assert (info.classes, info.counts["trainval"], info.ignored_files) == (("a",), 1, 2)
+
+
+def png_of_size(width: int, height: int) -> bytes:
+    """A PNG that claims to be larger than it is."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+# What lies in the folder beside a good image, and what the refusal must say.
+BAD_FILES = {
+    "truncated": (lambda image: {"a/bad.png": image(2)[:-60]}, r"a/bad\.png cannot be read"),
+    "other bytes": (lambda image: {"a/bad.png": b"GIF89a" + bytes(99)}, r"a/bad\.png is not a PNG, JPEG, BMP or WebP"),
+    "empty file": (lambda image: {"a/bad.jpg": b""}, r"a/bad\.jpg is not a PNG"),
+    "small bomb": (
+        lambda image: {"a/bad.png": png_of_size(10_000, 10_000)},
+        r"a/bad\.png cannot be read.*exceeds limit",
+    ),
+    "large bomb": (
+        lambda image: {"a/bad.png": png_of_size(60_000, 60_000)},
+        r"a/bad\.png cannot be read.*exceeds limit",
+    ),
+    "16 bits": (lambda image: {"a/bad.png": image(2, mode="I;16")}, r"a/bad\.png has more than 8 bits"),
+    "no class": (lambda image: {"bad.png": image(2)}, r"bad\.png lies in no class folder"),
+    "no class in train": (lambda image: {"train/bad.png": image(2)}, r"train/bad\.png lies in no class folder"),
+    "too deep": (lambda image: {"b/c/bad.png": image(2)}, r"b/c/bad\.png lies too deep"),
+    "class without images": (lambda image: {"b/notes.txt": b"x"}, r"class folder 'b' holds no image"),
+    "test has other classes": (lambda image: {"test/b/1.png": image(2)}, r"only in test: b; only in train: a"),
+}
+
+
+@pytest.mark.parametrize("pack", ["folder", "zip"])
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files_are_refused_by_name_and_nothing_is_left(case, pack, image, tree, zipped, cache):
+    make, message = BAD_FILES[case]
+    files = {"a/1.png": image(1), **make(image)}
+    path = tree("x", files) if pack == "folder" else zipped("x.zip", files)
+    with pytest.raises(UsageError, match=message) as caught:
+        datasets.add("x", [path])
+    assert caught.value.fix
+    assert leftovers(cache) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../evil.png", "a/../../evil.png", "/etc/evil.png", "C:\\evil.png", "a\\..\\..\\evil.png"]
+)
+def test_zip_slip_is_refused(name, image, zipped, cache):
+    with pytest.raises(UsageError, match="points outside") as caught:
+        datasets.add("x", [zipped("x.zip", {"a/1.png": image(1), name: image(2)})])
+    assert f"x.zip: {name}" in str(caught.value)
+    assert leftovers(cache) == []
+
+
+def test_links_in_zips_are_refused(image, zipped, cache):
+    path = zipped("x.zip", {"a/1.png": image(1)})
+    link = zipfile.ZipInfo("a/link.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    with pytest.raises(UsageError, match=r"x\.zip: a/link\.png is a symbolic link"):
+        datasets.add("x", [path])
+    assert leftovers(cache) == []
+
+
+def test_encrypted_zips_are_refused(image, zipped, cache):
+    path = zipped("x.zip", {"a/1.png": image(1)})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag in the central directory
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"a/1\.png is encrypted"):
+        datasets.add("x", [path])
+    assert leftovers(cache) == []
+
+
+def test_damage_inside_a_zip_is_found(image, tmp_path, cache):
+    picture = image(1, kind="BMP")  # a format without a checksum of its own
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a/1.bmp", picture)
+    content = bytearray(path.read_bytes())
+    content[content.index(picture) + len(picture) - 1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"x\.zip: a/1\.bmp cannot be read: Bad CRC-32"):
+        datasets.add("x", [path])
+    assert leftovers(cache) == []
+
+
+def test_huge_files_are_refused_before_they_are_read(image, tree):
+    folder = tree("x", {"a/1.png": image(1)})
+    with (folder / "a/2.png").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    with pytest.raises(UsageError, match=r"a/2\.png is 67 MB, the limit is 67 MB"):
+        datasets.add("x", [folder])
+
+
+def test_pipes_and_broken_links_are_refused(image, tree):
+    folder = tree("x", {"a/1.png": image(1)})
+    os.mkfifo(folder / "a/2.png")  # reading it would wait for ever
+    with pytest.raises(UsageError, match=r"a/2\.png is a broken link or no plain file"):
+        datasets.add("x", [folder])
+
+
+def test_paths_that_are_none(image, tree, tmp_path):
+    with pytest.raises(UsageError, match="nowhere does not exist"):
+        datasets.add("x", [tmp_path / "nowhere"])
+    with pytest.raises(UsageError, match="neither a folder nor a readable zip"):
+        datasets.add("x", [tree("x", {"1.png": image(1)}) / "1.png"])
+    with pytest.raises(UsageError, match="no images found") as caught:
+        datasets.add("x", [tree("empty", {"a.txt": b""})])
+    assert "CLASS/image.png" in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["Flowers", "../x", "", "a b", "a.zip", "digits", "photos"])
+def test_names_that_cannot_be(name, image, tree, cache):
+    with pytest.raises(UsageError):
+        datasets.add(name, [tree("x", {"a/1.png": image(1)})])
+    assert not cache.exists()
+
+
+def test_a_failed_replacement_leaves_the_old_data_set(image, tree, cache):
+    datasets.add("x", [tree("x", {"a/1.png": image(1)})])
+    before = datasets.load("x", "trainval").images.copy()
+    with pytest.raises(UsageError, match="there is a data set x already"):
+        datasets.add("x", [tree("y", {"a/1.png": image(2)})])
+    with pytest.raises(UsageError, match="cannot be read"):
+        datasets.add("x", [tree("z", {"a/1.png": image(2), "a/2.png": image(3)[:-60]})], replace=True)
+    np.testing.assert_array_equal(datasets.load("x", "trainval").images, before)
+    datasets.add("x", [tree("y", {})], replace=True)
+    assert not np.array_equal(datasets.load("x", "trainval").images, before)
+    assert leftovers(cache) == ["x"]
+
+
+def test_two_processes_adding_one_name(image, tree, cache):
+    """One wins, the other is told so; the data set is whole."""
+    folder = tree("x", {f"a/{i}.png": image(i) for i in range(200)})
+    command = [sys.executable, "-c", ADD, str(folder)]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    errors = [process.communicate()[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], errors
+    assert any("there is a data set x already" in error for error in errors)
+    assert len(datasets.load("x", "trainval")) == 200
+    assert leftovers(cache) == ["x"]
+
+
+def test_damaged_data_sets_say_how_to_mend_them(image, tree, cache):
+    datasets.add("x", [tree("x", {f"a/{i}.png": image(i) for i in range(3)})])
+    images = cache / "data/x/trainval.npy"
+    images.write_bytes(images.read_bytes()[:-100])
+    with pytest.raises(ReszooError, match="the data set x is damaged") as caught:
+        datasets.load("x", "train")
+    assert "--replace" in caught.value.fix
+    (cache / "data/x/dataset.json").write_text('{"schema": 1, "name": "x"}')
+    with pytest.raises(ReszooError, match=r"dataset\.json"):
+        datasets.load("x", "train")

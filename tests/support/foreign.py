@@ -1,0 +1,21 @@
+"""Networks of other libraries with weights that nobody trained, for tests that bring them into the zoo."""
+
+import torch
+from torch import nn
+
+
+def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
+    """Give the norms statistics and scales that differ from 0 and 1, as training does; in eval mode."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def uniform(low: float, high: float, like: torch.Tensor) -> torch.Tensor:
+        return torch.empty(like.shape).uniform_(low, high, generator=generator)
+
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.copy_(uniform(-0.2, 0.2, module.running_mean))
+                module.running_var.copy_(uniform(0.7, 1.3, module.running_var))
+                module.weight.copy_(uniform(0.5, 1.0, module.weight))
+                module.bias.copy_(uniform(-0.2, 0.2, module.bias))
+    return model.eval()

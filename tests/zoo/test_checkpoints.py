@@ -1,0 +1,123 @@
+"""Checkpoints on disk: what is written is what is read, and nothing that is damaged is used."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from reszoo import models, zoo
+from reszoo.core.errors import ReszooError
+from reszoo.core.types import Checkpoint, ModelSpec, Preprocess, Step
+from reszoo.zoo.labels import CIFAR10
+
+SPEC = models.spec_of("resnet8_v2")
+STEP = Step(name="train", config={"epochs": "1"}, versions={"torch": "2"}, input_sha256="")
+
+
+def save(folder: Path, state: dict[str, torch.Tensor], spec: ModelSpec = SPEC) -> Checkpoint:
+    return zoo.save(
+        folder,
+        state,
+        ref="resnet8_v2.mine",
+        spec=spec,
+        preprocess=Preprocess(mean=(0.5,) * 3, std=(0.25,) * 3, input=(3, 32, 32)),
+        labels=CIFAR10,
+        dataset="cifar10",
+        metrics=(),
+        licence="MIT",
+        lineage=(STEP,),
+    )
+
+
+@pytest.fixture
+def model() -> torch.nn.Module:
+    return models.build(SPEC).eval()
+
+
+@pytest.fixture
+def saved(tmp_path: Path, model: torch.nn.Module) -> Checkpoint:
+    return save(tmp_path / "mine", model.state_dict())
+
+
+def test_there_and_back(saved: Checkpoint, model: torch.nn.Module, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.json", "weights.safetensors"]
+    assert zoo.read(folder) == zoo.load(str(folder)) == saved
+    assert saved.weights_path == folder / "weights.safetensors"
+    assert saved.size_bytes == saved.weights_path.stat().st_size
+    assert json.loads((folder / "checkpoint.json").read_text())["weights_path"] == "weights.safetensors"
+    built = zoo.build(saved)
+    images = torch.randn(2, 3, 32, 32)
+    assert not built.training
+    assert torch.equal(built(images), model(images))
+
+
+def test_a_folder_may_be_moved(saved: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path)
+    assert zoo.load("moved").weights_path == tmp_path / "moved" / "weights.safetensors"
+
+
+def test_a_built_network_can_be_trained(saved: Checkpoint) -> None:
+    model = zoo.build(saved).train()
+    model(torch.randn(4, 3, 32, 32)).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_damaged_weights_are_found(saved: Checkpoint, tmp_path: Path) -> None:
+    content = bytearray(saved.weights_path.read_bytes())
+    content[-1] ^= 1
+    saved.weights_path.write_bytes(content)
+    with pytest.raises(ReszooError, match=f"damaged: expected sha256 {saved.sha256}") as caught:
+        zoo.read(tmp_path / "mine")
+    assert caught.value.fix == "Copy or make the checkpoint again."
+    saved.weights_path.unlink()
+    with pytest.raises(ReszooError, match=r"weights\.safetensors does not exist"):
+        zoo.read(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "not valid JSON"),
+        (lambda text: "", "not valid JSON"),
+        (lambda text: "[]", "expected an object"),
+        (lambda text: text.replace('"schema": 1', '"schema": 9'), "schema is 9"),
+        (lambda text: text.replace('"family": "v2"', '"family": "v3"'), r"v3.*`\$\.spec\.family`"),
+        (lambda text: text.replace('"num_classes": 10', '"num_classes": 11'), "10 labels, but the network has 11"),
+        (lambda text: text.replace('"weights.safetensors"', '"../../etc/passwd"'), "weights_path"),
+        (lambda text: text.replace('"licence"', '"license"'), "licen[cs]e"),
+    ],
+)
+def test_a_corrupt_document(saved: Checkpoint, tmp_path: Path, edit: object, message: str) -> None:
+    path = tmp_path / "mine" / "checkpoint.json"
+    path.write_text(edit(path.read_text()))  # type: ignore[operator]
+    with pytest.raises(ReszooError, match=message) as caught:
+        zoo.load(str(tmp_path / "mine"))
+    assert str(path) in caught.value.problem
+
+
+def test_a_folder_that_holds_no_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(ReszooError, match=r"checkpoint\.json does not exist"):
+        zoo.load(str(tmp_path))
+
+
+def test_weights_that_do_not_fit_are_not_saved(tmp_path: Path, model: torch.nn.Module) -> None:
+    with pytest.raises(ReszooError, match=r"resnet8_v2\.mine: stem\.norm\.weight is missing, expected shape 16"):
+        save(tmp_path / "wrong", model.state_dict(), models.spec_of("resnet8_v1"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spec_that_was_edited_is_found_when_building(saved: Checkpoint, tmp_path: Path) -> None:
+    path = tmp_path / "mine" / "checkpoint.json"
+    path.write_text(path.read_text().replace('"stem_width": 16', '"stem_width": 24'))
+    with pytest.raises(ReszooError, match=r"stem\.conv\.weight has shape 16x3x3x3, expected 24x3x3x3"):
+        zoo.build(zoo.read(tmp_path / "mine"))
+
+
+def test_saving_replaces_what_was_there(saved: Checkpoint, tmp_path: Path) -> None:
+    other = save(tmp_path / "mine", models.build(SPEC).state_dict())
+    assert other.sha256 != saved.sha256
+    assert zoo.read(tmp_path / "mine") == other
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]

@@ -1,0 +1,194 @@
+"""From a name to a checkpoint: over a real network, once, by many at a time, and with nothing left of a failure."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from shelf import REF, weights, write_card
+from webserver import Resource, WebServer, serving
+
+from reszoo import zoo
+from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.zoo import catalogue
+
+DOWNLOAD = """
+import sys
+from pathlib import Path
+from reszoo import zoo
+from reszoo.zoo import catalogue
+catalogue.CARDS = Path(sys.argv[1])
+print(zoo.download(sys.argv[2]).sha256)
+"""
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalogue with one card, whose file the server has."""
+    content = weights()
+    write_card(tmp_path / "cards", web.add("/w.pth", Resource(content)), content)
+    monkeypatch.setattr(catalogue, "CARDS", tmp_path / "cards")
+    return tmp_path / "cards"
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_name_becomes_a_network(shelf: Path, web: WebServer, cache: Path) -> None:
+    assert zoo.find(REF) is None
+    seen: list[tuple[int, int | None]] = []
+    checkpoint = zoo.download(REF, on_progress=lambda *done: seen.append(done))
+    folder = cache / "checkpoints" / REF
+    assert files(cache) == {f"checkpoints/{REF}/checkpoint.json", f"checkpoints/{REF}/weights.safetensors"}
+    assert zoo.read(folder) == zoo.load(REF) == zoo.load("resnet8_v1.*") == zoo.find(REF) == checkpoint
+    assert zoo.download(REF) == checkpoint
+    assert len(web.seen) == 1
+    assert seen
+    assert zoo.summary(REF).where == "downloaded"
+    assert zoo.build(checkpoint)(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+
+    download, convert = checkpoint.lineage
+    card = zoo.cards()[REF]
+    assert (download.name, download.config) == ("download", {"url": card.url})
+    assert (convert.name, convert.config) == ("convert", {"converter": "native", "arch": "resnet8_v1"})
+    assert download.input_sha256 == convert.input_sha256 == card.sha256
+    assert convert.versions["torch"] == torch.__version__.partition("+")[0]
+    assert [(metric.value, metric.origin) for metric in checkpoint.metrics] == [(0.5, "published")]
+
+
+def test_loading_downloads_what_is_not_here(shelf: Path, web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESZOO_OFFLINE", "1")
+    with pytest.raises(UnavailableError, match="RESZOO_OFFLINE"):
+        zoo.load(REF)
+    monkeypatch.delenv("RESZOO_OFFLINE")
+    assert zoo.load(REF).ref == REF
+    monkeypatch.setenv("RESZOO_OFFLINE", "1")
+    assert zoo.load(REF).ref == REF
+
+
+def test_eight_processes_download_and_convert_once(shelf: Path, web: WebServer, cache: Path) -> None:
+    command = [sys.executable, "-c", DOWNLOAD, str(shelf), REF]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(8)]
+    digests = {process.communicate()[0].strip() for process in running}
+    assert digests == {zoo.read(cache / "checkpoints" / REF).sha256}
+    assert len(web.seen) == 1
+    assert len(files(cache)) == 2
+
+
+def test_a_damaged_checkpoint_is_an_error_to_load_and_healed_by_a_download(shelf: Path, web: WebServer) -> None:
+    path = zoo.download(REF).weights_path
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ReszooError, match=f"damaged(.|\n)*reszoo download {REF}"):
+        zoo.load(REF)
+    assert zoo.find(REF) is None
+    zoo.download(REF)
+    assert zoo.load(REF).ref == REF
+    assert len(web.seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (weights("resnet8_v2"), r"stem\.norm\.weight is missing"),
+        (weights("resnet14_v1"), r"stages\.0\.1\.convs\.0\.weight of shape 16x16x3x3 is not expected"),
+        (weights()[:-1000], "damaged"),
+        (b"<html>Not found</html>", "damaged"),
+    ],
+)
+def test_a_file_that_is_not_what_the_card_says(
+    shelf: Path, web: WebServer, cache: Path, content: bytes, message: str
+) -> None:
+    write_card(shelf, web.add("/w.pth", Resource(content)), content)
+    catalogue.read_cards.cache_clear()
+    with pytest.raises(ReszooError, match=message):
+        zoo.download(REF)
+    assert files(cache) == set()
+
+
+def test_a_wrong_checksum_leaves_nothing(shelf: Path, web: WebServer, cache: Path) -> None:
+    web.files["/w.pth"].content += b"!"
+    with pytest.raises(ReszooError, match="wrong checksum"):
+        zoo.download(REF)
+    assert files(cache) == set()
+
+
+def test_safetensors_from_the_hub_are_checked_by_the_hash_it_states(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, web: WebServer, cache: Path
+) -> None:
+    """The real card of a timm network, with a web mirror in the hub's place."""
+    timm = pytest.importorskip("timm")
+    ref = "resnet18_v2.timm_ra4_in1k"
+    save_file(timm.create_model("resnetv2_18").state_dict(), tmp_path / "w.safetensors")
+    content = (tmp_path / "w.safetensors").read_bytes()
+    there = web.add("/cdn/1", Resource(content))
+    path = "/huggingface.co/timm/resnetv2_18.ra4_e3600_r224_in1k/resolve/main/model.safetensors"
+    web.add(path, Resource(redirect=there, headers={"X-Linked-Etag": f'"{"0" * 64}"'}))
+    monkeypatch.setenv("RESZOO_MIRROR", web.url)
+    with pytest.raises(ReszooError, match="wrong checksum"):
+        zoo.download(ref)
+    web.add(path, Resource(redirect=there))
+    checkpoint = zoo.download(ref)
+    assert len(checkpoint.labels) == 1000
+    assert checkpoint.labels[:2] == ("tench", "goldfish")
+    assert zoo.build(checkpoint)(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
+
+
+def test_an_unwritable_cache(shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("RESZOO_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ReszooError, match="is a file, not a folder"):
+        zoo.download(REF)
+
+
+def test_names_that_cannot_be_meant(shelf: Path, tmp_path: Path) -> None:
+    write_card(shelf, "https://example.org/w.pth", b"", "resnet8_v1.other_cifar10")
+    catalogue.read_cards.cache_clear()
+    with pytest.raises(UsageError, match="matches 2 checkpoints"):
+        zoo.load("resnet8*")
+    with pytest.raises(UsageError, match="unknown checkpoint"):
+        zoo.load("resnet8_v1")
+    with pytest.raises(UsageError, match="there is no folder"):
+        zoo.load(str(tmp_path / "nothing"))
+    with pytest.raises(UsageError, match=f"Did you mean .*{REF}"):
+        zoo.download("resnet8_v1.test_cifar")
+
+
+def test_a_bundled_checkpoint_needs_no_network(
+    shelf: Path, web: WebServer, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo.download(REF).weights_path.parent.rename(tmp_path / "bundled")
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "bundled").rename(tmp_path / "weights" / "resnet8_v1.own")
+    monkeypatch.setattr(catalogue, "BUNDLED", tmp_path / "weights")
+    monkeypatch.setenv("RESZOO_OFFLINE", "1")
+    assert "resnet8_v1.own" in zoo.resolve("*")
+    assert zoo.summary("resnet8_v1.own").where == "bundled"
+    found = zoo.load("resnet8_v1.own")
+    assert found == zoo.download("resnet8_v1.own")
+    assert found.weights_path.is_relative_to(tmp_path / "weights")
+    found.weights_path.write_bytes(b"")
+    with pytest.raises(ReszooError, match="damaged"):
+        zoo.download("resnet8_v1.own")
+
+
+@pytest.mark.mirror
+@pytest.mark.parametrize("depth", [20, 32, 44, 56])
+def test_published_weights_from_a_folder(mirror_root: Path, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+    monkeypatch.setenv("RESZOO_MIRROR", mirror_root.resolve().as_uri())
+    checkpoint = zoo.load(f"resnet{depth}_v1.akamaster_cifar10")
+    logits = zoo.build(checkpoint)(torch.zeros(2, 3, 32, 32))
+    assert logits.shape == (2, len(checkpoint.labels))
+    assert logits.isfinite().all()

@@ -1,0 +1,112 @@
+"""The catalogue: one TOML card for every checkpoint that can be downloaded, and the folders that come with reszoo.
+
+Light: reading all of it imports neither torch nor numpy.
+"""
+
+import re
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ..core.documents import read_toml, to_builtins
+from ..core.errors import ReszooError
+from ..core.files import cache_dir
+from ..core.registry import add_unique, choose, unknown
+from ..core.types import Fraction, ModelSpec, Noun, Positive, Preprocess
+from ..models import spec_of
+
+CARDS = Path(__file__).parent / "cards"
+BUNDLED = Path(__file__).parent / "weights"
+
+
+class Published(Noun, frozen=True, kw_only=True):
+    """A published top-1 accuracy: a fraction of the `n` images of a split, and the page that says so."""
+
+    value: Fraction
+    split: str
+    n: Positive
+    source: str
+
+
+class Card(Noun, frozen=True, kw_only=True):
+    """A checkpoint somewhere on the web, and how to make it one of ours.
+
+    sha256      of the file at `url`, or its first 8 or more hex digits; left out where nobody publishes it
+    spec        fields of the architecture's `ModelSpec` that this network sets otherwise
+    converter   which table of `converters` renames its parameters
+    paper       the architecture's, on arXiv
+    labels      which list of `labels` names its classes
+    """
+
+    ref: str
+    arch: str
+    url: str
+    sha256: str | None = None
+    size_bytes: Positive | None = None
+    converter: Literal["akamaster", "torchvision", "timm_resnetv2", "native"]
+    licence: str
+    paper: str
+    dataset: str
+    labels: Literal["cifar10", "imagenet1k"]
+    preprocess: Preprocess
+    spec: dict[str, str | int | float] = msgspec.field(default_factory=dict)
+    accuracy: Published | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.ref.partition(".")[0] != self.arch:
+            raise ValueError(f"ref {self.ref!r} does not start with its architecture {self.arch!r}")
+
+    def model_spec(self) -> ModelSpec:
+        return msgspec.convert(to_builtins(spec_of(self.arch)) | self.spec, ModelSpec)
+
+
+def cards() -> dict[str, Card]:
+    """Every card, by its name."""
+    return read_cards(CARDS)
+
+
+@cache
+def read_cards(folder: Path) -> dict[str, Card]:
+    found: dict[str, Card] = {}
+    fix = "Mend the card, or install reszoo again."
+    for path in sorted(folder.glob("*.toml")):
+        card = read_toml(path, Card, fix)
+        if path.stem != card.ref:
+            raise ReszooError(f"{path}: ref is {card.ref!r}, expected the file's name, {path.stem!r}", fix)
+        found[card.ref] = card
+    return found
+
+
+def bundled() -> dict[str, Path]:
+    """The folders of the checkpoints that come with the package, by name; they need no network."""
+    return {path.parent.name: path.parent for path in sorted(BUNDLED.glob("*/checkpoint.json"))}
+
+
+def refs() -> list[str]:
+    """Every name in the catalogue; 18 comes before 101."""
+    found: dict[str, object] = dict(cards())
+    for ref, folder in bundled().items():
+        add_unique(found, ref, folder, "the catalogue")
+    return sorted(found, key=lambda ref: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", ref)])
+
+
+def resolve(pattern: str) -> list[str]:
+    """The names that a shell pattern matches; none is a usage error with the nearest ones."""
+    names = refs()
+    if matches := [ref for ref in names if fnmatchcase(ref, pattern)]:
+        return matches
+    raise unknown(pattern, names, "checkpoint")
+
+
+def card(ref: str) -> Card:
+    found: Card = choose(cards(), ref, "checkpoint")
+    return found
+
+
+def folder_of(ref: str) -> Path:
+    """Where the checkpoint of this name lies, or will lie once it is downloaded."""
+    return bundled().get(ref) or cache_dir() / "checkpoints" / ref

@@ -1,0 +1,81 @@
+"""Foreign weights into ours: read without running anything, then renamed."""
+
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import ReszooError
+from .converters import CONVERTERS, rename
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+AGAIN = "Download it again; if it stays so, the file at its address is not a state dict."
+
+
+def convert(path: Path, converter: str) -> "dict[str, Tensor]":
+    """The weights in a foreign file, under our names and in float32."""
+    return renamed(read_state(path), converter, str(path))
+
+
+def renamed(foreign: "Mapping[str, Tensor]", converter: str, what: str) -> "dict[str, Tensor]":
+    """`converter` names one of the tables in `converters`, `what` the weights in an error."""
+    import torch
+
+    state: dict[str, Tensor] = {}
+    for their_key, tensor in foreign.items():
+        key = rename(their_key, CONVERTERS[converter])
+        if key is None:
+            raise ReszooError(
+                f"{what}: {their_key} of shape {tuple(tensor.shape)} is no parameter of a {converter} network",
+                "The file is of another architecture: give the converter and the spec that it was made with.",
+            )
+        state[key] = tensor.float() if tensor.is_floating_point() else tensor
+        if key.endswith(".running_mean"):  # PyTorch counts batches since 0.4.1; older files lack the number
+            state.setdefault(key.replace("running_mean", "num_batches_tracked"), torch.tensor(0))
+    if "head.weight" in state and state["head.weight"].ndim == 4:  # timm's classifier is a 1x1 convolution
+        state["head.weight"] = state["head.weight"].flatten(1)
+    return state
+
+
+def read_state(path: Path) -> "dict[str, Tensor]":
+    """A state dict from a .safetensors file or a PyTorch pickle. Code in a pickle is refused, never run."""
+    import torch
+
+    document = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    if isinstance(document, Mapping) and "state_dict" in document:
+        document = document["state_dict"]
+    if not isinstance(document, Mapping):
+        raise ReszooError(f"{path} holds an object of type {type(document).__name__}, expected a state dict", AGAIN)
+    for key, value in document.items():
+        if not isinstance(value, torch.Tensor):
+            raise ReszooError(f"{path}: {key} is of type {type(value).__name__}, expected a tensor", AGAIN)
+    return {str(key).removeprefix("module."): value for key, value in document.items()}
+
+
+def _read_safetensors(path: Path) -> object:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ReszooError(f"{path} is damaged, or is no safetensors file: {error}", AGAIN) from error
+
+
+def _read_pickle(path: Path) -> object:
+    import torch
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about unusual pickles, which are refused right afterwards
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle fails in any way it likes
+        if found := re.search(r"GLOBAL (\S+)", str(error)):
+            raise ReszooError(
+                f"{path} contains code ({found[1]}) and was refused; none of it was run",
+                "Ask for a file that holds a plain state dict, or convert it to safetensors where you trust it.",
+            ) from error
+        raise ReszooError(f"{path} is damaged, or holds more than a plain state dict: it was refused", AGAIN) from error

@@ -1,0 +1,48 @@
+"""How others name the parameters of the same networks: tables from their names to ours.
+
+In a name, {u} stands for a number that they count from 0, as we do; {S} or {K}, in capitals, for one that they count
+from 1. The star is the rest. The first line that fits a name renames it.
+"""
+
+import re
+from functools import cache
+
+Rules = tuple[tuple[str, str], ...]
+
+_TORCHVISION_BODY: Rules = (
+    ("conv1.*", "stem.conv.*"),
+    ("bn1.*", "stem.norm.*"),
+    ("layer{S}.{u}.conv{K}.*", "stages.{S}.{u}.convs.{K}.*"),
+    ("layer{S}.{u}.bn{K}.*", "stages.{S}.{u}.norms.{K}.*"),
+    ("layer{S}.{u}.downsample.*", "stages.{S}.{u}.shortcut.*"),
+)
+CONVERTERS: dict[str, Rules] = {
+    "native": (("*", "*"),),
+    "torchvision": (*_TORCHVISION_BODY, ("fc.*", "head.*")),  # and chenyaofo's
+    "akamaster": (*_TORCHVISION_BODY, ("linear.*", "head.*")),
+    "timm_resnetv2": (
+        ("stem.conv.*", "stem.conv.*"),
+        ("stages.{s}.blocks.{u}.conv{K}.*", "stages.{s}.{u}.convs.{K}.*"),
+        ("stages.{s}.blocks.{u}.norm{K}.*", "stages.{s}.{u}.norms.{K}.*"),
+        ("stages.{s}.blocks.{u}.downsample.conv.*", "stages.{s}.{u}.shortcut.*"),
+        ("norm.*", "final.0.*"),
+        ("head.fc.*", "head.*"),
+    ),
+}
+
+
+def rename(key: str, rules: Rules) -> str | None:
+    """Our name for their `key`; None if no rule fits it."""
+    for theirs, ours in rules:
+        if match := _pattern(theirs).fullmatch(key):
+            found = match.groupdict()
+            rest = found.pop("rest")
+            numbers = {name: int(number) - name.isupper() for name, number in found.items()}
+            return ours.format(**numbers).replace("*", rest)
+    return None
+
+
+@cache
+def _pattern(theirs: str) -> re.Pattern[str]:
+    numbers = re.sub(r"\\\{(\w)\\\}", r"(?P<\1>\\d+)", re.escape(theirs))
+    return re.compile(numbers.replace(r"\*", "(?P<rest>.+)"))

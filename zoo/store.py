@@ -1,0 +1,112 @@
+"""From a name to a checkpoint on this machine: bundled, in the cache, or downloaded and converted once."""
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from ..core.errors import ReszooError, UsageError
+from ..core.files import cache_dir, explained
+from ..core.hosts import versions
+from ..core.types import Checkpoint, Metric, Step
+from . import catalogue, checkpoints
+
+if TYPE_CHECKING:
+    from ..core.download import OnProgress
+
+
+def load(ref: str) -> Checkpoint:
+    """The checkpoint that a name, a pattern with one match or a folder stands for; downloaded if it is not here."""
+    if Path(ref).is_dir():
+        return checkpoints.read(Path(ref))
+    if "/" in ref:
+        raise UsageError(f"there is no folder {ref}", "Give the folder of a checkpoint, or a name from `reszoo list`.")
+    matches = catalogue.resolve(ref)
+    if len(matches) > 1:
+        raise UsageError(f"{ref!r} matches {len(matches)} checkpoints", f"Choose one: {', '.join(matches)}.")
+    folder = catalogue.folder_of(matches[0])
+    with explained(folder):
+        return checkpoints.read(folder) if folder.exists() else download(matches[0])
+
+
+def find(ref: str) -> Checkpoint | None:
+    """The checkpoint of this name, if it is on this machine and undamaged."""
+    folder = catalogue.folder_of(ref)
+    with explained(folder):
+        if not folder.exists():
+            return None
+    try:
+        return checkpoints.read(folder)
+    except ReszooError:
+        return None
+
+
+def download(ref: str, *, on_progress: "OnProgress | None" = None) -> Checkpoint:
+    """Bring a checkpoint into the cache; one that is here and undamaged is given at once, without the network.
+
+    `on_progress(done_bytes, total_bytes or None)` is called as bytes arrive.
+    """
+    from ..core.download import locked
+
+    if found := find(ref):
+        return found
+    if ref in catalogue.bundled():
+        return checkpoints.read(catalogue.folder_of(ref))  # damaged: says so
+    card = catalogue.card(ref)
+    folder = catalogue.folder_of(ref)
+    with explained(folder), locked(folder):
+        return find(ref) or _fetch_and_convert(card, folder, on_progress)  # another process may have been faster
+
+
+def _fetch_and_convert(card: catalogue.Card, folder: Path, on_progress: "OnProgress | None") -> Checkpoint:
+    from ..core.download import Source, fetch
+    from .convert import convert
+    from .labels import labels
+
+    source = Source(url=card.url, sha256=card.sha256, size_bytes=card.size_bytes)
+    original = cache_dir() / "downloads" / f"{card.ref}-{PurePosixPath(card.url).name}"
+    digest = fetch(source, original, on_progress=on_progress)
+    try:
+        return checkpoints.save(
+            folder,
+            convert(original, card.converter),
+            ref=card.ref,
+            spec=card.model_spec(),
+            preprocess=card.preprocess,
+            labels=labels(card.labels),
+            dataset=card.dataset,
+            metrics=_metrics(card),
+            licence=card.licence,
+            lineage=_lineage(card, digest),
+        )
+    finally:
+        original.unlink()
+
+
+def _metrics(card: catalogue.Card) -> tuple[Metric, ...]:
+    if card.accuracy is None:
+        return ()
+    published = card.accuracy
+    return (
+        Metric(
+            name="accuracy",
+            value=published.value,
+            dataset=card.dataset,
+            split=published.split,
+            origin="published",
+            source=published.source,
+            n=published.n,
+        ),
+    )
+
+
+def _lineage(card: catalogue.Card, digest: str) -> tuple[Step, ...]:
+    """What was done; `digest` is the sha256 of the original file."""
+    spec = {name: str(value) for name, value in card.spec.items()}
+    return (
+        Step(name="download", config={"url": card.url}, versions=versions(("reszoo", "httpx")), input_sha256=digest),
+        Step(
+            name="convert",
+            config={"converter": card.converter, "arch": card.arch, **spec},
+            versions=versions(("reszoo", "torch", "safetensors")),
+            input_sha256=digest,
+        ),
+    )
