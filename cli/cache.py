@@ -34,7 +34,7 @@ def list_(json: Json = False) -> None:
 def path() -> None:
     """Print the cache's folder; RESZOO_CACHE chooses another one.
 
-    Example: du -sh $(reszoo cache path)
+    Example: reszoo cache path
     """
     from ..core.files import cache_dir
 

@@ -38,6 +38,8 @@ def read_json(path: Path, kind: type[T], fix: str) -> T:
         document = msgspec.json.decode(path.read_bytes())
     except FileNotFoundError:
         raise ReszooError(f"{path} does not exist", fix) from None
+    except OSError as error:
+        raise ReszooError(f"{path} cannot be read: {error.strerror}", fix) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ReszooError(f"{path} is not valid JSON: {error}", fix) from error
     return convert(document, kind, str(path), fix)

@@ -104,9 +104,8 @@ def explained(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            free = shutil.disk_usage(_existing(path)).free
             raise ReszooError(
-                f"no space left on the disk for {path} ({free / 1e6:.1f} MB free)",
+                f"no space left on the disk for {path}",
                 "Free some space, or choose another disk with RESZOO_CACHE or --out.",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

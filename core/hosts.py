@@ -26,7 +26,7 @@ def describe() -> Host:
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         instruction_sets=_instruction_sets(info),
         gpu=_gpu(),
-        os=platform.platform(),
+        os=_os(),
         python=platform.python_version(),
         versions=versions(LIBRARIES),
     )
@@ -46,6 +46,15 @@ def versions(names: tuple[str, ...]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _os() -> str:
+    """Kernel and distribution: "Linux 6.1.0, Debian GNU/Linux 12 (bookworm)"."""
+    kernel = f"{platform.system()} {platform.release().split('-')[0]}"
+    try:
+        return f"{kernel}, {platform.freedesktop_os_release()['PRETTY_NAME']}"
+    except OSError:  # no os-release file: not a Linux distribution
+        return kernel
 
 
 def _cpuinfo() -> dict[str, str]:

@@ -8,8 +8,9 @@ from typing import Literal
 
 from ..core import download
 from ..core.documents import read_json
-from ..core.errors import UsageError
+from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.files import cache_dir, explained
+from ..core.registry import unknown
 from ..core.types import NotNegative, Noun, Positive
 
 Split = Literal["train", "val", "test", "trainval"]
@@ -62,10 +63,28 @@ def is_installed(name: str) -> bool:
 
 
 def info(name: str) -> DatasetInfo:
-    """The description of an installed data set."""
+    """The description of an installed data set.
+
+    Raises UsageError for an unknown name, UnavailableError for a data set that can be downloaded but is not here.
+    """
     if name == DIGITS.name:
         return DIGITS
+    if not is_installed(name):
+        raise _missing(name)
     return read_json(home(name) / DOCUMENT, DatasetInfo, reinstall(name))
+
+
+def _missing(name: str) -> ReszooError:
+    from .downloading import ARCHIVES
+
+    bring = f"Bring in your own images with `reszoo data add {name} PATH...`."
+    if name in ARCHIVES:
+        return UnavailableError(
+            f"the data set {name} is not on this machine",
+            f"Download it with `reszoo data get {name}`. {bring}",
+        )
+    error = unknown(name, {*ARCHIVES, *installed_names()}, "data set")
+    return UsageError(error.problem, f"{error.fix} {bring} Download cifar10 or cifar100 with `reszoo data get NAME`.")
 
 
 def reinstall(name: str) -> str:

@@ -2,11 +2,10 @@
 
 from typing import get_args
 
-from ..core.errors import ReszooError, UnavailableError, UsageError
-from ..core.registry import unknown
+from ..core.errors import UsageError
 from . import builtin, store
 from .dataset import Dataset
-from .info import DIGITS, Split, info, installed_names, is_installed
+from .info import DIGITS, Split, info
 from .splits import shuffled
 
 
@@ -23,8 +22,6 @@ def load(name: str, split: Split) -> Dataset:
     """
     if split not in get_args(Split):
         raise UsageError(f"unknown split {split!r}", f"Choose {', '.join(get_args(Split))}.")
-    if not is_installed(name):
-        raise _missing(name)
     description = info(name)
     if split not in description.counts:
         raise UsageError(
@@ -43,16 +40,3 @@ def calibration_sample(name: str, n: int, seed: int) -> Dataset:
             f"Choose a number from 1 to {len(train)}.",
         )
     return train.subset(shuffled(len(train), seed)[:n])
-
-
-def _missing(name: str) -> ReszooError:
-    from .downloading import ARCHIVES
-
-    bring = f"Bring in your own images with `reszoo data add {name} PATH...`."
-    if name in ARCHIVES:
-        return UnavailableError(
-            f"the data set {name} is not on this machine",
-            f"Download it with `reszoo data get {name}`. {bring}",
-        )
-    error = unknown(name, {*ARCHIVES, *installed_names()}, "data set")
-    return UsageError(error.problem, f"{error.fix} {bring} Download cifar10 or cifar100 with `reszoo data get NAME`.")

@@ -6,7 +6,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import StochasticDepth
 
 from ..core.types import Activation, ModelSpec, Norm, Skip
 
@@ -114,9 +113,25 @@ def make_addition(skip: Skip, in_channels: int, out_channels: int, stride: int) 
     return simple[skip]()
 
 
+# torchvision.ops takes longer to import than torch itself, and few networks need these two.
+
+
 def make_stochastic_depth(probability: float) -> nn.Module:
     """Drops the whole branch of single samples while training (Huang et al. 2016)."""
-    return StochasticDepth(probability, "row") if probability > 0 else nn.Identity()
+    if probability == 0:
+        return nn.Identity()
+    from torchvision.ops import StochasticDepth
+
+    return StochasticDepth(probability, "row")
+
+
+def make_squeeze_excitation(channels: int, ratio: int) -> nn.Module:
+    """A gate on every channel, computed from all of them (Hu et al. 2018); `ratio` is its bottleneck's, 0 for none."""
+    if ratio == 0:
+        return nn.Identity()
+    from torchvision.ops import SqueezeExcitation
+
+    return SqueezeExcitation(channels, max(1, channels // ratio))
 
 
 def make_stem(spec: ModelSpec) -> nn.Module:

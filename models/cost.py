@@ -1,16 +1,14 @@
 """Parameters and multiply-accumulates of a network, per layer and in total, by PyTorch's own counter."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..core.types import ModelSpec
+from ..core.types import ModelSpec, Noun
 from .resnet import ResNet
 
 
-class LayerCost(NamedTuple):
+class LayerCost(Noun, frozen=True, kw_only=True):
     """A convolution or the classifier. `output` is its shape and `macs` its work for one image."""
 
     name: str
@@ -20,7 +18,7 @@ class LayerCost(NamedTuple):
     macs: int
 
 
-class Cost(NamedTuple):
+class Cost(Noun, frozen=True, kw_only=True):
     """`params` are all learnable values, those of norms too; `macs` all of convolutions and matrix products."""
 
     params: int
@@ -48,7 +46,7 @@ def cost_of(spec: ModelSpec) -> Cost:
         params=_params(model),
         macs=counter.get_total_flops() // 2,  # a multiply-accumulate is two operations
         layers=tuple(
-            LayerCost(name, _kind(m), outputs[m], _params(m), flops[f"ResNet.{name}"] // 2)
+            LayerCost(name=name, kind=_kind(m), output=outputs[m], params=_params(m), macs=flops[f"ResNet.{name}"] // 2)
             for name, m in layers.items()
         ),
     )

@@ -10,7 +10,6 @@ The three families share every layer. They differ in the order of three operatio
 """
 
 from torch import Tensor, nn
-from torchvision.ops import SqueezeExcitation
 
 from ..core.types import ModelSpec
 from .blocks import (
@@ -19,6 +18,7 @@ from .blocks import (
     convolutions,
     make_addition,
     make_shortcut,
+    make_squeeze_excitation,
     make_stem,
     make_stochastic_depth,
 )
@@ -34,7 +34,7 @@ class Unit(nn.Module):
         self.norms = nn.ModuleList(NORMS[spec.norm](c.in_channels if is_v2 else c.out_channels) for c in self.convs)
         self.act = ACTIVATIONS[spec.activation]()
         out = self.out_channels = self.convs[-1].out_channels
-        self.se = SqueezeExcitation(out, max(1, out // spec.se_ratio)) if spec.se_ratio else nn.Identity()
+        self.se = make_squeeze_excitation(out, spec.se_ratio)
         self.drop = make_stochastic_depth(drop)
         if spec.family != "plain":
             self.shortcut = make_shortcut(spec, in_channels, out, stride)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# Two threads of PyTorch on a busy machine wait for each other more than they compute. Subprocesses inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 NEEDS = {
     "cifar10": ("RESZOO_TEST_CIFAR10", "a folder with CIFAR-10 as train-0.zip, train-1.zip and test.zip"),
     "mirror": ("RESZOO_TEST_MIRROR", "a folder with third-party weights laid out as a download mirror"),

@@ -2,11 +2,11 @@
 
 checkpoint = reszoo.load("resnet20_v1.akamaster_cifar10")
 model = reszoo.build(checkpoint)                          # a torch.nn.Module in eval mode
-artifact = reszoo.export(checkpoint, "onnx", out="r20")
+artifact = reszoo.export(checkpoint, "onnx", out=Path("r20-onnx"))
 """
 
 from importlib import import_module
-from importlib.metadata import version as _version
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from .zoo import build as build
     from .zoo import load as load
 
-__version__ = _version("reszoo")
+    __version__: str
+
 __all__ = ["__version__", "build", "export", "load"]
 
 _HOME = {"load": "zoo", "build": "zoo", "export": "export"}
@@ -23,4 +24,6 @@ _HOME = {"load": "zoo", "build": "zoo", "export": "export"}
 def __getattr__(name: str) -> Any:
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name == "__version__":
+        return version("reszoo")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,5 @@
 import pytest
+
 from reszoo.core.errors import UsageError
 from reszoo.models import names, spec_of
 

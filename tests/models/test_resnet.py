@@ -4,11 +4,12 @@ from typing import get_args
 import msgspec
 import pytest
 import torch
+from torch import nn
+
 from reszoo.core.types import Activation, ModelSpec, Norm, Skip
 from reszoo.models import build, names, spec_of
 from reszoo.models.blocks import PadShortcut
 from reszoo.models.cost import cost_of
-from torch import nn
 
 
 def small(**changes: object) -> ModelSpec:

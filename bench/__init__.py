@@ -1,0 +1,1 @@
+"""Measuring artifacts: each in a fresh process, raw samples kept, every statistic derived from them."""

@@ -1,0 +1,43 @@
+"""What the raw samples say: quantiles, and how sure the median is. Nothing is rounded here."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+def quantile(samples: Sequence[float], q: float) -> float:
+    """The q-quantile, interpolated between order statistics (Hyndman & Fan 1996, type 7)."""
+    ordered = sorted(samples)
+    position = q * (len(ordered) - 1)
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (position - below) * (ordered[above] - ordered[below])
+
+
+def median(samples: Sequence[float]) -> float:
+    return quantile(samples, 0.5)
+
+
+def median_interval(samples: Sequence[float]) -> Interval:
+    """A 95 % interval of the median from order statistics: free of any distribution, for independent samples.
+
+    The ranks are the normal approximation of the binomial's (Conover 1999, section 3.2).
+    """
+    ordered, n = sorted(samples), len(samples)
+    half = 1.96 * math.sqrt(n) / 2
+    low = max(math.floor(n / 2 - half), 0)
+    high = min(math.ceil(n / 2 + half), n - 1)
+    return Interval(ordered[low], ordered[high])
+
+
+def proportion_interval(correct: int, n: int) -> Interval:
+    """A 95 % interval of a proportion (Wilson 1927)."""
+    z2 = 1.96**2
+    centre = (correct + z2 / 2) / (n + z2)
+    half = 1.96 / (n + z2) * math.sqrt(correct * (n - correct) / n + z2 / 4)
+    return Interval(centre - half, centre + half)

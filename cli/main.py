@@ -1,0 +1,72 @@
+"""The command line: mounts one file a verb, and turns errors into one or two lines and an exit code."""
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from ..core.errors import ReszooError
+from . import bench, cache, data, download, export, show, train
+from . import list as list_
+
+app = typer.Typer(
+    name="reszoo",
+    help="From a trained ResNet to the fastest artifact that keeps its accuracy.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed or a gate not met, 2 wrong usage, 3 something needed is unavailable.",
+)
+app.command("list")(list_.list_)
+app.command("show")(show.show)
+app.command("download")(download.download)
+app.add_typer(cache.app, name="cache")
+app.add_typer(data.app, name="data")
+app.command("train")(train.train)
+app.command("export")(export.export)
+app.command("bench")(bench.bench)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"reszoo {version('reszoo')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar="RESZOO_DEBUG", help="Show tracebacks.")] = False,
+) -> None:
+    os.environ["RESZOO_DEBUG"] = "1" if debug else ""  # worker processes see it too
+
+
+def main() -> None:
+    try:
+        app()
+    except ReszooError as error:
+        _report(error, error.problem, error.fix)
+        sys.exit(error.exit_code)
+    except Exception as error:
+        text = str(error).strip().split("\n")[0]
+        _report(
+            error,
+            f"unexpected {type(error).__name__}: {text}",
+            "This is a defect: reszoo --debug VERB ... shows where.",
+        )
+        sys.exit(1)
+
+
+def _report(error: Exception, problem: str, fix: str) -> None:
+    if os.environ.get("RESZOO_DEBUG"):
+        traceback.print_exception(error)
+    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+    typer.echo(problem, err=True)
+    if fix:
+        typer.echo(fix, err=True)

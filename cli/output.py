@@ -1,0 +1,69 @@
+"""What every verb prints with: consoles, JSON for machines, progress bars for people."""
+
+import sys
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
+    from rich.table import Table
+
+
+@cache
+def console() -> "Console":
+    """Standard output. Piped, it is wide enough never to fold a table."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+
+
+@cache
+def err_console() -> "Console":
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """One JSON document on standard output; nouns and paths are encoded as documents are."""
+    import msgspec
+
+    data = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    sys.stdout.write(data.decode() + "\n")
+
+
+def progress(*columns: "ProgressColumn | str") -> "Progress":
+    """A progress display on standard error; nothing at all when that is not a terminal."""
+    from rich.progress import Progress
+
+    return Progress(*columns, console=err_console(), disable=not sys.stderr.isatty(), transient=True)
+
+
+def table(*headers: str, right: tuple[str, ...] = ()) -> "Table":
+    """A plain table; the columns named in `right` are numbers, and right-aligned."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for header in headers:
+        made.add_column(header, justify="right" if header in right else "left", overflow="fold")
+    return made
+
+
+def size(size_bytes: float) -> str:
+    """12345678 -> "12.3 MB"."""
+    for unit in ("B", "kB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} GB"
+
+
+def count(number: float) -> str:
+    """40551040 -> "40.6 M"."""
+    for unit in ("", " k", " M"):
+        if number < 1000:
+            return f"{number:.0f}" if unit == "" else f"{number:.3g}{unit}"
+        number /= 1000
+    return f"{number:.3g} G"

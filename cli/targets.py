@@ -1,0 +1,41 @@
+"""What a REF on the command line is: a name with wildcards, or the path of a checkpoint or artifact folder."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.errors import UsageError
+from ..core.types import Artifact, Checkpoint
+
+
+def targets(refs: Sequence[str]) -> list[Checkpoint | Artifact]:
+    """What the references name, each once, in their order. Checkpoints are downloaded if need be."""
+    from .. import zoo
+    from ..export import artifacts
+    from .download import bring
+
+    found: dict[str, Checkpoint | Artifact] = {}
+    for ref in refs:
+        path = Path(ref)
+        if path.is_dir():
+            found[str(path.absolute())] = artifacts.read(path) if artifacts.is_artifact(path) else zoo.load(ref)
+        elif path.is_file():
+            raise UsageError(
+                f"{ref} is a file", "Name the folder it lies in, with its checkpoint.json or artifact.json."
+            )
+        elif "/" in ref:
+            raise UsageError(f"there is no folder {ref}", "Give a checkpoint's or an artifact's folder, or a name.")
+        else:
+            found |= {name: bring(name) for name in zoo.resolve(ref)}
+    return list(found.values())
+
+
+def checkpoints(refs: Sequence[str]) -> list[Checkpoint]:
+    """The same, where only checkpoints will do."""
+    found = []
+    for target in targets(refs):
+        if isinstance(target, Artifact):
+            raise UsageError(
+                f"{target.path} is an artifact, not a checkpoint", f"Name the checkpoint: {target.source_ref}."
+            )
+        found.append(target)
+    return found

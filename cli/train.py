@@ -1,0 +1,114 @@
+"""`reszoo train`: a network, a data set and a recipe become a checkpoint."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ..core.errors import UsageError
+from . import output
+
+if TYPE_CHECKING:
+    from ..core.types import Checkpoint
+    from ..train.progress import Watcher
+    from ..train.recipe import Recipe
+
+
+def train(
+    arch: Annotated[str, typer.Argument(metavar="ARCH", help="An architecture, such as resnet20_v2.")],
+    data: Annotated[str, typer.Option(metavar="NAME", help="A data set of `reszoo data list`.")],
+    recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME|FILE", help="digits, cifar, cifar-fast, cifar-he2015, imagenet, or a TOML file."),
+    ],
+    epochs: Annotated[int | None, typer.Option(help="Overrides the recipe's.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Overrides the recipe's.")] = None,
+    lr: Annotated[float | None, typer.Option(help="Overrides the recipe's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides the recipe's.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Overrides any field of the recipe.")
+    ] = None,
+    teacher: Annotated[str | None, typer.Option(metavar="REF", help="A checkpoint to learn from as well.")] = None,
+    tag: Annotated[str | None, typer.Option(help="The checkpoint is named ARCH.TAG.  [default: reszoo_NAME]")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder.  [default: runs/ARCH.TAG]")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run, if there is one.")] = False,
+    checkpoint_every: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Between saves, besides the one after each epoch.")
+    ] = 300.0,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Of PyTorch on the CPU; overrides the recipe's.")] = None,
+    monitor_gradients: Annotated[
+        bool, typer.Option("--monitor-gradients", help="Add every layer's gradient norm to the curve.")
+    ] = False,
+    tensorboard: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the curve for TensorBoard as well.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the finished checkpoint's document.")] = False,
+) -> None:
+    """Train a network. Ctrl-C saves the run, and --resume goes on with it exactly.
+
+    Example: reszoo train resnet8_v1 --data digits --recipe digits
+
+    Several processes: torchrun --nproc-per-node 4 -m reszoo.cli.main train ...
+    """
+    from .. import train as training
+    from .. import zoo
+
+    given = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "threads": threads}
+    changes = {name: str(value) for name, value in given.items() if value is not None} | _parse_changes(set_ or [])
+    chosen = training.override(training.load(recipe), changes)
+    spec = training.spec_for(arch, data, chosen)
+    ref = f"{arch}.{tag or f'reszoo_{data}'}"
+    folder = out or Path("runs") / ref
+    checkpoint = training.fit(
+        training.initialised(spec, chosen.seed),
+        spec,
+        data,
+        chosen,
+        folder,
+        ref=ref,
+        teacher=zoo.load(teacher) if teacher else None,
+        device=device,
+        resume=resume,
+        save_every_s=checkpoint_every,
+        monitor_gradients=monitor_gradients,
+        watchers=_watchers(chosen, tensorboard),
+    )
+    _print(checkpoint, folder, json)
+
+
+def _parse_changes(pairs: list[str]) -> dict[str, str]:
+    changes = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise UsageError(f"--set {pair!r} is not FIELD=VALUE", "Write it as --set label_smoothing=0.1.")
+        changes[name.strip()] = value.strip()
+    return changes
+
+
+def _watchers(recipe: "Recipe", tensorboard: Path | None) -> "list[Watcher]":
+    from ..train.progress import Display, Lines
+    from ..train.tensorboard import TensorBoard
+
+    shown: Watcher = Display(recipe, output.err_console()) if sys.stderr.isatty() else Lines()
+    return [shown, TensorBoard(tensorboard)] if tensorboard else [shown]
+
+
+def _print(checkpoint: "Checkpoint", folder: Path, json: bool) -> None:
+    from ..train.result import wilson_interval
+
+    if json:
+        output.print_json(checkpoint)
+        return
+    output.console().print(f"{checkpoint.ref} is in {folder}", markup=False)
+    for metric in checkpoint.metrics:
+        low, high = wilson_interval(round(metric.value * metric.n), metric.n)
+        output.console().print(
+            f"{metric.name} {metric.value:.4f} on {metric.n:,} {metric.split} images of {metric.dataset} "
+            f"(95 % interval {low:.4f} to {high:.4f})",
+            markup=False,
+        )

@@ -1,0 +1,179 @@
+"""What a format and a runtime are. Each is one file in `formats/` or `runtimes/`, found by listing the folder.
+
+Vendor packages are imported inside methods only, so that every plug-in can be listed where none is installed.
+"""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+import msgspec
+
+from ..core.errors import UnavailableError, UsageError
+from ..core.registry import choose, discover
+from ..core.types import Candidate, Checkpoint, Noun, Precision, TensorSpec, Unavailable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Device = Literal["cpu", "cuda"]
+
+
+class ExportOptions(Noun, frozen=True, kw_only=True):
+    """What the user chose. `batch` None is a dynamic batch; `opset` None is the format's default.
+
+    `input` is what the deployed model is fed with: "float" is the normalised float32 NCHW tensor, "uint8" the raw
+    pixels (NHWC), normalised inside the graph.
+    """
+
+    precision: Precision = "fp32"
+    batch: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    input: Literal["float", "uint8"] = "float"
+    opset: int | None = None
+
+
+class Format(ABC):
+    """A way to write a network to disk.
+
+    `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
+    `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
+    """
+
+    name: ClassVar[str]
+    parity_runtime: ClassVar[str]
+    precisions: ClassVar[tuple[Precision, ...]]
+    inputs: ClassVar[tuple[str, ...]] = ("float",)
+    has_opset: ClassVar[bool] = False
+    has_static_batch: ClassVar[bool] = False
+    packages: ClassVar[tuple[str, ...]]
+
+    @abstractmethod
+    def unavailable(self) -> Unavailable | None:
+        """Why this format cannot be written here, or None."""
+
+    @abstractmethod
+    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        """Write the model's files into the empty `folder`."""
+
+    def check(self, options: ExportOptions) -> None:
+        """Refuse options that this format does not have."""
+        if options.precision not in self.precisions:
+            raise UsageError(
+                f"format {self.name} has no precision {options.precision}", f"It has {', '.join(self.precisions)}."
+            )
+        if options.input not in self.inputs:
+            raise UsageError(f"format {self.name} has no {options.input} input", f"It has {', '.join(self.inputs)}.")
+        if options.opset is not None and not self.has_opset:
+            raise UsageError(f"format {self.name} has no opset", "Leave --opset away.")
+        if options.batch is not None and not self.has_static_batch:
+            raise UsageError(f"format {self.name} always has a dynamic batch", "Leave --batch away.")
+
+
+class Session(ABC):
+    """A loaded model, ready to run: a context manager that gives its resources back.
+
+    A run has three parts, so that a harness can time the middle one alone:
+    `place` moves a batch to where the device reads it, `run` computes (and may return before the device is done;
+    `synchronise` waits), `read` brings the logits back. Handles between them are the runtime's own.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @abstractmethod
+    def place(self, batch: "np.ndarray") -> Any:
+        """A batch as the artifact's input spec describes it, where `run` can read it."""
+
+    @abstractmethod
+    def run(self, placed: Any) -> Any:
+        """Compute the logits; returns a handle for `read`."""
+
+    @abstractmethod
+    def read(self, result: Any) -> "np.ndarray":
+        """The logits on the host, (N, classes) float32."""
+
+    def synchronise(self) -> None:  # noqa: B027 - a CPU runtime has nothing to add
+        """Wait until the device has finished. CPU runtimes have, when `run` returns."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the model."""
+
+    def predict(self, batch: "np.ndarray") -> "np.ndarray":
+        """The whole way: place, run, read."""
+        return self.read(self.run(self.place(batch)))
+
+
+class Runtime(ABC):
+    """An engine that runs artifacts of some formats. `variants` are its own ways to do so ("" is the default)."""
+
+    name: ClassVar[str]
+    formats: ClassVar[tuple[str, ...]]
+    devices: ClassVar[tuple[Device, ...]] = ("cpu",)
+    variants: ClassVar[tuple[str, ...]] = ("",)
+
+    @abstractmethod
+    def unavailable(self, device: Device) -> Unavailable | None:
+        """Why it cannot run on this device here, or None."""
+
+    @abstractmethod
+    def preload(self) -> None:
+        """Import the engine, so that the import is not counted as loading the model."""
+
+    @abstractmethod
+    def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> Session:
+        """Open the model."""
+
+
+def formats() -> dict[str, Format]:
+    from . import formats as package
+
+    return discover(package, "FORMAT")
+
+
+def runtimes() -> dict[str, Runtime]:
+    from . import runtimes as package
+
+    return discover(package, "RUNTIME")
+
+
+def format_named(name: str) -> Format:
+    """The format plug-in; an unknown one is a usage error, one that cannot work here an UnavailableError."""
+    chosen: Format = choose(formats(), name, "format")
+    if missing := chosen.unavailable():
+        raise unavailable_error(missing)
+    return chosen
+
+
+def parse_runtime(text: str) -> tuple[Runtime, str]:
+    """ "torch:channels_last" -> the runtime and its variant."""
+    name, _, variant = text.partition(":")
+    runtime: Runtime = choose(runtimes(), name, "runtime")
+    if variant not in runtime.variants:
+        known = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
+        raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {known}.")
+    return runtime, variant
+
+
+def unavailable_error(missing: Unavailable) -> UnavailableError:
+    return UnavailableError(f"{missing.what} is not available here: {missing.reason}", missing.fix)
+
+
+def input_spec(checkpoint: Checkpoint, options: ExportOptions) -> TensorSpec:
+    """The deployed model's input."""
+    channels, height, width = checkpoint.spec.input
+    batch = options.batch or "batch"
+    if options.input == "uint8":
+        return TensorSpec(name="input", shape=(batch, height, width, channels), dtype="uint8", layout="NHWC")
+    return TensorSpec(name="input", shape=(batch, channels, height, width), dtype="float32", layout="NCHW")
+
+
+def output_spec(checkpoint: Checkpoint, options: ExportOptions) -> TensorSpec:
+    shape = (options.batch or "batch", checkpoint.spec.num_classes)
+    return TensorSpec(name="logits", shape=shape, dtype="float32", layout="NC")

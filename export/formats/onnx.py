@@ -1,0 +1,130 @@
+"""ONNX through PyTorch's torch.export-based exporter: batch norms folded, batch dynamic unless asked otherwise."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...core.errors import ReszooError, UsageError
+from ...core.types import Checkpoint, Preprocess, Unavailable
+from ..contract import ExportOptions, Format, input_spec
+
+if TYPE_CHECKING:
+    import onnx
+    from torch import Tensor, nn
+
+MODEL_FILE = "model.onnx"
+# Below 18 the exporter has no operators of its own and its down-conversion fails on Pad; 25 is the newest that
+# it writes itself.
+OPSETS = range(18, 26)
+DEFAULT_OPSET = 18
+
+
+class OnnxFormat(Format):
+    name = "onnx"
+    parity_runtime = "onnxruntime"
+    precisions = ("fp32", "fp16")
+    inputs = ("float", "uint8")
+    has_opset = True
+    has_static_batch = True
+    packages = ("torch", "onnx", "onnxscript")
+
+    def unavailable(self) -> Unavailable | None:
+        return None  # onnx and onnxscript are dependencies of reszoo itself
+
+    def check(self, options: ExportOptions) -> None:
+        super().check(options)
+        if options.opset is not None and options.opset not in OPSETS:
+            raise UsageError(
+                f"opset {options.opset} cannot be written",
+                f"Choose one from {OPSETS.start} to {OPSETS.stop - 1} (default {DEFAULT_OPSET}).",
+            )
+
+    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        import onnx
+
+        from ...zoo import build
+
+        model = _convert(deployed(build(checkpoint), checkpoint.preprocess, options), checkpoint, options)
+        _clean(model)
+        _describe(model, checkpoint)
+        onnx.checker.check_model(model, full_check=True)
+        (folder / MODEL_FILE).write_bytes(model.SerializeToString(deterministic=True))
+
+
+def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions) -> "nn.Module":
+    """The network with what the options bake in: raw-pixel input in front, float16 arithmetic inside."""
+    import torch
+    from torch import nn
+
+    class Deployed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model.half() if options.precision == "fp16" else model
+            mean, std = torch.tensor(preprocess.mean), torch.tensor(preprocess.std)
+            self.register_buffer("scale", (1 / (255 * std)).view(1, -1, 1, 1))
+            self.register_buffer("shift", (-mean / std).view(1, -1, 1, 1))
+
+        def forward(self, x: "Tensor") -> "Tensor":
+            if options.input == "uint8":
+                x = x.permute(0, 3, 1, 2).float() * self.scale + self.shift
+            if options.precision == "fp16":
+                x = x.half()
+            logits: Tensor = self.model(x)
+            return logits.float()
+
+    return Deployed().eval()
+
+
+def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions) -> "onnx.ModelProto":
+    import torch
+
+    spec = input_spec(checkpoint, options)
+    # A dynamic batch is traced at 2: 0 and 1 are specialised by torch.export.
+    shape = [size if isinstance(size, int) else 2 for size in spec.shape]
+    example = torch.zeros(shape, dtype=getattr(torch, spec.dtype))
+    opset = options.opset or DEFAULT_OPSET
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    program = torch.onnx.export(
+        module,
+        (example,),
+        dynamo=True,
+        opset_version=opset,
+        input_names=[spec.name],
+        output_names=["logits"],
+        dynamic_shapes=None if options.batch else ({0: torch.export.Dim("batch")},),
+        verbose=False,
+    )
+    if program is None:
+        raise ReszooError("the ONNX exporter gave no model", "Run with --debug and report it.")
+    model: onnx.ModelProto = program.model_proto
+    written = next(entry.version for entry in model.opset_import if entry.domain == "")
+    if written != opset:
+        raise ReszooError(f"the exporter wrote opset {written} instead of {opset}", "Choose another --opset.")
+    return model
+
+
+def _clean(model: "onnx.ModelProto") -> None:
+    """Remove the exporter's notes on every node and value: they hold source lines and paths of this machine."""
+    graph = model.graph
+    for item in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        item.ClearField("metadata_props")
+        item.ClearField("doc_string")
+
+
+def _describe(model: "onnx.ModelProto", checkpoint: Checkpoint) -> None:
+    """Let the file speak for itself: where it comes from, how to feed it, how to read it."""
+    import msgspec
+    import onnx
+
+    facts = {
+        "reszoo.ref": checkpoint.ref,
+        "reszoo.weights_sha256": checkpoint.sha256,
+        "reszoo.licence": checkpoint.licence,
+        "reszoo.preprocess": msgspec.json.encode(checkpoint.preprocess).decode(),
+        "reszoo.labels": msgspec.json.encode(checkpoint.labels).decode(),
+    }
+    onnx.helper.set_model_props(model, facts)
+    model.graph.name = checkpoint.ref
+
+
+FORMAT = OnnxFormat()

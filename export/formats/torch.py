@@ -1,0 +1,24 @@
+"""The checkpoint itself, for PyTorch: its weights (safetensors) and its document."""
+
+import shutil
+from pathlib import Path
+
+from ...core.types import Checkpoint, Unavailable
+from ..contract import ExportOptions, Format
+
+
+class TorchFormat(Format):
+    name = "torch"
+    parity_runtime = "torch"
+    precisions = ("fp32",)
+    packages = ("torch",)
+
+    def unavailable(self) -> Unavailable | None:
+        return None  # torch is a dependency of reszoo itself
+
+    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        for name in ("weights.safetensors", "checkpoint.json"):
+            shutil.copyfile(checkpoint.weights_path.parent / name, folder / name)
+
+
+FORMAT = TorchFormat()

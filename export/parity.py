@@ -1,0 +1,107 @@
+"""The proof that an artifact computes what its checkpoint does, on real images."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core.errors import ReszooError
+from ..core.hosts import available_cores
+from ..core.types import Candidate, Checkpoint, Parity, Precision, Preprocess, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+IMAGES = 256
+SEED = 0
+
+
+class Tolerance(NamedTuple):
+    """`error` is the largest difference of a logit, relative to the largest logit; `agreement` the least top-1."""
+
+    error: float
+    agreement: float
+
+
+TOLERANCES: dict[Precision, Tolerance] = {"fp32": Tolerance(1e-4, 0.999), "fp16": Tolerance(2e-2, 0.98)}
+
+
+def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED) -> "tuple[np.ndarray, str]":
+    """`n` real images, uint8 (n, H, W, C) at the network's input size, and where they are from.
+
+    They are training images of the network's own data set where that is on this machine (the test split is for
+    measuring), else crops of the photographs that come with scikit-learn. A set of fewer than `n` is repeated.
+    """
+    import numpy as np
+
+    from .. import datasets
+
+    if datasets.is_installed(dataset):
+        drawn = min(n, len(datasets.load(dataset, "train")))
+        images, _ = next(datasets.calibration_sample(dataset, drawn, seed).batches(preprocess, drawn))
+        return np.resize(images, (n, *images.shape[1:])), f"{dataset}/train"
+    from ..datasets.photos import crops
+
+    return crops(n, preprocess, seed), "photo crops"
+
+
+def feed(images: "np.ndarray", spec: TensorSpec, preprocess: Preprocess) -> "np.ndarray":
+    """uint8 (N, H, W, C) images as the artifact wants them: raw, or normalised float32 (N, C, H, W)."""
+    from ..datasets.preprocess import normalise
+
+    return images if spec.dtype == "uint8" else normalise(images, preprocess)
+
+
+def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str) -> Parity:
+    """Run the artifact and its source on the same images. Outside the tolerance is an error."""
+    import numpy as np
+
+    from .contract import runtimes
+
+    images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, IMAGES)
+    expected = _reference(checkpoint, images)
+    inputs = feed(images, candidate.input, candidate.preprocess)
+    with runtimes()[runtime_name].load(candidate, device="cpu", threads=available_cores(), variant="") as session:
+        found = np.concatenate([session.predict(part) for part in _split(inputs, candidate.input)])
+    expected = expected[: len(found)]
+    difference = np.abs(found.astype(np.float64) - expected)
+    parity = Parity(
+        reference=f"torch fp32, {checkpoint.ref}",
+        images=f"{origin}, seed {SEED}",
+        n=len(found),
+        max_abs_error=float(difference.max()),
+        mean_abs_error=float(difference.mean()),
+        top1_agreement=float((found.argmax(1) == expected.argmax(1)).mean()),
+    )
+    _judge(parity, TOLERANCES[candidate.precision], scale=float(np.abs(expected).max()))
+    return parity
+
+
+def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
+    import torch
+
+    from ..datasets.preprocess import normalise
+    from ..zoo import build
+
+    model = build(checkpoint)
+    with torch.inference_mode():
+        parts = torch.from_numpy(normalise(images, checkpoint.preprocess)).split(64)
+        return torch.cat([model(part) for part in parts]).numpy()
+
+
+def _split(inputs: "np.ndarray", spec: TensorSpec) -> "list[np.ndarray]":
+    """Batches of the fixed size (a remainder is left out), or of 1, 3, 64, 64, ... where the batch is dynamic."""
+    import numpy as np
+
+    if isinstance(fixed := spec.shape[0], int):
+        return np.split(inputs[: len(inputs) // fixed * fixed], len(inputs) // fixed)
+    return np.split(inputs, [1, 1 + 3, *range(1 + 3 + 64, len(inputs), 64)])
+
+
+def _judge(parity: Parity, tolerance: Tolerance, scale: float) -> None:
+    allowed = tolerance.error * scale
+    # written so that NaN fails too
+    if not (parity.max_abs_error <= allowed and parity.top1_agreement >= tolerance.agreement):
+        raise ReszooError(
+            f"the exported model differs from its source: max error {parity.max_abs_error:.3g} "
+            f"(allowed {allowed:.3g}), top-1 agreement {parity.top1_agreement:.4f} "
+            f"(at least {tolerance.agreement}) on {parity.n} images; nothing was written",
+            "Try another --opset or --precision fp32, and report it with the checkpoint's name.",
+        )

@@ -1,0 +1,82 @@
+"""The rooms import each other in one direction only, and never under a bare name."""
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# A room may use the rooms on the levels before its own, and rooms beside it on no level.
+LEVELS = (("core",), ("models",), ("datasets", "zoo"), ("train",), ("export",), ("bench",), ("cli",))
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+FILES = [path.relative_to(ROOT) for room in LEVEL for path in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
+    """The rooms that the relative imports of a file reach, with the line."""
+    package = ["reszoo", *path.parent.parts]
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = package[: len(package) - node.level + 1]
+            full = [*base, *(node.module or "").split(".")] if node.module else base
+            if len(full) > 1 and full[1]:
+                yield node.lineno, full[1]
+            else:  # from .. import datasets
+                yield from ((node.lineno, alias.name) for alias in node.names)
+
+
+def absolute_imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """The top-level names that these nodes import."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield (node.module or "").split(".")[0]
+
+
+def test_every_room_on_disk_is_on_a_level() -> None:
+    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert rooms == set(LEVEL)
+    assert len(FILES) > 30
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_point_downwards(path: Path) -> None:
+    room = path.parts[0]
+    wrong = [
+        f"{path}:{line} {room} imports {other}"
+        for line, other in imported_rooms(path)
+        if other != room and LEVEL[other] >= LEVEL[room]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_rooms_are_imported_relatively(path: Path) -> None:
+    """`import zoo` would make a second copy of every registry; `from reszoo.zoo` would hide the file from editors."""
+    tree = ast.parse((ROOT / path).read_text())
+    assert [m for m in absolute_imports(ast.walk(tree)) if m in {*LEVEL, "reszoo"}] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_tests_import_the_package_never_the_folders(path: Path) -> None:
+    assert [m for m in absolute_imports(ast.walk(ast.parse(path.read_text()))) if m in LEVEL] == []
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if p.parts[1] in {"formats", "runtimes"}], ids=str)
+def test_plugins_import_their_vendors_inside_functions(path: Path) -> None:
+    """So every plug-in can be listed where nothing but reszoo's core is installed."""
+    top = ast.parse((ROOT / path).read_text()).body
+    assert [m for m in absolute_imports(top) if m not in sys.stdlib_module_names] == []
+
+
+def test_the_reader_of_imports_sees_every_spelling() -> None:
+    source = "import zoo.store, os\nfrom models.names import names\ndef f():\n    from reszoo import zoo\n"
+    assert list(absolute_imports(ast.walk(ast.parse(source)))) == ["zoo", "os", "models", "reszoo"]
+    assert {"core", "zoo", "export"} <= {room for _, room in imported_rooms(Path("cli/targets.py"))}
+
+
+def test_no_folder_shadows_the_package() -> None:
+    assert not (ROOT / "reszoo").exists()

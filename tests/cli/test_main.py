@@ -1,0 +1,155 @@
+"""The command line as a whole: help, start-up, exit codes, and errors that say what to do."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VERBS = [
+    ["list"],
+    ["show"],
+    ["download"],
+    ["cache"],
+    ["cache", "list"],
+    ["cache", "path"],
+    ["cache", "verify"],
+    ["cache", "gc"],
+    ["data"],
+    ["data", "get"],
+    ["data", "add"],
+    ["data", "list"],
+    ["train"],
+    ["export"],
+    ["bench"],
+]
+HEAVY = ("torch", "numpy", "onnx", "onnxruntime", "torchvision", "sklearn")
+
+
+def reszoo(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("reszoo")), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The heavy packages that a verb has imported when it ends."""
+    program = (
+        "import sys, atexit\n"
+        f"atexit.register(lambda: print('IMPORTED', *[m for m in {HEAVY} if m in sys.modules]))\n"
+        "from reszoo.cli.main import main\nmain()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_answers_help_with_an_example(verb: list[str]) -> None:
+    done = reszoo(*verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage: reszoo" in " ".join(done.stdout.split())
+    if verb not in (["cache"], ["data"]):
+        assert f"Example: reszoo {' '.join(verb)}" in " ".join(done.stdout.split())
+
+
+def test_every_verb_is_in_the_list_above() -> None:
+    shown = reszoo("--help").stdout
+    commands = re.findall(r"^│ (\w+) +\w", shown.split("Commands")[1], re.MULTILINE)
+    assert set(commands) == {verb[0] for verb in VERBS}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "--json"], ["--version"], ["export", "--help"]])
+def test_light_verbs_import_nothing_heavy(arguments: list[str]) -> None:
+    assert imported_by(*arguments) == set()
+
+
+def test_the_detector_of_heavy_imports_works() -> None:
+    assert "torch" in imported_by("show", "resnet20_v1")
+
+
+def test_list_filters_and_says_what_is_here() -> None:
+    rows = json.loads(reszoo("list", "*digits", "resnet50_v2*", "--json").stdout)
+    assert [row["ref"] for row in rows] == [
+        "resnet8_v1.reszoo_digits",
+        "resnet8_v2.reszoo_digits",
+        "resnet50_v2.timm_a1h_in1k",
+    ]
+    assert [row["where"] for row in rows] == ["bundled", "bundled", ""]
+
+
+def test_show_gives_the_published_cost_layer_by_layer() -> None:
+    shown = json.loads(reszoo("show", "resnet20_v1.chenyaofo_cifar10", "--json").stdout)
+    assert shown["cost"]["macs"] == pytest.approx(40.81e6, rel=1e-3)
+    assert shown["source"]["accuracy"]["value"] == 0.926
+    table = reszoo("show", "resnet8_v2.reszoo_digits", "--layers").stdout
+    assert "stages.2.0.convs.1" in table
+    assert "train" in table  # the lineage
+
+
+# (arguments, exit code, what the one line of reason says, what the fix says)
+MISTAKES = [
+    (["show", "resnet21_v1"], 2, "no residual network has depth 21", r"6n\+2"),
+    (["show", "resnet20_v9"], 2, "unknown architecture 'resnet20_v9'", "resnet20_v2"),
+    (["show", "resnet*.akamaster_cifar10"], 2, "matches 6 checkpoints", "Choose one"),
+    (["list", "resnt20*"], 2, "unknown checkpoint 'resnt20*'", "Did you mean|Known"),
+    (["export", "resnet8_v1.reszoo_digit"], 2, "unknown checkpoint", "resnet8_v1.reszoo_digits"),
+    (["export", "resnet8_v1.reszoo_digits", "--to", "onx"], 2, "unknown format 'onx'", "onnx"),
+    (["export", "resnet8_v1.reszoo_digits", "--opset", "5"], 2, "opset 5", "18 to 25"),
+    (["export", "resnet8_v1.reszoo_digits", "--batch", "zero"], 2, "--batch 'zero'", "dynamic"),
+    (["export", "*digits", "--out", "x"], 2, "2 checkpoints match", "Leave --out away"),
+    (["export", "./nowhere"], 2, "no folder ./nowhere", "Give"),
+    (["bench", "resnet8_v1.reszoo_digits", "--runtime", "onnxruntim"], 2, "unknown runtime", "onnxruntime"),
+    (["bench", "resnet8_v1.reszoo_digits", "--runtime", "torch:fast"], 2, "no variant 'fast'", "torch:compile"),
+    (["bench", "resnet8_v1.reszoo_digits", "--threads", "0"], 2, "--threads '0'", "--threads 1,32"),
+    (["bench", "resnet8_v1.reszoo_digits", "--accuracy", "cifar10"], 3, "not on this machine", "reszoo data get"),
+    (["bench", "resnet8_v1.reszoo_digits", "--device", "tpu"], 2, "tpu", "cuda"),
+    (["download", "resnet20_v1.akamaster_cifar10", "--offline"], 3, "RESZOO_OFFLINE forbids", "leave out --offline"),
+    (["train", "resnet8_v1", "--data", "nothing", "--recipe", "digits"], 2, "unknown data set", "data add|data get"),
+    (["frobnicate"], 2, "frobnicate", "--help|help"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason", "fix"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
+def test_a_mistake_gets_its_reason_its_fix_and_its_exit_code(
+    arguments: list[str], code: int, reason: str, fix: str, tmp_path: Path
+) -> None:
+    done = reszoo(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert reason in done.stderr
+    assert re.search(fix, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
+
+
+def test_debug_shows_where_it_went_wrong() -> None:
+    done = reszoo("--debug", "show", "resnet21_v1")
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+
+
+def test_export_then_bench_through_the_command_line(tmp_path: Path) -> None:
+    made = reszoo("export", "resnet8_v2.reszoo_digits", "--input", "uint8", "--out", "made", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "digits/train" in made.stdout
+    measured = reszoo(
+        *("bench", "made", "resnet8_v2.reszoo_digits", "--runtime", "onnxruntime,torch", "--seconds", "0.2"),
+        *("--accuracy", "digits", "--json"),
+        cwd=tmp_path,
+    )
+    assert measured.returncode == 0, measured.stderr
+    outcomes = json.loads(measured.stdout)
+    accuracies = {outcome["accuracy"]["correct"] for outcome in outcomes if "accuracy" in outcome}
+    assert len(accuracies) == 1
+    assert "runs torch" in measured.stderr  # the artifact is ONNX: said, not skipped
+    assert len(list((tmp_path / "results").glob("*.json"))) == 3
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = reszoo("export", "resnet8_v1.reszoo_digits", "--out", str(tmp_path / "file" / "made"))
+    assert done.returncode == 1
+    assert "is a file, not a folder" in done.stderr

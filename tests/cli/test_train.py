@@ -1,0 +1,100 @@
+"""`reszoo train`, as its users type it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = [sys.executable, "-c", "from reszoo.cli.main import main; main()"]
+
+
+def reszoo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
+
+
+def train(*arguments: str | Path, arch: str = "resnet8_v1") -> subprocess.CompletedProcess[str]:
+    return reszoo("train", arch, "--data", "digits", "--recipe", "digits", *arguments)
+
+
+def test_train_then_use_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = train("--epochs", "4", "--set", "label_smoothing=0", "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    assert "resnet8_v1.reszoo_digits is in runs/resnet8_v1.reszoo_digits" in done.stdout
+    assert "accuracy 0.9" in done.stdout
+    assert "95 % interval" in done.stdout
+    assert [line.split()[:2] for line in done.stderr.splitlines()] == [["epoch", str(i)] for i in (1, 2, 3, 4)]
+    folder = tmp_path / "runs" / "resnet8_v1.reszoo_digits"
+    config = json.loads((folder / "checkpoint.json").read_text())["lineage"][0]["config"]
+    assert (config["epochs"], config["label_smoothing"], config["seed"]) == ("4", "0.0", "3")
+    again = train("--epochs", "4")
+    assert again.returncode == 2
+    assert "is there already" in again.stderr
+
+    student = train("--epochs", "1", "--teacher", folder, "--tag", "taught", "--json", arch="resnet8_v2")
+    assert student.returncode == 0, student.stderr
+    document = json.loads(student.stdout)
+    assert document["ref"] == "resnet8_v2.taught"
+    assert document["lineage"][0]["config"]["teacher"].startswith("resnet8_v1.reszoo_digits ")
+
+
+def test_ctrl_c_then_resume(tmp_path):
+    command = [*COMMAND, "train", "resnet8_v1", "--data", "digits", "--recipe", "digits", "--out", tmp_path / "run"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        assert run.stderr.readline().startswith("epoch   1")
+        run.send_signal(signal.SIGINT)
+        rest = run.stderr.read()
+    assert run.returncode == 130
+    assert "everything is saved" in rest
+    assert "Run the same command with --resume" in rest
+    assert "Traceback" not in rest
+    resumed = train("--out", tmp_path / "run", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.stderr.startswith("going on from step ")
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("resnet9_v1", "--data", "digits", "--recipe", "digits"), 2, "no residual network has depth 9"),
+        (("resnet8_v1", "--data", "digit", "--recipe", "digits"), 2, "unknown data set 'digit'\nDid you mean digits"),
+        (("resnet8_v1", "--data", "cifar10", "--recipe", "cifar"), 3, "Download it with `reszoo data get cifar10`"),
+        (("resnet8_v1", "--data", "digits", "--recipe", "digit"), 2, "unknown recipe 'digit'\nDid you mean digits"),
+        (("resnet8_v1", "--data", "digits"), 2, "Missing option '--recipe'"),
+        (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "lr"), 2, "--set 'lr' is not FIELD=VALUE"),
+        (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "rl=1"), 2, "Did you mean lr"),
+        (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--lr", "-1"), 2, "lr=-1.0: Expected `float` > 0"),
+        (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--teacher", "nobody"), 2, "unknown checkpoint"),
+        (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--batch", "2000"), 2, "more than the 1438"),
+    ],
+)
+def test_mistakes_are_explained(arguments, code, says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = reszoo("train", *arguments)
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+    assert not (tmp_path / "runs").exists()
+
+
+def test_what_is_missing_is_unavailable(tmp_path):
+    for option, says in [
+        (("--device", "cuda"), "no CUDA GPU"),
+        (("--tensorboard", tmp_path), "pip install tensorboard"),
+    ]:
+        done = subprocess.run(
+            [*COMMAND, "train", "resnet8_v1", "--data", "digits", "--recipe", "digits", *map(str, option)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+            cwd=tmp_path,
+        )
+        assert done.returncode == 3, done.stderr
+        assert says in done.stderr

@@ -1,0 +1,137 @@
+"""What every format and every runtime must do, run over every plug-in file found."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reszoo import zoo
+from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.types import Checkpoint
+from reszoo.export import ExportOptions, artifacts, export
+from reszoo.export.contract import Format, Runtime, formats, parse_runtime, runtimes
+from reszoo.export.parity import feed, sample_images
+
+REFS = ("resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits")
+
+
+@pytest.fixture(scope="module", params=REFS)
+def checkpoint(request: pytest.FixtureRequest) -> Checkpoint:
+    return zoo.load(request.param)
+
+
+@pytest.fixture(params=formats().values(), ids=lambda plugin: plugin.name)
+def plugin(request: pytest.FixtureRequest) -> Format:
+    if missing := request.param.unavailable():
+        pytest.skip(missing.reason)
+    return request.param
+
+
+@pytest.fixture(params=runtimes().values(), ids=lambda plugin: plugin.name)
+def runtime(request: pytest.FixtureRequest) -> Runtime:
+    if missing := request.param.unavailable("cpu"):
+        pytest.skip(missing.reason)
+    return request.param
+
+
+def test_plugins_are_found_by_listing_the_folder() -> None:
+    assert {"onnx", "torch"} <= formats().keys()
+    assert {"onnxruntime", "torch"} <= runtimes().keys()
+    assert all(plugin.parity_runtime in runtimes() for plugin in formats().values())
+    assert all(set(runtime.formats) <= formats().keys() for runtime in runtimes().values())
+
+
+def test_every_format_and_precision_computes_what_its_source_does(
+    plugin: Format, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    for precision in plugin.precisions:
+        for kind in plugin.inputs:
+            out = tmp_path / f"{precision}-{kind}"
+            artifact = export(checkpoint, plugin.name, out=out, options=ExportOptions(precision=precision, input=kind))
+            assert artifact.parity.n == 256
+            assert artifact.parity.images == "digits/train, seed 0"
+            assert artifact.parity.top1_agreement >= 0.98
+            assert artifacts.read(out) == artifact
+            assert [step.name for step in artifact.lineage] == [*(s.name for s in checkpoint.lineage), "export"]
+            assert artifact.lineage[-1].input_sha256 == checkpoint.sha256
+
+
+def test_a_moved_artifact_still_works(plugin: Format, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    export(checkpoint, plugin.name, out=tmp_path / "here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    moved = artifacts.read(tmp_path / "there")
+    runtime = runtimes()[plugin.parity_runtime]
+    with runtime.load(moved, device="cpu", threads=1, variant="") as session:
+        images, _ = sample_images("digits", moved.preprocess, 2)
+        assert session.predict(feed(images, moved.input, moved.preprocess)).shape == (2, 10)
+
+
+def test_a_damaged_artifact_is_refused(plugin: Format, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    artifact = export(checkpoint, plugin.name, out=tmp_path / "made")
+    victim = artifact.path / artifact.files[-1].name
+    victim.write_bytes(victim.read_bytes()[:-1])
+    with pytest.raises(ReszooError, match="damaged"):
+        artifacts.read(artifact.path)
+    victim.unlink()
+    with pytest.raises(ReszooError, match="missing"):
+        artifacts.read(artifact.path)
+
+
+def test_every_runtime_gives_the_same_logits_at_any_batch_thread_count_and_variant(
+    runtime: Runtime, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    artifact = export(checkpoint, runtime.formats[0], out=tmp_path / "made")
+    images, _ = sample_images("digits", checkpoint.preprocess, 33)
+    inputs = feed(images, artifact.input, artifact.preprocess)
+    expected = zoo.build(checkpoint)(_tensor(inputs)).detach().numpy()
+    for variant in runtime.variants:
+        if variant == "compile":
+            continue  # compiling takes a minute or more
+        for threads in (1, 2):
+            with runtime.load(artifact, device="cpu", threads=threads, variant=variant) as session:
+                found = np.concatenate([session.predict(part) for part in np.split(inputs, [1, 4])])
+            assert found.dtype == np.float32
+            np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_placing_running_and_reading_apart_is_predicting(
+    runtime: Runtime, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    artifact = export(checkpoint, runtime.formats[0], out=tmp_path / "made")
+    images, _ = sample_images("digits", checkpoint.preprocess, 8)
+    inputs = feed(images, artifact.input, artifact.preprocess)
+    with runtime.load(artifact, device="cpu", threads=1, variant="") as session:
+        placed = [session.place(part) for part in np.split(inputs, 2)]
+        handles = [session.run(part) for part in placed]
+        session.synchronise()
+        found = [session.read(handle) for handle in handles]
+        np.testing.assert_allclose(np.concatenate(found), session.predict(inputs), atol=1e-5)
+
+
+def test_an_unknown_name_or_variant_is_refused_with_the_known_ones(runtime: Runtime) -> None:
+    with pytest.raises(UsageError, match="onnxruntime"):
+        parse_runtime("onnxruntme")
+    with pytest.raises(UsageError, match=runtime.name):
+        parse_runtime(f"{runtime.name}:warp-speed")
+
+
+@pytest.mark.gpu
+def test_every_runtime_with_a_gpu_agrees_with_the_cpu(runtime: Runtime, checkpoint: Checkpoint, tmp_path: Path) -> None:
+    if "cuda" not in runtime.devices:
+        pytest.skip(f"{runtime.name} does not run on CUDA")
+    if missing := runtime.unavailable("cuda"):
+        pytest.skip(missing.reason)
+    artifact = export(checkpoint, runtime.formats[0], out=tmp_path / "made")
+    images, _ = sample_images("digits", checkpoint.preprocess, 64)
+    inputs = feed(images, artifact.input, artifact.preprocess)
+    logits = {}
+    for device in ("cpu", "cuda"):
+        with runtime.load(artifact, device=device, threads=1, variant="") as session:
+            logits[device] = session.predict(inputs)
+    assert (logits["cpu"].argmax(1) == logits["cuda"].argmax(1)).mean() >= 0.98
+
+
+def _tensor(array: np.ndarray) -> "object":
+    import torch
+
+    return torch.from_numpy(array)

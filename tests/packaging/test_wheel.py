@@ -1,0 +1,44 @@
+"""The wheel holds one top-level name and everything it needs at run time."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def members(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
+    out = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = out.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return {info.filename: info.file_size for info in archive.infolist()}
+
+
+def test_one_top_level_name(members: dict[str, int]) -> None:
+    tops = {name.split("/")[0] for name in members if ".dist-info/" not in name}
+    assert tops == {"reszoo"}
+
+
+def test_every_file_of_every_room_is_in_it(members: dict[str, int]) -> None:
+    rooms = [path.parent for path in ROOT.glob("*/__init__.py")]
+    wanted = [path for room in rooms for path in room.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    missing = [path for path in wanted if f"reszoo/{path.relative_to(ROOT).as_posix()}" not in members]
+    assert missing == []
+    assert {"reszoo/__init__.py", "reszoo/py.typed"} <= members.keys()
+
+
+def test_it_carries_trained_weights_and_stays_small(members: dict[str, int]) -> None:
+    weights = {name: size for name, size in members.items() if name.endswith("weights.safetensors")}
+    assert len(weights) >= 2
+    assert sum(weights.values()) < 15e6
+
+
+def test_no_test_or_script_is_shipped(members: dict[str, int]) -> None:
+    assert not [name for name in members if name.split("/")[1:2] in (["tests"], ["scripts"], ["docs"])]
