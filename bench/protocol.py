@@ -6,6 +6,7 @@ goes to standard error. A worker that ends without a `Result` has failed.
 """
 
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -16,7 +17,7 @@ class EvaluationJob(msgspec.Struct, frozen=True, kw_only=True):
     """Measure top-1 accuracy on this split of this data set, `batch` images at a time."""
 
     dataset: str
-    split: str
+    split: Literal["val", "test"]
     batch: int
 
 
@@ -59,7 +60,8 @@ def decode_job(line: bytes) -> Job:
 
 
 def decode_message(line: bytes) -> Message:
-    return msgspec.json.decode(line, type=Message)
+    message: Message = msgspec.json.decode(line, type=Message)
+    return message
 
 
 def _path(kind: type, value: str) -> Path:

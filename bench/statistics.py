@@ -2,12 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
-
-class Interval(NamedTuple):
-    low: float
-    high: float
+from ..core.statistics import Interval
 
 
 def quantile(samples: Sequence[float], q: float) -> float:
@@ -33,11 +29,3 @@ def median_interval(samples: Sequence[float]) -> Interval:
     low = max(math.floor(n / 2 - half), 0)
     high = min(math.ceil(n / 2 + half), n - 1)
     return Interval(ordered[low], ordered[high])
-
-
-def proportion_interval(correct: int, n: int) -> Interval:
-    """A 95 % interval of a proportion (Wilson 1927)."""
-    z2 = 1.96**2
-    centre = (correct + z2 / 2) / (n + z2)
-    half = 1.96 / (n + z2) * math.sqrt(correct * (n - correct) / n + z2 / 4)
-    return Interval(centre - half, centre + half)

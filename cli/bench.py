@@ -98,19 +98,18 @@ def _follow(bar: "Progress", task: "TaskID", title: str, stage: "Stage") -> None
 
 
 def _print(outcomes: "list[Outcome]", out: Path, json: bool) -> None:
-    from ..bench.table import HEADERS, misses, row
-    from ..core.types import Measurement
+    from ..bench.table import HEADERS, by_model, misses
 
-    measured = [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
     if json:
         output.print_json(outcomes)
-    elif measured:
-        rows = [row(measurement) for measurement in measured]
-        table = output.table(*HEADERS, right=HEADERS[3:10])
+    for model, rows in ({} if json else by_model(outcomes)).items():
+        table = output.table(*HEADERS, right=HEADERS[2:9])
+        table.title, table.title_justify, table.title_style = model, "left", "bold"
         for cells in rows:
             table.add_row(*cells)
         output.console().print(table)
-        output.err_console().print(f"Latencies are of one batch. All samples are in {out}/.")
+    if out.is_dir():
+        output.err_console().print(f"Latencies are of one batch. All samples are in {out}.", markup=False)
     for line in misses(outcomes):
         output.err_console().print(line, markup=False)
 

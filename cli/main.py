@@ -70,3 +70,7 @@ def _report(error: Exception, problem: str, fix: str) -> None:
     typer.echo(problem, err=True)
     if fix:
         typer.echo(fix, err=True)
+
+
+if __name__ == "__main__":  # for torchrun -m reszoo.cli.main
+    main()

@@ -99,14 +99,14 @@ def _watchers(recipe: "Recipe", tensorboard: Path | None) -> "list[Watcher]":
 
 
 def _print(checkpoint: "Checkpoint", folder: Path, json: bool) -> None:
-    from ..train.result import wilson_interval
+    from ..core.statistics import proportion_interval
 
     if json:
         output.print_json(checkpoint)
         return
     output.console().print(f"{checkpoint.ref} is in {folder}", markup=False)
     for metric in checkpoint.metrics:
-        low, high = wilson_interval(round(metric.value * metric.n), metric.n)
+        low, high = proportion_interval(round(metric.value * metric.n), metric.n)
         output.console().print(
             f"{metric.name} {metric.value:.4f} on {metric.n:,} {metric.split} images of {metric.dataset} "
             f"(95 % interval {low:.4f} to {high:.4f})",

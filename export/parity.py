@@ -82,7 +82,7 @@ def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
 
     model = build(checkpoint)
     with torch.inference_mode():
-        parts = torch.from_numpy(normalise(images, checkpoint.preprocess)).split(64)
+        parts = torch.split(torch.from_numpy(normalise(images, checkpoint.preprocess)), 64)
         return torch.cat([model(part) for part in parts]).numpy()
 
 

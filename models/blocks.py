@@ -29,14 +29,12 @@ def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> n
     return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
 
 
-def convolutions(spec: ModelSpec, in_channels: int, width: int, stride: int) -> nn.ModuleList:
+def convolutions(spec: ModelSpec, in_channels: int, width: int, stride: int) -> list[nn.Conv2d]:
     """A unit's convolutions: 3x3, 3x3 (basic), or 1x1, 3x3, 1x1 with the stride on the 3x3 (bottleneck, "v1.5")."""
     if spec.block == "basic":
-        return nn.ModuleList([conv(in_channels, width, 3, stride), conv(width, width, 3)])
+        return [conv(in_channels, width, 3, stride), conv(width, width, 3)]
     inner = width * spec.bottleneck_width
-    return nn.ModuleList(
-        [conv(in_channels, inner, 1), conv(inner, inner, 3, stride), conv(inner, width * EXPANSION, 1)]
-    )
+    return [conv(in_channels, inner, 1), conv(inner, inner, 3, stride), conv(inner, width * EXPANSION, 1)]
 
 
 class PadShortcut(nn.Module):
@@ -122,7 +120,8 @@ def make_stochastic_depth(probability: float) -> nn.Module:
         return nn.Identity()
     from torchvision.ops import StochasticDepth
 
-    return StochasticDepth(probability, "row")
+    drop: nn.Module = StochasticDepth(probability, "row")
+    return drop
 
 
 def make_squeeze_excitation(channels: int, ratio: int) -> nn.Module:
@@ -131,7 +130,8 @@ def make_squeeze_excitation(channels: int, ratio: int) -> nn.Module:
         return nn.Identity()
     from torchvision.ops import SqueezeExcitation
 
-    return SqueezeExcitation(channels, max(1, channels // ratio))
+    gate: nn.Module = SqueezeExcitation(channels, max(1, channels // ratio))
+    return gate
 
 
 def make_stem(spec: ModelSpec) -> nn.Module:

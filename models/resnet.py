@@ -30,10 +30,11 @@ class Unit(nn.Module):
     def __init__(self, spec: ModelSpec, in_channels: int, width: int, stride: int, drop: float) -> None:
         super().__init__()
         is_v2 = spec.family == "v2"
-        self.convs = convolutions(spec, in_channels, width, stride)
-        self.norms = nn.ModuleList(NORMS[spec.norm](c.in_channels if is_v2 else c.out_channels) for c in self.convs)
+        convs = convolutions(spec, in_channels, width, stride)
+        out = self.out_channels = convs[-1].out_channels
+        self.convs = nn.ModuleList(convs)
+        self.norms = nn.ModuleList(NORMS[spec.norm](c.in_channels if is_v2 else c.out_channels) for c in convs)
         self.act = ACTIVATIONS[spec.activation]()
-        out = self.out_channels = self.convs[-1].out_channels
         self.se = make_squeeze_excitation(out, spec.se_ratio)
         self.drop = make_stochastic_depth(drop)
         if spec.family != "plain":

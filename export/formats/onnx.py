@@ -57,6 +57,9 @@ def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions)
     from torch import nn
 
     class Deployed(nn.Module):
+        scale: "Tensor"
+        shift: "Tensor"
+
         def __init__(self) -> None:
             super().__init__()
             self.model = model.half() if options.precision == "fp16" else model

@@ -73,7 +73,8 @@ class OnnxRuntimeSession(Session):
         return self.binding.get_outputs()[0]
 
     def read(self, result: "OrtValue") -> "np.ndarray":
-        return result.numpy()
+        logits: np.ndarray = result.numpy()
+        return logits
 
     def synchronise(self) -> None:
         self.binding.synchronize_outputs()

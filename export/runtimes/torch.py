@@ -41,7 +41,7 @@ class TorchSession(Session):
         torch.set_num_threads(threads)
         self.device = torch.device(device)
         self.memory_format = torch.channels_last if variant == "channels_last" else torch.contiguous_format
-        module = build(load(str(model.path))).to(self.device, memory_format=self.memory_format)
+        module = build(load(str(model.path))).to(self.device).to(memory_format=self.memory_format)
         self.module = torch.compile(module) if variant == "compile" else module
 
     def place(self, batch: "np.ndarray") -> "torch.Tensor":

@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from smalldisk import mounted
 from webserver import Resource, Trouble, WebServer, serving
 
 from reszoo.core import transfer
@@ -294,22 +294,12 @@ def test_a_folder_without_the_permission(web: WebServer, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(("option", "message"), [("size=128k", "no space left"), ("ro", "Read-only file system")])
 def test_a_disk_that_is_full_or_read_only(web: WebServer, tmp_path: Path, option: str, message: str) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    if os.geteuid() != 0 or mount is None:
-        pytest.skip("mounting a small disk needs root")
-    done = subprocess.run([mount, "-t", "tmpfs", "-o", option, "tmpfs", disk], capture_output=True, text=True)
-    if done.returncode != 0:
-        pytest.skip(f"a small disk cannot be mounted here: {done.stderr.strip()}")
-    try:
-        source = Source(url=web.add("/w.pth", Resource(CONTENT)), sha256=DIGEST)
+    source = Source(url=web.add("/w.pth", Resource(CONTENT)), sha256=DIGEST)
+    with mounted(tmp_path / "disk", option) as disk:
         with pytest.raises(ReszooError, match=message) as caught:
             fetch(source, disk / "w.pth")
         assert "RESZOO_CACHE" in caught.value.fix
         assert list(disk.iterdir()) == []
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 @pytest.mark.parametrize("wrong", [{"url": "ftp://host/w", "sha256": None}, {"url": "https://host/w", "sha256": "12"}])

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from foreign import randomise
+from smalldisk import mounted
 
 from reszoo import datasets, models, zoo
 from reszoo.core.errors import ReszooError, UsageError
@@ -164,6 +165,13 @@ def test_an_older_artifact_is_replaced(tmp_path: Path) -> None:
     export(zoo.load(V2), "onnx", out=tmp_path / "made")
     assert artifacts.read(tmp_path / "made").source_ref == V2
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".staging")] == []
+
+
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=128k") as disk:
+        with pytest.raises(ReszooError, match="no space left"):
+            export(zoo.load(V1), "onnx", out=disk / "made")
+        assert list(disk.iterdir()) == []
 
 
 def test_the_cache_gives_the_same_artifact_until_it_is_damaged(cache: Path) -> None:

@@ -1,0 +1,48 @@
+"""A wrong document names the file, the field, what was expected, and the fix."""
+
+from pathlib import Path
+
+import pytest
+
+from reszoo.core.documents import read_json, write_json
+from reszoo.core.errors import ReszooError
+from reszoo.core.types import Preprocess
+
+GOOD = Preprocess(mean=(0.5,), std=(0.25,), input=(1, 8, 8))
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "p.json", GOOD)
+    assert read_json(tmp_path / "p.json", Preprocess, "fix") == GOOD
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
+        ("\udcff", "not valid JSON"),
+        ("[]", "expected an object at the top, got list"),
+        ('{"mean": []}', "schema is None"),
+        ('{"schema": 2}', "schema is 2, this version of reszoo reads schema 1"),
+        ('{"schema": 1, "mean": [0.5], "std": [0.25]}', "missing required field `input`"),
+        ('{"schema": 1, "mean": [0.5], "std": ["x"], "input": [1, 8, 8]}', r"Expected `float`, got `str` - at `\$.std"),
+        ('{"schema": 1, "mean": [0.5], "std": [0.25], "input": [1, 8, 8], "colour": 1}', "unknown field `colour`"),
+        ('{"schema": 1, "mean": [0.5, 0.5], "std": [0.25], "input": [1, 8, 8]}', "mean has 2 values, std has 1"),
+        ('{"schema": 1, "mean": [0.5], "std": [0.0], "input": [1, 8, 8]}', "every value of std must be above 0"),
+    ],
+)
+def test_a_wrong_document_is_explained(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    path.write_bytes(content.encode(errors="surrogateescape"))
+    with pytest.raises(ReszooError, match=message) as caught:
+        read_json(path, Preprocess, "do this")
+    assert str(path) in caught.value.problem
+    assert caught.value.fix == "do this"
+
+
+def test_a_folder_or_nothing_at_all_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ReszooError, match="does not exist"):
+        read_json(tmp_path / "none.json", Preprocess, "")
+    with pytest.raises(ReszooError, match="cannot be read"):
+        read_json(tmp_path, Preprocess, "")

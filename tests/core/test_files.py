@@ -1,0 +1,82 @@
+"""Files and folders appear whole or not at all, whatever happens on the way."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.files import staged_folder, write_atomic
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "file"
+    write_atomic(path, b"old")
+    write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_a_folder_stays_as_it_was_when_the_work_fails(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    with staged_folder(target) as staging:
+        (staging / "file").write_text("good")
+    with pytest.raises(RuntimeError), staged_folder(target) as staging:
+        _fail_half_way(staging / "file")
+    assert (target / "file").read_text() == "good"
+    assert [p.name for p in tmp_path.iterdir()] == ["target"]
+
+
+def test_permissions_are_the_users_not_a_temporary_files(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        write_atomic(tmp_path / "file", b"")
+        with staged_folder(tmp_path / "folder"):
+            pass
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
+
+
+def test_only_a_marked_or_empty_folder_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with staged_folder(tmp_path / "empty", replaces="mark") as staging:
+        (staging / "mark").touch()
+    with staged_folder(tmp_path / "empty", replaces="mark"):
+        pass
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "notes").touch()
+    with pytest.raises(UsageError, match="not a folder that reszoo wrote"), staged_folder(tmp_path / "own", "mark"):
+        pass
+    assert (tmp_path / "own" / "notes").exists()
+
+
+def test_killed_in_the_middle_the_target_is_as_it_was(tmp_path: Path) -> None:
+    """kill -9 leaves a staging folder (which `cache gc` removes), and never a half-written target."""
+    target = tmp_path / "target"
+    program = (
+        "import sys, time; from pathlib import Path; from reszoo.core.files import staged_folder\n"
+        "with staged_folder(Path(sys.argv[1])) as staging:\n"
+        "    (staging / 'half').write_text('x'); print('in', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(target)], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"in\n"
+        process.send_signal(signal.SIGKILL)
+    assert not target.exists()
+    assert all(p.name.startswith(".staging-") for p in tmp_path.iterdir())
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ReszooError, match="is a file, not a folder"):
+        write_atomic(tmp_path / "file" / "deeper" / "x", b"")
+
+
+def _fail_half_way(path: Path) -> None:
+    path.write_text("half")
+    raise RuntimeError
