@@ -1,6 +1,7 @@
 # make demo   the whole way on a bundled network, with the core alone
 # make test   the test suite
-# make check  format, lint, types, tests
+# make lint   formatting, lint and types
+# make check  lint, then test
 # Each does all its own set-up in .venv; PYTHON=python3.12 chooses another interpreter.
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := .venv/bin
 export RESZOO_TEST_CIFAR10 ?= $(abspath $(wildcard ../shared/data/cifar10))
 export RESZOO_TEST_MIRROR ?= $(abspath $(wildcard ../shared/data/mirror))
 
-.PHONY: demo test check format clean
+.PHONY: demo test lint check format clean
 
 demo: .venv/core
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh
@@ -17,11 +18,12 @@ demo: .venv/core
 test: .venv/dev
 	$(BIN)/pytest $(ARGS)
 
-check: .venv/dev
+lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python scripts/typecheck.py
-	$(BIN)/pytest $(ARGS)
+
+check: lint test
 
 format: .venv/dev
 	$(BIN)/ruff format .

@@ -42,7 +42,6 @@ def of_tag(tag: str) -> list[Card]:
 def test_all_public_weights_are_there() -> None:
     counts = {tag: len(of_tag(tag)) for tag in ("akamaster", "chenyaofo", "torchvision", "timm")}
     assert counts == {"akamaster": 6, "chenyaofo": 4, "torchvision": 10, "timm": 4}
-    assert len(CARDS) == 24
 
 
 @pytest.mark.parametrize("card", CARDS, ids=lambda card: card.ref)

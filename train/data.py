@@ -1,0 +1,79 @@
+"""Training batches from a data set.
+
+Small images lie on the device as uint8 and are augmented there, a whole batch at a time; files stream in.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor
+
+from ..core.errors import UsageError
+from ..core.types import Preprocess
+from ..datasets import ArrayDataset, Dataset, FileDataset
+from . import augment
+from .distributed import World
+from .randomness import generator
+from .recipe import Recipe
+from .stream import StreamedBatches
+
+
+class Batches(Protocol):
+    """A source of augmented batches. `epoch` gives the same ones for the same number, whenever it is asked."""
+
+    per_epoch: int
+
+    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's part of every batch from `first` on.
+
+        Images float32 (n, C, H, W) on the device, with labels int64 (n,) or soft targets float32 (n, classes).
+        """
+        ...
+
+
+class DeviceBatches:
+    """A data set that lies on the device, padded for the random crop.
+
+    Each process draws and augments the whole batch, which costs little, and gives its part: so the parts of all
+    processes together are what one process alone would see, mixed images included.
+    """
+
+    def __init__(
+        self, dataset: ArrayDataset, preprocess: Preprocess, recipe: Recipe, device: torch.device, world: World
+    ) -> None:
+        images = torch.from_numpy(dataset.images.copy()).to(device)
+        self.padded = augment.pad(images, recipe.padding, recipe.padding_mode, preprocess)
+        self.labels = torch.from_numpy(dataset.labels).to(device)
+        self.classes, self.preprocess, self.recipe, self.world = len(dataset.classes), preprocess, recipe, world
+        self.per_epoch = len(dataset) // recipe.batch
+
+    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        order = torch.randperm(len(self.labels), generator=generator(self.recipe.seed, "order", number))
+        order, size = order.to(self.labels.device), self.recipe.batch
+        for i in range(first, self.per_epoch):
+            random = generator(self.recipe.seed, "augment", number * self.per_epoch + i)
+            images, targets = self._batch(order[i * size : (i + 1) * size], random)
+            yield self.world.part(images), self.world.part(targets)
+
+    def _batch(self, chosen: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        recipe, (_, height, width) = self.recipe, self.preprocess.input
+        cut = augment.crop_and_flip(self.padded, chosen, (height, width), recipe.flip, random)
+        images = augment.normalise(cut, self.preprocess)
+        if recipe.cutout:
+            images = augment.cutout(images, recipe.cutout, random)
+        return augment.mix(images, self.labels[chosen], self.classes, recipe, random)
+
+
+def batches_for(
+    dataset: Dataset, preprocess: Preprocess, recipe: Recipe, device: torch.device, world: World
+) -> Batches:
+    """Raises UsageError for a batch that the data set cannot fill."""
+    if recipe.batch > len(dataset):
+        raise UsageError(
+            f"a batch of {recipe.batch} images is more than the {len(dataset)} of {dataset.name}'s {dataset.split}",
+            "Choose a smaller one with --batch.",
+        )
+    if isinstance(dataset, ArrayDataset):
+        return DeviceBatches(dataset, preprocess, recipe, device, world)
+    return StreamedBatches(cast(FileDataset, dataset), preprocess, recipe, device, world)

@@ -1,0 +1,27 @@
+"""Knowledge distillation (Hinton et al. 2015): a trained network's soft answers as targets."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..core.types import Preprocess
+
+
+class Teacher:
+    """A network in eval mode, which sees the student's augmented images under its own normalisation."""
+
+    def __init__(self, network: nn.Module, own: Preprocess, students: Preprocess, device: torch.device) -> None:
+        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
+        mean, std, student_mean, student_std = (
+            torch.tensor(values, device=device)[:, None, None]
+            for values in (own.mean, own.std, students.mean, students.std)
+        )
+        # ((x * student_std + student_mean) - mean) / std
+        self.scale, self.shift = student_std / std, (student_mean - mean) / std
+
+    def loss(self, logits: Tensor, images: Tensor, temperature: float) -> Tensor:
+        """KL(teacher || student) at `temperature`, times its square so that gradients keep their size."""
+        with torch.no_grad():
+            answers = self.network(images * self.scale + self.shift).float()
+        student, teacher = (F.log_softmax(x / temperature, dim=1) for x in (logits, answers))
+        return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2

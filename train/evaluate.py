@@ -1,0 +1,22 @@
+"""Accuracy of a network in training: in fp32, through the same preprocessing as in deployment."""
+
+import torch
+from torch import nn
+
+from ..core.types import Preprocess
+from ..datasets import Dataset
+from ..datasets.preprocess import normalise
+
+BATCH = 500
+
+
+@torch.inference_mode()
+def count_correct(model: nn.Module, dataset: Dataset, preprocess: Preprocess, device: torch.device) -> int:
+    """How many images get their label as top-1 answer. The model is left in training mode."""
+    model.eval()
+    correct = 0
+    for images, labels in dataset.batches(preprocess, BATCH):
+        inputs = torch.from_numpy(normalise(images, preprocess)).to(device, memory_format=torch.channels_last)
+        correct += int((model(inputs).argmax(1).cpu() == torch.from_numpy(labels)).sum())
+    model.train()
+    return correct

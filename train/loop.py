@@ -1,0 +1,136 @@
+"""Epoch after epoch: batches to the trainer, rows to the curve, and saves that lose nothing."""
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from ..core.documents import to_builtins
+from ..core.files import write_atomic
+from .data import Batches
+from .interrupts import Interrupts
+from .progress import Epoch, Watcher
+from .result import CURVE
+from .state import Slots
+from .trainer import Trainer
+
+
+class Loop:
+    """Runs `trainer` to its last step. The state is that of the trainer, the curve, and the best weights so far.
+
+    folder     where the run saves itself, every `save_every_s` seconds and after each epoch, if it `writes`
+    validate   measures accuracy on val after each epoch; None: val is trained on
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        batches: Batches,
+        folder: Path,
+        *,
+        validate: Callable[[], float] | None,
+        save_every_s: float,
+        writes: bool,
+        watchers: Sequence[Watcher],
+    ) -> None:
+        self.trainer, self.batches, self.validate, self.watchers = trainer, batches, validate, watchers
+        self.folder, self.slots = folder, Slots(folder)
+        self.writes, self.save_every_s = writes, save_every_s
+        self.rows: list[Epoch] = []
+        self.best: dict[str, Any] | None = None  # accuracy, epoch, weights
+        self.seconds = 0.0  # spent on the epoch at hand before an interruption
+        self._saved_at = time.monotonic()
+
+    def run(self, interrupts: Interrupts) -> None:
+        trainer = self.trainer
+        for watcher in self.watchers:
+            watcher.began(trainer.steps, trainer.step)
+        try:
+            # An epoch may be interrupted after its last step and before its row.
+            while trainer.step < trainer.steps or self._epoch_start < trainer.step:
+                self._epoch(interrupts)
+        finally:
+            for watcher in self.watchers:
+                watcher.ended()
+
+    @property
+    def _epoch_start(self) -> int:
+        """The step at which the epoch began that no row tells of yet."""
+        return len(self.rows) * self.batches.per_epoch
+
+    def _epoch(self, interrupts: Interrupts) -> None:
+        trainer, started = self.trainer, time.monotonic() - self.seconds
+        first = trainer.step - self._epoch_start
+        last = min(self.batches.per_epoch, trainer.steps - self._epoch_start)
+        for images, targets in islice(self.batches.epoch(len(self.rows), first), last - first):
+            loss = trainer.advance(images, targets)
+            for watcher in self.watchers:
+                watcher.stepped(trainer.step, loss)
+            if interrupts.requested or time.monotonic() - self._saved_at > self.save_every_s:
+                self.seconds = time.monotonic() - started
+                self.save()
+                interrupts.stop_if_requested(
+                    f"in epoch {len(self.rows) + 1}, at step {trainer.step} of {trainer.steps}"
+                )
+        self._close_epoch(time.monotonic() - started, last)
+
+    def _close_epoch(self, seconds: float, steps: int) -> None:
+        trainer = self.trainer
+        loss, accuracy, norms = trainer.close_epoch()
+        val = self.validate() if self.validate else None
+        row = Epoch(
+            epoch=len(self.rows) + 1,
+            step=trainer.step,
+            lr=trainer.learning_rate(trainer.step - 1),
+            loss=loss,
+            accuracy=accuracy,
+            val_accuracy=val,
+            images_per_s=steps * trainer.recipe.batch / seconds,
+            seconds=seconds,
+            gradient_norms=norms,
+        )
+        self.rows.append(row)
+        self.seconds = 0.0
+        if val is not None and trainer.recipe.select == "best" and (not self.best or val > self.best["accuracy"]):
+            weights = {name: tensor.cpu().clone() for name, tensor in trainer.result.state_dict().items()}
+            self.best = {"accuracy": val, "epoch": row.epoch, "weights": weights}
+        self.save()
+        for watcher in self.watchers:
+            watcher.epoch_ended(row)
+
+    def save(self) -> None:
+        """The state first, then the curve that is made from it."""
+        if self.writes:
+            self.slots.save(self.state())
+            write_atomic(self.folder / CURVE, self.curve())
+        self._saved_at = time.monotonic()
+
+    def curve(self) -> bytes:
+        return b"".join(msgspec.json.encode(row) + b"\n" for row in self.rows)
+
+    def state(self) -> dict[str, Any]:
+        rows = [to_builtins(row) for row in self.rows]
+        return {**self.trainer.state(), "rows": rows, "best": self.best, "seconds": self.seconds}
+
+    def restore(self) -> None:
+        """Go on where the newest save was made, if there is one."""
+        if not self.slots.exist():
+            return
+        state = self.slots.load()
+        self.trainer.restore(state)
+        self.rows = msgspec.convert(state["rows"], list[Epoch])
+        self.best, self.seconds = state["best"], state["seconds"]
+
+    @property
+    def epoch(self) -> int:
+        """The one whose weights count."""
+        return self.best["epoch"] if self.best else len(self.rows)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Those of the best epoch if the recipe asks for it, else the last ones or their average."""
+        weights: dict[str, torch.Tensor] = self.best["weights"] if self.best else self.trainer.result.state_dict()
+        return weights

@@ -1,0 +1,111 @@
+"""What comes out of a run: the checkpoint folder, with what was asked for, what happened, and the test accuracy."""
+
+from pathlib import Path
+
+import msgspec
+from torch import Tensor
+
+from .. import zoo
+from ..core.documents import to_builtins, write_json
+from ..core.files import staged_folder
+from ..core.hosts import LIBRARIES, describe, versions
+from ..core.statistics import proportion_interval
+from ..core.types import Accuracy, Checkpoint, Host, Metric, ModelSpec, Noun, Positive, Preprocess, Step
+from .recipe import Recipe
+
+DOCUMENT = "training.json"
+CURVE = "curve.jsonl"
+LICENCE = "MIT"
+
+
+class Run(Noun, frozen=True, kw_only=True):
+    """All that decides which weights come out. `parent` and `teacher` are "ref sha256" of checkpoints."""
+
+    ref: str
+    spec: ModelSpec
+    dataset: str
+    preprocess: Preprocess
+    recipe: Recipe
+    parent: str | None
+    teacher: str | None
+    device: str
+    threads: Positive
+    processes: Positive
+
+
+class Training(Noun, frozen=True, kw_only=True):
+    """The card of a checkpoint that we trained.
+
+    epoch      whose weights these are
+    seconds    of training, validation left out
+    accuracy   on test, read once; None for data without a test split
+    interval   of the accuracy, with 95 % confidence
+    """
+
+    run: Run
+    host: Host
+    epoch: Positive
+    seconds: float
+    accuracy: Accuracy | None
+    interval: tuple[float, float] | None
+
+
+def write(
+    out: Path,
+    weights: dict[str, Tensor],
+    curve: bytes,
+    run: Run,
+    *,
+    labels: tuple[str, ...],
+    parent: Checkpoint | None,
+    epoch: int,
+    seconds: float,
+    accuracy: Accuracy | None,
+) -> Checkpoint:
+    """Make `out` appear in one rename: weights, checkpoint.json, training.json and curve.jsonl."""
+    training = Training(
+        run=run,
+        host=describe(),
+        epoch=epoch,
+        seconds=seconds,
+        accuracy=accuracy,
+        interval=proportion_interval(accuracy.correct, accuracy.n) if accuracy else None,
+    )
+    with staged_folder(out) as staging:
+        zoo.save(
+            staging,
+            weights,
+            ref=run.ref,
+            spec=run.spec,
+            preprocess=run.preprocess,
+            labels=labels,
+            dataset=run.dataset,
+            metrics=(_metric(accuracy),) if accuracy else (),
+            licence=parent.licence if parent else LICENCE,
+            lineage=((*parent.lineage, _step(run, parent.sha256)) if parent else (_step(run, ""),)),
+        )
+        (staging / CURVE).write_bytes(curve)
+        write_json(staging / DOCUMENT, training)
+    return zoo.read(out)
+
+
+def _metric(accuracy: Accuracy) -> Metric:
+    return Metric(
+        name="accuracy",
+        value=accuracy.value,
+        dataset=accuracy.dataset,
+        split=accuracy.split,
+        origin="measured",
+        source="reszoo train",
+        n=accuracy.n,
+    )
+
+
+def _step(run: Run, input_sha256: str) -> Step:
+    """The recipe's fields and what else decided the weights, by name."""
+    fields = to_builtins(run.recipe)
+    fields |= {name: getattr(run, name) for name in ("dataset", "teacher", "device", "threads", "processes")}
+    config = {
+        name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in fields.items()
+    }
+    return Step(name="train", config=config, versions=versions(LIBRARIES), input_sha256=input_sha256)

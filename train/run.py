@@ -1,0 +1,226 @@
+"""A whole run: from a network and a recipe to a checkpoint folder, through any number of interruptions.
+
+While it goes on, `<out>.unfinished` holds run.json, curve.jsonl and the files to resume from. When it is done, `out`
+appears as a checkpoint folder in one rename, and the other one is removed.
+"""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import torch
+from torch import Tensor, nn
+
+from .. import datasets, models, zoo
+from ..core import hosts
+from ..core.documents import read_json, to_builtins, write_json
+from ..core.errors import UnavailableError, UsageError
+from ..core.types import Accuracy, Checkpoint, ModelSpec
+from ..datasets import Dataset
+from . import distributed, result
+from .data import batches_for
+from .distill import Teacher
+from .distributed import World
+from .evaluate import count_correct
+from .interrupts import Interrupts
+from .loop import Loop
+from .progress import Watcher
+from .randomness import seed_for
+from .recipe import Recipe
+from .result import Run
+from .specs import preprocess_for
+from .trainer import Trainer
+
+DOCUMENT = "run.json"
+SAVE_EVERY_S = 300.0
+BF16 = {"avx512_bf16", "amx_bf16"}  # with either, bf16 is faster than fp32 on a CPU
+
+
+def initialised(spec: ModelSpec, seed: int) -> nn.Module:
+    """A fresh network; the same one for the same seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed_for(seed, "weights"))
+        return models.build(spec)
+
+
+def fit(
+    model: nn.Module,
+    spec: ModelSpec,
+    data: str,
+    recipe: Recipe,
+    out: Path,
+    *,
+    ref: str,
+    parent: Checkpoint | None = None,
+    teacher: Checkpoint | None = None,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    resume: bool = False,
+    save_every_s: float = SAVE_EVERY_S,
+    monitor_gradients: bool = False,
+    watchers: Sequence[Watcher] = (),
+) -> Checkpoint:
+    """Train `model`, a network of `spec`, on the data set `data`; write the checkpoint `ref` to the folder `out`.
+
+    parent        the checkpoint that `model` comes from; its lineage goes on
+    teacher       a checkpoint whose soft answers are targets too
+    resume        go on with the unfinished run in `out`, if there is one
+    save_every_s  seconds between saves, besides the one after each epoch
+
+    Under torchrun every process calls this; it returns in the first one, and the others end here.
+    """
+    world = distributed.current()
+    where = pick_device(device, world)
+    work = out.with_name(out.name + ".unfinished")
+    before = enter(out, work, resume)
+    torch.set_num_threads(recipe.threads or (before.threads if before else torch.get_num_threads()))
+    train = datasets.load(data, recipe.train_on)
+    run = Run(
+        ref=ref,
+        spec=spec,
+        dataset=data,
+        preprocess=preprocess_for(data, spec),
+        recipe=msgspec.structs.replace(recipe, precision=pick_precision(recipe, where)),
+        parent=_identity(parent),
+        teacher=_identity(teacher),
+        device=where.type,
+        threads=torch.get_num_threads(),
+        processes=world.size,
+    )
+    if before:
+        check_same(before, run, work)
+    with torch.random.fork_rng(), distributed.joined(world, where, recipe.batch):
+        loop = _assemble(run, model, train, teacher, where, world, work, save_every_s, monitor_gradients, watchers)
+        if world.is_first and not before:
+            write_json(work / DOCUMENT, run)
+        interrupts = Interrupts(f"Run the same command with --resume to go on; until then the run lies in {work}.")
+        with interrupts.caught(world.size == 1):
+            loop.run(interrupts)
+    if not world.is_first:
+        raise SystemExit(0)
+    checkpoint = result.write(
+        out,
+        loop.weights(),
+        loop.curve(),
+        run,
+        labels=train.classes,
+        parent=parent,
+        epoch=loop.epoch,
+        seconds=sum(row.seconds for row in loop.rows),
+        accuracy=_test(run, loop.weights(), where),
+    )
+    shutil.rmtree(work)
+    return checkpoint
+
+
+def pick_device(device: Literal["auto", "cpu", "cuda"], world: World) -> torch.device:
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UnavailableError("PyTorch finds no CUDA GPU here", "Use --device cpu.")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", world.local_rank)
+
+
+def pick_precision(recipe: Recipe, device: torch.device) -> Literal["fp32", "bf16"]:
+    """bf16 where the processor computes with it; elsewhere it would be emulated, and slow."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return "bf16" if BF16.intersection(hosts.describe().instruction_sets) else "fp32"
+
+
+def enter(out: Path, work: Path, resume: bool) -> Run | None:
+    """The unfinished run to go on with. Nothing that is there is ever overwritten."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} is there already", "Choose another --out, or delete it first.")
+    if not (work / DOCUMENT).exists():
+        return None
+    fix = f"Delete {work} to start again."
+    if not resume:
+        raise UsageError(f"there is an unfinished run in {work}", f"Add --resume to go on with it. {fix}")
+    return read_json(work / DOCUMENT, Run, fix)
+
+
+def check_same(before: Run, now: Run, work: Path) -> None:
+    """Refuse to go on as another run, naming the first field that differs."""
+    old, new = (dict(_flat(to_builtins(run))) for run in (before, now))
+    for name, value in old.items():
+        if new.get(name) != value:
+            raise UsageError(
+                f"the unfinished run in {work} has {name} = {value!r}, this command {new.get(name)!r}",
+                "Resume with the options that it was started with, or choose another --out.",
+            )
+
+
+def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """{"recipe": {"lr": 0.1}} -> [("recipe.lr", 0.1)]"""
+    flat: list[tuple[str, Any]] = []
+    for name, value in document.items():
+        flat += _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else [(prefix + name, value)]
+    return flat
+
+
+def _identity(checkpoint: Checkpoint | None) -> str | None:
+    return f"{checkpoint.ref} {checkpoint.sha256}" if checkpoint else None
+
+
+def _assemble(
+    run: Run,
+    model: nn.Module,
+    train: Dataset,
+    teacher: Checkpoint | None,
+    device: torch.device,
+    world: World,
+    work: Path,
+    save_every_s: float,
+    monitor_gradients: bool,
+    watchers: Sequence[Watcher],
+) -> Loop:
+    """The loop with all its parts, where the run stopped."""
+    recipe = run.recipe
+    batches = batches_for(train, run.preprocess, recipe, device, world)
+    steps = batches.per_epoch * recipe.epochs
+    trainer = Trainer(
+        model,
+        recipe,
+        device,
+        steps=min(steps, recipe.steps or steps),
+        world=world,
+        teacher=_teacher(teacher, run, device) if teacher else None,
+        monitor_gradients=monitor_gradients,
+    )
+    val = datasets.load(run.dataset, "val") if recipe.train_on == "train" else None
+    loop = Loop(
+        trainer,
+        batches,
+        work,
+        validate=(lambda: count_correct(trainer.result, val, run.preprocess, device) / len(val)) if val else None,
+        save_every_s=save_every_s,
+        writes=world.is_first,
+        watchers=watchers if world.is_first else (),
+    )
+    loop.restore()
+    return loop
+
+
+def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:
+    if checkpoint.spec.num_classes != run.spec.num_classes or checkpoint.spec.input != run.spec.input:
+        raise UsageError(
+            f"the teacher {checkpoint.ref} has {checkpoint.spec.num_classes} classes and input "
+            f"{checkpoint.spec.input}, the student {run.spec.num_classes} and {run.spec.input}",
+            f"Choose a teacher that was trained on {run.dataset}.",
+        )
+    return Teacher(zoo.build(checkpoint), checkpoint.preprocess, run.preprocess, device)
+
+
+def _test(run: Run, weights: dict[str, Tensor], device: torch.device) -> Accuracy | None:
+    """The one look at test, with the weights as they will be saved."""
+    if "test" not in datasets.info.info(run.dataset).counts:
+        return None
+    test = datasets.load(run.dataset, "test")
+    model = models.build(run.spec).to(device)
+    model.load_state_dict(weights)
+    correct = count_correct(model, test, run.preprocess, device)
+    return Accuracy(dataset=run.dataset, split="test", n=len(test), correct=correct)

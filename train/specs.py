@@ -1,0 +1,41 @@
+"""What a network is for a data set: its spec and its preprocessing. Light: imports no torch."""
+
+from typing import Any
+
+import msgspec
+
+from ..core.types import ModelSpec, Preprocess
+from ..datasets.info import info
+from ..models import spec_of
+from .recipe import Recipe
+
+# Mean and standard deviation per channel over the training images, from 0 to 1.
+STATISTICS = {
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "digits": ((0.3042,), (0.3751,)),
+}
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+GREY = ((0.5,), (0.5,))
+CROP_SHARE = 0.875  # of the resized image in the test crop: 224 of 256
+
+
+def spec_for(arch: str, data: str, recipe: Recipe) -> ModelSpec:
+    """The named architecture for the data set's classes and image size, with the recipe's stochastic depth."""
+    description = info(data)
+    changes: dict[str, Any] = {"num_classes": len(description.classes)}
+    if description.image:
+        height, width, channels = description.image
+        changes["input"] = (channels, height, width)
+    if recipe.stochastic_depth is not None:
+        changes["stochastic_depth"] = recipe.stochastic_depth
+    return msgspec.structs.replace(spec_of(arch), **changes)
+
+
+def preprocess_for(data: str, spec: ModelSpec) -> Preprocess:
+    """How the data set's images are fed to this network, in training and in deployment."""
+    channels, height, _ = spec.input
+    mean, std = STATISTICS.get(data, IMAGENET if channels == 3 else GREY)
+    if info(data).image:
+        return Preprocess(mean=mean, std=std, input=spec.input)
+    return Preprocess(mean=mean, std=std, input=spec.input, resize=round(height / CROP_SHARE), crop=height)

@@ -1,0 +1,135 @@
+"""One network in training: the step, and all the state that a step changes."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+
+from . import health, optim
+from .distill import Teacher
+from .distributed import World
+from .randomness import seed_for
+from .recipe import Recipe
+from .schedule import learning_rate
+
+
+class Trainer:
+    """Takes batches and improves the model. Everything that a step changes is in `state()`.
+
+    tally   float64 sums over the epoch so far: loss * images, right answers, images
+    norms   float64 sum over the epoch's steps of each parameter's gradient norm, where these are monitored
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: Recipe,
+        device: torch.device,
+        *,
+        steps: int,
+        world: World,
+        teacher: Teacher | None = None,
+        monitor_gradients: bool = False,
+    ) -> None:
+        self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.model = world.share_norms(model.to(device).to(memory_format=self.layout), device).train()
+        self.recipe, self.device, self.world, self.teacher = recipe, device, world, teacher
+        self.steps = steps
+        self.optimizer = optim.make_optimizer(self.model, recipe)
+        self.ema = optim.make_ema(self.model, recipe.ema_decay)
+        self.parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self.tally = torch.zeros(3, dtype=torch.float64, device=device)
+        self.norms = torch.zeros(len(self.parameters) if monitor_gradients else 0, dtype=torch.float64, device=device)
+        self.step = 0
+        forward = world.wrap(self.model, device)
+        self.forward = torch.compile(forward) if recipe.compile else forward
+
+    def learning_rate(self, step: int) -> float:
+        return learning_rate(self.recipe, step, self.steps)
+
+    def advance(self, images: Tensor, targets: Tensor) -> float:
+        """One step on this process's part of a batch; gives its loss."""
+        images = images.contiguous(memory_format=self.layout)
+        # For what draws inside the network: stochastic depth, dropout.
+        torch.manual_seed(seed_for(self.recipe.seed, f"network/{self.world.rank}", self.step))
+        rate = self.learning_rate(self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        logits, loss = self._run(self.forward, images, targets)
+        torch.autograd.backward(loss)
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        norm = get_total_norm(gradients)
+        # Not stepping here keeps the weights as they were, so that the layer can be found.
+        if not bool(torch.isfinite(norm)):
+            what = health.first_bad(self.model, lambda: self._run(self.model, images, targets)[1])
+            raise health.gone_bad(what, self.step, rate)
+        if self.recipe.clip_norm:
+            clip_grads_with_norm_(self.parameters.values(), self.recipe.clip_norm, norm)
+        self.optimizer.step()
+        if self.ema:
+            self.ema.update_parameters(self.model)
+        return self._count(logits, loss, targets)
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.recipe.precision == "bf16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def _run(self, network: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (n, classes) and the mean loss."""
+        with self._autocast():
+            logits = network(images).float()
+            loss = F.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
+            if self.teacher:
+                soft = self.teacher.loss(logits, images, self.recipe.temperature)
+                loss = loss.lerp(soft, self.recipe.teacher_share)
+        return logits, loss
+
+    @torch.no_grad()
+    def _count(self, logits: Tensor, loss: Tensor, targets: Tensor) -> float:
+        labels = targets if targets.ndim == 1 else targets.argmax(1)
+        self.tally[0] += loss.detach() * len(labels)
+        self.tally[1] += (logits.argmax(1) == labels).sum()
+        self.tally[2] += len(labels)
+        if len(self.norms):
+            self.norms += torch.stack([p.grad.norm() for p in self.parameters.values() if p.grad is not None])
+        self.step += 1
+        return float(loss)
+
+    def close_epoch(self) -> tuple[float, float, dict[str, float] | None]:
+        """Mean loss, accuracy and mean gradient norms since the last call, over all processes."""
+        loss, right, images = self.world.total(self.tally).tolist()
+        steps = images / self.recipe.batch
+        norms = dict(zip(self.parameters, (self.norms / steps).tolist(), strict=True)) if len(self.norms) else None
+        self.tally.zero_()
+        self.norms.zero_()
+        return loss / images, right / images, norms
+
+    @property
+    def result(self) -> nn.Module:
+        """The network whose weights count: the moving average where there is one."""
+        return self.ema.module if self.ema else self.model
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "ema": self.ema.state_dict() if self.ema else None,
+            "optimizer": self.optimizer.state_dict(),
+            "tally": self.tally,
+            "norms": self.norms,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        if self.ema:
+            self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.tally.copy_(state["tally"])
+        self.norms.copy_(state["norms"])
