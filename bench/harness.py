@@ -48,7 +48,7 @@ def measure(
             )
     return Measurement(
         artifact_format=artifact.format,
-        artifact_sha256=artifact.files[0].sha256,
+        artifact_sha256=artifact.sha256,
         artifact_bytes=artifact.size_bytes,
         source_ref=artifact.source_ref,
         precision=artifact.precision,

@@ -20,7 +20,6 @@ class Row(NamedTuple):
     p90_ms: str
     images_per_s: str
     peak_mb: str
-    accuracy: str
 
 
 HEADERS = Row(
@@ -33,21 +32,20 @@ HEADERS = Row(
     p90_ms="p90 ms",
     images_per_s="images/s",
     peak_mb="peak MB",
-    accuracy="top-1 %",
 )
 
 
-def by_model(outcomes: Sequence[Outcome]) -> dict[str, list[Row]]:
-    """The rows of each model, in the order in which they were measured."""
-    models: dict[str, list[Row]] = {}
+def by_model(outcomes: Sequence[Outcome]) -> dict[str, list[Measurement]]:
+    """The measurements of each model, in the order in which they were made."""
+    models: dict[str, list[Measurement]] = {}
     for outcome in outcomes:
         if isinstance(outcome, Measurement):
-            models.setdefault(outcome.source_ref, []).append(row(outcome))
+            models.setdefault(outcome.source_ref, []).append(outcome)
     return models
 
 
 def row(m: Measurement) -> Row:
-    """A batch's latency with the interval of its median; accuracy where it was measured, with its own interval."""
+    """A batch's latency, with the interval of its median."""
     low, high = median_interval(m.samples_s)
     middle = median(m.samples_s)
     return Row(
@@ -56,12 +54,22 @@ def row(m: Measurement) -> Row:
         threads=str(m.scenario.threads),
         batch=str(m.scenario.batch),
         median_ms=_ms(middle),
-        interval_ms=f"{_ms(low)} to {_ms(high)}",
+        interval_ms=f"{_ms(low)} – {_ms(high)}",
         p90_ms=_ms(quantile(m.samples_s, 0.9)),
         images_per_s=f"{m.scenario.batch / middle:,.0f}",
         peak_mb=f"{m.memory.peak_bytes / 1e6:.0f}",
-        accuracy=_accuracy(m),
     )
+
+
+def accuracies(measurements: Sequence[Measurement]) -> list[str]:
+    """A line for each accuracy that was measured: "top-1 on cifar10/test: 91.73 % (91.17 to 92.25), n = 10000 ..."."""
+    lines = []
+    for m in measurements:
+        if a := m.accuracy:
+            low, high = proportion_interval(a.correct, a.n)
+            share = f"{100 * a.value:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+            lines.append(f"top-1 on {a.dataset}/{a.split}: {share}, n = {a.n}, {m.scenario.runtime_name}")
+    return lines
 
 
 def misses(outcomes: Sequence[Outcome]) -> list[str]:
@@ -77,11 +85,3 @@ def misses(outcomes: Sequence[Outcome]) -> list[str]:
 
 def _ms(seconds: float) -> str:
     return f"{1e3 * seconds:.3g}" if seconds < 1 else f"{1e3 * seconds:.0f}"
-
-
-def _accuracy(m: Measurement) -> str:
-    """ "91.73 (91.17 to 92.25)"; empty where it was not measured."""
-    if m.accuracy is None:
-        return ""
-    low, high = proportion_interval(m.accuracy.correct, m.accuracy.n)
-    return f"{100 * m.accuracy.value:.2f} ({100 * low:.2f} to {100 * high:.2f})"

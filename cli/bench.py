@@ -44,6 +44,8 @@ def bench(
 
     Example: reszoo bench resnet8_v1.reszoo_digits --runtime torch,onnxruntime --batch 1,32 --accuracy digits
     """
+    from rich.progress import BarColumn, SpinnerColumn, TimeElapsedColumn
+
     from ..bench.plan import plan
     from ..core.types import Scenario
     from ..export.contract import parse_runtime
@@ -65,7 +67,7 @@ def bench(
             )
             planned += plan(target, common, counts, batches, accuracy)
     outcomes: list[Outcome] = []
-    with output.progress("{task.description}", "{task.percentage:>3.0f} %") as bar:
+    with output.progress(SpinnerColumn(), "{task.description}", BarColumn(), TimeElapsedColumn()) as bar:
         outcomes.extend(_measure_all(planned, out, bar))
     _print(outcomes, out, json)
     _judge(outcomes)
@@ -98,16 +100,18 @@ def _follow(bar: "Progress", task: "TaskID", title: str, stage: "Stage") -> None
 
 
 def _print(outcomes: "list[Outcome]", out: Path, json: bool) -> None:
-    from ..bench.table import HEADERS, by_model, misses
+    from ..bench.table import HEADERS, accuracies, by_model, misses, row
 
     if json:
         output.print_json(outcomes)
-    for model, rows in ({} if json else by_model(outcomes)).items():
-        table = output.table(*HEADERS, right=HEADERS[2:9])
+    for model, measured in ({} if json else by_model(outcomes)).items():
+        table = output.table(*HEADERS, right=HEADERS[2:])
         table.title, table.title_justify, table.title_style = model, "left", "bold"
-        for cells in rows:
-            table.add_row(*cells)
+        for measurement in measured:
+            table.add_row(*row(measurement))
         output.console().print(table)
+        for line in accuracies(measured):
+            output.console().print(" " + line, markup=False)
     if out.is_dir():
         output.err_console().print(f"Latencies are of one batch. All samples are in {out}.", markup=False)
     for line in misses(outcomes):

@@ -28,6 +28,8 @@ def export(
 
     Example: reszoo export resnet8_v1.reszoo_digits --to onnx --input uint8 --out digits-onnx
     """
+    from rich.progress import SpinnerColumn, TimeElapsedColumn
+
     from ..export.contract import ExportOptions, format_named
     from ..export.exporting import export as export_one
     from .targets import checkpoints
@@ -38,7 +40,7 @@ def export(
     if out is not None and len(sources) > 1:
         raise UsageError(f"--out is one folder, but {len(sources)} checkpoints match", "Leave --out away.")
     made = []
-    with output.progress("{task.description}", "{task.completed}/{task.total}") as bar:
+    with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
         task = bar.add_task("exporting", total=len(sources))
         for source in sources:
             bar.update(task, description=f"exporting {source.ref}")

@@ -63,6 +63,7 @@ def train(
     spec = training.spec_for(arch, data, chosen)
     ref = f"{arch}.{tag or f'reszoo_{data}'}"
     folder = out or Path("runs") / ref
+    master = zoo.load(teacher) if teacher else None
     checkpoint = training.fit(
         training.initialised(spec, chosen.seed),
         spec,
@@ -70,7 +71,7 @@ def train(
         chosen,
         folder,
         ref=ref,
-        teacher=zoo.load(teacher) if teacher else None,
+        teacher=master,
         device=device,
         resume=resume,
         save_every_s=checkpoint_every,

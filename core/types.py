@@ -4,6 +4,7 @@ Units are in the names (`size_bytes`, `latency_s`); accuracies are fractions fro
 `hosts` and `bench` fill `Host` and `Measurement`; `documents` writes any of these to disk and reads it back.
 """
 
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -181,6 +182,11 @@ class Candidate(Noun, frozen=True, kw_only=True):
     @property
     def size_bytes(self) -> int:
         return sum(file.size_bytes for file in self.files)
+
+    @property
+    def sha256(self) -> str:
+        """One hash for all files: of their hashes, in the manifest's order."""
+        return hashlib.sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
 
 
 class Artifact(Candidate, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from reszoo.bench.statistics import median as sample_median
 from reszoo.core.documents import read_json
@@ -82,6 +83,40 @@ def export() -> str:
     return table(("network", "median s", "range", "runs"), rows)
 
 
+def bundled() -> str:
+    """The checkpoints that come with the package, from their own records."""
+    from reszoo import zoo
+
+    rows = []
+    for ref in (ref for ref in zoo.resolve("*") if zoo.summary(ref).where == "bundled"):
+        record = json.loads((zoo.load(ref).weights_path.parent / "training.json").read_text())
+        low, high = record["interval"]
+        accuracy = record["accuracy"]
+        rows.append(
+            (
+                f"`{ref}`",
+                f"{accuracy['correct'] / accuracy['n']:.4f} ({low:.4f} to {high:.4f}, n = {accuracy['n']})",
+                f"{record['seconds'] / 60:.1f}",
+                f"`{_command(ref, record['run'])}`",
+            )
+        )
+    return table(("checkpoint", "accuracy", "minutes", "made by"), rows)
+
+
+def _command(ref: str, run: dict[str, Any]) -> str:
+    """The command line of a run: its recipe, and what it overrode."""
+    from reszoo import train
+    from reszoo.core.documents import to_builtins
+
+    recipe = run["recipe"]
+    named = to_builtins(train.load(recipe["name"]))
+    changes = {key: value for key, value in recipe.items() if value != named[key]}
+    if named["precision"] == "auto":
+        changes.pop("precision", None)
+    options = "".join(f" --set {key}={value}" for key, value in changes.items())
+    return f"reszoo train {ref.partition('.')[0]} --data {run['dataset']} --recipe {recipe['name']}{options}"
+
+
 def host() -> str:
     m = measurements("latency")[0]
     sets = ", ".join(m.host.instruction_sets)
@@ -95,6 +130,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "startup": startup,
     "export": export,
     "host": host,
+    "bundled": bundled,
 }
 
 

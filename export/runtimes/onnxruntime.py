@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from ...core.errors import ReszooError
 from ...core.types import Candidate, Unavailable
 from ..contract import Device, Runtime, Session
+from ..formats.onnx import MODEL_FILE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +47,7 @@ class OnnxRuntimeSession(Session):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        path = model.path / model.files[0].name
+        path = model.path / MODEL_FILE
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
         except Exception as error:  # ONNX Runtime's own error classes share no base but Exception

@@ -43,7 +43,7 @@ def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(artifact: 
     assert measured.accuracy.n == 359
     assert measured.accuracy.value == pytest.approx(zoo.load(REF).metrics[0].value, abs=0.003)
     assert {stage.stage for stage in stages} == {"warming up", "sampling", "accuracy"}
-    assert measured.artifact_sha256 == artifact.files[0].sha256
+    assert measured.artifact_sha256 == artifact.sha256
 
     path = results.write(tmp_path, measured)
     assert read_json(path, Measurement, "") == measured

@@ -52,7 +52,7 @@ def test_a_name_becomes_a_network(shelf: Path, web: WebServer, cache: Path) -> N
     checkpoint = zoo.download(REF, on_progress=lambda *done: seen.append(done))
     folder = cache / "checkpoints" / REF
     assert files(cache) == {f"checkpoints/{REF}/checkpoint.json", f"checkpoints/{REF}/weights.safetensors"}
-    assert zoo.read(folder) == zoo.load(REF) == zoo.load("resnet8_v1.*") == zoo.find(REF) == checkpoint
+    assert zoo.read(folder) == zoo.load(REF) == zoo.load("resnet8_v1.test*") == zoo.find(REF) == checkpoint
     assert zoo.download(REF) == checkpoint
     assert len(web.seen) == 1
     assert seen
@@ -157,7 +157,7 @@ def test_names_that_cannot_be_meant(shelf: Path, tmp_path: Path) -> None:
     write_card(shelf, "https://example.org/w.pth", b"", "resnet8_v1.other_cifar10")
     catalogue.read_cards.cache_clear()
     with pytest.raises(UsageError, match="matches 2 checkpoints"):
-        zoo.load("resnet8*")
+        zoo.load("resnet8*_cifar10")
     with pytest.raises(UsageError, match="unknown checkpoint"):
         zoo.load("resnet8_v1")
     with pytest.raises(UsageError, match="there is no folder"):
