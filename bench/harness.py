@@ -30,8 +30,9 @@ def measure(
 
     An interrupt of this process ends the worker too.
     """
-    started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    job = Job(artifact=artifact.path, scenario=scenario, evaluation=evaluation)
+    host = describe()
+    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    job = Job(artifact=artifact.path, sha256=artifact.sha256, scenario=scenario, evaluation=evaluation)
     with tempfile.TemporaryFile() as noise:
         with _start(scenario, noise) as worker:  # on leaving, closes the pipes and waits
             try:
@@ -42,7 +43,8 @@ def measure(
                 worker.kill()
         if not isinstance(outcome, Result):
             return Failure(
-                what=f"{artifact.source_ref} on {scenario.runtime_name}",
+                what=f"{artifact.source_ref} on {scenario}",
+                scenario=scenario,
                 reason=outcome or _ending(worker),
                 output=_tail(noise),
             )
@@ -51,9 +53,11 @@ def measure(
         artifact_sha256=artifact.sha256,
         artifact_bytes=artifact.size_bytes,
         source_ref=artifact.source_ref,
+        weights_sha256=artifact.lineage[-1].input_sha256,
         precision=artifact.precision,
+        input_dtype=artifact.input.dtype,
         scenario=scenario,
-        host=describe(),
+        host=host,
         started_at=started_at,
         samples_s=outcome.samples_s,
         cold_start=outcome.cold_start,
@@ -66,7 +70,8 @@ def _start(scenario: Scenario, noise: IO[bytes]) -> "subprocess.Popen[bytes]":
     # Libraries read these at import, so they are set before the worker starts.
     threads = {name: str(scenario.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     return subprocess.Popen(
-        [sys.executable, "-m", "reszoo.bench.worker"],
+        # -P: the user's folder, with a datasets/ or a statistics.py in it, is none of the worker's business
+        [sys.executable, "-P", "-m", "reszoo.bench.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=noise,

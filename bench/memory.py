@@ -8,8 +8,13 @@ def resident_bytes() -> int:
     return _status("VmRSS")
 
 
+def reset_peak() -> None:
+    """Let the peak begin anew at what is resident now (proc(5), clear_refs)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
 def peak_bytes() -> int:
-    """At its highest since this program started (getrusage would count what was there before exec as well)."""
+    """At its highest since `reset_peak`, or since this program started."""
     return _status("VmHWM")
 
 

@@ -30,6 +30,9 @@ def plan(
     threads or batch, so it is measured once, beside the last scenario.
     """
     runtime = runtimes()[common.runtime]
+    if common.device not in runtime.devices:
+        what, devices = f"{runtime.name} on {common.device}", ", ".join(runtime.devices)
+        return [Unavailable(what=what, reason=f"it runs on {devices} only", fix=f"Use --device {devices}.")]
     if missing := runtime.unavailable(common.device):
         return [missing]
     if dataset is not None:

@@ -22,7 +22,10 @@ class EvaluationJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """`sha256` is the artifact's that is meant: what lies in the folder when the worker looks must be it."""
+
     artifact: Path
+    sha256: str
     scenario: Scenario
     evaluation: EvaluationJob | None
 

@@ -7,7 +7,7 @@ from ..core.types import Measurement
 
 
 def write(folder: Path, measurement: Measurement) -> Path:
-    """Write it under a name that says what it is of, and when it was made: nothing is ever replaced."""
+    """Write it under a name that says what it is of and when it began, to the millisecond."""
     path = folder / f"{_name(measurement)}.json"
     write_json(path, measurement)
     return path
@@ -16,5 +16,6 @@ def write(folder: Path, measurement: Measurement) -> Path:
 def _name(measurement: Measurement) -> str:
     scenario = measurement.scenario
     what = f"{measurement.source_ref}.{measurement.artifact_format}-{measurement.precision}"
+    what += f"-{measurement.artifact_sha256[:8]}"
     how = f"{scenario.runtime_name.replace(':', '-')}.{scenario.device}.t{scenario.threads}.b{scenario.batch}"
     return f"{what}.{how}.{measurement.started_at.replace(':', '')}"

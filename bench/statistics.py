@@ -26,6 +26,5 @@ def median_interval(samples: Sequence[float]) -> Interval:
     """
     ordered, n = sorted(samples), len(samples)
     half = 1.96 * math.sqrt(n) / 2
-    low = max(math.floor(n / 2 - half), 0)
-    high = min(math.ceil(n / 2 + half), n - 1)
-    return Interval(ordered[low], ordered[high])
+    rank = max(math.ceil(n / 2 - half), 1)  # counted from 1; the upper one is as far from the other end
+    return Interval(ordered[rank - 1], ordered[n - rank])

@@ -36,28 +36,32 @@ HEADERS = Row(
 
 
 def by_model(outcomes: Sequence[Outcome]) -> dict[str, list[Measurement]]:
-    """The measurements of each model, in the order in which they were made."""
+    """The measurements of each model, in the order in which they were made. Weights tell two of one name apart."""
+    measured = [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
+    weights = {(m.source_ref, m.weights_sha256) for m in measured}
+    names = [ref for ref, _ in weights]
     models: dict[str, list[Measurement]] = {}
-    for outcome in outcomes:
-        if isinstance(outcome, Measurement):
-            models.setdefault(outcome.source_ref, []).append(outcome)
+    for m in measured:
+        is_alone = names.count(m.source_ref) == 1
+        title = m.source_ref if is_alone else f"{m.source_ref} (weights {m.weights_sha256[:8]})"
+        models.setdefault(title, []).append(m)
     return models
 
 
 def row(m: Measurement) -> Row:
-    """A batch's latency, with the interval of its median."""
+    """A batch's latency, with the interval of its median; the memory that the runtime and the model took."""
     low, high = median_interval(m.samples_s)
     middle = median(m.samples_s)
     return Row(
         runtime=m.scenario.runtime_name + ("" if m.scenario.device == "cpu" else f" ({m.scenario.device})"),
-        format=f"{m.artifact_format} {m.precision}",
+        format=f"{m.artifact_format} {m.precision}" + (" uint8" if m.input_dtype == "uint8" else ""),
         threads=str(m.scenario.threads),
         batch=str(m.scenario.batch),
         median_ms=_ms(middle),
         interval_ms=f"{_ms(low)} – {_ms(high)}",
         p90_ms=_ms(quantile(m.samples_s, 0.9)),
         images_per_s=f"{m.scenario.batch / middle:,.0f}",
-        peak_mb=f"{m.memory.peak_bytes / 1e6:.0f}",
+        peak_mb=f"{(m.memory.peak_bytes - m.memory.baseline_bytes) / 1e6:.0f}",
     )
 
 
@@ -84,4 +88,5 @@ def misses(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _ms(seconds: float) -> str:
-    return f"{1e3 * seconds:.3g}" if seconds < 1 else f"{1e3 * seconds:.0f}"
+    ms = 1e3 * seconds
+    return f"{ms:.3g}" if ms < 999.5 else f"{ms:,.0f}"

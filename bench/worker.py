@@ -15,7 +15,7 @@ from ..core.types import Accuracy, Artifact, ColdStart, Memory
 from ..export import artifacts
 from ..export.contract import Runtime, Session, runtimes
 from ..export.parity import feed, sample_images
-from .memory import peak_bytes, resident_bytes
+from .memory import peak_bytes, reset_peak, resident_bytes
 from .protocol import EvaluationJob, Job, Message, Progress, Refusal, Result, decode_job, encode
 
 # Different real batches, used in turn, so that no single input stays in the cache.
@@ -35,17 +35,21 @@ def main() -> None:
     try:
         tell(carry_out(job, tell))
     except ReszooError as error:
-        tell(Refusal(reason=error.problem))
+        tell(Refusal(reason=str(error)))
 
 
 def carry_out(job: Job, tell: Callable[[Message], None]) -> Result:
     artifact = artifacts.read(job.artifact)
+    if artifact.sha256 != job.sha256:
+        raise ReszooError(f"{job.artifact} was replaced while it was measured", "Measure it again.")
     scenario = job.scenario
     runtime: Runtime = runtimes()[scenario.runtime]
-    # the inputs are made before anything is measured, so that their memory is part of the baseline
+    # the inputs are made before anything is measured: they are the harness's, not the runtime's
     images, _ = sample_images(artifact.dataset, artifact.preprocess, POOL * scenario.batch, scenario.seed)
     inputs = feed(images, artifact.input, artifact.preprocess).reshape(POOL, scenario.batch, *artifact.input.shape[1:])
 
+    reset_peak()  # making the inputs took more than they do
+    baseline_bytes = resident_bytes()
     import_s, _ = _timed(runtime.preload)
     runtime_bytes = resident_bytes()
     load_s, session = _timed(
@@ -59,7 +63,12 @@ def carry_out(job: Job, tell: Callable[[Message], None]) -> Result:
         _sample(session, placed, scenario.warmup_s)
         tell(Progress(stage="sampling", done=0, total=1))
         samples = _sample(session, placed, scenario.sampling_s)
-        memory = Memory(runtime_bytes=runtime_bytes, loaded_bytes=loaded_bytes, peak_bytes=peak_bytes())
+        memory = Memory(
+            baseline_bytes=baseline_bytes,
+            runtime_bytes=runtime_bytes,
+            loaded_bytes=loaded_bytes,
+            peak_bytes=peak_bytes(),
+        )
         accuracy = evaluate(session, artifact, job.evaluation, tell) if job.evaluation else None
     cold_start = ColdStart(import_s=import_s, load_s=load_s, first_run_s=first_run_s)
     return Result(samples_s=tuple(samples), cold_start=cold_start, memory=memory, accuracy=accuracy)

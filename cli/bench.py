@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..core.errors import ReszooError, UnavailableError
+from ..core.files import explained
 from . import output
 from .options import parse_counts
 
@@ -66,6 +67,8 @@ def bench(
                 sampling_s=seconds,
             )
             planned += plan(target, common, counts, batches, accuracy)
+    with explained(out):
+        out.mkdir(parents=True, exist_ok=True)
     outcomes: list[Outcome] = []
     with output.progress(SpinnerColumn(), "{task.description}", BarColumn(), TimeElapsedColumn()) as bar:
         outcomes.extend(_measure_all(planned, out, bar))
@@ -101,9 +104,11 @@ def _follow(bar: "Progress", task: "TaskID", title: str, stage: "Stage") -> None
 
 def _print(outcomes: "list[Outcome]", out: Path, json: bool) -> None:
     from ..bench.table import HEADERS, accuracies, by_model, misses, row
+    from ..core.documents import to_builtins
+    from ..core.types import Measurement
 
     if json:
-        output.print_json(outcomes)
+        output.print_json([{"kind": type(o).__name__.lower(), **to_builtins(o)} for o in outcomes])
     for model, measured in ({} if json else by_model(outcomes)).items():
         table = output.table(*HEADERS, right=HEADERS[2:])
         table.title, table.title_justify, table.title_style = model, "left", "bold"
@@ -112,7 +117,7 @@ def _print(outcomes: "list[Outcome]", out: Path, json: bool) -> None:
         output.console().print(table)
         for line in accuracies(measured):
             output.console().print(" " + line, markup=False)
-    if out.is_dir():
+    if any(isinstance(outcome, Measurement) for outcome in outcomes):
         output.err_console().print(f"Latencies are of one batch. All samples are in {out}.", markup=False)
     for line in misses(outcomes):
         output.err_console().print(line, markup=False)

@@ -66,7 +66,9 @@ def verify(json: Json = False) -> None:
 
 @app.command()
 def gc(
-    everything: Annotated[bool, typer.Option("--all", help="Remove the checkpoints and downloads as well.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Remove checkpoints, downloads and exports as well.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Remove partial downloads and what killed processes left behind. What is in use stays, and so do data sets.

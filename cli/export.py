@@ -20,7 +20,8 @@ def export(
     batch: Annotated[str, typer.Option(metavar="dynamic|N", help="Any batch size, or just one.")] = "dynamic",
     opset: Annotated[int | None, typer.Option(help="ONNX operator set, 18 to 25.", show_default="18")] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The artifact's folder.", show_default="./REF-FORMAT-PRECISION")
+        Path | None,
+        typer.Option(metavar="DIR", help="The artifact's folder.", show_default="./REF-FORMAT-PRECISION..."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the artifacts' manifests as JSON.")] = False,
 ) -> None:
@@ -32,6 +33,7 @@ def export(
 
     from ..export.contract import ExportOptions, format_named
     from ..export.exporting import export as export_one
+    from ..export.exporting import folder_name
     from .targets import checkpoints
 
     options = ExportOptions(precision=precision, input=input, batch=_batch(batch), opset=opset)
@@ -44,7 +46,7 @@ def export(
         task = bar.add_task("exporting", total=len(sources))
         for source in sources:
             bar.update(task, description=f"exporting {source.ref}")
-            folder = out or Path(f"{source.ref}-{to}-{precision}")
+            folder = out or Path(f"{source.ref}-{folder_name(to, options)}")
             made.append(export_one(source, to, out=folder, options=options))
             bar.advance(task)
     if json:

@@ -63,7 +63,7 @@ def size(size_bytes: float) -> str:
 def count(number: float) -> str:
     """40551040 -> "40.6 M"."""
     for unit in ("", " k", " M"):
-        if number < 1000:
+        if number < 999.5:
             return f"{number:.0f}" if unit == "" else f"{number:.3g}{unit}"
         number /= 1000
     return f"{number:.3g} G"

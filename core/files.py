@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,16 +51,17 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def staged_folder(target: Path, replaces: str | None = None) -> Iterator[Path]:
+def staged_folder(target: Path, is_ours: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Give a fresh folder beside `target`; on success it becomes `target`, replacing what was there.
 
-    With `replaces`, only an empty folder or one that holds a file of that name is replaced, so that a mistyped
-    path never costs a user's own files. On any failure, an interrupt included, `target` is as it was.
+    With `is_ours`, only an empty folder or one that it says yes to is replaced, so that a mistyped path never costs
+    a user's own files. On any failure, an interrupt included, `target` is as it was.
     """
-    if replaces and target.exists() and not _replaceable(target, replaces):
+    if Path.cwd().is_relative_to(target.absolute()):
+        raise UsageError(f"{target} is the folder that you are in", "Choose another --out.")
+    if is_ours and target.exists() and not (_is_empty(target) or is_ours(target)):
         raise UsageError(
-            f"{target} exists and is not a folder that reszoo wrote (it has no {replaces})",
-            "Choose another --out.",
+            f"{target} exists and is not a folder that reszoo wrote, or holds files of yours", "Choose another --out."
         )
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,8 +76,8 @@ def staged_folder(target: Path, replaces: str | None = None) -> Iterator[Path]:
             raise
 
 
-def _replaceable(target: Path, marker: str) -> bool:
-    return target.is_dir() and ((target / marker).is_file() or not any(target.iterdir()))
+def _is_empty(folder: Path) -> bool:
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def _swap_in(staging: Path, target: Path) -> None:
@@ -84,10 +85,15 @@ def _swap_in(staging: Path, target: Path) -> None:
     if not target.exists():
         staging.rename(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent))
-    target.rename(old / "old")
-    staging.rename(target)
-    shutil.rmtree(old)
+    aside = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent)) / "old"
+    target.rename(aside)
+    try:
+        staging.rename(target)
+    except BaseException:
+        aside.rename(target)
+        raise
+    finally:
+        shutil.rmtree(aside.parent, ignore_errors=True)  # if it stays, `cache gc` removes it
 
 
 def _sync_tree(folder: Path) -> None:
@@ -108,7 +114,8 @@ def explained(path: Path) -> Iterator[None]:
                 f"no space left on the disk for {path}",
                 "Free some space, or choose another disk with RESZOO_CACHE or --out.",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        is_here = error.filename is None or Path(str(error.filename)).is_relative_to(path.parent)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and is_here:
             raise ReszooError(
                 f"cannot write to {error.filename or path}: {os.strerror(error.errno)}",
                 "Give yourself write permission there, or choose another place with RESZOO_CACHE or --out.",

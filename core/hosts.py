@@ -75,5 +75,8 @@ def _gpu() -> str | None:
     if shutil.which("nvidia-smi") is None:
         return None
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20)
+    except subprocess.TimeoutExpired:
+        return "nvidia-smi does not answer"
     return done.stdout.splitlines()[0].strip() if done.returncode == 0 and done.stdout.strip() else None

@@ -226,17 +226,24 @@ class Scenario(Noun, frozen=True, kw_only=True):
         """As it is written on the command line: "torch", or "torch:channels_last"."""
         return f"{self.runtime}:{self.variant}" if self.variant else self.runtime
 
+    def __str__(self) -> str:
+        return f"{self.runtime_name}, {self.device}, {self.threads} threads, batch {self.batch}"
+
 
 class Memory(Noun, frozen=True, kw_only=True):
-    """Resident memory of the worker, in bytes: with the runtime imported, with the model loaded, at its peak."""
+    """Resident memory of the worker, in bytes: with the inputs made, the runtime imported, the model loaded; the peak.
 
+    What the runtime and the model take is the difference to `baseline_bytes`.
+    """
+
+    baseline_bytes: NotNegative
     runtime_bytes: NotNegative
     loaded_bytes: NotNegative
     peak_bytes: NotNegative
 
 
 class ColdStart(Noun, frozen=True, kw_only=True):
-    """Seconds from a fresh process to the first answer, step by step."""
+    """Seconds to the first answer, step by step. The interpreter's own start and the inputs are not counted."""
 
     import_s: float
     load_s: float
@@ -263,7 +270,9 @@ class Measurement(Noun, frozen=True, kw_only=True):
     artifact_sha256: str
     artifact_bytes: int
     source_ref: str
+    weights_sha256: str
     precision: Precision
+    input_dtype: DType
     scenario: Scenario
     host: Host
     started_at: str
@@ -282,8 +291,9 @@ class Unavailable(Noun, frozen=True, kw_only=True):
 
 
 class Failure(Noun, frozen=True, kw_only=True):
-    """Something that was tried and went wrong: the reason, and the last lines it printed."""
+    """A measurement that was tried and went wrong: the reason, and the last lines that the worker printed."""
 
     what: str
+    scenario: Scenario
     reason: str
     output: str

@@ -17,6 +17,18 @@ def is_artifact(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def is_untouched(folder: Path) -> bool:
+    """Whether an artifact is all that is in the folder, so that another may take its place."""
+    if not is_artifact(folder):
+        return False
+    try:
+        artifact = read_json(folder / MANIFEST, Artifact, FIX)
+    except ReszooError:
+        return False  # whatever it is, it is not for us to delete
+    names = {MANIFEST, *(file.name for file in artifact.files)}
+    return {path.name for path in folder.iterdir()} <= names
+
+
 def read(folder: Path) -> Artifact:
     """The artifact in `folder`, with every file's length and hash checked."""
     artifact = read_json(folder / MANIFEST, Artifact, FIX)

@@ -1,15 +1,17 @@
 """`export`: write a checkpoint in a format, prove that it computes the same, and only then let it appear."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
 
 from ..core.documents import to_builtins, write_json
+from ..core.download import locked
 from ..core.errors import ReszooError
-from ..core.files import cache_dir, staged_folder
+from ..core.files import cache_dir, explained, staged_folder
 from ..core.hosts import versions
 from ..core.types import Artifact, Candidate, Checkpoint, Step
-from .artifacts import MANIFEST, is_artifact, read, record
+from .artifacts import MANIFEST, is_untouched, read, record
 from .contract import ExportOptions, Format, format_named, input_spec, output_spec
 from .parity import prove
 
@@ -23,7 +25,7 @@ def export(checkpoint: Checkpoint, format_name: str, *, out: Path, options: Expo
     options = options or ExportOptions()
     plugin = format_named(format_name)
     plugin.check(options)
-    with staged_folder(out, replaces=MANIFEST) as staging:
+    with staged_folder(out, is_ours=is_untouched) as staging:
         plugin.write(checkpoint, options, staging)
         candidate = _candidate(checkpoint, plugin, options, staging)
         parity = prove(candidate, checkpoint, plugin.parity_runtime)
@@ -36,16 +38,37 @@ def export(checkpoint: Checkpoint, format_name: str, *, out: Path, options: Expo
 def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | None = None) -> Artifact:
     """The artifact from the cache if it was made from these weights by these versions, else a new one."""
     options = options or ExportOptions()
-    name = "-".join((format_name, options.precision, options.input, str(options.batch or "dynamic")))
-    folder = cache_dir() / "artifacts" / checkpoint.ref / name
-    if is_artifact(folder):
-        try:
-            kept = read(folder)
-        except ReszooError:
-            kept = None  # damaged: made anew below, and proven again
-        if kept and kept.lineage == (*checkpoint.lineage, _step(checkpoint, format_named(format_name), options)):
-            return kept
-    return export(checkpoint, format_name, out=folder, options=options)
+    plugin = format_named(format_name)
+    # two checkpoints may have one name; their weights tell them apart
+    home = cache_dir() / "artifacts" / f"{checkpoint.ref}-{checkpoint.sha256[:12]}"
+    folder = home / folder_name(format_name, options)
+    with explained(folder), locked(folder):
+        return _kept(folder, checkpoint, plugin, options) or export(
+            checkpoint, format_name, out=folder, options=options
+        )
+
+
+def folder_name(format_name: str, options: ExportOptions) -> str:
+    """ "onnx-fp32", and whatever was chosen besides: "onnx-fp16-uint8-batch8-opset20"."""
+    parts = [format_name, options.precision]
+    if options.input != "float":
+        parts.append(options.input)
+    if options.batch:
+        parts.append(f"batch{options.batch}")
+    if options.opset:
+        parts.append(f"opset{options.opset}")
+    return "-".join(parts)
+
+
+def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> Artifact | None:
+    """The artifact in the cache, if it is undamaged and would come out the same today."""
+    try:
+        kept = read(folder)
+    except ReszooError:
+        shutil.rmtree(folder, ignore_errors=True)  # not there, or damaged: it is made anew, and proven again
+        return None
+    fresh = (*checkpoint.lineage, _step(checkpoint, plugin, options)), checkpoint.labels, checkpoint.preprocess
+    return kept if (kept.lineage, kept.labels, kept.preprocess) == fresh else None
 
 
 def _candidate(checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path) -> Candidate:

@@ -55,7 +55,9 @@ def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str) -> Pa
 
     from .contract import runtimes
 
-    images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, IMAGES)
+    fixed = candidate.input.shape[0]
+    n = max(IMAGES, fixed) if isinstance(fixed, int) else IMAGES
+    images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n)
     expected = _reference(checkpoint, images)
     inputs = feed(images, candidate.input, candidate.preprocess)
     with runtimes()[runtime_name].load(candidate, device="cpu", threads=available_cores(), variant="") as session:

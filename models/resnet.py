@@ -60,7 +60,8 @@ class UnitV2(Unit):
         return self.drop(self.se(h))
 
     def forward(self, x: Tensor) -> Tensor:
-        a = self.act(self.norms[0](x))
+        a = self.norms[0](x)
+        a = self.act(a.clone() if a is x else a)  # without a norm: activations work in place, and x is still needed
         # A shortcut that has work to do reads the activated input, as the branch does; an identity carries the
         # raw signal through (He et al. 2016, section 4.1 and the authors' code).
         s = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(a)

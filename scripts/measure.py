@@ -24,15 +24,17 @@ ROUNDS = 3
 
 
 def main() -> None:
-    shutil.rmtree(OUT, ignore_errors=True)
-    OUT.mkdir(parents=True)
-    measure_startup()
-    measure_export()
-    measure_latency()
-    measure_accuracy()
+    with tempfile.TemporaryDirectory(dir=OUT.parent) as folder:  # the old ones go when all new ones are there
+        out = Path(folder)
+        measure_startup(out)
+        measure_export(out)
+        measure_latency(out)
+        measure_accuracy(out)
+        shutil.rmtree(OUT, ignore_errors=True)
+        shutil.copytree(out, OUT)
 
 
-def measure_startup(rounds: int = 25) -> None:
+def measure_startup(out: Path, rounds: int = 25) -> None:
     """Wall seconds of each command, in turn, so that a drift of the machine meets all of them."""
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
@@ -43,28 +45,28 @@ def measure_startup(rounds: int = 25) -> None:
     for _ in range(rounds):
         for name, command in commands.items():
             samples[name].append(_seconds(command))
-    _write("startup", samples)
+    _write(out, "startup", samples)
 
 
-def measure_export() -> None:
+def measure_export(out: Path) -> None:
     """Whole-process seconds of an export with its parity proof."""
     samples = {}
     with tempfile.TemporaryDirectory() as folder:
         for network in (NETWORKS[0], NETWORKS[-1]):
             command = [RESZOO, "export", network, "--to", "onnx", "--out", f"{folder}/{network}"]
             samples[network] = [_seconds(command) for _ in range(ROUNDS)]
-    _write("export", samples)
+    _write(out, "export", samples)
 
 
-def measure_latency() -> None:
+def measure_latency(out: Path) -> None:
     """PyTorch and ONNX Runtime by turns, several times over."""
     for _ in range(ROUNDS):
-        _bench(NETWORKS[0], NETWORKS[-1], "--threads", "2", "--batch", "1,32", "--out", str(OUT / "latency"))
+        _bench(NETWORKS[0], NETWORKS[-1], "--threads", "2", "--batch", "1,32", "--out", str(out / "latency"))
 
 
-def measure_accuracy() -> None:
+def measure_accuracy(out: Path) -> None:
     options = ("--threads", "2", "--batch", "1", "--seconds", "0.2", "--accuracy", "cifar10")
-    _bench(*NETWORKS, *options, "--out", str(OUT / "accuracy"))
+    _bench(*NETWORKS, *options, "--out", str(out / "accuracy"))
 
 
 def _bench(*arguments: str) -> None:
@@ -77,9 +79,9 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _write(name: str, samples: dict[str, list[float]]) -> None:
+def _write(out: Path, name: str, samples: dict[str, list[float]]) -> None:
     document = {"host": msgspec.to_builtins(describe()), "seconds": samples}
-    (OUT / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+    (out / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     print(name, {key: round(sorted(values)[len(values) // 2], 3) for key, values in samples.items()}, flush=True)
 
 

@@ -121,7 +121,7 @@ def host() -> str:
     m = measurements("latency")[0]
     sets = ", ".join(m.host.instruction_sets)
     packages = ", ".join(f"{name} {m.host.versions[name]}" for name in ("torch", "onnx", "onnxruntime"))
-    return f"{m.host.cpu}, {m.host.cores} cores ({sets}); {m.host.os}; Python {m.host.python}, {packages}.\n"
+    return f"{m.host.cpu}, {m.host.cores} cores, {sets}; {m.host.os}; Python {m.host.python}, {packages}.\n"
 
 
 TABLES: dict[str, Callable[[], str]] = {

@@ -3,6 +3,7 @@
 The rooms lie at the top level and are mapped to `reszoo.*` only by the build, so a built copy is checked.
 """
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def main() -> int:
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # setuptools would copy modules from it that are long gone
     with tempfile.TemporaryDirectory() as folder:
         build = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation"]
         subprocess.run([*build, "--disable-pip-version-check", "--target", folder, str(ROOT)], check=True)

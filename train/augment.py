@@ -1,6 +1,6 @@
 """Augmentation of whole batches where the data lies. Every function takes the step's own generator.
 
-Images are uint8 (n, H, W, C) until `normalise` makes them float32 (n, C, H, W) in channels_last order.
+Images are uint8 (n, H, W, C) until `Normalise` makes them float32 (n, C, H, W) in channels_last order.
 """
 
 import numpy as np
@@ -16,12 +16,17 @@ def pad(images: Tensor, padding: int, mode: str, preprocess: Preprocess) -> Tens
     """(n, H, W, C) -> (n, H + 2 padding, W + 2 padding, C)."""
     n, height, width, channels = images.shape
     if mode == "reflect":
-        planes = F.pad(images.permute(0, 3, 1, 2).float(), (padding,) * 4, mode="reflect")
-        return planes.to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        rows, columns = (_reflected(length, padding).to(images.device) for length in (height, width))
+        return images[:, rows][:, :, columns]
     colour = torch.tensor([round(255 * m) for m in preprocess.mean], dtype=torch.uint8, device=images.device)
     out = colour.expand(n, height + 2 * padding, width + 2 * padding, channels).contiguous()
     out[:, padding : padding + height, padding : padding + width] = images
     return out
+
+
+def _reflected(length: int, padding: int) -> Tensor:
+    """Positions 0 to `length` - 1 with their mirror images on both sides: 2 1 0 1 2 3 2 1."""
+    return (length - 1) - ((length - 1) - torch.arange(-padding, length + padding).abs()).abs()
 
 
 def crop_and_flip(padded: Tensor, chosen: Tensor, size: tuple[int, int], flip: bool, random: Generator) -> Tensor:
@@ -40,10 +45,14 @@ def crop_and_flip(padded: Tensor, chosen: Tensor, size: tuple[int, int], flip: b
     return padded[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def normalise(images: Tensor, preprocess: Preprocess) -> Tensor:
-    """uint8 (n, H, W, C) -> float32 (n, C, H, W): (x / 255 - mean) / std."""
-    mean, std = (torch.tensor(values, device=images.device) for values in (preprocess.mean, preprocess.std))
-    return ((images.float() - 255 * mean) / (255 * std)).permute(0, 3, 1, 2)
+class Normalise:
+    """uint8 (n, H, W, C) -> float32 (n, C, H, W): (x / 255 - mean) / std, with the constants on the device."""
+
+    def __init__(self, preprocess: Preprocess, device: torch.device) -> None:
+        self.mean, self.std = (torch.tensor(v, device=device) * 255 for v in (preprocess.mean, preprocess.std))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
 
 
 def cutout(images: Tensor, side: int, random: Generator) -> Tensor:

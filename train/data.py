@@ -46,6 +46,7 @@ class DeviceBatches:
         self.padded = augment.pad(images, recipe.padding, recipe.padding_mode, preprocess)
         self.labels = torch.from_numpy(dataset.labels).to(device)
         self.classes, self.preprocess, self.recipe, self.world = len(dataset.classes), preprocess, recipe, world
+        self.normalise = augment.Normalise(preprocess, device)
         self.per_epoch = len(dataset) // recipe.batch
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -59,7 +60,7 @@ class DeviceBatches:
     def _batch(self, chosen: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         recipe, (_, height, width) = self.recipe, self.preprocess.input
         cut = augment.crop_and_flip(self.padded, chosen, (height, width), recipe.flip, random)
-        images = augment.normalise(cut, self.preprocess)
+        images = self.normalise(cut)
         if recipe.cutout:
             images = augment.cutout(images, recipe.cutout, random)
         return augment.mix(images, self.labels[chosen], self.classes, recipe, random)

@@ -121,6 +121,8 @@ def joined(world: World, device: torch.device, batch: int) -> Iterator[None]:
             f"a batch of {batch} images cannot be shared by {world.size} processes",
             f"Choose a multiple of {world.size} with --batch.",
         )
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         yield

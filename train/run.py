@@ -5,7 +5,8 @@ appears as a checkpoint folder in one rename, and the other one is removed.
 """
 
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,6 @@ from ..core import hosts
 from ..core.documents import read_json, to_builtins, write_json
 from ..core.errors import UnavailableError, UsageError
 from ..core.types import Accuracy, Checkpoint, ModelSpec
-from ..datasets import Dataset
 from . import distributed, result
 from .data import batches_for
 from .distill import Teacher
@@ -68,7 +68,8 @@ def fit(
     resume        go on with the unfinished run in `out`, if there is one
     save_every_s  seconds between saves, besides the one after each epoch
 
-    Under torchrun every process calls this; it returns in the first one, and the others end here.
+    Under torchrun every process calls this; it returns in the first one, and the others end here. Machines that
+    train together need the folder of `out` in common.
     """
     world = distributed.current()
     where = pick_device(device, world)
@@ -90,9 +91,29 @@ def fit(
     )
     if before:
         check_same(before, run, work)
-    with torch.random.fork_rng(), distributed.joined(world, where, recipe.batch):
-        loop = _assemble(run, model, train, teacher, where, world, work, save_every_s, monitor_gradients, watchers)
-        if world.is_first and not before:
+    with torch.random.fork_rng([where] if where.type == "cuda" else []), distributed.joined(world, where, recipe.batch):
+        batches = batches_for(train, run.preprocess, run.recipe, where, world)
+        trainer = Trainer(
+            model,
+            run.recipe,
+            where,
+            steps=min(batches.per_epoch * recipe.epochs, recipe.steps or sys.maxsize),
+            world=world,
+            teacher=_teacher(teacher, run, where) if teacher else None,
+            monitor_gradients=monitor_gradients,
+        )
+        loop = Loop(
+            trainer,
+            batches,
+            work,
+            validate=_validation(run, trainer, where) if recipe.train_on == "train" else None,
+            save_every_s=save_every_s,
+            writes=world.is_first,
+            watchers=watchers if world.is_first else (),
+        )
+        if before:
+            loop.restore()
+        elif world.is_first:
             write_json(work / DOCUMENT, run)
         interrupts = Interrupts(f"Run the same command with --resume to go on; until then the run lies in {work}.")
         with interrupts.caught(world.size == 1):
@@ -166,43 +187,9 @@ def _identity(checkpoint: Checkpoint | None) -> str | None:
     return f"{checkpoint.ref} {checkpoint.sha256}" if checkpoint else None
 
 
-def _assemble(
-    run: Run,
-    model: nn.Module,
-    train: Dataset,
-    teacher: Checkpoint | None,
-    device: torch.device,
-    world: World,
-    work: Path,
-    save_every_s: float,
-    monitor_gradients: bool,
-    watchers: Sequence[Watcher],
-) -> Loop:
-    """The loop with all its parts, where the run stopped."""
-    recipe = run.recipe
-    batches = batches_for(train, run.preprocess, recipe, device, world)
-    steps = batches.per_epoch * recipe.epochs
-    trainer = Trainer(
-        model,
-        recipe,
-        device,
-        steps=min(steps, recipe.steps or steps),
-        world=world,
-        teacher=_teacher(teacher, run, device) if teacher else None,
-        monitor_gradients=monitor_gradients,
-    )
-    val = datasets.load(run.dataset, "val") if recipe.train_on == "train" else None
-    loop = Loop(
-        trainer,
-        batches,
-        work,
-        validate=(lambda: count_correct(trainer.result, val, run.preprocess, device) / len(val)) if val else None,
-        save_every_s=save_every_s,
-        writes=world.is_first,
-        watchers=watchers if world.is_first else (),
-    )
-    loop.restore()
-    return loop
+def _validation(run: Run, trainer: Trainer, device: torch.device) -> Callable[[], float]:
+    val = datasets.load(run.dataset, "val")
+    return lambda: count_correct(trainer.result, val, run.preprocess, device) / len(val)
 
 
 def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:

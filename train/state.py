@@ -16,7 +16,10 @@ SLOTS = ("resume-a.pt", "resume-b.pt")
 
 
 class Slots:
-    """Where a run in `folder` saves itself. A state is a dict of tensors and plain values, with its `step`."""
+    """Where a run in `folder` saves itself. A state is a dict of tensors and plain values.
+
+    Its `step` and the number of its `rows` tell which of two is the newer one.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.paths = [folder / name for name in SLOTS]
@@ -35,13 +38,9 @@ class Slots:
     def load(self) -> dict[str, Any]:
         """The state of the newer slot, on the CPU. A broken slot is an error, never silently passed over."""
         found = [(path, _read(path)) for path in self.paths if path.exists()]
-        path, state = max(found, key=lambda pair: int(pair[1]["step"]))
+        path, state = max(found, key=lambda pair: (pair[1]["step"], len(pair[1]["rows"])))
         self._next = 1 - self.paths.index(path)
         return state
-
-    def clear(self) -> None:
-        for path in self.paths:
-            path.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

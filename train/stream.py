@@ -26,8 +26,8 @@ class StreamedBatches:
     def __init__(
         self, dataset: FileDataset, preprocess: Preprocess, recipe: Recipe, device: torch.device, world: World
     ) -> None:
-        self.classes, self.preprocess, self.recipe = len(dataset.classes), preprocess, recipe
-        self.device = device
+        self.classes, self.recipe, self.device = len(dataset.classes), recipe, device
+        self.normalise = augment.Normalise(preprocess, device)
         self.per_epoch = len(dataset) // recipe.batch
         self.order = _Order(len(dataset), recipe, world)
         self.loader: DataLoader[tuple[Tensor, int]] = DataLoader(
@@ -42,9 +42,9 @@ class StreamedBatches:
         self.order.epoch, self.order.first = number, first
         for i, (images, labels) in enumerate(self.loader, first):
             random = generator(self.recipe.seed, "augment", number * self.per_epoch + i)
-            normal = augment.normalise(images.to(self.device, non_blocking=True), self.preprocess)
-            on_device = labels.to(self.device, non_blocking=True)
-            yield augment.mix(normal, on_device, self.classes, self.recipe, random)
+            images = self.normalise(images.to(self.device, non_blocking=True))
+            labels = labels.to(self.device, non_blocking=True)
+            yield augment.mix(images, labels, self.classes, self.recipe, random)
 
 
 class _Order(Sampler[list[Key]]):

@@ -35,7 +35,7 @@ class Trainer:
         teacher: Teacher | None = None,
         monitor_gradients: bool = False,
     ) -> None:
-        self.layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
+        self.layout = pick_layout(model, recipe, device)
         self.model = world.share_norms(model.to(device).to(memory_format=self.layout), device).train()
         self.recipe, self.device, self.world, self.teacher = recipe, device, world, teacher
         self.steps = steps
@@ -133,3 +133,23 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.tally.copy_(state["tally"])
         self.norms.copy_(state["norms"])
+
+
+def pick_layout(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.memory_format:
+    """channels_last is the faster one, but not safe for every network on a CPU."""
+    if device.type == "cpu" and any(_overruns(module) for module in model.modules()):
+        return torch.contiguous_format
+    return torch.channels_last if recipe.channels_last else torch.contiguous_format
+
+
+def _overruns(module: nn.Module) -> bool:
+    """Whether oneDNN writes past its workspace in channels_last (github.com/uxlfoundation/oneDNN/issues/6035).
+
+    It does, and crashes, in the weight gradient of strided 1x1 convolutions with fewer channels than a register.
+    """
+    return (
+        isinstance(module, nn.Conv2d)
+        and module.kernel_size == (1, 1)
+        and module.stride != (1, 1)
+        and module.in_channels < 16
+    )

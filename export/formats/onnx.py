@@ -1,6 +1,8 @@
 """ONNX through PyTorch's torch.export-based exporter: batch norms folded, batch dynamic unless asked otherwise."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,17 +88,17 @@ def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions
     shape = [size if isinstance(size, int) else 2 for size in spec.shape]
     example = torch.zeros(shape, dtype=getattr(torch, spec.dtype))
     opset = options.opset or DEFAULT_OPSET
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    program = torch.onnx.export(
-        module,
-        (example,),
-        dynamo=True,
-        opset_version=opset,
-        input_names=[spec.name],
-        output_names=["logits"],
-        dynamic_shapes=None if options.batch else ({0: torch.export.Dim("batch")},),
-        verbose=False,
-    )
+    with _quiet(logging.getLogger("torch.onnx")):
+        program = torch.onnx.export(
+            module,
+            (example,),
+            dynamo=True,
+            opset_version=opset,
+            input_names=[spec.name],
+            output_names=["logits"],
+            dynamic_shapes=None if options.batch else ({0: torch.export.Dim("batch")},),
+            verbose=False,
+        )
     if program is None:
         raise ReszooError("the ONNX exporter gave no model", "Run with --debug and report it.")
     model: onnx.ModelProto = program.model_proto
@@ -104,6 +106,17 @@ def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions
     if written != opset:
         raise ReszooError(f"the exporter wrote opset {written} instead of {opset}", "Choose another --opset.")
     return model
+
+
+@contextmanager
+def _quiet(logger: logging.Logger) -> Iterator[None]:
+    """Errors only: the exporter warns of choices that are ours."""
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _clean(model: "onnx.ModelProto") -> None:

@@ -27,7 +27,7 @@ class OnnxRuntime(Runtime):
         return Unavailable(
             what=f"onnxruntime on {device}",
             reason=f"this build of ONNX Runtime has no {PROVIDERS[device]}",
-            fix="pip uninstall onnxruntime && pip install 'reszoo[gpu]'",
+            fix="pip uninstall onnxruntime && pip install --force-reinstall --no-deps onnxruntime-gpu",
         )
 
     def preload(self) -> None:
@@ -43,6 +43,8 @@ class OnnxRuntimeSession(Session):
     def __init__(self, model: Candidate, device: Device, threads: int) -> None:
         import onnxruntime
 
+        if device == "cuda":
+            onnxruntime.preload_dlls()  # CUDA and cuDNN from pip's packages lie where the loader does not look
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

@@ -38,6 +38,7 @@ class TorchSession(Session):
 
         from ...zoo import build, load
 
+        self.threads_before = torch.get_num_threads()
         torch.set_num_threads(threads)
         self.device = torch.device(device)
         self.memory_format = torch.channels_last if variant == "channels_last" else torch.contiguous_format
@@ -65,7 +66,10 @@ class TorchSession(Session):
             torch.cuda.synchronize()
 
     def close(self) -> None:
+        import torch
+
         del self.module
+        torch.set_num_threads(self.threads_before)
 
 
 RUNTIME = TorchRuntime()

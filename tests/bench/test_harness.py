@@ -15,10 +15,12 @@ from reszoo.bench import results
 from reszoo.bench.harness import measure
 from reszoo.bench.plan import Planned, plan
 from reszoo.bench.protocol import EvaluationJob, Progress
+from reszoo.bench.table import by_model
 from reszoo.core.documents import read_json
 from reszoo.core.errors import UsageError
 from reszoo.core.types import Artifact, Failure, Measurement, Scenario, Unavailable
 from reszoo.export import ExportOptions, export
+from reszoo.export.runtimes.onnxruntime import OnnxRuntime
 
 REF = "resnet8_v1.reszoo_digits"
 QUICK = Scenario(runtime="onnxruntime", variant="", device="cpu", batch=1, threads=1, warmup_s=0.05, sampling_s=0.2)
@@ -37,7 +39,8 @@ def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(artifact: 
     assert len(measured.samples_s) >= 20
     assert 0 < min(measured.samples_s) < 0.1
     assert sum(measured.samples_s) <= 5
-    assert measured.memory.runtime_bytes < measured.memory.loaded_bytes <= measured.memory.peak_bytes
+    memory = measured.memory
+    assert memory.baseline_bytes < memory.runtime_bytes < memory.loaded_bytes <= memory.peak_bytes
     assert measured.cold_start.load_s > 0
     assert measured.accuracy is not None
     assert measured.accuracy.n == 359
@@ -141,6 +144,40 @@ def test_classes_of_another_data_set_are_refused(cache: Path, artifact: Artifact
     datasets.add("pets", [tmp_path / "pets"])
     with pytest.raises(UsageError, match=r"10 classes .*pets has 2"):
         plan(artifact, QUICK, [1], [1], "pets")
+
+
+def test_two_checkpoints_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
+    bundled = zoo.load(REF)
+    state = zoo.build(bundled).state_dict()
+    state["head.weight"] = -state["head.weight"]
+    fields = {name: getattr(bundled, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
+    worse = zoo.save(tmp_path / "worse", state, ref=REF, metrics=(), lineage=(), **fields)
+    planned = [plan(checkpoint, QUICK, [1], [1], "digits")[0] for checkpoint in (bundled, worse)]
+    assert all(isinstance(p, Planned) for p in planned)
+    measured = [measure(p.artifact, p.scenario, evaluation=p.evaluation) for p in planned]
+    accuracies = [m.accuracy.value for m in measured]
+    assert accuracies[0] > 0.9 > accuracies[1]
+    assert len(by_model(measured)) == 2
+
+
+def test_a_device_that_the_runtime_does_not_have_is_said() -> None:
+    class CpuOnly(OnnxRuntime):
+        devices = ("cpu",)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reszoo.bench.plan.runtimes", lambda: {"onnxruntime": CpuOnly()})
+        (missing,) = plan(zoo.load(REF), msgspec.structs.replace(QUICK, device="cuda"), [1], [1], None)
+    assert isinstance(missing, Unavailable)
+    assert "runs on cpu only" in missing.reason
+
+
+def test_files_in_the_users_folder_do_not_shadow_the_workers_modules(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("numpy.py", "statistics.py", "datasets.py"):
+        (tmp_path / name).write_text("raise RuntimeError('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(measure(artifact, QUICK), Measurement)
 
 
 def test_every_scenario_is_planned_and_accuracy_is_measured_once() -> None:

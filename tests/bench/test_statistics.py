@@ -24,4 +24,9 @@ def test_the_interval_holds_the_true_median_as_often_as_it_says() -> None:
 def test_few_samples_give_a_wide_interval_not_an_error() -> None:
     assert median_interval([1.0]) == (1.0, 1.0)
     assert median_interval([3.0, 1.0, 2.0]) == (1.0, 3.0)
+
+
+def test_the_ranks_of_the_interval_are_conovers() -> None:
+    """For n = 20 the 6th and the 15th; the same distance from both ends."""
+    assert median_interval([float(i) for i in range(1, 21)]) == (6.0, 15.0)
     assert median([3.0, 1.0, 2.0]) == 2.0

@@ -42,17 +42,23 @@ def test_permissions_are_the_users_not_a_temporary_files(tmp_path: Path) -> None
     assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
 
 
-def test_only_a_marked_or_empty_folder_is_replaced(tmp_path: Path) -> None:
+def test_only_an_empty_folder_or_one_of_ours_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_ours(folder: Path) -> bool:
+        return (folder / "mark").exists()
+
     (tmp_path / "empty").mkdir()
-    with staged_folder(tmp_path / "empty", replaces="mark") as staging:
+    with staged_folder(tmp_path / "empty", is_ours) as staging:
         (staging / "mark").touch()
-    with staged_folder(tmp_path / "empty", replaces="mark"):
+    with staged_folder(tmp_path / "empty", is_ours):
         pass
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "notes").touch()
-    with pytest.raises(UsageError, match="not a folder that reszoo wrote"), staged_folder(tmp_path / "own", "mark"):
+    with pytest.raises(UsageError, match="not a folder that reszoo wrote"), staged_folder(tmp_path / "own", is_ours):
         pass
     assert (tmp_path / "own" / "notes").exists()
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(UsageError, match="the folder that you are in"), staged_folder(Path(), is_ours):
+        pass
 
 
 def test_killed_in_the_middle_the_target_is_as_it_was(tmp_path: Path) -> None:

@@ -99,6 +99,11 @@ def test_a_fixed_batch_is_fixed_and_proven(tmp_path: Path) -> None:
         session.run(None, {"input": np.zeros((1, 1, 8, 8), np.float32)})
 
 
+def test_a_fixed_batch_larger_than_the_proof_is_proven_too(tmp_path: Path) -> None:
+    artifact = export(zoo.load(V1), "onnx", out=tmp_path / "made", options=ExportOptions(batch=300))
+    assert artifact.parity.n == 300
+
+
 def test_half_precision_halves_the_file(tmp_path: Path) -> None:
     whole = export(zoo.load(V1), "onnx", out=tmp_path / "fp32")
     half = export(zoo.load(V1), "onnx", out=tmp_path / "fp16", options=ExportOptions(precision="fp16"))
@@ -158,6 +163,14 @@ def test_a_folder_of_the_users_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a folder that reszoo wrote"):
         export(zoo.load(V1), "onnx", out=tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_file_that_the_user_put_beside_an_artifact_is_not_lost(tmp_path: Path) -> None:
+    export(zoo.load(V1), "onnx", out=tmp_path / "made")
+    (tmp_path / "made" / "deploy.py").write_text("mine")
+    with pytest.raises(UsageError, match="holds files of yours"):
+        export(zoo.load(V2), "onnx", out=tmp_path / "made")
+    assert (tmp_path / "made" / "deploy.py").exists()
 
 
 def test_an_older_artifact_is_replaced(tmp_path: Path) -> None:

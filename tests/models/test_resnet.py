@@ -132,6 +132,15 @@ def test_every_part_can_be_exchanged(changes: dict[str, object]) -> None:
         assert build(small(family=family, **changes))(torch.randn(2, 3, 16, 16)).shape == (2, 10)
 
 
+@torch.no_grad()
+def test_without_norms_the_signal_of_the_shortcut_stays_raw() -> None:
+    """Activations work in place; in v2 the first one must not work on what the shortcut carries."""
+    unit = build(small(family="v2", norm="none")).eval().stages[0][0]
+    unit.convs[-1].weight.zero_()
+    x = torch.randn(2, 16, 8, 8)
+    assert torch.equal(unit(x.clone()), x)
+
+
 def test_stochastic_depth_follows_the_linear_rule_and_rests_in_eval() -> None:
     model = build(msgspec.structs.replace(spec_of("resnet20_v1"), stochastic_depth=0.8))
     drops = [getattr(unit.drop, "p", 0.0) for stage in model.stages for unit in stage]

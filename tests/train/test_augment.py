@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from reszoo import train
 from reszoo.core.types import Preprocess
@@ -26,6 +27,9 @@ def test_every_crop_is_a_window_of_its_padded_image_and_half_are_mirrored(images
     expected = {"mean": [128, 64, 32], "reflect": images[0, 2, 2].tolist()}[mode]
     assert padded[0, 0, 0].tolist() == expected
     assert torch.equal(padded[:, 2:-2, 2:-2], images)
+    if mode == "reflect":
+        by_torch = F.pad(images.permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect")
+        assert torch.equal(padded.permute(0, 3, 1, 2).float(), by_torch)
     chosen = torch.arange(63, -1, -1)
     crops = augment.crop_and_flip(padded, chosen, (12, 10), True, generator(0, "crop"))
     places, mirrored = set(), 0
@@ -45,7 +49,7 @@ def test_every_crop_is_a_window_of_its_padded_image_and_half_are_mirrored(images
 
 
 def test_normalise_is_what_deployment_does(images):
-    ours = augment.normalise(images, PREPROCESS)
+    ours = augment.Normalise(PREPROCESS, torch.device("cpu"))(images)
     assert ours.is_contiguous(memory_format=torch.channels_last)
     theirs = torch.from_numpy(deployed_normalise(images.numpy(), PREPROCESS))
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)

@@ -1,7 +1,5 @@
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from reszoo import datasets, train
 from reszoo.core.errors import UsageError
@@ -20,18 +18,6 @@ def make(data, recipe, world=None, arch="resnet8_v1"):
     dataset = datasets.load(data, recipe.train_on)
     preprocess = preprocess_for(data, train.spec_for(arch, data, recipe))
     return batches_for(dataset, preprocess, recipe, CPU, world or World())
-
-
-@pytest.fixture
-def photos(tmp_path):
-    """A data set of files: 24 images of different sizes."""
-    for i in range(24):
-        path = tmp_path / "photos" / f"class{i % 3}" / f"{i}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(i).integers(0, 256, (100 + i, 120, 3), np.uint8)
-        Image.fromarray(pixels).save(path)
-    datasets.add("pictures", [tmp_path / "photos"])
-    return "pictures"
 
 
 @pytest.fixture(params=["digits", "photos"])

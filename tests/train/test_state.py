@@ -68,10 +68,10 @@ from reszoo.train.state import Slots
 
 slots = Slots(Path(sys.argv[1]))
 for step in (1, 2):
-    slots.save({"step": step, "weight": torch.zeros(1000)})
+    slots.save({"step": step, "rows": [], "weight": torch.zeros(1000)})
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))  # every write fails from here on, as on a full disk
-slots.save({"step": 3, "weight": torch.zeros(1000)})
+slots.save({"step": 3, "rows": [], "weight": torch.zeros(1000)})
 """
 
 

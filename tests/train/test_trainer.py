@@ -35,8 +35,13 @@ def batch(n=8, classes=10):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("changes", [{}, {"optimizer": "adamw", "lr": 0.01}, {"ema_decay": 0.5, "clip_norm": 1}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"optimizer": "adamw", "lr": 0.01}, {"ema_decay": 0.5, "clip_norm": 1}, {"optimizer": "lamb", "lr": 0.05}],
+)
 def test_the_loss_falls(precision, changes):
+    if changes.get("optimizer") == "lamb":
+        pytest.importorskip("timm")
     trainer = make(recipe(precision=precision, **changes))
     losses = [trainer.advance(*batch()) for _ in range(12)]
     assert min(losses[-3:]) < 0.6 * losses[0]
