@@ -52,7 +52,7 @@ def train(
 
     Example: reszoo train resnet8_v1 --data digits --recipe digits
 
-    Several processes: torchrun --nproc-per-node 4 -m reszoo.cli.main train ...
+    Several processes: torchrun --standalone --nproc-per-node 4 -m reszoo.cli.main train ...
     """
     from .. import train as training
     from .. import zoo

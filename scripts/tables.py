@@ -96,11 +96,10 @@ def bundled() -> str:
             (
                 f"`{ref}`",
                 f"{accuracy['correct'] / accuracy['n']:.4f} ({low:.4f} to {high:.4f}, n = {accuracy['n']})",
-                f"{record['seconds'] / 60:.1f}",
                 f"`{_command(ref, record['run'])}`",
             )
         )
-    return table(("checkpoint", "accuracy", "minutes", "made by"), rows)
+    return table(("checkpoint", "accuracy", "made by"), rows)
 
 
 def _command(ref: str, run: dict[str, Any]) -> str:
@@ -109,10 +108,10 @@ def _command(ref: str, run: dict[str, Any]) -> str:
     from reszoo.core.documents import to_builtins
 
     recipe = run["recipe"]
-    named = to_builtins(train.load(recipe["name"]))
+    named = json.loads(json.dumps(to_builtins(train.load(recipe["name"]))))  # tuples become lists, as in the record
     changes = {key: value for key, value in recipe.items() if value != named[key]}
     if named["precision"] == "auto":
-        changes.pop("precision", None)
+        changes.pop("precision", None)  # the record has what auto came to
     options = "".join(f" --set {key}={value}" for key, value in changes.items())
     return f"reszoo train {ref.partition('.')[0]} --data {run['dataset']} --recipe {recipe['name']}{options}"
 
