@@ -111,7 +111,7 @@ def make_addition(skip: Skip, in_channels: int, out_channels: int, stride: int) 
     return simple[skip]()
 
 
-# torchvision.ops takes longer to import than torch itself, and few networks need these two.
+# torchvision.ops takes seconds to import on top of torch, and few networks need these two.
 
 
 def make_stochastic_depth(probability: float) -> nn.Module:

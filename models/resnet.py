@@ -63,7 +63,7 @@ class UnitV2(Unit):
         a = self.norms[0](x)
         a = self.act(a.clone() if a is x else a)  # without a norm: activations work in place, and x is still needed
         # A shortcut that has work to do reads the activated input, as the branch does; an identity carries the
-        # raw signal through (He et al. 2016, section 4.1 and the authors' code).
+        # raw signal through (He et al. 2016, figure 1b; timm builds its v2 networks so too).
         s = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(a)
         return self.addition(x, s, self.branch(a))
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from reszoo import zoo
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.core.types import Checkpoint
+from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import Format, Runtime, formats, parse_runtime, runtimes
 from reszoo.export.parity import feed, sample_images
@@ -81,26 +82,22 @@ def test_a_damaged_artifact_is_refused(plugin: Format, checkpoint: Checkpoint, t
 def test_every_runtime_gives_the_same_logits_at_any_batch_thread_count_and_variant(
     runtime: Runtime, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    artifact = export(checkpoint, runtime.formats[0], out=tmp_path / "made")
-    images, _ = sample_images("digits", checkpoint.preprocess, 33)
-    inputs = feed(images, artifact.input, artifact.preprocess)
-    expected = zoo.build(checkpoint)(_tensor(inputs)).detach().numpy()
-    for variant in runtime.variants:
-        if variant == "compile" and not shutil.which("g++"):
-            continue  # torch.compile needs a C++ compiler
-        for threads in (1, 2) if variant != "compile" else (1,):
-            with runtime.load(artifact, device="cpu", threads=threads, variant=variant) as session:
-                found = np.concatenate([session.predict(part) for part in np.split(inputs, [1, 4])])
-            assert found.dtype == np.float32
-            np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    artifact, inputs = made_for(runtime, checkpoint, tmp_path, n=33)
+    for variant in set(runtime.variants) - {"compile"}:
+        for threads in (1, 2):
+            check_logits(runtime, artifact, checkpoint, inputs, threads, variant)
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_gives_the_same_logits(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    artifact, inputs = made_for(runtimes()["torch"], checkpoint, tmp_path, n=33)
+    check_logits(runtimes()["torch"], artifact, checkpoint, inputs, threads=1, variant="compile")
 
 
 def test_placing_running_and_reading_apart_is_predicting(
     runtime: Runtime, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    artifact = export(checkpoint, runtime.formats[0], out=tmp_path / "made")
-    images, _ = sample_images("digits", checkpoint.preprocess, 8)
-    inputs = feed(images, artifact.input, artifact.preprocess)
+    artifact, inputs = made_for(runtime, checkpoint, tmp_path, n=8)
     with runtime.load(artifact, device="cpu", threads=1, variant="") as session:
         placed = [session.place(part) for part in np.split(inputs, 2)]
         handles = [session.run(part) for part in placed]
@@ -122,9 +119,7 @@ def test_every_runtime_with_a_gpu_agrees_with_the_cpu(runtime: Runtime, checkpoi
         pytest.skip(f"{runtime.name} does not run on CUDA")
     if missing := runtime.unavailable("cuda"):
         pytest.skip(missing.reason)
-    artifact = export(checkpoint, runtime.formats[0], out=tmp_path / "made")
-    images, _ = sample_images("digits", checkpoint.preprocess, 64)
-    inputs = feed(images, artifact.input, artifact.preprocess)
+    artifact, inputs = made_for(runtime, checkpoint, tmp_path, n=64)
     logits = {}
     for device in ("cpu", "cuda"):
         with runtime.load(artifact, device=device, threads=1, variant="") as session:
@@ -132,7 +127,19 @@ def test_every_runtime_with_a_gpu_agrees_with_the_cpu(runtime: Runtime, checkpoi
     assert (logits["cpu"].argmax(1) == logits["cuda"].argmax(1)).mean() >= 0.98
 
 
-def _tensor(array: np.ndarray) -> "object":
-    import torch
+def made_for(runtime: Runtime, checkpoint: Checkpoint, folder: Path, n: int) -> tuple[Artifact, np.ndarray]:
+    """The artifact that the runtime runs, and `n` real images as it is fed with them."""
+    artifact = export(checkpoint, runtime.formats[0], out=folder / "made")
+    images, _ = sample_images("digits", checkpoint.preprocess, n)
+    return artifact, feed(images, artifact.input, artifact.preprocess)
 
-    return torch.from_numpy(array)
+
+def check_logits(
+    runtime: Runtime, artifact: Artifact, checkpoint: Checkpoint, inputs: np.ndarray, threads: int, variant: str
+) -> None:
+    """In batches of 1, 3 and the rest, against the network in PyTorch."""
+    expected = zoo.build(checkpoint)(torch.from_numpy(inputs)).detach().numpy()
+    with runtime.load(artifact, device="cpu", threads=threads, variant=variant) as session:
+        found = np.concatenate([session.predict(part) for part in np.split(inputs, [1, 4])])
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())

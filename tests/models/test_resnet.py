@@ -24,7 +24,7 @@ def test_every_listed_network_gives_logits(name: str) -> None:
 
 
 # Parameters in millions as the papers print them: He et al. 2015, tables 1 and 6; He et al. 2016, table 4
-# (1001 layers: 10.2 there; with a projection in each stage's first unit, as in the authors' code, it is 10.3).
+# (1001 layers: 10.2 there; with a projection in each stage's first unit it is 10.3).
 @pytest.mark.parametrize(
     ("name", "millions", "within"),
     [

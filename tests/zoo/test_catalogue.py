@@ -26,6 +26,7 @@ TORCHVISION = {
     for name in torchvision.models.list_models(include=["resnet*", "wide_resnet*"])
     for weights in torchvision.models.get_model_weights(name)
 }
+UNPUBLISHED = {"resnet1202_v1.akamaster_cifar10"}  # its home page leaves the accuracy out
 LIGHT = """
 import sys
 from reszoo import zoo
@@ -58,10 +59,10 @@ def test_a_card_agrees_with_itself(card: Card) -> None:
         assert card.sha256.startswith(named[1])
     else:
         assert card.url.startswith("https://huggingface.co/")  # the hub states the hash itself
-    assert card.accuracy is not None
-    assert (card.accuracy.n, card.accuracy.split) == (
-        (10_000, "test") if card.dataset == "cifar10" else (50_000, "val")
-    )
+    assert (card.accuracy is None) == (card.ref in UNPUBLISHED)
+    if card.accuracy:
+        whole = (10_000, "test") if card.dataset == "cifar10" else (50_000, "val")
+        assert (card.accuracy.n, card.accuracy.split) == whole
 
 
 @pytest.mark.parametrize("card", of_tag("torchvision"), ids=lambda card: card.ref)
