@@ -1,21 +1,55 @@
-"""`measure`: one artifact in one scenario, in a fresh worker process, while this process sleeps."""
+"""`measure`: one artifact in one scenario, in a fresh worker process."""
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import IO, cast
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
-import msgspec
-
+from ..core.errors import ReszooError
 from ..core.hosts import describe
-from ..core.types import Artifact, Failure, Measurement, Scenario
-from .protocol import EvaluationJob, Job, Progress, Refusal, Result, decode_message, encode
+from ..core.measured import (
+    Accuracy,
+    DeviceMemory,
+    Disturbance,
+    Failure,
+    Host,
+    Measurement,
+    Memory,
+    Scenario,
+    Subject,
+)
+from ..core.types import Artifact
+from ..datasets.info import Split
+from . import gpu, protocol
+from .client import PATIENCE_S, WORKER, Worker, WorkerError
+from .drift import drifted
+from .machine import Watch, disturbances, load_average
+from .sampling import Samples, WarmUp, sample_until_precise, warm_up
+from .statistics import relative_half_width
 
-LAST_LINES = 5
+# Where the size of the last cache is not known, this is more than most have.
+UNKNOWN_CACHE_BYTES = 64 << 20
+
+
+class Evaluation(NamedTuple):
+    """Measure accuracy on a whole split, `batch` images at a time, and keep the predictions in a file."""
+
+    dataset: str
+    split: Split
+    batch: int
+    predictions: Path
+
+
+class Progress(NamedTuple):
+    """`done` of `total` steps of `stage` are behind us; `total` 0 is "nobody knows"."""
+
+    stage: str
+    done: int
+    total: int
+
+
 OnProgress = Callable[[Progress], None]
 
 
@@ -23,93 +57,127 @@ def measure(
     artifact: Artifact,
     scenario: Scenario,
     *,
-    evaluation: EvaluationJob | None = None,
-    on_progress: OnProgress | None = None,
+    evaluation: Evaluation | None = None,
+    on_progress: OnProgress = lambda _: None,
+    patience_s: float = PATIENCE_S,
+    module: str = WORKER,
 ) -> Measurement | Failure:
     """Measure `artifact` as `scenario` says. A worker that fails is a value, so that others can go on.
 
-    An interrupt of this process ends the worker too.
+    `patience_s` is how long the worker may stay silent; `module` is what it runs. An interrupt of this process ends
+    the worker too.
     """
-    host = describe()
-    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    job = Job(artifact=artifact.path, sha256=artifact.sha256, scenario=scenario, evaluation=evaluation)
-    with tempfile.TemporaryFile() as noise:
-        with _start(scenario, noise) as worker:  # on leaving, closes the pipes and waits
-            try:
-                outcome = _converse(worker, job, on_progress)
-                if not outcome:  # it has closed its output, so it is ending by itself, and we want to know how
-                    worker.wait()
-            finally:
-                worker.kill()
-        if not isinstance(outcome, Result):
-            return Failure(
-                what=f"{artifact.source_ref} on {scenario}",
-                scenario=scenario,
-                reason=outcome or _ending(worker),
-                output=_tail(noise),
-            )
+    host, started_at, load_before = describe(), now(), load_average()
+    what = subject(artifact, scenario)  # before anything is measured: its folder may be gone afterwards
+    try:
+        with Worker(artifact, scenario, module=module, patience_s=patience_s) as worker:
+            on_progress(Progress("loading", 0, 0))
+            loaded = worker.ask(load_request(worker, host), protocol.Loaded)
+            on_progress(Progress("warming up", 0, 0))
+            warm = warm_up(worker, scenario.warmup_limit_s)
+            on_progress(Progress("sampling", 0, 0))
+            watch = Watch([worker.pid], scenario.cores, device=scenario.device, load_before=load_before)
+            samples = sample_until_precise(worker, scenario, warm.run_s, watch.look)
+            conditions = watch.stop()
+            memory = _memory(worker, loaded, scenario)
+            accuracy = _accuracy(worker, evaluation, on_progress) if evaluation else None
+    except WorkerError as error:
+        return Failure(
+            what=f"{artifact.source_ref} on {scenario}", scenario=scenario, reason=error.reason, output=error.output
+        )
     return Measurement(
+        subject=what,
+        host=host,
+        started_at=started_at,
+        samples_s=tuple(samples.samples_s),
+        runs_per_sample=samples.runs_per_sample,
+        windows=tuple(samples.windows),
+        warmup_s=warm.seconds,
+        clock=loaded.clock,
+        cold_start=loaded.cold_start,
+        memory=memory,
+        conditions=conditions,
+        warnings=(*disturbances(host, scenario, conditions), *_doubts(scenario, warm, samples)),
+        accuracy=accuracy,
+    )
+
+
+def subject(artifact: Artifact, scenario: Scenario) -> Subject:
+    return Subject(
+        source_ref=artifact.source_ref,
+        weights_sha256=artifact.lineage[-1].input_sha256,
         artifact_format=artifact.format,
         artifact_sha256=artifact.sha256,
         artifact_bytes=artifact.size_bytes,
-        source_ref=artifact.source_ref,
-        weights_sha256=artifact.lineage[-1].input_sha256,
+        compressed_bytes=_compressed_bytes(artifact.path, tuple(file.name for file in artifact.files)),
         precision=artifact.precision,
         input_dtype=artifact.input.dtype,
         scenario=scenario,
-        host=host,
-        started_at=started_at,
-        samples_s=outcome.samples_s,
-        cold_start=outcome.cold_start,
-        memory=outcome.memory,
-        accuracy=outcome.accuracy,
     )
 
 
-def _start(scenario: Scenario, noise: IO[bytes]) -> "subprocess.Popen[bytes]":
-    # Libraries read these at import, so they are set before the worker starts.
-    threads = {name: str(scenario.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    return subprocess.Popen(
-        # -P: the user's folder, with a datasets/ or a statistics.py in it, is none of the worker's business
-        [sys.executable, "-P", "-m", "reszoo.bench.worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=noise,
-        env=os.environ | threads,
+def load_request(worker: Worker, host: Host) -> protocol.Load:
+    flush_bytes = 2 * (host.last_level_cache_bytes or UNKNOWN_CACHE_BYTES) if worker.scenario.cold_cache else 0
+    return protocol.Load(
+        artifact=worker.artifact.path,
+        sha256=worker.artifact.sha256,
+        scenario=worker.scenario,
+        spawned_at=worker.spawned_at,
+        flush_bytes=flush_bytes,
     )
 
 
-def _converse(worker: "subprocess.Popen[bytes]", job: Job, on_progress: OnProgress | None) -> Result | str:
-    """Give the job, follow the progress, and return the result, or why there is none ("" if it just ended)."""
-    asks, answers = cast("IO[bytes]", worker.stdin), cast("IO[bytes]", worker.stdout)
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@lru_cache
+def _compressed_bytes(folder: Path, names: tuple[str, ...]) -> int:
+    """Of all files together, each as zlib packs it: what a download or an image layer takes."""
     try:
-        asks.write(encode(job))
-        asks.close()
-    except BrokenPipeError:
-        return ""  # it has ended already; the caller says how
-    for line in answers:
-        try:
-            message = decode_message(line)
-        except msgspec.DecodeError:
-            return f"the worker wrote something that is not the protocol: {line[:80]!r}"
-        if isinstance(message, Result):
-            return message
-        if isinstance(message, Refusal):
-            return message.reason
-        if on_progress:
-            on_progress(message)
-    return ""
+        return sum(len(zlib.compress((folder / name).read_bytes())) for name in names)
+    except OSError as error:
+        raise ReszooError(f"{error.filename} cannot be read: {error.strerror}", "Export it again.") from error
 
 
-def _ending(worker: "subprocess.Popen[bytes]") -> str:
-    code = worker.returncode
-    return (
-        f"the worker was killed by {signal.Signals(-code).name}"
-        if code < 0
-        else f"the worker ended with exit code {code}"
+def _memory(worker: Worker, loaded: protocol.Loaded, scenario: Scenario) -> Memory:
+    read = worker.ask(protocol.ReadMemory(), protocol.MemoryRead)
+    device = None
+    if scenario.device == "cuda":
+        seen = gpu.look()
+        driver_bytes = seen.processes.get(worker.pid) if seen else None
+        device = DeviceMemory(allocator_bytes=read.allocator_bytes, driver_bytes=driver_bytes)
+    return Memory(
+        started=loaded.started,
+        imported=loaded.imported,
+        loaded=loaded.loaded,
+        first_run=loaded.first_run,
+        steady=read.steady,
+        peak_bytes=read.peak_bytes,
+        cgroup_peak_bytes=worker.cgroup_peak_bytes(),
+        device=device,
     )
 
 
-def _tail(noise: IO[bytes]) -> str:
-    noise.seek(0)
-    return "\n".join(noise.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:])
+def _accuracy(worker: Worker, evaluation: Evaluation, on_progress: OnProgress) -> Accuracy:
+    def follow(reply: protocol.Progress) -> None:
+        on_progress(Progress("accuracy", reply.done, reply.total))
+
+    request = protocol.Evaluate(**evaluation._asdict())
+    return worker.ask(request, protocol.Evaluated, on_progress=follow).accuracy
+
+
+def _doubts(scenario: Scenario, warm: WarmUp, samples: Samples) -> list[Disturbance]:
+    """What the samples themselves give reason to doubt."""
+    found = []
+    if not warm.is_steady:
+        found.append(
+            Disturbance(kind="not_steady", detail=f"not known to be steady after {warm.seconds:.1f} s of warming up")
+        )
+    if drifted(samples.samples_s):
+        found.append(Disturbance(kind="drift", detail="the latency moved by more than 2 % while it was sampled"))
+    reached = relative_half_width(samples.samples_s)
+    if reached > scenario.precision:
+        detail = f"the median is known to {100 * reached:.1f} %, {100 * scenario.precision:g} % was asked for"
+        found.append(Disturbance(kind="imprecise", detail=detail))
+    return found

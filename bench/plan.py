@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from ..core.errors import UsageError
-from ..core.types import Artifact, Checkpoint, Scenario, Unavailable
+from ..core.measured import Scenario
+from ..core.types import Artifact, Checkpoint, Unavailable
 from ..export.contract import Runtime, runtimes
 from ..export.exporting import exported
-from .protocol import EvaluationJob
+from .affinity import choose_cores
+from .harness import Evaluation
+from .results import predictions_path
 
 EVALUATION_BATCH = 100
 
@@ -18,39 +22,46 @@ EVALUATION_BATCH = 100
 class Planned(NamedTuple):
     artifact: Artifact
     scenario: Scenario
-    evaluation: EvaluationJob | None
+    evaluation: Evaluation | None = None
+
+
+class AccuracyWish(NamedTuple):
+    """Accuracy on this data set's test split, its predictions kept in `folder`."""
+
+    dataset: str
+    folder: Path
 
 
 def plan(
-    target: Checkpoint | Artifact, common: Scenario, threads: Sequence[int], batches: Sequence[int], dataset: str | None
+    target: Checkpoint | Artifact,
+    common: Scenario,
+    threads: Sequence[int],
+    batches: Sequence[int],
+    wish: AccuracyWish | None = None,
+    *,
+    bind: bool = True,
 ) -> list[Planned | Unavailable]:
     """Every combination of threads and batches for one target in one runtime (`common` holds all the rest).
 
     A checkpoint is exported to the runtime's first format, or taken from the cache. Accuracy does not depend on
-    threads or batch, so it is measured once, beside the last scenario.
+    threads or batch, so it is measured once, beside the first scenario. `bind` gives each worker as many cores as it
+    has threads.
     """
     runtime = runtimes()[common.runtime]
-    if common.device not in runtime.devices:
-        what, devices = f"{runtime.name} on {common.device}", ", ".join(runtime.devices)
-        return [Unavailable(what=what, reason=f"it runs on {devices} only", fix=f"Use --device {devices}.")]
-    if missing := runtime.unavailable(common.device):
+    if missing := _missing(runtime, common):
         return [missing]
-    if dataset is not None:
-        check_labels(target, dataset)
+    if wish:
+        check_labels(target, wish.dataset)
     artifact = target if isinstance(target, Artifact) else exported(target, runtime.formats[0])
     if artifact.format not in runtime.formats:
         return [_wrong_format(artifact, runtime)]
-    scenarios = [
-        msgspec.structs.replace(common, threads=t, batch=b) for t, b in product(sorted(threads), sorted(batches))
-    ]
-    fixed = artifact.input.shape[0]
-    if isinstance(fixed, int) and set(batches) != {fixed}:
-        raise UsageError(f"{artifact.path} has a fixed batch of {fixed}", f"Use --batch {fixed}, or export it again.")
-    planned: list[Planned | Unavailable] = [Planned(artifact, scenario, None) for scenario in scenarios]
-    if dataset is not None:
-        evaluation_batch = fixed if isinstance(fixed, int) else EVALUATION_BATCH
-        evaluation = EvaluationJob(dataset=dataset, split="test", batch=evaluation_batch)
-        planned[-1] = Planned(artifact, scenarios[-1], evaluation)
+    _check_batches(artifact, batches)
+    planned: list[Planned | Unavailable] = []
+    for t, b in product(sorted(threads), sorted(batches)):
+        cores = choose_cores(t * common.streams) if bind else ()
+        planned.append(Planned(artifact, replace(common, threads=t, batch=b, cores=cores)))
+    if wish and isinstance(first := planned[0], Planned):
+        planned[0] = first._replace(evaluation=_evaluation(artifact, first.scenario, wish))
     return planned
 
 
@@ -66,6 +77,29 @@ def check_labels(target: Checkpoint | Artifact, dataset: str) -> None:
             f"{dataset} has {len(classes)} ({', '.join(classes[:3])}, ...)",
             f"Measure it on {target.dataset}.",
         )
+
+
+def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:
+    if scenario.device not in runtime.devices:
+        what, devices = f"{runtime.name} on {scenario.device}", ", ".join(runtime.devices)
+        return Unavailable(what=what, reason=f"it runs on {devices} only", fix=f"Use --device {devices}.")
+    return runtime.unavailable(scenario.device, scenario.variant)
+
+
+def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
+    fixed = artifact.input.shape[0]
+    if isinstance(fixed, int) and set(batches) != {fixed}:
+        raise UsageError(f"{artifact.path} has a fixed batch of {fixed}", f"Use --batch {fixed}, or export it again.")
+
+
+def _evaluation(artifact: Artifact, scenario: Scenario, wish: AccuracyWish) -> Evaluation:
+    fixed = artifact.input.shape[0]
+    return Evaluation(
+        dataset=wish.dataset,
+        split="test",
+        batch=fixed if isinstance(fixed, int) else EVALUATION_BATCH,
+        predictions=predictions_path(wish.folder, artifact, scenario, wish.dataset, "test"),
+    )
 
 
 def _wrong_format(artifact: Artifact, runtime: Runtime) -> Unavailable:

@@ -1,8 +1,8 @@
-"""What the harness and its worker say to each other.
+"""What the harness and its worker say to each other: one JSON document a line, a request down, its reply up.
 
-The harness writes one `Job` as a line of JSON to the worker's standard input. The worker writes lines of JSON to
-its standard output, each a `Progress` (what it is doing, how far it is) and the last a `Result`. What a runtime prints
-goes to standard error. A worker that ends without a `Result` has failed.
+The harness writes a `Request` to the worker's standard input and reads lines from its standard output until the
+request is answered; only `Evaluate` sends `Progress` before its answer. `Load` comes first. The worker ends when its
+input does. What a runtime prints goes to standard error. A worker that ends in the middle of a request has failed.
 """
 
 from pathlib import Path
@@ -10,61 +10,108 @@ from typing import Literal
 
 import msgspec
 
-from ..core.types import Accuracy, ColdStart, Memory, Scenario
+from ..core.measured import Accuracy, ColdStart, Pages, Scenario
+from ..datasets.info import Split
 
 
-class EvaluationJob(msgspec.Struct, frozen=True, kw_only=True):
-    """Measure top-1 accuracy on this split of this data set, `batch` images at a time."""
-
-    dataset: str
-    split: Literal["val", "test"]
-    batch: int
+class Request(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all requests."""
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """`sha256` is the artifact's that is meant: what lies in the folder when the worker looks must be it."""
+class Load(Request, frozen=True, kw_only=True):
+    """Import the runtime, load the model, run it once. Answered by `Loaded`.
+
+    sha256        the artifact's that is meant: what lies in the folder when the worker looks must be it
+    spawned_at    time.monotonic() when the harness started the worker
+    flush_bytes   written over before every run, to empty the CPU's caches; 0 does not
+    """
 
     artifact: Path
     sha256: str
     scenario: Scenario
-    evaluation: EvaluationJob | None
+    spawned_at: float
+    flush_bytes: int
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """`done` of `total` steps of `stage` are behind us."""
+class Sample(Request, frozen=True, kw_only=True):
+    """Run `settle` times unseen, then take samples for `seconds`, at least one. Answered by `Sampled`.
 
-    stage: str
+    Each sample is the mean of `runs_per_sample` runs.
+    """
+
+    seconds: float
+    runs_per_sample: int
+    settle: int
+
+
+class ReadMemory(Request, frozen=True, kw_only=True):
+    """Answered by `MemoryRead`."""
+
+
+class Evaluate(Request, frozen=True, kw_only=True):
+    """Predict a whole split, `batch` images at a time; the predictions go to a file. Answered by `Evaluated`."""
+
+    dataset: str
+    split: Split
+    batch: int
+    predictions: Path
+
+
+class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Base of all replies."""
+
+
+class Loaded(Reply, frozen=True, kw_only=True):
+    cold_start: ColdStart
+    started: Pages
+    imported: Pages
+    loaded: Pages
+    first_run: Pages
+    clock: Literal["host", "cuda_events"]
+
+
+class Sampled(Reply, frozen=True, kw_only=True):
+    """`samples_s` of all streams, in the order in which they ended; the streams were at work for `seconds`."""
+
+    samples_s: tuple[float, ...]
+    seconds: float
+
+
+class MemoryRead(Reply, frozen=True, kw_only=True):
+    steady: Pages
+    peak_bytes: int
+    allocator_bytes: int | None
+
+
+class Progress(Reply, frozen=True, kw_only=True):
+    """`done` of `total` images are behind us."""
+
     done: int
     total: int
 
 
-class Result(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    samples_s: tuple[float, ...]
-    cold_start: ColdStart
-    memory: Memory
-    accuracy: Accuracy | None
+class Evaluated(Reply, frozen=True, kw_only=True):
+    accuracy: Accuracy
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The worker cannot do the job, and knows why."""
+class Refusal(Reply, frozen=True, kw_only=True):
+    """The worker cannot do what was asked, and knows why. It ends."""
 
     reason: str
 
 
-Message = Progress | Result | Refusal
+def encode(message: Request | Reply) -> bytes:
+    return msgspec.json.encode(message, enc_hook=str) + b"\n"
 
 
-def encode(value: msgspec.Struct) -> bytes:
-    return msgspec.json.encode(value, enc_hook=str) + b"\n"
+def decode_request(line: bytes) -> Request:
+    return msgspec.json.decode(line, type=Load | Sample | ReadMemory | Evaluate, dec_hook=_path)
 
 
-def decode_job(line: bytes) -> Job:
-    return msgspec.json.decode(line, type=Job, dec_hook=_path)
-
-
-def decode_message(line: bytes) -> Message:
-    message: Message = msgspec.json.decode(line, type=Message)
-    return message
+def decode_reply(line: bytes) -> Reply:
+    return msgspec.json.decode(
+        line, type=Loaded | Sampled | MemoryRead | Progress | Evaluated | Refusal, dec_hook=_path
+    )
 
 
 def _path(kind: type, value: str) -> Path:

@@ -1,21 +1,50 @@
-"""Measurements on disk: one JSON document each."""
+"""Measurements on disk: one JSON document each, beside the predictions that its accuracy was counted from."""
 
+import re
 from pathlib import Path
 
 from ..core.documents import write_json
-from ..core.types import Measurement
+from ..core.measured import Comparison, Measurement, Scenario, Subject
+from ..core.types import Artifact
 
 
 def write(folder: Path, measurement: Measurement) -> Path:
     """Write it under a name that says what it is of and when it began, to the millisecond."""
-    path = folder / f"{_name(measurement)}.json"
-    write_json(path, measurement)
+    return _write(folder, f"{_name(measurement.subject)}.{_stamp(measurement.started_at)}", measurement)
+
+
+def write_comparison(folder: Path, comparison: Comparison) -> Path:
+    return _write(folder, f"compare.{_name(comparison.subjects[0])}.{_stamp(comparison.started_at)}", comparison)
+
+
+def predictions_path(folder: Path, artifact: Artifact, scenario: Scenario, dataset: str, split: str) -> Path:
+    """The same artifact's predictions on the same runtime take each other's place."""
+    model = _model(artifact.source_ref, artifact.format, artifact.precision, artifact.sha256)
+    return folder / f"{model}.{_runtime(scenario)}.{dataset}-{split}.predictions.safetensors"
+
+
+def _write(folder: Path, name: str, noun: Measurement | Comparison) -> Path:
+    path = folder / f"{name}.json"
+    write_json(path, noun)
     return path
 
 
-def _name(measurement: Measurement) -> str:
-    scenario = measurement.scenario
-    what = f"{measurement.source_ref}.{measurement.artifact_format}-{measurement.precision}"
-    what += f"-{measurement.artifact_sha256[:8]}"
-    how = f"{scenario.runtime_name.replace(':', '-')}.{scenario.device}.t{scenario.threads}.b{scenario.batch}"
-    return f"{what}.{how}.{measurement.started_at.replace(':', '')}"
+def _name(subject: Subject) -> str:
+    scenario = subject.scenario
+    model = _model(subject.source_ref, subject.artifact_format, subject.precision, subject.artifact_sha256)
+    streams = f".s{scenario.streams}" if scenario.streams > 1 else ""
+    cold = ".cold" if scenario.cold_cache else ""
+    return f"{model}.{_runtime(scenario)}.t{scenario.threads}.b{scenario.batch}{streams}{cold}"
+
+
+def _model(ref: str, format_name: str, precision: str, sha256: str) -> str:
+    safe = re.sub(r"[^\w.+-]", "_", ref)  # a checkpoint of one's own may have any name
+    return f"{safe}.{format_name}-{precision}-{sha256[:8]}"
+
+
+def _runtime(scenario: Scenario) -> str:
+    return f"{scenario.runtime_name.replace(':', '-')}.{scenario.device}"
+
+
+def _stamp(started_at: str) -> str:
+    return started_at.replace(":", "")

@@ -1,11 +1,14 @@
-"""Measurements as the rows of a table: the only place where figures are rounded."""
+"""Measurements and comparisons as the rows of a table: the only place of this room where figures are rounded."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..core.measured import Comparison, Disturbance, DisturbanceKind, Failure, Measurement, Subject
 from ..core.statistics import proportion_interval
-from ..core.types import Failure, Measurement, Unavailable
-from .statistics import median, median_interval, quantile
+from ..core.types import Unavailable
+from .comparison import AGAIN, Ratio, ratios
+from .machine import ADVICE
+from .statistics import carries, median, median_interval, quantile, throughput
 
 Outcome = Measurement | Failure | Unavailable
 
@@ -17,9 +20,10 @@ class Row(NamedTuple):
     batch: str
     median_ms: str
     interval_ms: str
-    p90_ms: str
+    tail_ms: str
     images_per_s: str
     peak_mb: str
+    doubts: str
 
 
 HEADERS = Row(
@@ -27,42 +31,97 @@ HEADERS = Row(
     format="format",
     threads="threads",
     batch="batch",
-    median_ms="median ms",
-    interval_ms="95 % interval",
-    p90_ms="p90 ms",
+    median_ms="median",
+    interval_ms="95 %",
+    tail_ms="tail",
     images_per_s="images/s",
     peak_mb="peak MB",
+    doubts="",
+)
+
+
+class ContestantRow(NamedTuple):
+    model: str
+    runtime: str
+    median_ms: str
+    ratio: str
+    interval: str
+    verdict: str
+
+
+CONTESTANT_HEADERS = ContestantRow(
+    model="", runtime="runtime", median_ms="median ms", ratio="ratio", interval="99 % interval", verdict="verdict"
 )
 
 
 def by_model(outcomes: Sequence[Outcome]) -> dict[str, list[Measurement]]:
     """The measurements of each model, in the order in which they were made. Weights tell two of one name apart."""
     measured = [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
-    weights = {(m.source_ref, m.weights_sha256) for m in measured}
+    weights = {(m.subject.source_ref, m.subject.weights_sha256) for m in measured}
     names = [ref for ref, _ in weights]
     models: dict[str, list[Measurement]] = {}
     for m in measured:
-        is_alone = names.count(m.source_ref) == 1
-        title = m.source_ref if is_alone else f"{m.source_ref} (weights {m.weights_sha256[:8]})"
+        ref, sha256 = m.subject.source_ref, m.subject.weights_sha256
+        title = ref if names.count(ref) == 1 else f"{ref} (weights {sha256[:8]})"
         models.setdefault(title, []).append(m)
     return models
 
 
 def row(m: Measurement) -> Row:
     """A batch's latency, with the interval of its median; the memory that the runtime and the model took."""
+    scenario, subject = m.subject.scenario, m.subject
     low, high = median_interval(m.samples_s)
-    middle = median(m.samples_s)
+    images_per_s, _ = throughput(m.windows, scenario.batch)
     return Row(
-        runtime=m.scenario.runtime_name + ("" if m.scenario.device == "cpu" else f" ({m.scenario.device})"),
-        format=f"{m.artifact_format} {m.precision}" + (" uint8" if m.input_dtype == "uint8" else ""),
-        threads=str(m.scenario.threads),
-        batch=str(m.scenario.batch),
-        median_ms=_ms(middle),
-        interval_ms=f"{_ms(low)} – {_ms(high)}",
-        p90_ms=_ms(quantile(m.samples_s, 0.9)),
-        images_per_s=f"{m.scenario.batch / middle:,.0f}",
-        peak_mb=f"{(m.memory.peak_bytes - m.memory.baseline_bytes) / 1e6:.0f}",
+        runtime=scenario.runtime_name + ("" if scenario.device == "cpu" else f" ({scenario.device})"),
+        format=_format(subject),
+        threads=str(scenario.threads) + (f" x {scenario.streams}" if scenario.streams > 1 else ""),
+        batch=str(scenario.batch),
+        median_ms=milliseconds(median(m.samples_s)),
+        interval_ms=f"{milliseconds(low)}–{milliseconds(high)}",
+        tail_ms=_tail(m),
+        images_per_s=f"{images_per_s:,.0f}",
+        peak_mb=f"{m.memory.taken_bytes / 1e6:.0f}",
+        doubts="!" * bool(m.warnings),
     )
+
+
+def contestants(comparison: Comparison) -> list[ContestantRow]:
+    """A row for each contestant, the baseline first and then the baseline against itself: the noise floor."""
+    rows = []
+    found: list[Ratio | None] = [None, *ratios(comparison)]
+    for i, (subject, ratio) in enumerate(zip(comparison.subjects, found, strict=True)):
+        samples = [s for blocks in comparison.rounds for b in blocks if b.contestant == i for s in b.samples_s]
+        rows.append(
+            ContestantRow(
+                model="the first again" if i == AGAIN else subject.source_ref,
+                runtime="noise floor" if i == AGAIN else f"{subject.scenario.runtime_name}, {_format(subject)}",
+                median_ms=milliseconds(median(samples)),
+                ratio="1" if ratio is None else f"{ratio.value:.3f}",
+                interval="" if ratio is None else f"{ratio.interval.low:.3f} – {ratio.interval.high:.3f}",
+                verdict="" if ratio is None else verdict(ratio),
+            )
+        )
+    return rows
+
+
+def verdict(ratio: Ratio) -> str:
+    """In words: "1.53 times faster", "3.1 % slower", "no difference > 1.2 %"."""
+    if ratio.verdict == "no difference":
+        bound = max(ratio.interval.high - 1, 1 - ratio.interval.low)
+        return f"no difference > {100 * bound:.1f} %"
+    slower = ratio.value if ratio.verdict == "slower" else 1 / ratio.value
+    return f"{slower:.2f} times {ratio.verdict}" if slower > 1.2 else f"{100 * (slower - 1):.1f} % {ratio.verdict}"
+
+
+def subject_name(subject: Subject) -> str:
+    return f"{subject.source_ref}, {_format(subject)}, {subject.scenario.runtime_name}"
+
+
+def _format(subject: Subject) -> str:
+    """ "onnx fp32 uint8": uint8 where raw pixels are the input."""
+    uint8 = " uint8" if subject.input_dtype == "uint8" else ""
+    return f"{subject.artifact_format} {subject.precision}{uint8}"
 
 
 def accuracies(measurements: Sequence[Measurement]) -> list[str]:
@@ -72,11 +131,23 @@ def accuracies(measurements: Sequence[Measurement]) -> list[str]:
         if a := m.accuracy:
             low, high = proportion_interval(a.correct, a.n)
             share = f"{100 * a.value:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
-            lines.append(f"top-1 on {a.dataset}/{a.split}: {share}, n = {a.n}, {m.scenario.runtime_name}")
+            lines.append(f"top-1 on {a.dataset}/{a.split}: {share}, n = {a.n}, {m.subject.scenario.runtime_name}")
     return lines
 
 
-def misses(outcomes: Sequence[Outcome]) -> list[str]:
+def doubts(warnings: Sequence[Disturbance]) -> list[str]:
+    """A line for each kind of disturbance: the first detail that was seen, how often, and what to do."""
+    kinds: dict[DisturbanceKind, list[str]] = {}
+    for warning in warnings:
+        kinds.setdefault(warning.kind, []).append(warning.detail)
+    lines = []
+    for kind, details in kinds.items():
+        others = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        lines.append(f"! {kind}: {details[0]}{others}. {ADVICE[kind]}")
+    return lines
+
+
+def misses(outcomes: Sequence[Outcome | Comparison]) -> list[str]:
     """A line for everything that gave no measurement: what, why, and what to do or what it printed last."""
     lines = []
     for outcome in outcomes:
@@ -87,6 +158,13 @@ def misses(outcomes: Sequence[Outcome]) -> list[str]:
     return lines
 
 
-def _ms(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
+    """Three significant digits."""
     ms = 1e3 * seconds
     return f"{ms:.3g}" if ms < 999.5 else f"{ms:,.0f}"
+
+
+def _tail(m: Measurement) -> str:
+    """The furthest quantile that the samples carry. One that is a mean of runs says nothing about single runs."""
+    carried = [q for q in (0.99, 0.9) if m.runs_per_sample == 1 and carries(len(m.samples_s), q)]
+    return f"p{100 * carried[0]:.0f} {milliseconds(quantile(m.samples_s, carried[0]))}" if carried else ""

@@ -1,130 +1,169 @@
-"""The measuring process: `python -m reszoo.bench.worker`, one job, then it ends. `protocol` says how it speaks.
+"""The measuring process: `python -m reszoo.bench.worker`. It does what it is told (`protocol`) and decides nothing.
 
-Each stage is measured apart: importing the runtime, loading the model, the first run, then the steady state.
+All judgement (is it warm, are these samples enough) is the harness's, so that nothing but the runtime and the loop
+that times it is in this process.
 """
 
-import gc
+import ctypes
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from typing import BinaryIO, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, BinaryIO, TypeVar
 
 from ..core.errors import ReszooError
-from ..core.types import Accuracy, Artifact, ColdStart, Memory
+from ..core.measured import ColdStart, Pages, Scenario
+from ..core.types import Artifact
 from ..export import artifacts
 from ..export.contract import Runtime, Session, runtimes
 from ..export.parity import feed, sample_images
-from .memory import peak_bytes, reset_peak, resident_bytes
-from .protocol import EvaluationJob, Job, Message, Progress, Refusal, Result, decode_job, encode
+from . import protocol
+from .memory import pages, peak_bytes, reset_peak
+from .timing import Stream, cache_flusher, sample
 
 # Different real batches, used in turn, so that no single input stays in the cache.
 POOL = 8
-LEAST_SAMPLES = 20
+PR_SET_PDEATHSIG = 1  # prctl(2)
 T = TypeVar("T")
+Tell = Callable[[protocol.Reply], None]
 
 
-def main() -> None:
+def main(known: Callable[[], Mapping[str, Runtime]] = runtimes) -> None:
+    """Serve one harness until it closes our input. `known` gives the runtimes that a scenario may name."""
+    entered_at = time.monotonic()
+    _die_with_parent()
     answers = _claim_stdout()
 
-    def tell(message: Message) -> None:
-        answers.write(encode(message))
+    def tell(reply: protocol.Reply) -> None:
+        answers.write(protocol.encode(reply))
         answers.flush()
 
-    job = decode_job(sys.stdin.buffer.readline())
+    requests = map(protocol.decode_request, sys.stdin.buffer)
     try:
-        tell(carry_out(job, tell))
+        match next(requests, None):
+            case protocol.Load() as job:
+                _serve(job, known()[job.scenario.runtime], entered_at, requests, tell)
+            case None:
+                return  # the harness has changed its mind
+            case other:
+                raise TypeError(f"the first request has to be Load, not {type(other).__name__}")
     except ReszooError as error:
-        tell(Refusal(reason=str(error)))
+        tell(protocol.Refusal(reason=str(error)))
+    except MemoryError as error:
+        tell(protocol.Refusal(reason=f"out of memory: {error or 'an allocation failed'}"))
 
 
-def carry_out(job: Job, tell: Callable[[Message], None]) -> Result:
+def _serve(
+    job: protocol.Load, runtime: Runtime, entered_at: float, requests: Iterator[protocol.Request], tell: Tell
+) -> None:
     artifact = artifacts.read(job.artifact)
     if artifact.sha256 != job.sha256:
         raise ReszooError(f"{job.artifact} was replaced while it was measured", "Measure it again.")
-    scenario = job.scenario
-    runtime: Runtime = runtimes()[scenario.runtime]
-    # the inputs are made before anything is measured: they are the harness's, not the runtime's
+    if job.scenario.cores:
+        os.sched_setaffinity(0, job.scenario.cores)
+    inputs = _inputs(artifact, job.scenario)
+    flush = cache_flusher(job.flush_bytes)
+    with ExitStack() as stack:
+        loaded, streams, inputs_bytes = _load(job, artifact, runtime, inputs, entered_at, stack)
+        tell(loaded)
+        for request in requests:
+            match request:
+                case protocol.Sample():
+                    tell(sample(streams, request, flush))
+                case protocol.ReadMemory():
+                    tell(
+                        protocol.MemoryRead(
+                            steady=_without(pages(), inputs_bytes),
+                            peak_bytes=peak_bytes() - inputs_bytes,
+                            allocator_bytes=streams[0].session.allocator_peak_bytes(),
+                        )
+                    )
+                case protocol.Evaluate():
+                    tell(_evaluate(streams[0].session, artifact, request, tell))
+                case _:
+                    raise TypeError(f"{type(request).__name__} is no request for a loaded worker")
+
+
+def _inputs(artifact: Artifact, scenario: Scenario) -> Any:
+    """(POOL, batch, ...): made before anything is measured, because they are the harness's and not the runtime's."""
     images, _ = sample_images(artifact.dataset, artifact.preprocess, POOL * scenario.batch, scenario.seed)
-    inputs = feed(images, artifact.input, artifact.preprocess).reshape(POOL, scenario.batch, *artifact.input.shape[1:])
+    return feed(images, artifact.input, artifact.preprocess).reshape(POOL, scenario.batch, *artifact.input.shape[1:])
+
+
+def _load(
+    job: protocol.Load, artifact: Artifact, runtime: Runtime, inputs: Any, entered_at: float, stack: ExitStack
+) -> tuple[protocol.Loaded, list[Stream], int]:
+    """The cold start, step by step, then the other streams' sessions; and the memory that placed inputs take."""
+    scenario = job.scenario
+
+    def session() -> Session:
+        opened = runtime.load(artifact, device=scenario.device, threads=scenario.threads, variant=scenario.variant)
+        return stack.enter_context(opened)
 
     reset_peak()  # making the inputs took more than they do
-    baseline_bytes = resident_bytes()
-    import_s, _ = _timed(runtime.preload)
-    runtime_bytes = resident_bytes()
-    load_s, session = _timed(
-        lambda: runtime.load(artifact, device=scenario.device, threads=scenario.threads, variant=scenario.variant)
+    started = pages()
+    import_s, imported, _ = _step(runtime.preload)
+    load_s, loaded, first = _step(session)
+    _, with_inputs, placed = _step(lambda: [first.place(batch) for batch in inputs])
+    inputs_bytes = max(with_inputs.resident_bytes - loaded.resident_bytes, 0)  # the harness's, not the runtime's
+
+    def run() -> None:
+        first.run(placed[0])
+        first.synchronise()
+
+    first_run_s, first_run, _ = _step(run)
+    streams = [Stream(first, placed)]
+    for _ in range(scenario.streams - 1):
+        other = session()
+        streams.append(Stream(other, [other.place(batch) for batch in inputs]))
+        streams[-1].settle(1)  # its first run is not one of many at once
+    cold_start = ColdStart(
+        start_s=entered_at - job.spawned_at, import_s=import_s, load_s=load_s, first_run_s=first_run_s
     )
-    with session:
-        loaded_bytes = resident_bytes()
-        placed = [session.place(batch) for batch in inputs]
-        first_run_s, _ = _timed(lambda: _run(session, placed[0]))
-        tell(Progress(stage="warming up", done=0, total=1))
-        _sample(session, placed, scenario.warmup_s)
-        tell(Progress(stage="sampling", done=0, total=1))
-        samples = _sample(session, placed, scenario.sampling_s)
-        memory = Memory(
-            baseline_bytes=baseline_bytes,
-            runtime_bytes=runtime_bytes,
-            loaded_bytes=loaded_bytes,
-            peak_bytes=peak_bytes(),
-        )
-        accuracy = evaluate(session, artifact, job.evaluation, tell) if job.evaluation else None
-    cold_start = ColdStart(import_s=import_s, load_s=load_s, first_run_s=first_run_s)
-    return Result(samples_s=tuple(samples), cold_start=cold_start, memory=memory, accuracy=accuracy)
+    steps = protocol.Loaded(
+        cold_start=cold_start,
+        started=started,
+        imported=imported,
+        loaded=loaded,
+        first_run=_without(first_run, inputs_bytes),
+        clock=streams[0].clock.name,
+    )
+    return steps, streams, inputs_bytes
 
 
-def evaluate(session: Session, artifact: Artifact, job: EvaluationJob, tell: Callable[[Message], None]) -> Accuracy:
-    """Top-1 on a whole split, streamed in batches; for a fixed batch the last one is filled up."""
-    import numpy as np
-
-    from .. import datasets
-
-    fixed = artifact.input.shape[0]
-    data = datasets.load(job.dataset, job.split)
-    correct = done = 0
-    for images, labels in data.batches(artifact.preprocess, job.batch):
-        if isinstance(fixed, int):
-            images = np.resize(images, (fixed, *images.shape[1:]))
-        logits = session.predict(feed(images, artifact.input, artifact.preprocess))[: len(labels)]
-        correct += int((logits.argmax(1) == labels).sum())
-        done += len(labels)
-        tell(Progress(stage="accuracy", done=done, total=len(data)))
-    return Accuracy(dataset=job.dataset, split=job.split, n=done, correct=correct)
+def _without(seen: Pages, size_bytes: int) -> Pages:
+    """The pages less anonymous ones of our own."""
+    resident, private = (max(n - size_bytes, 0) for n in (seen.resident_bytes, seen.private_bytes))
+    return Pages(resident_bytes=resident, private_bytes=private, file_bytes=seen.file_bytes)
 
 
-def _run(session: Session, placed: object) -> None:
-    session.run(placed)
-    session.synchronise()
-
-
-def _sample(session: Session, placed: list[object], seconds: float) -> list[float]:
-    """Seconds of each run, for at least `seconds` and at least `LEAST_SAMPLES` runs, without garbage collection."""
-    samples: list[float] = []
-    inputs = _cycle(placed)
-    gc.collect()
-    gc.disable()
-    try:
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end or len(samples) < LEAST_SAMPLES:
-            batch = next(inputs)
-            start = time.perf_counter()
-            _run(session, batch)
-            samples.append(time.perf_counter() - start)
-    finally:
-        gc.enable()
-    return samples
-
-
-def _cycle(placed: list[object]) -> Iterator[object]:
-    while True:
-        yield from placed
-
-
-def _timed(action: Callable[[], T]) -> tuple[float, T]:
+def _step(action: Callable[[], T]) -> tuple[float, Pages, T]:
+    """Seconds, the memory afterwards, and what it returned."""
     start = time.perf_counter()
     result = action()
-    return time.perf_counter() - start, result
+    seconds = time.perf_counter() - start
+    return seconds, pages(), result
+
+
+def _evaluate(session: Session, artifact: Artifact, request: protocol.Evaluate, tell: Tell) -> protocol.Evaluated:
+    from ..core.measured import Accuracy
+    from .evaluate import evaluate
+
+    def on_progress(done: int, total: int) -> None:
+        tell(protocol.Progress(done=done, total=total))
+
+    made = evaluate(session, artifact, request.dataset, request.split, request.batch, on_progress)
+    file = made.write(request.predictions)
+    accuracy = Accuracy(dataset=request.dataset, split=request.split, n=made.n, correct=made.correct, predictions=file)
+    return protocol.Evaluated(accuracy=accuracy)
+
+
+def _die_with_parent() -> None:
+    """Be killed when the harness is, however it ends, even while we are stopped (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _claim_stdout() -> BinaryIO:

@@ -2,7 +2,8 @@
 
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,6 +26,18 @@ def err_console() -> "Console":
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Make the folder, and find out now, not after the first result, if nothing can be written there."""
+    import tempfile
+
+    from ..core.files import explained
+
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return
+
+
 def print_json(value: object) -> None:
     """One JSON document on standard output; nouns and paths are encoded as documents are."""
     import msgspec
@@ -43,9 +56,16 @@ def progress(*columns: "ProgressColumn | str") -> "Progress":
 def table(*headers: str, right: tuple[str, ...] = ()) -> "Table":
     """A plain table; the columns named in `right` are numbers, and right-aligned."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    class PlainTable(Table):
+        """Cells are text: a class may be called "[other]", which would be markup."""
+
+        def add_row(self, *cells: Any, **options: Any) -> None:
+            super().add_row(*(escape(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+    made = PlainTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for header in headers:
         made.add_column(header, justify="right" if header in right else "left", overflow="fold")
     return made

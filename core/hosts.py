@@ -8,33 +8,61 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .types import Host
+from . import cgroups, sysfs
+from .measured import Host
 
 # The instruction sets that decide which kernels a runtime picks, as Linux names them in /proc/cpuinfo.
-KERNEL_FLAGS = ("avx2", "fma", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp")
-LIBRARIES = ("reszoo", "torch", "torchvision", "onnx", "onnxscript", "onnxruntime", "onnxruntime-gpu", "numpy")
+X86_FLAGS = ("avx2", "fma", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+ARM_FLAGS = ("asimd", "asimddp", "i8mm", "sve")
+LIBRARIES = (
+    "reszoo",
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "numpy",
+)
+SOURCE = Path(__file__).resolve().parents[1]
 
 
 @cache
 def describe() -> Host:
-    """The record of this machine. Reads /proc and package metadata; imports no runtime."""
-    info = _cpuinfo()
+    """The record of this machine. Reads /proc, /sys and package metadata; imports no runtime."""
+    info = sysfs.fields(Path("/proc/cpuinfo"))
+    cores = allowed_cores()
     return Host(
         machine=platform.machine(),
         cpu=info.get("model name") or platform.processor() or platform.machine(),
-        cores=available_cores(),
+        cores=len(cores),
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         instruction_sets=_instruction_sets(info),
         gpu=_gpu(),
         os=_os(),
         python=platform.python_version(),
         versions=versions(LIBRARIES),
+        governor=sysfs.governor(cores),
+        turbo=sysfs.turbo(),
+        max_mhz=sysfs.max_mhz(cores),
+        last_level_cache_bytes=sysfs.last_level_cache_bytes(cores[0]),
+        cpu_limit=cgroups.cpu_limit(),
+        memory_limit_bytes=cgroups.memory_limit_bytes(),
+        commit=commit(SOURCE),
     )
 
 
+def allowed_cores() -> tuple[int, ...]:
+    """The cores this process may use, by number."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
 def available_cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    """How many cores this process may use."""
+    return len(allowed_cores())
 
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:
@@ -48,6 +76,20 @@ def versions(names: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def commit(source: Path) -> str | None:
+    """The git commit of this source folder, with "+" if it was changed; None if it is not a checkout of its own.
+
+    An installed copy may lie inside somebody else's checkout, whose commit says nothing about reszoo.
+    """
+    if not (source / ".git").exists() or shutil.which("git") is None:
+        return None
+    command = ["git", "--no-optional-locks", "-C", str(source), "describe", "--always", "--dirty=+", "--abbrev=12"]
+    # inside a git hook these variables point at whatever repository is being committed to
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    return done.stdout.strip() or None
+
+
 def _os() -> str:
     """Kernel and distribution: "Linux 6.1.0, Debian GNU/Linux 12 (bookworm)"."""
     kernel = f"{platform.system()} {platform.release().split('-')[0]}"
@@ -57,17 +99,9 @@ def _os() -> str:
         return kernel
 
 
-def _cpuinfo() -> dict[str, str]:
-    path = Path("/proc/cpuinfo")
-    if not path.exists():
-        return {}
-    pairs = (line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-    return {key.strip(): value.strip() for key, value in pairs}
-
-
 def _instruction_sets(info: dict[str, str]) -> tuple[str, ...]:
     flags = set((info.get("flags") or info.get("Features") or "").split())
-    return tuple(flag for flag in KERNEL_FLAGS if flag in flags)
+    return tuple(flag for flag in X86_FLAGS + ARM_FLAGS if flag in flags)
 
 
 def _gpu() -> str | None:

@@ -1,7 +1,7 @@
 """The nouns: everything that passes from one stage to the next. Frozen, typed, and here only.
 
 Units are in the names (`size_bytes`, `latency_s`); accuracies are fractions from 0 to 1.
-`hosts` and `bench` fill `Host` and `Measurement`; `documents` writes any of these to disk and reads it back.
+The nouns of measuring stand in `measured`; `documents` writes any of these to disk and reads it back.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ Norm = Literal["batch", "group", "none"]
 Activation = Literal["relu", "leaky_relu", "silu", "gelu", "hardswish"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 DType = Literal["float32", "float16", "uint8"]
-Precision = Literal["fp32", "fp16"]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 class Noun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -164,6 +164,19 @@ class Parity(Noun, frozen=True, kw_only=True):
     top1_agreement: Fraction
 
 
+class Certificate(Noun, frozen=True, kw_only=True):
+    """Of a model's integer layers: none of them can saturate a kernel's 16-bit sums.
+
+    layers    quantized convolutions and matrix products in all
+    proven    those whose 8-bit weights are proven safe in any order of accumulation
+    reduced   output channels, of all layers together, whose weights were reduced until that was so
+    """
+
+    layers: NotNegative
+    proven: NotNegative
+    reduced: NotNegative
+
+
 class Candidate(Noun, frozen=True, kw_only=True):
     """A model written in one format, which has not been proven to compute what its source does."""
 
@@ -178,6 +191,7 @@ class Candidate(Noun, frozen=True, kw_only=True):
     files: tuple[FileRecord, ...]
     source_ref: str
     lineage: tuple[Step, ...]
+    certificate: Certificate | None = None
 
     @property
     def size_bytes(self) -> int:
@@ -195,105 +209,9 @@ class Artifact(Candidate, frozen=True, kw_only=True):
     parity: Parity
 
 
-class Host(Noun, frozen=True, kw_only=True):
-    """The machine a measurement was made on."""
-
-    machine: str
-    cpu: str
-    cores: Positive
-    memory_bytes: Positive
-    instruction_sets: tuple[str, ...]
-    gpu: str | None
-    os: str
-    python: str
-    versions: dict[str, str]
-
-
-class Scenario(Noun, frozen=True, kw_only=True):
-    """How an artifact is run: by which runtime (and variant of it), on what, and with how much at a time."""
-
-    runtime: str
-    variant: str
-    device: Literal["cpu", "cuda"]
-    batch: Positive
-    threads: Positive
-    seed: NotNegative = 0
-    warmup_s: float = 0.5
-    sampling_s: float = 2.0
-
-    @property
-    def runtime_name(self) -> str:
-        """As it is written on the command line: "torch", or "torch:channels_last"."""
-        return f"{self.runtime}:{self.variant}" if self.variant else self.runtime
-
-    def __str__(self) -> str:
-        return f"{self.runtime_name}, {self.device}, {self.threads} threads, batch {self.batch}"
-
-
-class Memory(Noun, frozen=True, kw_only=True):
-    """Resident memory of the worker, in bytes: with the inputs made, the runtime imported, the model loaded; the peak.
-
-    What the runtime and the model take is the difference to `baseline_bytes`.
-    """
-
-    baseline_bytes: NotNegative
-    runtime_bytes: NotNegative
-    loaded_bytes: NotNegative
-    peak_bytes: NotNegative
-
-
-class ColdStart(Noun, frozen=True, kw_only=True):
-    """Seconds to the first answer, step by step. The interpreter's own start and the inputs are not counted."""
-
-    import_s: float
-    load_s: float
-    first_run_s: float
-
-
-class Accuracy(Noun, frozen=True, kw_only=True):
-    """Top-1 accuracy on a whole split: how many of `n` were right."""
-
-    dataset: str
-    split: str
-    n: Positive
-    correct: NotNegative
-
-    @property
-    def value(self) -> float:
-        return self.correct / self.n
-
-
-class Measurement(Noun, frozen=True, kw_only=True):
-    """What one worker saw. `samples_s` are raw seconds per run of one batch; every statistic is derived from them."""
-
-    artifact_format: str
-    artifact_sha256: str
-    artifact_bytes: int
-    source_ref: str
-    weights_sha256: str
-    precision: Precision
-    input_dtype: DType
-    scenario: Scenario
-    host: Host
-    started_at: str
-    samples_s: tuple[float, ...]
-    cold_start: ColdStart
-    memory: Memory
-    accuracy: Accuracy | None
-
-
 class Unavailable(Noun, frozen=True, kw_only=True):
     """Something that cannot be done here: a value that tables show, never a silent skip."""
 
     what: str
     reason: str
     fix: str
-
-
-class Failure(Noun, frozen=True, kw_only=True):
-    """A measurement that was tried and went wrong: the reason, and the last lines that the worker printed."""
-
-    what: str
-    scenario: Scenario
-    reason: str
-    output: str

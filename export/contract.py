@@ -3,7 +3,9 @@
 Vendor packages are imported inside methods only, so that every plug-in can be listed where none is installed.
 """
 
+import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -13,6 +15,7 @@ import msgspec
 from ..core.errors import UnavailableError, UsageError
 from ..core.registry import choose, discover
 from ..core.types import Candidate, Checkpoint, Noun, Precision, TensorSpec, Unavailable
+from ..quantize.config import QuantizeConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,10 +27,12 @@ class ExportOptions(Noun, frozen=True, kw_only=True):
     """What the user chose. `batch` None is a dynamic batch; `opset` None is the format's default.
 
     `input` is what the deployed model is fed with: "float" is the normalised float32 NCHW tensor, "uint8" the raw
-    pixels (NHWC), normalised inside the graph.
+    pixels (NHWC), normalised inside the graph. `quantize` goes with precision int8 only; None there is the format's
+    natural scheme with its defaults.
     """
 
     precision: Precision = "fp32"
+    quantize: QuantizeConfig | None = None
     batch: Annotated[int, msgspec.Meta(ge=1)] | None = None
     input: Literal["float", "uint8"] = "float"
     opset: int | None = None
@@ -38,6 +43,7 @@ class Format(ABC):
 
     `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
     `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
+    Precision int8 is a quantization scheme's work: it acts on the file that `write` gives for fp32.
     """
 
     name: ClassVar[str]
@@ -62,6 +68,8 @@ class Format(ABC):
             raise UsageError(
                 f"format {self.name} has no precision {options.precision}", f"It has {', '.join(self.precisions)}."
             )
+        if options.quantize is not None and options.precision != "int8":
+            raise UsageError(f"precision {options.precision} is not quantized", "Choose precision int8.")
         if options.input not in self.inputs:
             raise UsageError(f"format {self.name} has no {options.input} input", f"It has {', '.join(self.inputs)}.")
         if options.opset is not None and not self.has_opset:
@@ -70,12 +78,29 @@ class Format(ABC):
             raise UsageError(f"format {self.name} always has a dynamic batch", "Leave --batch away.")
 
 
+class Clock:
+    """How runs are timed: `mark` before the first, `finish` after the last, `mark` again, and later `seconds`.
+
+    This one is the host's, which has to wait for the device before it looks.
+    """
+
+    name: Literal["host", "cuda_events"] = "host"
+
+    def __init__(self, session: "Session") -> None:
+        self.mark: Callable[[], Any] = time.perf_counter_ns
+        self.finish: Callable[[], None] = session.synchronise
+
+    def seconds(self, start: Any, stop: Any) -> float:
+        return float(stop - start) / 1e9
+
+
 class Session(ABC):
     """A loaded model, ready to run: a context manager that gives its resources back.
 
     A run has three parts, so that a harness can time the middle one alone:
     `place` moves a batch to where the device reads it, `run` computes (and may return before the device is done;
-    `synchronise` waits), `read` brings the logits back. Handles between them are the runtime's own.
+    `synchronise` waits), `read` brings the logits back. Handles between them are the runtime's own; what `run` gives
+    may be overwritten by the next run.
     """
 
     def __enter__(self) -> Self:
@@ -101,6 +126,14 @@ class Session(ABC):
     def synchronise(self) -> None:  # noqa: B027 - a CPU runtime has nothing to add
         """Wait until the device has finished. CPU runtimes have, when `run` returns."""
 
+    def clock(self) -> Clock:
+        """What times this session's runs."""
+        return Clock(self)
+
+    def allocator_peak_bytes(self) -> int | None:
+        """The most device memory that the runtime's own allocator held, where it has one and tells."""
+        return None
+
     @abstractmethod
     def close(self) -> None:
         """Release the model."""
@@ -119,8 +152,8 @@ class Runtime(ABC):
     variants: ClassVar[tuple[str, ...]] = ("",)
 
     @abstractmethod
-    def unavailable(self, device: Device) -> Unavailable | None:
-        """Why it cannot run on this device here, or None."""
+    def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
+        """Why it (or this variant of it) cannot run on this device here, or None."""
 
     @abstractmethod
     def preload(self) -> None:

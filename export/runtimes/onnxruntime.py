@@ -19,7 +19,7 @@ class OnnxRuntime(Runtime):
     formats = ("onnx",)
     devices = ("cpu", "cuda")
 
-    def unavailable(self, device: Device) -> Unavailable | None:
+    def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
         import onnxruntime
 
         if PROVIDERS[device] in onnxruntime.get_available_providers():

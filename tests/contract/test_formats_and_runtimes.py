@@ -1,6 +1,5 @@
 """What every format and every runtime must do, run over every plug-in file found."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,8 @@ from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import Format, Runtime, formats, parse_runtime, runtimes
 from reszoo.export.parity import feed, sample_images
 
+# variants that compute with fewer bits: the largest error, relative to the largest logit
+REDUCED = {"bf16": 5e-2}
 REFS = ("resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits")
 
 
@@ -46,7 +47,7 @@ def test_plugins_are_found_by_listing_the_folder() -> None:
 def test_every_format_and_precision_computes_what_its_source_does(
     plugin: Format, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
-    for precision in plugin.precisions:
+    for precision in set(plugin.precisions) - {"int8"}:  # that is a scheme's work, see test_schemes.py
         for kind in plugin.inputs:
             out = tmp_path / f"{precision}-{kind}"
             artifact = export(checkpoint, plugin.name, out=out, options=ExportOptions(precision=precision, input=kind))
@@ -83,12 +84,13 @@ def test_every_runtime_gives_the_same_logits_at_any_batch_thread_count_and_varia
     runtime: Runtime, checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     artifact, inputs = made_for(runtime, checkpoint, tmp_path, n=33)
-    for variant in set(runtime.variants) - {"compile"}:
+    here = {variant for variant in runtime.variants if not runtime.unavailable("cpu", variant)}
+    for variant in here - {"compile"}:
         for threads in (1, 2):
             check_logits(runtime, artifact, checkpoint, inputs, threads, variant)
 
 
-@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.skipif(bool(runtimes()["torch"].unavailable("cpu", "compile")), reason="torch.compile needs a compiler")
 def test_a_compiled_network_gives_the_same_logits(checkpoint: Checkpoint, tmp_path: Path) -> None:
     artifact, inputs = made_for(runtimes()["torch"], checkpoint, tmp_path, n=33)
     check_logits(runtimes()["torch"], artifact, checkpoint, inputs, threads=1, variant="compile")
@@ -100,9 +102,11 @@ def test_placing_running_and_reading_apart_is_predicting(
     artifact, inputs = made_for(runtime, checkpoint, tmp_path, n=8)
     with runtime.load(artifact, device="cpu", threads=1, variant="") as session:
         placed = [session.place(part) for part in np.split(inputs, 2)]
-        handles = [session.run(part) for part in placed]
-        session.synchronise()
-        found = [session.read(handle) for handle in handles]
+        found = []
+        for part in placed:
+            handle = session.run(part)
+            session.synchronise()
+            found.append(session.read(handle))
         np.testing.assert_allclose(np.concatenate(found), session.predict(inputs), atol=1e-5)
 
 
@@ -142,4 +146,5 @@ def check_logits(
     with runtime.load(artifact, device="cpu", threads=threads, variant=variant) as session:
         found = np.concatenate([session.predict(part) for part in np.split(inputs, [1, 4])])
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+    tolerance = REDUCED.get(variant, 1e-4)
+    np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())

@@ -1,0 +1,202 @@
+"""`compare`: contestants measured in turn, so that whatever the machine does meets all of them alike.
+
+A round starts a fresh process for each contestant, and one more for the baseline. All are alive at once, and all but
+the one that runs are stopped. They run in short blocks, in a random order that is then reversed (ABBA), again and
+again. Two blocks side by side share the machine's mood, so it is their ratio that counts. Rounds follow until the
+ratios are known well enough: a process keeps for life the memory layout that it happened to get, so that many samples
+of one process cannot replace several processes (Kalibera & Jones 2013, "Rigorous Benchmarking in Reasonable Time").
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from msgspec.structs import replace
+
+from ..core.hosts import describe
+from ..core.measured import Block, Comparison, Conditions, Disturbance, DisturbanceKind, Failure, Host, Scenario
+from ..core.statistics import Interval
+from ..core.types import Artifact
+from . import protocol
+from .client import PATIENCE_S, WORKER, Worker, WorkerError
+from .harness import load_request, now, subject
+from .machine import Watch, disturbances, load_average
+from .sampling import WarmUp, take, warm_up
+from .statistics import log_ratio, ratio_of_rounds
+
+# Shorter blocks follow the machine's mood more closely; longer ones lose less to the first runs after a switch.
+BLOCK_S = 0.02
+ROUND_S = 1.0  # of blocks, for each contestant
+LEAST_VISITS = 10
+LEAST_ROUNDS = 5
+CONFIDENCE = 0.99
+BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
+T = TypeVar("T")
+
+
+class Contestant(NamedTuple):
+    artifact: Artifact
+    scenario: Scenario
+
+
+class Effort(NamedTuple):
+    """How long to go on: until each ratio's interval is at most `precision` to either side, or `limit_s` is over.
+
+    With `gate`, also until no interval holds that ratio any more.
+    """
+
+    precision: float = 0.01
+    limit_s: float = 120.0
+    gate: float | None = None
+    seed: int = 0
+    patience_s: float = PATIENCE_S
+    module: str = WORKER
+
+
+EFFORT = Effort()
+
+
+class Ratio(NamedTuple):
+    """A contestant's latency over the baseline's, and its 99 % interval."""
+
+    value: float
+    interval: Interval
+
+    @property
+    def half_width(self) -> float:
+        return (self.interval.high - self.interval.low) / 2
+
+    @property
+    def verdict(self) -> str:
+        if self.interval.high < 1:
+            return "faster"
+        return "slower" if self.interval.low > 1 else "no difference"
+
+
+def compare(
+    contestants: Sequence[Contestant],
+    effort: Effort = EFFORT,
+    on_round: Callable[[Comparison], None] = lambda _: None,
+) -> Comparison | Failure:
+    """Measure all of them against the first. `on_round` gets all that is known so far, from the second round on."""
+    entries = [contestants[0], *contestants]  # the baseline once more, for the noise floor
+    host, end = describe(), time.monotonic() + effort.limit_s
+    known = Comparison(
+        subjects=tuple(subject(entry.artifact, entry.scenario) for entry in entries),
+        host=host,
+        started_at=now(),
+        rounds=(),
+        conditions=(),
+        warnings=(),
+    )
+    shuffled = random.Random(effort.seed)  # noqa: S311 - an order, not a secret
+    while not is_enough(known, effort) and (len(known.rounds) < LEAST_ROUNDS or time.monotonic() < end):
+        try:
+            blocks, seen = _round(entries, host, effort, shuffled)
+        except WorkerError as error:
+            failed = error.worker
+            name = f"{failed.artifact.source_ref} on {failed.scenario}"
+            return Failure(what=name, scenario=failed.scenario, reason=error.reason, output=error.output)
+        conditions = (*known.conditions, seen)
+        warnings = _warnings(host, entries[BASELINE].scenario, conditions)
+        known = replace(known, rounds=(*known.rounds, blocks), conditions=conditions, warnings=warnings)
+        if len(known.rounds) > 1:
+            on_round(known)
+    return known
+
+
+def ratios(comparison: Comparison) -> list[Ratio]:
+    """Of `subjects[1:]` to the baseline: [0] is the baseline against itself. Needs two rounds."""
+    found = []
+    for contestant in range(1, len(comparison.subjects)):
+        logs = [log_ratio(list(_pairs(blocks, contestant))) for blocks in comparison.rounds]
+        found.append(Ratio(*ratio_of_rounds(logs, CONFIDENCE)))
+    return found
+
+
+def is_enough(comparison: Comparison, effort: Effort) -> bool:
+    if len(comparison.rounds) < LEAST_ROUNDS:
+        return False
+    found = ratios(comparison)
+    is_decided = effort.gate is None or not any(r.interval.low <= effort.gate <= r.interval.high for r in found[1:])
+    return is_decided and all(ratio.half_width <= effort.precision for ratio in found)
+
+
+def _pairs(blocks: Sequence[Block], contestant: int) -> "zip[tuple[tuple[float, ...], tuple[float, ...]]]":
+    """The blocks of the baseline and of the contestant that lie nearest to each other."""
+    visits = [[block.samples_s for block in blocks if block.contestant == c] for c in (BASELINE, contestant)]
+    return zip(*visits, strict=True)
+
+
+def _round(
+    entries: Sequence[Contestant], host: Host, effort: Effort, shuffled: random.Random
+) -> tuple[tuple[Block, ...], Conditions]:
+    """One round: fresh processes, warmed up one after the other, then block by block."""
+    load_before = load_average()
+    with ExitStack() as stack:
+        workers = [_start(entry, effort, stack) for entry in entries]
+        for worker in workers:  # all load at the same time
+            worker.send(load_request(worker, host))
+        for worker in workers:
+            worker.receive(protocol.Loaded)
+            worker.pause()
+        warm = [_alone(worker, _warm_up) for worker in workers]
+        scenario = entries[BASELINE].scenario
+        pids = [worker.pid for worker in workers]
+        watch = Watch(pids, scenario.cores, device=scenario.device, load_before=load_before)
+        blocks = []
+        for contestant in _order(len(workers), _visits(warm), shuffled):
+            take_block = partial(take, seconds=BLOCK_S, run_s=warm[contestant].run_s, look=watch.look)
+            samples = _alone(workers[contestant], take_block).samples_s
+            blocks.append(Block(contestant=contestant, samples_s=samples))
+        return tuple(blocks), watch.stop()
+
+
+def _start(entry: Contestant, effort: Effort, stack: ExitStack) -> Worker:
+    worker = Worker(entry.artifact, entry.scenario, module=effort.module, patience_s=effort.patience_s)
+    return stack.enter_context(worker)
+
+
+def _warm_up(worker: Worker) -> WarmUp:
+    return warm_up(worker, worker.scenario.warmup_limit_s)
+
+
+def _alone(worker: Worker, action: Callable[[Worker], T]) -> T:
+    """Let one worker go on, and stop it again."""
+    worker.resume()
+    result = action(worker)
+    worker.pause()
+    return result
+
+
+def _visits(warm: Sequence[WarmUp]) -> int:
+    """How many blocks each contestant gets in a round; slow ones do not get more than they need."""
+    slowest = max(w.run_s for w in warm)
+    return max(math.ceil(ROUND_S / max(BLOCK_S, slowest)), LEAST_VISITS)
+
+
+def _order(contestants: int, visits: int, shuffled: random.Random) -> list[int]:
+    """Each contestant `visits` times (made even): a random order and its reverse, again and again."""
+    order: list[int] = []
+    for _ in range(math.ceil(visits / 2)):
+        there = list(range(contestants))
+        shuffled.shuffle(there)
+        order += there + there[::-1]
+    return order
+
+
+def _warnings(host: Host, scenario: Scenario, conditions: Sequence[Conditions]) -> tuple[Disturbance, ...]:
+    """Each kind once, as it was first seen, with the number of rounds that it was seen in."""
+    seen: dict[DisturbanceKind, list[str]] = {}
+    for condition in conditions:
+        for disturbance in disturbances(host, scenario, condition):
+            seen.setdefault(disturbance.kind, []).append(disturbance.detail)
+    rounds = len(conditions)
+    return tuple(
+        Disturbance(kind=kind, detail=f"{details[0]} (in {len(details)} of {rounds} rounds)")
+        for kind, details in seen.items()
+    )

@@ -1,0 +1,199 @@
+"""What can be measured on this machine, and what makes measurements on it unreliable: all that `reszoo doctor` says."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from ..core import sysfs
+from ..core.hosts import describe, versions
+from ..core.measured import Conditions, Host
+from ..core.types import Noun, Unavailable
+from ..export.contract import Format, Runtime, formats, runtimes
+from .machine import ADVICE, Watch, unrest
+
+WATCH_S = 1.0
+FEW_CORES = 2
+
+
+class Tool(Noun, frozen=True, kw_only=True):
+    """A runtime or a format: its package's version, the devices it runs on (a format has none), what is missing."""
+
+    name: str
+    version: str | None
+    works: bool
+    devices: tuple[str, ...]
+    missing: tuple[Unavailable, ...]
+
+
+class Int8(Noun, frozen=True, kw_only=True):
+    """An extension of the instruction set that decides what int8 gains, and what having it (or not) means."""
+
+    name: str
+    present: bool
+    meaning: str
+
+
+class Doubt(Noun, frozen=True, kw_only=True):
+    """Something that makes measurements here unreliable, and what to do."""
+
+    what: str
+    advice: str
+
+
+class Diagnosis(Noun, frozen=True, kw_only=True):
+    host: Host
+    runtimes: tuple[Tool, ...]
+    formats: tuple[Tool, ...]
+    int8: tuple[Int8, ...]
+    conditions: Conditions
+    doubts: tuple[Doubt, ...]
+
+
+class Extension(NamedTuple):
+    name: str
+    flags: frozenset[str]
+    present: str
+    absent: str
+
+
+# One instruction of VNNI or dotprod does four int8 multiply-adds where fp32 has room for one. Without VNNI that takes
+# three instructions, and the first adds pairs of products in 16 bits (Rodriguez et al. 2018, "Lower Numerical Precision
+# Deep Learning Inference and Training"). A cycle and core, AMX does 2048 int8 operations and VNNI 256 (Intel,
+# optimization manual).
+X86 = (
+    Extension(
+        name="VNNI",
+        flags=frozenset({"avx512_vnni", "avx_vnni"}),
+        present="int8 does up to 4 times the multiply-adds of fp32, and sums them in 32 bits: exact",
+        absent="u8 x s8 sums may saturate at 16 bits (use 7-bit weights); arithmetic gains 1.3 times at most",
+    ),
+    Extension(
+        name="AMX",
+        flags=frozenset({"amx_int8"}),
+        present="tiles of int8 do up to 8 times the multiply-adds of VNNI, where layers are large enough",
+        absent="no matrix unit: what the vector units give is all that int8 gains",
+    ),
+)
+ARM = (
+    Extension(
+        name="dotprod",
+        flags=frozenset({"asimddp"}),
+        present="int8 does up to 4 times the multiply-adds of fp32, and sums them in 32 bits: exact",
+        absent="int8 has to be widened to 16 bits first: its arithmetic gains little",
+    ),
+    Extension(
+        name="i8mm",
+        flags=frozenset({"i8mm"}),
+        present="matrix instructions do up to 2 times the multiply-adds of dotprod",
+        absent="no matrix instructions: what dotprod gives is all that int8 gains",
+    ),
+)
+EXTENSIONS = {"x86_64": X86, "AMD64": X86, "aarch64": ARM, "arm64": ARM}
+
+
+def examine() -> Diagnosis:
+    """Look at this machine for about a second, and at what is installed on it."""
+    host = describe()
+    watch = Watch((), (), device="cuda" if host.gpu else "cpu")
+    time.sleep(WATCH_S)
+    watch.look()
+    conditions = watch.stop()
+    return Diagnosis(
+        host=host,
+        runtimes=tuple(map(_runtime, runtimes().values())),
+        formats=tuple(map(_format, formats().values())),
+        int8=int8_of(host),
+        conditions=conditions,
+        doubts=doubts(host, conditions),
+    )
+
+
+def int8_of(host: Host) -> tuple[Int8, ...]:
+    """The extensions of this kind of CPU; () where reszoo knows none, or cannot find out which it has (macOS)."""
+    found = []
+    for extension in EXTENSIONS.get(host.machine, ()) if host.instruction_sets else ():
+        present = not extension.flags.isdisjoint(host.instruction_sets)
+        meaning = extension.present if present else extension.absent
+        found.append(Int8(name=extension.name, present=present, meaning=meaning))
+    return tuple(found)
+
+
+def doubts(host: Host, conditions: Conditions) -> tuple[Doubt, ...]:
+    """What goes on now comes first, then what this machine is."""
+    now = [Doubt(what=each.detail, advice=ADVICE[each.kind]) for each in unrest(host, conditions)]
+    return (*now, *_nature(host))
+
+
+def _nature(host: Host) -> Iterator[Doubt]:
+    if host.cpu_limit:
+        yield Doubt(what=f"a quota of {host.cpu_limit:g} cores' time", advice=ADVICE["quota"])
+    if swapped := _swap_used_bytes():
+        yield Doubt(
+            what=f"{swapped / 1e6:.0f} MB are swapped out",
+            advice="Free memory: a page that comes back takes a disk's time.",
+        )
+    if host.cores <= FEW_CORES:
+        yield Doubt(
+            what=f"few cores ({host.cores}), for the worker and for the system",
+            advice="Use fewer threads than cores, or a machine with more.",
+        )
+    if host.turbo:
+        yield Doubt(
+            what="turbo is on: the clock depends on heat and on how many cores work",
+            advice=f"For absolute figures turn it off: {_turbo_off()}",
+        )
+    if "hypervisor" in sysfs.fields(Path("/proc/cpuinfo")).get("flags", ""):
+        unseen = "" if sysfs.clock_mhz(0) else ", and does not tell its clock"
+        yield Doubt(
+            what=f"a virtual machine: it shares caches and memory bandwidth{unseen}",
+            advice="Trust ratios that were measured in turns (reszoo compare) more than milliseconds.",
+        )
+
+
+def _turbo_off() -> str:
+    intel = sysfs.CPUS / "intel_pstate/no_turbo"
+    return f"echo 1 | sudo tee {intel}" if intel.exists() else f"echo 0 | sudo tee {sysfs.CPUS}/cpufreq/boost"
+
+
+def _swap_used_bytes() -> int:
+    kilobytes = {key: int(value.split()[0]) for key, value in sysfs.fields(Path("/proc/meminfo")).items()}
+    return 1024 * (kilobytes.get("SwapTotal", 0) - kilobytes.get("SwapFree", 0))
+
+
+def _runtime(runtime: Runtime) -> Tool:
+    packages = (runtime.name, f"{runtime.name}-gpu")
+    missing = {device: _missing(packages[0], partial(runtime.unavailable, device)) for device in runtime.devices}
+    devices = tuple(device for device, why in missing.items() if why is None)
+    return Tool(
+        name=runtime.name,
+        version=_version(packages),
+        works=bool(devices),
+        devices=devices,
+        missing=tuple(filter(None, missing.values())),
+    )
+
+
+def _format(plugin: Format) -> Tool:
+    packages = sorted(plugin.packages, key=lambda package: package != plugin.name)  # its own first
+    missing = _missing(packages[0], plugin.unavailable)
+    return Tool(
+        name=plugin.name,
+        version=_version(packages),
+        works=missing is None,
+        devices=(),
+        missing=(missing,) if missing else (),
+    )
+
+
+def _version(packages: Sequence[str]) -> str | None:
+    return next(iter(versions(tuple(packages)).values()), None)
+
+
+def _missing(package: str, check: Callable[[], Unavailable | None]) -> Unavailable | None:
+    try:
+        return check()
+    except (ImportError, OSError) as error:  # it is installed, but broken: just what a doctor has to find
+        reason = f"it cannot be imported: {str(error).strip().splitlines()[0]}"
+        return Unavailable(what=package, reason=reason, fix=f"pip install --force-reinstall {package}")

@@ -1,0 +1,266 @@
+"""The nouns of measuring: a machine, a scenario, and what was seen when an artifact ran in it on that machine.
+
+Raw samples are kept; every statistic is derived from them, and nothing is rounded before it is printed.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from .types import DType, FileRecord, NotNegative, Noun, Positive, Precision
+
+
+class Host(Noun, frozen=True, kw_only=True):
+    """The machine a measurement was made on: what does not change while it runs. None is "could not be found out".
+
+    cpu_limit and memory_limit_bytes are the control group's; `commit` is reszoo's own, with "+" if it was changed.
+    """
+
+    machine: str
+    cpu: str
+    cores: Positive
+    memory_bytes: Positive
+    instruction_sets: tuple[str, ...]
+    gpu: str | None
+    os: str
+    python: str
+    versions: dict[str, str]
+    governor: str | None = None
+    turbo: bool | None = None
+    max_mhz: float | None = None
+    last_level_cache_bytes: NotNegative | None = None
+    cpu_limit: float | None = None
+    memory_limit_bytes: NotNegative | None = None
+    commit: str | None = None
+
+
+class Scenario(Noun, frozen=True, kw_only=True):
+    """How an artifact is run: by which runtime (and variant of it), on what, and with how much at a time.
+
+    streams            sessions that run at once, each with `threads` threads
+    cores              the worker is bound to these; () leaves it to the scheduler
+    seed               chooses the real images that are the inputs
+    cold_cache         the CPU's caches are emptied before every run
+    precision          sampling ends when the median's 95 % interval is at most this far to either side, relative
+    warmup_limit_s     of warming up until the latency is steady
+    sampling_limit_s   of sampling, if the precision is not reached
+    """
+
+    runtime: str
+    variant: str
+    device: Literal["cpu", "cuda"]
+    batch: Positive
+    threads: Positive
+    streams: Positive = 1
+    cores: tuple[NotNegative, ...] = ()
+    seed: NotNegative = 0
+    cold_cache: bool = False
+    precision: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.01
+    warmup_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 2.0
+    sampling_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+
+    @property
+    def runtime_name(self) -> str:
+        """As it is written on the command line: "torch", or "torch:channels_last"."""
+        return f"{self.runtime}:{self.variant}" if self.variant else self.runtime
+
+    def __str__(self) -> str:
+        streams = f", {self.streams} streams" if self.streams > 1 else ""
+        cold = ", cold cache" if self.cold_cache else ""
+        return f"{self.runtime_name}, {self.device}, {self.threads} threads, batch {self.batch}{streams}{cold}"
+
+
+class ColdStart(Noun, frozen=True, kw_only=True):
+    """Seconds to the first answer, step by step. Making the harness's inputs is not counted.
+
+    start_s       the process and the interpreter, until the worker can read its first request
+    import_s      the runtime's packages
+    load_s        the model
+    first_run_s   the first batch
+    """
+
+    start_s: float
+    import_s: float
+    load_s: float
+    first_run_s: float
+
+
+class Pages(Noun, frozen=True, kw_only=True):
+    """Resident memory of the worker at one moment, in bytes, as the kernel counts it.
+
+    private is not shared with any other process; file is mapped from a file (code, and weights that are mapped).
+    """
+
+    resident_bytes: NotNegative
+    private_bytes: NotNegative
+    file_bytes: NotNegative
+
+
+class DeviceMemory(Noun, frozen=True, kw_only=True):
+    """GPU memory at its peak, in bytes: of the runtime's allocator, and of the process as the driver counts it."""
+
+    allocator_bytes: NotNegative | None
+    driver_bytes: NotNegative | None
+
+
+class Memory(Noun, frozen=True, kw_only=True):
+    """The worker's memory, step by step: its inputs made, runtime imported, model loaded, first run, steady; the peak.
+
+    What the runtime and the model take is the difference to `started`. `cgroup_peak_bytes` counts the page cache and
+    the kernel's own memory too, where the worker could have a control group of its own.
+    """
+
+    started: Pages
+    imported: Pages
+    loaded: Pages
+    first_run: Pages
+    steady: Pages
+    peak_bytes: NotNegative
+    cgroup_peak_bytes: NotNegative | None
+    device: DeviceMemory | None
+
+    @property
+    def taken_bytes(self) -> int:
+        """By the runtime and the model together, at the peak."""
+        return self.peak_bytes - self.started.resident_bytes
+
+
+class Accuracy(Noun, frozen=True, kw_only=True):
+    """Top-1 accuracy on a whole split: how many of `n` were right, and the file with every single prediction."""
+
+    dataset: str
+    split: str
+    n: Positive
+    correct: NotNegative
+    predictions: FileRecord | None = None
+
+    @property
+    def value(self) -> float:
+        return self.correct / self.n
+
+
+class Conditions(Noun, frozen=True, kw_only=True):
+    """What the machine did while the samples were taken. None is "this machine does not tell".
+
+    seconds            how long that was
+    load_before        the 1-minute load average before the worker started
+    foreign_cpu_s      CPU time of all other processes, on any core
+    steal_s            taken by the hypervisor, on any core
+    cgroup_throttled_s the control group's quota kept the worker waiting
+    min_mhz, max_mhz   clock of the worker's cores, as read now and then; a tenth of the readings was below min_mhz
+    thermal_events     times that the CPU slowed down to cool
+    major_faults       pages that had to be read from disk
+    gpu_slowdowns      the driver's active reasons for a lower clock
+    gpu_processes      other processes that compute on the GPU
+    """
+
+    seconds: float
+    load_before: float | None
+    foreign_cpu_s: float | None
+    steal_s: float | None
+    cgroup_throttled_s: float | None
+    min_mhz: float | None
+    max_mhz: float | None
+    thermal_events: NotNegative | None
+    major_faults: NotNegative
+    gpu_slowdowns: tuple[str, ...] = ()
+    gpu_processes: NotNegative = 0
+
+
+DisturbanceKind = Literal[
+    "foreign_load",
+    "steal",
+    "throttled",
+    "quota",
+    "powersave",
+    "oversubscribed",
+    "not_steady",
+    "drift",
+    "imprecise",
+    "paging",
+    "gpu_slowdown",
+    "gpu_shared",
+]
+
+
+class Disturbance(Noun, frozen=True, kw_only=True):
+    """One reason to doubt a measurement, from a closed set, with what was seen. `bench.machine` knows what to do."""
+
+    kind: DisturbanceKind
+    detail: str
+
+
+class Window(Noun, frozen=True, kw_only=True):
+    """A stretch of sampling: `runs` batches were finished by all streams together in `seconds`."""
+
+    runs: Positive
+    seconds: float
+
+
+class Subject(Noun, frozen=True, kw_only=True):
+    """What was measured: an artifact, by its hashes, in a scenario."""
+
+    source_ref: str
+    weights_sha256: str
+    artifact_format: str
+    artifact_sha256: str
+    artifact_bytes: Positive
+    compressed_bytes: Positive
+    precision: Precision
+    input_dtype: DType
+    scenario: Scenario
+
+
+class Measurement(Noun, frozen=True, kw_only=True):
+    """What one worker saw.
+
+    samples_s        raw seconds per run of one batch; each is the mean of `runs_per_sample` runs, which is 1 unless
+                     a run is too short to be timed alone
+    windows          the same time, as runs finished: what the throughput follows from
+    warmup_s         how long it took until the latency was steady
+    clock            host: the processor's; cuda_events: the GPU's own
+    """
+
+    subject: Subject
+    host: Host
+    started_at: str
+    samples_s: tuple[float, ...]
+    runs_per_sample: Positive
+    windows: tuple[Window, ...]
+    warmup_s: float
+    clock: Literal["host", "cuda_events"]
+    cold_start: ColdStart
+    memory: Memory
+    conditions: Conditions
+    warnings: tuple[Disturbance, ...]
+    accuracy: Accuracy | None
+
+
+class Block(Noun, frozen=True, kw_only=True):
+    """A short stretch of one contestant's runs, in the order in which they were made."""
+
+    contestant: NotNegative
+    samples_s: tuple[float, ...]
+
+
+class Comparison(Noun, frozen=True, kw_only=True):
+    """Contestants measured in turn: `subjects[0]` is the baseline, `subjects[1]` the same again, for the noise floor.
+
+    Each of `rounds` had fresh processes, all alive at once; its blocks stand in the order in which they ran.
+    """
+
+    subjects: tuple[Subject, ...]
+    host: Host
+    started_at: str
+    rounds: tuple[tuple[Block, ...], ...]
+    conditions: tuple[Conditions, ...]
+    warnings: tuple[Disturbance, ...]
+
+
+class Failure(Noun, frozen=True, kw_only=True):
+    """A measurement that was tried and went wrong: the reason, and the last lines that the worker printed."""
+
+    what: str
+    scenario: Scenario
+    reason: str
+    output: str

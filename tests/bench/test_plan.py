@@ -1,0 +1,103 @@
+"""What is measured: every scenario, each with what it needs, or the reason why not."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from reszoo import zoo
+from reszoo.bench.harness import measure
+from reszoo.bench.plan import AccuracyWish, Planned, plan
+from reszoo.bench.table import by_model
+from reszoo.core.errors import UsageError
+from reszoo.core.measured import Measurement, Scenario
+from reszoo.core.types import Artifact, Unavailable
+from reszoo.export import ExportOptions, export
+from reszoo.export.runtimes.onnxruntime import OnnxRuntime
+
+REF = "resnet8_v1.reszoo_digits"
+
+
+def test_every_scenario_is_planned_and_accuracy_is_measured_once(quick: Scenario, tmp_path: Path) -> None:
+    planned = plan(zoo.load(REF), quick, [2, 1], [32, 1], AccuracyWish("digits", tmp_path))
+    scenarios = [
+        (p.scenario.threads, p.scenario.batch, p.evaluation is not None) for p in planned if isinstance(p, Planned)
+    ]
+    assert scenarios == [(1, 1, True), (1, 32, False), (2, 1, False), (2, 32, False)]
+
+
+def test_a_worker_is_bound_to_as_many_cores_as_it_has_threads(artifact: Artifact, quick: Scenario) -> None:
+    (bound,) = plan(artifact, quick, [1], [1])
+    (free,) = plan(artifact, quick, [1], [1], bind=False)
+    (many,) = plan(artifact, quick, [4096], [1])
+    assert isinstance(bound, Planned)
+    assert len(bound.scenario.cores) == 1
+    assert isinstance(free, Planned)
+    assert isinstance(many, Planned)
+    assert free.scenario.cores == many.scenario.cores == ()
+
+
+def test_accuracy_with_a_fixed_batch_counts_every_image_once(quick: Scenario, tmp_path: Path) -> None:
+    fixed = export(zoo.load(REF), "onnx", out=tmp_path / "made", options=ExportOptions(batch=64))
+    (planned,) = plan(fixed, quick, [1], [64], AccuracyWish("digits", tmp_path))
+    assert isinstance(planned, Planned)
+    measured = measure(fixed, planned.scenario, evaluation=planned.evaluation)
+    assert isinstance(measured, Measurement)
+    assert measured.accuracy is not None
+    assert measured.accuracy.n == 359
+    with pytest.raises(UsageError, match="fixed batch of 64"):
+        plan(fixed, quick, [1], [1, 64])
+
+
+def test_what_cannot_be_measured_here_is_a_value(artifact: Artifact, quick: Scenario) -> None:
+    (missing,) = plan(artifact, replace(quick, runtime="torch"), [1], [1])
+    assert isinstance(missing, Unavailable)
+    assert "runs torch" in missing.reason
+    assert "--to torch" in missing.fix
+    (graph,) = plan(zoo.load(REF), replace(quick, runtime="torch", variant="cuda_graph"), [1], [1])
+    assert isinstance(graph, Unavailable)
+    assert graph.what == "torch:cuda_graph on cpu"
+
+
+def test_a_device_that_the_runtime_does_not_have_is_said(quick: Scenario) -> None:
+    class CpuOnly(OnnxRuntime):
+        devices = ("cpu",)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("reszoo.bench.plan.runtimes", lambda: {"onnxruntime": CpuOnly()})
+        (missing,) = plan(zoo.load(REF), replace(quick, device="cuda"), [1], [1])
+    assert isinstance(missing, Unavailable)
+    assert "runs on cpu only" in missing.reason
+
+
+def test_classes_of_another_data_set_are_refused(
+    cache: Path, artifact: Artifact, quick: Scenario, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    from reszoo import datasets
+
+    for split in ("train", "test"):
+        for label in ("cat", "dog"):
+            folder = tmp_path / "pets" / split / label
+            folder.mkdir(parents=True)
+            for i in range(3):
+                Image.new("L", (8, 8), 40 * i).save(folder / f"{i}.png")
+    datasets.add("pets", [tmp_path / "pets"])
+    with pytest.raises(UsageError, match=r"10 classes .*pets has 2"):
+        plan(artifact, quick, [1], [1], AccuracyWish("pets", tmp_path))
+
+
+def test_two_checkpoints_of_one_name_are_not_mixed_up(quick: Scenario, tmp_path: Path) -> None:
+    bundled = zoo.load(REF)
+    state = zoo.build(bundled).state_dict()
+    state["head.weight"] = -state["head.weight"]
+    fields = {name: getattr(bundled, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
+    worse = zoo.save(tmp_path / "worse", state, ref=REF, metrics=(), lineage=(), **fields)
+    wish = AccuracyWish("digits", tmp_path)
+    planned = [plan(checkpoint, quick, [1], [1], wish)[0] for checkpoint in (bundled, worse)]
+    assert all(isinstance(p, Planned) for p in planned)
+    measured = [measure(p.artifact, p.scenario, evaluation=p.evaluation) for p in planned]
+    accuracies = [m.accuracy.value for m in measured]
+    assert accuracies[0] > 0.9 > accuracies[1]
+    assert len(by_model(measured)) == 2

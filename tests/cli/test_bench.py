@@ -1,0 +1,145 @@
+"""`reszoo bench` and `reszoo compare` as users run them."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from processes import children, state, wait_until_gone
+
+from reszoo import zoo
+
+V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
+LARGER = "resnet8_v1.reszoo_cifar10"
+QUICK = ("--time-limit", "0.3", "--precision", "50%")
+
+
+def reszoo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd)
+
+
+def command(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("reszoo")), *arguments]
+
+
+def test_export_then_bench(tmp_path: Path) -> None:
+    made = reszoo("export", V2, "--input", "uint8", "--out", "made", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert "digits/train" in made.stdout
+    measured = reszoo(
+        *("bench", "made", V2, "--runtime", "onnxruntime,torch", "--accuracy", "digits", "--json", *QUICK),
+        cwd=tmp_path,
+    )
+    assert measured.returncode == 0, measured.stderr
+    outcomes = json.loads(measured.stdout)
+    accuracies = {outcome["accuracy"]["correct"] for outcome in outcomes if "accuracy" in outcome}
+    assert len(accuracies) == 1
+    assert "runs torch" in measured.stderr  # the artifact is ONNX: said, not skipped
+    assert len(list((tmp_path / "results").glob("*.json"))) == 3
+    assert len(list((tmp_path / "results").glob("*.predictions.safetensors"))) == 3
+
+
+def a_broken_copy(folder: Path) -> Path:
+    """A checkpoint that gets about every tenth image right."""
+    good = zoo.load(V1)
+    state_dict = zoo.build(good).state_dict()
+    state_dict["head.weight"] = state_dict["head.weight"].roll(1, 0)
+    fields = {name: getattr(good, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
+    zoo.save(folder, state_dict, ref=V1, metrics=(), lineage=(), **fields)
+    return folder
+
+
+def test_the_accuracy_gate(tmp_path: Path) -> None:
+    gate = ("--accuracy", "digits", "--reference", V1, "--runtime", "onnxruntime", *QUICK)
+    same = reszoo("bench", V1, *gate, "--max-drop", "2%", "--per-class", cwd=tmp_path)
+    assert same.returncode == 0, same.stderr
+    assert "+0.00 points lost" in same.stdout
+    assert "pass: 0.00 points lost" in same.stdout
+    with next((tmp_path / "results").glob("*.confusion.csv")).open() as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["true class", *zoo.load(V1).labels]
+    assert sum(int(cell) for row in rows[1:] for cell in row[1:]) == 359
+
+    strict = reszoo("bench", V1, *gate, "--max-drop", "0.1%", cwd=tmp_path)
+    assert strict.returncode == 1
+    assert "not enough images to tell" in strict.stdout
+    assert "the accuracy gate is not met" in strict.stderr
+
+    a_broken_copy(tmp_path / "broken")
+    worse = reszoo("bench", "broken", *gate, "--max-drop", "1%", cwd=tmp_path)
+    assert worse.returncode == 1
+    assert "fail: " in worse.stdout
+
+
+def test_a_gate_without_a_candidate_is_not_met(tmp_path: Path) -> None:
+    assert reszoo("export", V1, "--to", "torch", "--out", "made", cwd=tmp_path).returncode == 0
+    gate = ("--accuracy", "digits", "--reference", V1, "--max-drop", "2%", "--runtime", "onnxruntime", *QUICK)
+    done = reszoo("bench", "made", *gate, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "onnxruntime runs onnx" in done.stderr
+    assert "no accuracy could be compared" in done.stderr
+
+
+def test_the_gate_speaks_json(tmp_path: Path) -> None:
+    gate = ("--accuracy", "digits", "--reference", V1, "--max-drop", "2%", "--runtime", "onnxruntime", *QUICK)
+    done = reszoo("bench", V1, *gate, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    *_, loss = json.loads(done.stdout)
+    assert (loss["kind"], loss["verdict"], loss["n"], loss["drop"]) == ("loss", "pass", 359, 0.0)
+
+
+MISTAKES = [
+    (["bench", V1, "--reference", V1], "--reference needs an accuracy"),
+    (["bench", V1, "--accuracy", "digits", "--max-drop", "1%"], "--max-drop needs something to lose against"),
+    (["bench", V1, "--accuracy", "digits", "--reference", "resnet8_v*digits"], "names 2 networks"),
+    (["bench", V1, "--precision", "lots"], "--precision 'lots'"),
+    (["bench", V1, "--precision", "0%"], "--precision 0%"),
+    (["compare", V1, V2, "--precision", "0%"], "--precision 0%"),
+    (["bench", V1, "--cold-cache", "--threads", "2"], "--cold-cache is for one thread"),
+    (["compare", V1], "one contestant is no comparison"),
+    (["compare", V1, V2, "--fail-if-slower", "-3%"], "--fail-if-slower '-3%'"),
+    (["compare", V1, V2, "--runtime", "nothing"], "unknown runtime 'nothing'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "reason"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_a_mistake_is_said_before_anything_is_measured(arguments: list[str], reason: str, tmp_path: Path) -> None:
+    done = reszoo(*arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert reason in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path) -> None:
+    """The same network takes several times as long for images of 32x32 as for the digits, which are 8x8."""
+    race = ("--precision", "50%", "--time-limit", "1", "--fail-if-slower", "3%")
+    done = reszoo("compare", V1, LARGER, *race, cwd=tmp_path)
+    assert "times slower" in done.stdout, done.stderr
+    assert "noise floor" in done.stdout
+    assert done.returncode == 1
+    assert "is slower than allowed" in done.stderr
+    assert len(list((tmp_path / "results").glob("compare.*.json"))) == 1
+
+
+def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> None:
+    race = command("compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")
+    with subprocess.Popen(race, cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True) as running:
+        end = time.monotonic() + 120
+        workers: set[int] = set()
+        stopped: list[int] = []
+        while not list(tmp_path.glob("results/compare.*.json")):
+            assert time.monotonic() < end
+            workers.update(children(running.pid))
+            stopped.append(sum(state(pid) == "T" for pid in children(running.pid)))
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=20) != 0
+    wait_until_gone(sorted(workers))
+    assert len(workers) >= 6
+    assert stopped.count(2) > len(stopped) / 4  # two of three wait while the third has its turn
+    kept = json.loads(next(tmp_path.glob("results/compare.*.json")).read_text())
+    assert len(kept["rounds"]) >= 2
