@@ -15,37 +15,40 @@ if TYPE_CHECKING:
     from ..train.recipe import Recipe
 
 
+Override = typer.Option(help="Overrides the recipe's.")
+RecipeName = Annotated[
+    str, typer.Option(metavar="NAME|FILE", help="digits, cifar, cifar-fast, cifar-he2015, imagenet, or a TOML file.")
+]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Overrides any field of the recipe.")
+]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder.  [default: runs/ARCH.TAG]")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run, if there is one.")]
+SaveEvery = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="Between saves, besides the one after each epoch.")
+]
+Gradients = Annotated[bool, typer.Option("--monitor-gradients", help="Add every layer's gradient norm to the curve.")]
+TensorBoardFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the curve for TensorBoard as well.")]
+
+
 def train(
     arch: Annotated[str, typer.Argument(metavar="ARCH", help="An architecture, such as resnet20_v2.")],
     data: Annotated[str, typer.Option(metavar="NAME", help="A data set of `reszoo data list`.")],
-    recipe: Annotated[
-        str,
-        typer.Option(metavar="NAME|FILE", help="digits, cifar, cifar-fast, cifar-he2015, imagenet, or a TOML file."),
-    ],
-    epochs: Annotated[int | None, typer.Option(help="Overrides the recipe's.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Overrides the recipe's.")] = None,
-    lr: Annotated[float | None, typer.Option(help="Overrides the recipe's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Overrides the recipe's.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Overrides any field of the recipe.")
-    ] = None,
+    recipe: RecipeName,
+    epochs: Annotated[int | None, Override] = None,
+    batch: Annotated[int | None, Override] = None,
+    lr: Annotated[float | None, Override] = None,
+    seed: Annotated[int | None, Override] = None,
+    set_: Changes = None,
     teacher: Annotated[str | None, typer.Option(metavar="REF", help="A checkpoint to learn from as well.")] = None,
     tag: Annotated[str | None, typer.Option(help="The checkpoint is named ARCH.TAG.  [default: reszoo_NAME]")] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder.  [default: runs/ARCH.TAG]")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run, if there is one.")] = False,
-    checkpoint_every: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Between saves, besides the one after each epoch.")
-    ] = 300.0,
+    out: Out = None,
+    resume: Resume = False,
+    checkpoint_every: SaveEvery = 300.0,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Of PyTorch on the CPU; overrides the recipe's.")] = None,
-    monitor_gradients: Annotated[
-        bool, typer.Option("--monitor-gradients", help="Add every layer's gradient norm to the curve.")
-    ] = False,
-    tensorboard: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the curve for TensorBoard as well.")
-    ] = None,
+    monitor_gradients: Gradients = False,
+    tensorboard: TensorBoardFolder = None,
     json: Annotated[bool, typer.Option("--json", help="Print the finished checkpoint's document.")] = False,
 ) -> None:
     """Train a network. Ctrl-C saves the run, and --resume goes on with it exactly.
@@ -57,13 +60,10 @@ def train(
     from .. import train as training
     from .. import zoo
 
-    given = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "threads": threads}
-    changes = {name: str(value) for name, value in given.items() if value is not None} | _parse_changes(set_ or [])
-    chosen = training.override(training.load(recipe), changes)
+    chosen = _choose(recipe, set_ or [], epochs=epochs, batch=batch, lr=lr, seed=seed, threads=threads)
     spec = training.spec_for(arch, data, chosen)
     ref = f"{arch}.{tag or f'reszoo_{data}'}"
     folder = out or Path("runs") / ref
-    master = zoo.load(teacher) if teacher else None
     checkpoint = training.fit(
         training.initialised(spec, chosen.seed),
         spec,
@@ -71,7 +71,7 @@ def train(
         chosen,
         folder,
         ref=ref,
-        teacher=master,
+        teacher=zoo.load(teacher) if teacher else None,
         device=device,
         resume=resume,
         save_every_s=checkpoint_every,
@@ -79,6 +79,14 @@ def train(
         watchers=_watchers(chosen, tensorboard),
     )
     _print(checkpoint, folder, json)
+
+
+def _choose(recipe: str, pairs: list[str], **options: float | None) -> "Recipe":
+    """The recipe with what the command line overrides; where it says a field twice, --set wins."""
+    from .. import train as training
+
+    given = {name: str(value) for name, value in options.items() if value is not None}
+    return training.override(training.load(recipe), given | _parse_changes(pairs))
 
 
 def _parse_changes(pairs: list[str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Epoch after epoch: batches to the trainer, rows to the curve, and saves that lose nothing."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from .trainer import Trainer
 class Loop:
     """Runs `trainer` to its last step. The state is that of the trainer, the curve, and the best weights so far.
 
-    folder     where the run saves itself, every `save_every_s` seconds and after each epoch, if it `writes`
+    folder     where the run saves itself, every `save_every_s` seconds and after each epoch
     validate   measures accuracy on val after each epoch; None: val is trained on
+
+    Of several processes, only the first one writes and tells its watchers.
     """
 
     def __init__(
@@ -34,25 +37,33 @@ class Loop:
         *,
         validate: Callable[[], float] | None,
         save_every_s: float,
-        writes: bool,
         watchers: Sequence[Watcher],
     ) -> None:
-        self.trainer, self.batches, self.validate, self.watchers = trainer, batches, validate, watchers
-        self.folder, self.slots = folder, Slots(folder)
-        self.writes, self.save_every_s = writes, save_every_s
+        self.trainer, self.batches, self.validate = trainer, batches, validate
+        self.folder, self.slots, self.save_every_s = folder, Slots(folder), save_every_s
+        self.watchers = watchers if trainer.world.is_first else ()
+        self.interrupts = Interrupts(
+            f"Run the same command with --resume to go on; until then the run lies in {folder}."
+        )
         self.rows: list[Epoch] = []
         self.best: dict[str, Any] | None = None  # accuracy, epoch, weights
         self.seconds = 0.0  # spent on the epoch at hand before an interruption
         self._saved_at = time.monotonic()
 
-    def run(self, interrupts: Interrupts) -> None:
+    def run(self) -> None:
+        """Raises StoppedError when the user stops it; then everything is saved."""
         trainer = self.trainer
-        for watcher in self.watchers:
-            watcher.began(trainer.steps, trainer.step)
-        try:
+        with self.interrupts.caught(alone=trainer.world.size == 1), self._watched():
             # An epoch may be interrupted after its last step and before its row.
             while trainer.step < trainer.steps or self._epoch_start < trainer.step:
-                self._epoch(interrupts)
+                self._epoch()
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        for watcher in self.watchers:
+            watcher.began(self.trainer.steps, self.trainer.step)
+        try:
+            yield
         finally:
             for watcher in self.watchers:
                 watcher.ended()
@@ -62,7 +73,7 @@ class Loop:
         """The step at which the epoch began that no row tells of yet."""
         return len(self.rows) * self.batches.per_epoch
 
-    def _epoch(self, interrupts: Interrupts) -> None:
+    def _epoch(self) -> None:
         trainer, started = self.trainer, time.monotonic() - self.seconds
         first = trainer.step - self._epoch_start
         last = min(self.batches.per_epoch, trainer.steps - self._epoch_start)
@@ -70,10 +81,10 @@ class Loop:
             loss = trainer.advance(images, targets)
             for watcher in self.watchers:
                 watcher.stepped(trainer.step, loss)
-            if interrupts.requested or time.monotonic() - self._saved_at > self.save_every_s:
+            if self.interrupts.requested or time.monotonic() - self._saved_at > self.save_every_s:
                 self.seconds = time.monotonic() - started
                 self.save()
-                interrupts.stop_if_requested(
+                self.interrupts.stop_if_requested(
                     f"in epoch {len(self.rows) + 1}, at step {trainer.step} of {trainer.steps}"
                 )
         self._close_epoch(time.monotonic() - started, last)
@@ -104,7 +115,7 @@ class Loop:
 
     def save(self) -> None:
         """The state first, then the curve that is made from it."""
-        if self.writes:
+        if self.trainer.world.is_first:
             self.slots.save(self.state())
             write_atomic(self.folder / CURVE, self.curve())
         self._saved_at = time.monotonic()

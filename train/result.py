@@ -9,8 +9,9 @@ from .. import zoo
 from ..core.documents import to_builtins, write_json
 from ..core.files import staged_folder
 from ..core.hosts import LIBRARIES, describe, versions
+from ..core.measured import Accuracy, Host
 from ..core.statistics import proportion_interval
-from ..core.types import Accuracy, Checkpoint, Host, Metric, ModelSpec, Noun, Positive, Preprocess, Step
+from ..core.types import Checkpoint, Metric, ModelSpec, Noun, Positive, Preprocess, Step
 from .recipe import Recipe
 
 DOCUMENT = "training.json"

@@ -18,19 +18,20 @@ from .. import datasets, models, zoo
 from ..core import hosts
 from ..core.documents import read_json, to_builtins, write_json
 from ..core.errors import UnavailableError, UsageError
-from ..core.types import Accuracy, Checkpoint, ModelSpec
+from ..core.measured import Accuracy
+from ..core.types import Checkpoint, ModelSpec
 from . import distributed, result
-from .data import batches_for
+from .data import Batches, batches_for
 from .distill import Teacher
 from .distributed import World
 from .evaluate import count_correct
-from .interrupts import Interrupts
 from .loop import Loop
 from .progress import Watcher
 from .randomness import seed_for
 from .recipe import Recipe
 from .result import Run
 from .specs import preprocess_for
+from .state import Slots
 from .trainer import Trainer
 
 DOCUMENT = "run.json"
@@ -76,63 +77,49 @@ def fit(
     work = out.with_name(out.name + ".unfinished")
     before = enter(out, work, resume)
     torch.set_num_threads(recipe.threads or (before.threads if before else torch.get_num_threads()))
-    train = datasets.load(data, recipe.train_on)
-    run = Run(
+    run = describe_run(ref, spec, data, recipe, where, world, parent, teacher)
+    if before:
+        check_same(before, run, work)
+    with torch.random.fork_rng([where] if where.type == "cuda" else []), distributed.joined(world, where, recipe.batch):
+        trainer, batches = _prepare(model, run, where, world, teacher, monitor_gradients)
+        validate = _validation(run, trainer, where) if recipe.train_on == "train" else None
+        loop = Loop(trainer, batches, work, validate=validate, save_every_s=save_every_s, watchers=watchers)
+        if before:
+            loop.restore()
+        elif world.is_first:
+            Slots(work).clear()
+            write_json(work / DOCUMENT, run)
+        loop.run()
+    if not world.is_first:
+        raise SystemExit(0)
+    checkpoint = _finish(loop, run, out, parent, where)
+    shutil.rmtree(work)
+    return checkpoint
+
+
+def describe_run(
+    ref: str,
+    spec: ModelSpec,
+    data: str,
+    recipe: Recipe,
+    device: torch.device,
+    world: World,
+    parent: Checkpoint | None,
+    teacher: Checkpoint | None,
+) -> Run:
+    """The run as it will be on this machine."""
+    return Run(
         ref=ref,
         spec=spec,
         dataset=data,
         preprocess=preprocess_for(data, spec),
-        recipe=msgspec.structs.replace(recipe, precision=pick_precision(recipe, where)),
+        recipe=msgspec.structs.replace(recipe, precision=pick_precision(recipe, device)),
         parent=_identity(parent),
         teacher=_identity(teacher),
-        device=where.type,
+        device=device.type,
         threads=torch.get_num_threads(),
         processes=world.size,
     )
-    if before:
-        check_same(before, run, work)
-    with torch.random.fork_rng([where] if where.type == "cuda" else []), distributed.joined(world, where, recipe.batch):
-        batches = batches_for(train, run.preprocess, run.recipe, where, world)
-        trainer = Trainer(
-            model,
-            run.recipe,
-            where,
-            steps=min(batches.per_epoch * recipe.epochs, recipe.steps or sys.maxsize),
-            world=world,
-            teacher=_teacher(teacher, run, where) if teacher else None,
-            monitor_gradients=monitor_gradients,
-        )
-        loop = Loop(
-            trainer,
-            batches,
-            work,
-            validate=_validation(run, trainer, where) if recipe.train_on == "train" else None,
-            save_every_s=save_every_s,
-            writes=world.is_first,
-            watchers=watchers if world.is_first else (),
-        )
-        if before:
-            loop.restore()
-        elif world.is_first:
-            write_json(work / DOCUMENT, run)
-        interrupts = Interrupts(f"Run the same command with --resume to go on; until then the run lies in {work}.")
-        with interrupts.caught(world.size == 1):
-            loop.run(interrupts)
-    if not world.is_first:
-        raise SystemExit(0)
-    checkpoint = result.write(
-        out,
-        loop.weights(),
-        loop.curve(),
-        run,
-        labels=train.classes,
-        parent=parent,
-        epoch=loop.epoch,
-        seconds=sum(row.seconds for row in loop.rows),
-        accuracy=_test(run, loop.weights(), where),
-    )
-    shutil.rmtree(work)
-    return checkpoint
 
 
 def pick_device(device: Literal["auto", "cpu", "cuda"], world: World) -> torch.device:
@@ -187,6 +174,29 @@ def _identity(checkpoint: Checkpoint | None) -> str | None:
     return f"{checkpoint.ref} {checkpoint.sha256}" if checkpoint else None
 
 
+def _prepare(
+    model: nn.Module,
+    run: Run,
+    device: torch.device,
+    world: World,
+    teacher: Checkpoint | None,
+    monitor_gradients: bool,
+) -> tuple[Trainer, Batches]:
+    """What takes the steps, and what feeds it."""
+    train = datasets.load(run.dataset, run.recipe.train_on)
+    batches = batches_for(train, run.preprocess, run.recipe, device, world)
+    trainer = Trainer(
+        model,
+        run.recipe,
+        device,
+        steps=min(batches.per_epoch * run.recipe.epochs, run.recipe.steps or sys.maxsize),
+        world=world,
+        teacher=_teacher(teacher, run, device) if teacher else None,
+        monitor_gradients=monitor_gradients,
+    )
+    return trainer, batches
+
+
 def _validation(run: Run, trainer: Trainer, device: torch.device) -> Callable[[], float]:
     val = datasets.load(run.dataset, "val")
     return lambda: count_correct(trainer.result, val, run.preprocess, device) / len(val)
@@ -200,6 +210,21 @@ def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:
             f"Choose a teacher that was trained on {run.dataset}.",
         )
     return Teacher(zoo.build(checkpoint), checkpoint.preprocess, run.preprocess, device)
+
+
+def _finish(loop: Loop, run: Run, out: Path, parent: Checkpoint | None, device: torch.device) -> Checkpoint:
+    """Read test and write the checkpoint."""
+    return result.write(
+        out,
+        loop.weights(),
+        loop.curve(),
+        run,
+        labels=datasets.info.info(run.dataset).classes,
+        parent=parent,
+        epoch=loop.epoch,
+        seconds=sum(row.seconds for row in loop.rows),
+        accuracy=_test(run, loop.weights(), device),
+    )
 
 
 def _test(run: Run, weights: dict[str, Tensor], device: torch.device) -> Accuracy | None:

@@ -28,6 +28,11 @@ class Slots:
     def exist(self) -> bool:
         return any(path.exists() for path in self.paths)
 
+    def clear(self) -> None:
+        """Forget the saves of a run that was here before."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+
     def save(self, state: Mapping[str, Any]) -> None:
         """Replace the older slot. The other one stays whole whatever happens."""
         buffer = io.BytesIO()
