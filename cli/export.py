@@ -12,7 +12,10 @@ from . import output
 def export(
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")],
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="onnx, or torch.")] = "onnx",
-    precision: Annotated[Literal["fp32", "fp16"], typer.Option(help="Arithmetic of the exported model.")] = "fp32",
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8"],
+        typer.Option(help="Arithmetic of the exported model; int8 is calibrated, see `reszoo quantize`."),
+    ] = "fp32",
     input: Annotated[  # noqa: A002 - it is the option's name
         Literal["float", "uint8"],
         typer.Option(help="float: normalised NCHW. uint8: raw NHWC pixels, normalised inside the graph."),
@@ -36,7 +39,7 @@ def export(
     from ..export.exporting import folder_name
     from .targets import checkpoints
 
-    options = ExportOptions(precision=precision, input=input, batch=_batch(batch), opset=opset)
+    options = ExportOptions(precision=precision, input=input, batch=parse_batch(batch), opset=opset)
     format_named(to).check(options)
     sources = checkpoints(refs)
     if out is not None and len(sources) > 1:
@@ -66,7 +69,7 @@ def export(
     output.console().print(table)
 
 
-def _batch(text: str) -> int | None:
+def parse_batch(text: str) -> int | None:
     if text == "dynamic":
         return None
     if text.isdecimal() and int(text) > 0:

@@ -1,5 +1,6 @@
 """`export`: write a checkpoint in a format, prove that it computes the same, and only then let it appear."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -11,24 +12,35 @@ from ..core.errors import ReszooError
 from ..core.files import cache_dir, explained, staged_folder
 from ..core.hosts import versions
 from ..core.types import Artifact, Candidate, Checkpoint, Step
+from ..quantize.config import QuantizeConfig
+from . import parity as parities
 from .artifacts import MANIFEST, is_untouched, read, record
 from .contract import ExportOptions, Format, format_named, input_spec, output_spec
-from .parity import prove
+from .quantizing import Watch, completed, quantize, scheme_of, step
 
 
-def export(checkpoint: Checkpoint, format_name: str, *, out: Path, options: ExportOptions | None = None) -> Artifact:
+def export(
+    checkpoint: Checkpoint,
+    format_name: str,
+    *,
+    out: Path,
+    options: ExportOptions | None = None,
+    watch: Watch = lambda done, total: None,
+) -> Artifact:
     """Write `checkpoint` as an artifact of that format into the folder `out`, with its parity record.
+
+    `watch` is told how many calibration images a quantization scheme has looked at.
 
     Raises UsageError for options that the format does not have, UnavailableError where it cannot be written here,
     and ReszooError when the result differs from its source; in each case nothing is left behind.
     """
-    options = options or ExportOptions()
     plugin = format_named(format_name)
-    plugin.check(options)
+    options = checked(options or ExportOptions(), plugin)
     with staged_folder(out, is_ours=is_untouched) as staging:
-        plugin.write(checkpoint, options, staging)
-        candidate = _candidate(checkpoint, plugin, options, staging)
-        parity = prove(candidate, checkpoint, plugin.parity_runtime)
+        candidate = _write(checkpoint, plugin, options, staging, watch)
+        # drawn anew for a quantized one, which is not to be judged by the images that its ranges fit
+        seed = parities.SEED if options.quantize is None else options.quantize.seed + 1
+        parity = parities.prove(candidate, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
         artifact = Artifact(**msgspec.structs.asdict(candidate) | {"path": Path(), "parity": parity})
         write_json(staging / MANIFEST, artifact)
@@ -37,8 +49,8 @@ def export(checkpoint: Checkpoint, format_name: str, *, out: Path, options: Expo
 
 def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | None = None) -> Artifact:
     """The artifact from the cache if it was made from these weights by these versions, else a new one."""
-    options = options or ExportOptions()
     plugin = format_named(format_name)
+    options = checked(options or ExportOptions(), plugin)
     # two checkpoints may have one name; their weights tell them apart
     home = cache_dir() / "artifacts" / f"{checkpoint.ref}-{checkpoint.sha256[:12]}"
     folder = home / folder_name(format_name, options)
@@ -48,9 +60,20 @@ def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | 
         )
 
 
+def checked(options: ExportOptions, plugin: Format) -> ExportOptions:
+    """The options, complete; refused where the format or the quantization scheme does not have them."""
+    plugin.check(options)
+    options = completed(options, plugin.name)
+    if options.quantize is not None:
+        scheme_of(options.quantize, plugin.name)
+    return options
+
+
 def folder_name(format_name: str, options: ExportOptions) -> str:
-    """ "onnx-fp32", and whatever was chosen besides: "onnx-fp16-uint8-batch8-opset20"."""
+    """ "onnx-fp32", and whatever was chosen besides: "onnx-fp16-uint8-batch8-opset20", "onnx-int8-mse-images256"."""
     parts = [format_name, options.precision]
+    if options.quantize is not None:
+        parts += _words(options.quantize)
     if options.input != "float":
         parts.append(options.input)
     if options.batch:
@@ -60,6 +83,24 @@ def folder_name(format_name: str, options: ExportOptions) -> str:
     return "-".join(parts)
 
 
+def _words(config: QuantizeConfig) -> list[str]:
+    """What differs from the defaults: "entropy", "images256", "no_bias_correction"."""
+    words = []
+    for name, default in msgspec.structs.asdict(QuantizeConfig()).items():
+        match getattr(config, name):
+            case value if value == default:
+                continue
+            case bool(value):
+                words.append(name if value else f"no_{name}")
+            case str(value):
+                words.append(value)
+            case int(value):
+                words.append(f"{name}{value}")
+            case value:  # names of nodes, which may be long
+                words.append(f"{name}_{hashlib.sha256(repr(value).encode()).hexdigest()[:8]}")
+    return words
+
+
 def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> Artifact | None:
     """The artifact in the cache, if it is undamaged and would come out the same today."""
     try:
@@ -67,11 +108,21 @@ def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportO
     except ReszooError:
         shutil.rmtree(folder, ignore_errors=True)  # not there, or damaged: it is made anew, and proven again
         return None
-    fresh = (*checkpoint.lineage, _step(checkpoint, plugin, options)), checkpoint.labels, checkpoint.preprocess
+    lineage = (*checkpoint.lineage, _step(checkpoint, plugin, options))
+    if options.quantize is not None:  # the same checkpoint and versions give the same float file
+        lineage = (*lineage, step(checkpoint, options.quantize, kept.lineage[-1].input_sha256))
+    fresh = lineage, checkpoint.labels, checkpoint.preprocess
     return kept if (kept.lineage, kept.labels, kept.preprocess) == fresh else None
 
 
-def _candidate(checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path) -> Candidate:
+def _write(checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path, watch: Watch) -> Candidate:
+    lineage = (*checkpoint.lineage, _step(checkpoint, plugin, options))
+    certificate = None
+    if options.quantize is None:
+        plugin.write(checkpoint, options, folder)
+    else:
+        done, certificate = quantize(checkpoint, plugin, options, options.quantize, folder, watch)
+        lineage = (*lineage, done)
     return Candidate(
         path=folder,
         format=plugin.name,
@@ -83,14 +134,16 @@ def _candidate(checkpoint: Checkpoint, plugin: Format, options: ExportOptions, f
         dataset=checkpoint.dataset,
         files=tuple(record(path) for path in sorted(folder.iterdir())),
         source_ref=checkpoint.ref,
-        lineage=(*checkpoint.lineage, _step(checkpoint, plugin, options)),
+        lineage=lineage,
+        certificate=certificate,
     )
 
 
 def _step(checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> Step:
+    chosen = {key: str(value) for key, value in to_builtins(options).items() if key != "quantize"}
     return Step(
         name="export",
-        config={"format": plugin.name, **{key: str(value) for key, value in to_builtins(options).items()}},
+        config={"format": plugin.name, **chosen},
         versions=versions(("reszoo", *plugin.packages)),
         input_sha256=checkpoint.sha256,
     )

@@ -20,7 +20,18 @@ class Tolerance(NamedTuple):
     agreement: float
 
 
-TOLERANCES: dict[Precision, Tolerance] = {"fp32": Tolerance(1e-4, 0.999), "fp16": Tolerance(2e-2, 0.98)}
+# With 8 bits, clipping cuts the largest logits on purpose (up to a fifth was seen, on images that were all the more
+# certain for it): the error only tells a broken graph, the agreement whether the answers have suffered.
+TOLERANCES: dict[Precision, Tolerance] = {
+    "fp32": Tolerance(1e-4, 0.999),
+    "fp16": Tolerance(2e-2, 0.98),
+    "int8": Tolerance(0.25, 0.95),
+}
+FIXES: dict[Precision, str] = {
+    "fp32": "Try another --opset, and report it with the checkpoint's name.",
+    "fp16": "Try another --opset or --precision fp32, and report it with the checkpoint's name.",
+    "int8": "Try `reszoo quantize` with another --calibration, --bias-correction, or layers kept in --keep-float.",
+}
 
 
 def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED) -> "tuple[np.ndarray, str]":
@@ -49,7 +60,7 @@ def feed(images: "np.ndarray", spec: TensorSpec, preprocess: Preprocess) -> "np.
     return images if spec.dtype == "uint8" else normalise(images, preprocess)
 
 
-def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str) -> Parity:
+def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> Parity:
     """Run the artifact and its source on the same images. Outside the tolerance is an error."""
     import numpy as np
 
@@ -57,7 +68,7 @@ def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str) -> Pa
 
     fixed = candidate.input.shape[0]
     n = max(IMAGES, fixed) if isinstance(fixed, int) else IMAGES
-    images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n)
+    images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n, seed)
     expected = _reference(checkpoint, images)
     inputs = feed(images, candidate.input, candidate.preprocess)
     with runtimes()[runtime_name].load(candidate, device="cpu", threads=available_cores(), variant="") as session:
@@ -66,13 +77,13 @@ def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str) -> Pa
     difference = np.abs(found.astype(np.float64) - expected)
     parity = Parity(
         reference=f"torch fp32, {checkpoint.ref}",
-        images=f"{origin}, seed {SEED}",
+        images=f"{origin}, seed {seed}",
         n=len(found),
         max_abs_error=float(difference.max()),
         mean_abs_error=float(difference.mean()),
         top1_agreement=float((found.argmax(1) == expected.argmax(1)).mean()),
     )
-    _judge(parity, TOLERANCES[candidate.precision], scale=float(np.abs(expected).max()))
+    _judge(parity, candidate.precision, scale=float(np.abs(expected).max()))
     return parity
 
 
@@ -97,7 +108,8 @@ def _split(inputs: "np.ndarray", spec: TensorSpec) -> "list[np.ndarray]":
     return np.split(inputs, [1, 1 + 3, *range(1 + 3 + 64, len(inputs), 64)])
 
 
-def _judge(parity: Parity, tolerance: Tolerance, scale: float) -> None:
+def _judge(parity: Parity, precision: Precision, scale: float) -> None:
+    tolerance = TOLERANCES[precision]
     allowed = tolerance.error * scale
     # written so that NaN fails too
     if not (parity.max_abs_error <= allowed and parity.top1_agreement >= tolerance.agreement):
@@ -105,5 +117,5 @@ def _judge(parity: Parity, tolerance: Tolerance, scale: float) -> None:
             f"the exported model differs from its source: max error {parity.max_abs_error:.3g} "
             f"(allowed {allowed:.3g}), top-1 agreement {parity.top1_agreement:.4f} "
             f"(at least {tolerance.agreement}) on {parity.n} images; nothing was written",
-            "Try another --opset or --precision fp32, and report it with the checkpoint's name.",
+            FIXES[precision],
         )

@@ -24,7 +24,7 @@ DEFAULT_OPSET = 18
 class OnnxFormat(Format):
     name = "onnx"
     parity_runtime = "onnxruntime"
-    precisions = ("fp32", "fp16")
+    precisions = ("fp32", "fp16", "int8")
     inputs = ("float", "uint8")
     has_opset = True
     has_static_batch = True

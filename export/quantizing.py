@@ -1,0 +1,110 @@
+"""Between a format and a quantization scheme: the float file that the scheme acts on, and the images it looks at."""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..core.documents import to_builtins
+from ..core.errors import UnavailableError, UsageError
+from ..core.files import sha256_of
+from ..core.hosts import versions
+from ..core.types import Certificate, Checkpoint, Step
+from ..quantize.config import QuantizeConfig
+from ..quantize.contract import Feeds, Scheme, natural_scheme, scheme_named
+from .contract import ExportOptions, Format, input_spec
+from .parity import feed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..datasets import Dataset
+
+BATCH = 16  # images at once: every tensor of the network is kept for them
+
+Watch = Callable[[int, int], None]  # images looked at so far, and in all
+
+
+def completed(options: ExportOptions, format_name: str) -> ExportOptions:
+    """The options with what they leave open about quantization: the format's natural scheme, its defaults."""
+    if options.precision != "int8" or options.quantize is not None:
+        return options
+    return msgspec.structs.replace(options, quantize=QuantizeConfig(scheme=natural_scheme(format_name).name))
+
+
+def scheme_of(config: QuantizeConfig, format_name: str) -> Scheme:
+    """The scheme, if it can work here and on files of this format."""
+    scheme = scheme_named(config.scheme)
+    if format_name not in scheme.formats:
+        raise UsageError(
+            f"scheme {scheme.name} does not quantize the format {format_name}", f"It takes {', '.join(scheme.formats)}."
+        )
+    return scheme
+
+
+def quantize(
+    checkpoint: Checkpoint, plugin: Format, options: ExportOptions, config: QuantizeConfig, folder: Path, watch: Watch
+) -> tuple[Step, Certificate | None]:
+    """Write the quantized file into `folder`; gives its step and its certificate.
+
+    Raises UnavailableError where the network's training images are not on this machine.
+    """
+    scheme = scheme_of(config, plugin.name)
+    images = calibration_images(checkpoint, config)
+    floats = msgspec.structs.replace(options, precision="fp32", quantize=None)
+    feeds = _feeds(checkpoint, floats, images, watch, scheme.passes(config))
+    with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
+        plugin.write(checkpoint, floats, Path(name))
+        (model,) = Path(name).iterdir()
+        certificate = scheme.apply(model, folder / model.name, feeds, config)
+        return step(checkpoint, config, sha256_of(model)), certificate
+
+
+def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Dataset":
+    """The training images of the network's own data set that its ranges are read from. Nothing else will do."""
+    from .. import datasets
+
+    name = checkpoint.dataset
+    if not datasets.is_installed(name):
+        raise UnavailableError(
+            f"quantizing {checkpoint.ref} needs training images of {name}, which is not on this machine",
+            f"Bring them in with `reszoo data add {name} PATH...`, cifar10 and cifar100 with `reszoo data get {name}`.",
+        )
+    return datasets.calibration_sample(name, config.images, config.seed)
+
+
+def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> Step:
+    """What was done to the float file with that hash. `indices_sha256` is of the images' positions, int64."""
+    indices = calibration_images(checkpoint, config).indices.astype("<i8").tobytes()
+    chosen = {key: str(value) for key, value in to_builtins(config).items()}
+    drawn = {"dataset": f"{checkpoint.dataset}/train", "indices_sha256": hashlib.sha256(indices).hexdigest()}
+    return Step(
+        name="quantize",
+        config=chosen | drawn,
+        versions=versions(("reszoo", *scheme_named(config.scheme).packages)),
+        input_sha256=input_sha256,
+    )
+
+
+def _feeds(checkpoint: Checkpoint, options: ExportOptions, images: "Dataset", watch: Watch, passes: int) -> Feeds:
+    """Batches as the float file takes them: of its fixed size, if it has one (a remainder is left out)."""
+    spec, size = input_spec(checkpoint, options), options.batch or BATCH
+    if options.batch and len(images) < options.batch:
+        raise UsageError(
+            f"{len(images)} calibration images do not fill one batch of {options.batch}",
+            f"Choose at least {options.batch} images.",
+        )
+    done = 0
+
+    def feeds() -> "Iterator[np.ndarray]":
+        nonlocal done
+        for raw, _ in images.batches(checkpoint.preprocess, size):
+            if options.batch is None or len(raw) == size:
+                yield feed(raw, spec, checkpoint.preprocess)
+            done += len(raw)
+            watch(done, passes * len(images))
+
+    return feeds

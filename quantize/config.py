@@ -1,0 +1,45 @@
+"""What the user chooses about quantization: data only."""
+
+from typing import Literal, get_args
+
+from ..core.errors import UsageError
+from ..core.registry import unknown
+from ..core.types import NotNegative, Noun, Positive
+
+Calibration = Literal["minmax", "percentile", "entropy", "mse"]
+Activations = Literal["u8", "s8"]
+Saturation = Literal["certify", "ignore"]
+
+
+class QuantizeConfig(Noun, frozen=True, kw_only=True):
+    """How a float model becomes an integer one.
+
+    calibration      how an activation's range is chosen from what it held on the calibration images
+    images, seed     which training images those are
+    activations      u8: any zero point, for CPUs; s8: symmetric, as TensorRT wants it
+    equalise         cross-layer equalisation before (Nagel et al. 2019, section 4.1)
+    bias_correction  correction of the outputs' means after (Nagel et al. 2019, section 4.2)
+    saturation       certify: reduce weights until no kernel can saturate 16-bit sums; ignore: leave them
+    keep_float       names of graph nodes that stay in float
+    """
+
+    scheme: str = "int8"
+    calibration: Calibration = "mse"
+    images: Positive = 512
+    seed: NotNegative = 0
+    activations: Activations = "u8"
+    equalise: bool = False
+    bias_correction: bool = True
+    saturation: Saturation = "certify"
+    keep_float: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        choices = {"calibration": Calibration, "activations": Activations, "saturation": Saturation}
+        for name, known in choices.items():
+            if getattr(self, name) not in get_args(known):
+                raise unknown(str(getattr(self, name)), get_args(known), name)
+        if self.images < 1 or self.seed < 0:
+            raise UsageError(
+                f"{self.images} calibration images with seed {self.seed} cannot be drawn",
+                "Choose at least 1 image and a seed of 0 or above.",
+            )

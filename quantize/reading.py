@@ -1,0 +1,61 @@
+"""Reading a float ONNX graph, and refusing what cannot be quantized with a reason."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from ..core.errors import ReszooError, UsageError
+
+STANDARD = ("", "ai.onnx")
+FIX = "Export the checkpoint again: reszoo export REF --to onnx --out FOLDER."
+
+
+def read(path: Path) -> onnx.ModelProto:
+    """The model in `path`, with the shape of every tensor inferred; checked to be float, finite and standard ONNX."""
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load(path)
+    except DecodeError as error:
+        raise ReszooError(f"{path.name} is not an ONNX file: {error}", FIX) from error
+    _check_float(model)
+    _check_operators(model)
+    _check_finite(model)
+    return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+
+
+def _check_float(model: onnx.ModelProto) -> None:
+    integer = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
+    for node in model.graph.node:
+        if node.op_type in integer or node.op_type.startswith("QLinear"):
+            raise UsageError(
+                f"the graph is quantized already: node {node.name!r} is a {node.op_type}",
+                "Quantize the float checkpoint that it was made from.",
+            )
+
+
+def _check_operators(model: onnx.ModelProto) -> None:
+    opset = next((entry.version for entry in model.opset_import if entry.domain in STANDARD), 1)
+    unknown = {
+        f"{node.domain}::{node.op_type}" if node.domain not in STANDARD else node.op_type
+        for node in model.graph.node
+        if node.domain not in STANDARD or not onnx.defs.has(node.op_type, opset)
+    }
+    if unknown:
+        raise ReszooError(
+            f"the graph has operators that ONNX's opset {opset} does not: {', '.join(sorted(unknown))}",
+            "Quantize a graph of standard operators only.",
+        )
+
+
+def _check_finite(model: onnx.ModelProto) -> None:
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            bad = int(np.count_nonzero(~np.isfinite(values)))
+            raise ReszooError(
+                f"{bad} of the {values.size} weights of {weight.name!r} are NaN or infinite",
+                "Train the checkpoint again, or load an undamaged one.",
+            )

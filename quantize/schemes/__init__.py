@@ -1,0 +1,1 @@
+"""One file a scheme: it defines `SCHEME`, an instance of `quantize.contract.Scheme`."""

@@ -1,0 +1,152 @@
+"""`reszoo quantize` and `export --precision int8` as their users meet them."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reszoo import zoo
+from reszoo.core.errors import UnavailableError, UsageError
+from reszoo.core.types import Checkpoint
+from reszoo.export import ExportOptions, artifacts, export, exported
+from reszoo.export.exporting import folder_name
+from reszoo.quantize import QuantizeConfig
+
+REF = "resnet8_v1.reszoo_digits"
+SMALL = QuantizeConfig(images=32, calibration="minmax")
+
+
+def reszoo(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("reszoo")), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | environment)
+
+
+def int8(config: QuantizeConfig | None = SMALL, **options: object) -> ExportOptions:
+    return ExportOptions(precision="int8", quantize=config, **options)
+
+
+def copy_of(folder: Path, dataset: str) -> Checkpoint:
+    """The checkpoint, as if it had been trained on another data set."""
+    source = zoo.load(REF)
+    fields = {name: getattr(source, name) for name in ("spec", "preprocess", "labels", "licence")}
+    state = zoo.build(source).state_dict()
+    return zoo.save(folder, state, ref="copy.test", dataset=dataset, metrics=(), lineage=(), **fields)
+
+
+def test_it_says_what_was_saved_and_what_it_cost(tmp_path: Path) -> None:
+    done = reszoo("quantize", REF, "--images", "64", "--out", "made", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"\d+% .* \d\.\d{4} of 256 +10 of 10 +\d+ of 10 layers proven, \d+ channels reduced", done.stdout)
+    assert artifacts.read(tmp_path / "made").precision == "int8"
+
+
+def test_json_and_a_layer_that_stays_float(tmp_path: Path) -> None:
+    done = reszoo("quantize", REF, "--images", "32", "--keep-float", "node_linear", "--json", cwd=tmp_path)
+    (row,) = json.loads(done.stdout)
+    assert row["layers"] == {"quantized": 9, "floats": ["node_linear"]}
+    assert row["artifact"]["certificate"]["layers"] == 9
+    assert row["artifact"]["files"][0]["size_bytes"] < row["float_size_bytes"] / 2
+    assert row["artifact"]["lineage"][-1]["config"]["images"] == "32"
+    assert Path(row["artifact"]["path"]).parent == tmp_path
+
+
+def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
+    """Sets of names are iterated in another order in each process."""
+    for seed in "12":
+        arguments = ("export", REF, "--precision", "int8", "--out", seed)
+        assert reszoo(*arguments, cwd=tmp_path, PYTHONHASHSEED=seed).returncode == 0
+    first, second = (artifacts.read(tmp_path / seed) for seed in "12")
+    assert first.files == second.files
+    assert first.lineage == second.lineage
+
+
+MISTAKES = [
+    ([REF, "--scheme", "int9"], 2, "unknown quantization scheme 'int9'", "int8"),
+    ([REF, "--calibration", "kl"], 2, "kl", "entropy"),
+    ([REF, "--to", "torch"], 2, "no scheme quantizes the format torch|no precision int8", "onnx|fp32"),
+    ([REF, "--images", "0"], 2, "0 calibration images", "at least 1"),
+    ([REF, "--images", "2000"], 2, "cannot draw 2000 .* 1295", "from 1 to 1295"),
+    ([REF, "--images", "4", "--batch", "8"], 2, "4 calibration images do not fill one batch of 8", "at least 8"),
+    ([REF, "--keep-float", "conv1"], 2, "unknown graph node 'conv1'", "Known|Did you mean"),
+    (["*digits", "--out", "x"], 2, "2 checkpoints match", "Leave --out away"),
+    (["resnet8_v1.reszoo_cifar10"], 3, "needs training images of cifar10", "reszoo data get cifar10"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "reason", "fix"), MISTAKES, ids=lambda v: str(v))
+def test_a_mistake_gets_its_reason_its_fix_and_leaves_nothing(
+    arguments: list[str], code: int, reason: str, fix: str, tmp_path: Path
+) -> None:
+    done = reszoo("quantize", *arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    assert re.search(reason, done.stderr)
+    assert re.search(fix, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
+
+
+def test_an_artifact_is_no_checkpoint_to_quantize(tmp_path: Path) -> None:
+    export(zoo.load(REF), "onnx", out=tmp_path / "made", options=int8())
+    done = reszoo("quantize", "./made", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"is an artifact, not a checkpoint\nName the checkpoint: {REF}" in done.stderr
+
+
+def test_the_images_are_recorded(tmp_path: Path) -> None:
+    def hashed(name: str, **choices: object) -> str:
+        config = QuantizeConfig(calibration="minmax", images=32, **choices)
+        return (
+            export(zoo.load(REF), "onnx", out=tmp_path / name, options=int8(config))
+            .lineage[-1]
+            .config["indices_sha256"]
+        )
+
+    assert hashed("a") == hashed("b") != hashed("c", seed=1)
+
+
+def test_parity_is_not_measured_on_the_images_that_it_was_calibrated_on(tmp_path: Path) -> None:
+    made = export(zoo.load(REF), "onnx", out=tmp_path / "made", options=int8())
+    assert made.parity.images == "digits/train, seed 1"
+
+
+def test_photographs_are_no_calibration_images(tmp_path: Path) -> None:
+    """Parity takes them where the data set is not here; ranges read from them would be wrong."""
+    with pytest.raises(UnavailableError, match=r"needs training images of imagenet1k(?s:.*)reszoo data add imagenet1k"):
+        export(copy_of(tmp_path / "source", "imagenet1k"), "onnx", out=tmp_path / "made", options=int8())
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("options", [{"input": "uint8"}, {"batch": 5}, {"opset": 22}])
+def test_it_goes_with_the_other_options(options: dict[str, object], tmp_path: Path) -> None:
+    made = export(zoo.load(REF), "onnx", out=tmp_path / "made", options=int8(**options))
+    assert made.parity.top1_agreement >= 0.98
+    assert made.certificate is not None
+    assert made.certificate.layers == 10
+
+
+def test_a_quantization_needs_precision_int8(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="fp32 is not quantized"):
+        export(zoo.load(REF), "onnx", out=tmp_path / "made", options=ExportOptions(quantize=SMALL))
+
+
+def test_the_cache_keeps_each_configuration_apart() -> None:
+    checkpoint = zoo.load(REF)
+    first = exported(checkpoint, "onnx", int8())
+    written = (first.path / "model.onnx").stat().st_mtime_ns
+    assert exported(checkpoint, "onnx", int8()) == first
+    assert (first.path / "model.onnx").stat().st_mtime_ns == written
+    other = exported(
+        checkpoint, "onnx", int8(QuantizeConfig(images=32, calibration="minmax", keep_float=("node_linear",)))
+    )
+    assert other.path != first.path
+    assert artifacts.read(first.path) == first
+
+
+def test_a_folder_is_named_by_what_was_chosen() -> None:
+    assert folder_name("onnx", int8(None)) == folder_name("onnx", int8(QuantizeConfig())) == "onnx-int8"
+    chosen = QuantizeConfig(calibration="entropy", images=64, equalise=True, bias_correction=False)
+    assert folder_name("onnx", int8(chosen, batch=8)) == "onnx-int8-entropy-images64-equalise-no_bias_correction-batch8"
