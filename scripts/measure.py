@@ -1,15 +1,18 @@
-"""Measure what the docs quote, as a user would run it: `python scripts/measure.py`, on an idle machine.
+"""Measure what the docs quote, as a user would run it: `python scripts/measure.py [PART...]`, on an idle machine.
 
-Needs CIFAR-10 (`reszoo data get cifar10`) and akamaster's resnet20 to resnet56 (`reszoo download`). Everything it
-measures goes to docs/measurements/; `scripts/tables.py` makes the tables from there. Takes about 20 minutes.
+Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 to resnet56 (`reszoo download`) and the extra openvino.
+What it measures goes to docs/measurements/, each part for itself; `scripts/tables.py` makes the tables from there. All
+of it takes about an hour and a half, half of which is the many comparisons that measure the instrument.
 """
 
+import argparse
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -24,17 +27,21 @@ ROUNDS = 3
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(dir=OUT.parent) as folder:  # the old ones go when all new ones are there
-        out = Path(folder)
-        measure_startup(out)
-        measure_export(out)
-        measure_latency(out)
-        measure_accuracy(out)
-        shutil.rmtree(OUT, ignore_errors=True)
-        shutil.copytree(out, OUT)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when left out")
+    chosen = parser.parse_args().parts or list(PARTS)
+    if unknown := set(chosen) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}")
+    for part in chosen:
+        with tempfile.TemporaryDirectory() as folder:  # the old figures go when the new ones are there
+            made = Path(folder) / part
+            made.mkdir()
+            PARTS[part](made)
+            shutil.rmtree(OUT / part, ignore_errors=True)
+            shutil.copytree(made, OUT / part)
 
 
-def measure_startup(out: Path, rounds: int = 25) -> None:
+def startup(out: Path, rounds: int = 25) -> None:
     """Wall seconds of each command, in turn, so that a drift of the machine meets all of them."""
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
@@ -45,32 +52,56 @@ def measure_startup(out: Path, rounds: int = 25) -> None:
     for _ in range(rounds):
         for name, command in commands.items():
             samples[name].append(_seconds(command))
-    _write(out, "startup", samples)
+    _write(out, samples)
 
 
-def measure_export(out: Path) -> None:
+def export(out: Path) -> None:
     """Whole-process seconds of an export with its parity proof."""
     samples = {}
     with tempfile.TemporaryDirectory() as folder:
         for network in (NETWORKS[0], NETWORKS[-1]):
             command = [RESZOO, "export", network, "--to", "onnx", "--out", f"{folder}/{network}"]
             samples[network] = [_seconds(command) for _ in range(ROUNDS)]
-    _write(out, "export", samples)
+    _write(out, samples)
 
 
-def measure_latency(out: Path) -> None:
-    """PyTorch and ONNX Runtime by turns, several times over."""
-    for _ in range(ROUNDS):
-        _bench(NETWORKS[0], NETWORKS[-1], "--threads", "2", "--batch", "1,32", "--out", str(out / "latency"))
+def speed(out: Path) -> None:
+    """PyTorch, ONNX Runtime and OpenVINO in turn."""
+    for network, batch in ((NETWORKS[0], 1), (NETWORKS[0], 32), (NETWORKS[-1], 1)):
+        race = [RESZOO, "compare", network, "--runtime", "torch,onnxruntime,openvino"]
+        _run(*race, "--threads", "2", "--batch", str(batch), "--time-limit", "40", "--out", str(out))
 
 
-def measure_accuracy(out: Path) -> None:
-    options = ("--threads", "2", "--batch", "1", "--seconds", "0.2", "--accuracy", "cifar10")
-    _bench(*NETWORKS, *options, "--out", str(out / "accuracy"))
+def accuracy(out: Path) -> None:
+    options = ("--threads", "2", "--batch", "1", "--time-limit", "0.5", "--precision", "20%", "--accuracy", "cifar10")
+    _run(RESZOO, "bench", *NETWORKS, "--runtime", "torch,onnxruntime", *options, "--out", str(out))
+    for file in out.glob("*.predictions.safetensors"):  # can be made again, and are not text
+        file.unlink()
 
 
-def _bench(*arguments: str) -> None:
-    subprocess.run([RESZOO, "bench", *arguments, "--runtime", "torch,onnxruntime"], check=True)
+def instrument(out: Path) -> None:
+    """The harness itself."""
+    for check in ("coverage", "known_costs", "agreement", "comparisons"):
+        _run(sys.executable, "-m", f"reszoo.bench.validation.{check}", "--out", str(out / f"{check}.json"))
+
+
+def training(out: Path) -> None:
+    """Our training loop against the plain one."""
+    _run(sys.executable, str(ROOT / "scripts" / "training_speed.py"), "--out", str(out / "seconds.json"))
+
+
+PARTS: dict[str, Callable[[Path], None]] = {
+    "startup": startup,
+    "export": export,
+    "training": training,
+    "speed": speed,
+    "accuracy": accuracy,
+    "instrument": instrument,
+}
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True)
 
 
 def _seconds(command: list[str]) -> float:
@@ -79,10 +110,10 @@ def _seconds(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def _write(out: Path, name: str, samples: dict[str, list[float]]) -> None:
+def _write(out: Path, samples: dict[str, list[float]]) -> None:
     document = {"host": msgspec.to_builtins(describe()), "seconds": samples}
-    (out / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
-    print(name, {key: round(sorted(values)[len(values) // 2], 3) for key, values in samples.items()}, flush=True)
+    (out / "seconds.json").write_text(json.dumps(document, indent=1) + "\n")
+    print(out.name, {key: round(sorted(values)[len(values) // 2], 3) for key, values in samples.items()}, flush=True)
 
 
 if __name__ == "__main__":

@@ -11,51 +11,39 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, TypeVar
 
-from reszoo.bench.statistics import median as sample_median
+from reszoo.bench.comparison import ratios
+from reszoo.bench.table import contestants
 from reszoo.core.documents import read_json
-from reszoo.core.types import Measurement
+from reszoo.core.measured import Comparison, Measurement
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASUREMENTS = ROOT / "docs" / "measurements"
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+T = TypeVar("T", Measurement, Comparison)
 TABLE = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def speed() -> str:
-    """Latency of PyTorch and ONNX Runtime per network and batch: the median over rounds of each round's median."""
-    rounds: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for m in measurements("latency"):
-        rounds[m.source_ref, m.scenario.batch][m.scenario.runtime].append(1e3 * sample_median(m.samples_s))
-    accuracy = {(m.source_ref, m.scenario.runtime): m.accuracy.value for m in measurements("accuracy") if m.accuracy}
+    """Latency of PyTorch against the other runtimes, per network and batch: measured in turn, with the ratio."""
     rows = []
-    for (network, batch), by_runtime in sorted(rounds.items()):
-        torch, ort = by_runtime["torch"], by_runtime["onnxruntime"]
-        ratios = sorted(t / o for t, o in zip(torch, ort, strict=True))
-        rows.append(
-            (
-                network,
-                batch,
-                f"{median(torch):.2f}",
-                f"{median(ort):.2f}",
-                f"{median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})",
-                f"{accuracy[network, 'torch']:.4f}",
-                f"{accuracy[network, 'onnxruntime']:.4f}",
-            )
-        )
-    header = (
-        *("network", "batch", "PyTorch eager, ms", "ONNX Runtime, ms", "times faster"),
-        *("accuracy, PyTorch", "accuracy, ONNX Runtime"),
-    )
-    return table(header, rows)
+    for c in sorted(comparisons("speed"), key=lambda c: (c.subjects[0].source_ref, c.subjects[0].scenario.batch)):
+        base = c.subjects[0]
+        cells = contestants(c)
+        rows.append((base.source_ref, base.scenario.batch, base.scenario.runtime, cells[0].median_ms, "1"))
+        for subject, cell, ratio in zip(c.subjects[2:], cells[2:], ratios(c)[1:], strict=True):
+            low, high = ratio.interval
+            times = f"{1 / ratio.value:.2f} ({1 / high:.2f} to {1 / low:.2f})"
+            rows.append(("", "", subject.scenario.runtime, cell.median_ms, times))
+    return table(("network", "batch", "runtime", "median ms", "times faster (99 % interval)"), rows)
 
 
 def accuracy() -> str:
     """Published against measured top-1 on the 10,000 test images of CIFAR-10."""
     from reszoo import zoo
 
-    found = {(m.source_ref, m.scenario.runtime): m.accuracy for m in measurements("accuracy")}
+    found = {(m.subject.source_ref, m.subject.scenario.runtime): m.accuracy for m in measurements("accuracy")}
     rows = []
     for network in sorted({network for network, _ in found}):
         published = zoo.cards()[network].accuracy
@@ -65,7 +53,7 @@ def accuracy() -> str:
 
 
 def startup() -> str:
-    seconds = json.loads((MEASUREMENTS / "startup.json").read_text())["seconds"]
+    seconds = json.loads((MEASUREMENTS / "startup" / "seconds.json").read_text())["seconds"]
     base = seconds["python -c pass"]
     rows = []
     for name, samples in seconds.items():
@@ -75,12 +63,39 @@ def startup() -> str:
 
 
 def export() -> str:
-    seconds = json.loads((MEASUREMENTS / "export.json").read_text())["seconds"]
+    seconds = json.loads((MEASUREMENTS / "export" / "seconds.json").read_text())["seconds"]
     rows = [
         (name, f"{median(samples):.1f}", f"{min(samples):.1f} to {max(samples):.1f}", len(samples))
         for name, samples in seconds.items()
     ]
     return table(("network", "median s", "range", "runs"), rows)
+
+
+def training() -> str:
+    """Images/s of each training loop: the median over the rounds, and of the ratio to the plain loop in each round."""
+    speeds: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    busy: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for run in sorted(
+        json.loads((MEASUREMENTS / "training" / "seconds.json").read_text())["runs"], key=lambda run: run["round"]
+    ):
+        key = run["device"], run["loop"], run["arithmetic"]
+        speeds[key].append(run["batch"] * len(run["seconds"]) / sum(run["seconds"]))
+        busy[run["device"], run["loop"]] += run["gpu_percent"]
+    plain = {device: by_round for (device, loop, _), by_round in speeds.items() if loop == "plain"}
+    rows = []
+    for (device, loop, arithmetic), by_round in speeds.items():
+        ratios = sorted(ours / base for ours, base in zip(by_round, plain[device], strict=True))
+        share = f", {median(percent):.0f} % busy" if (percent := busy[device, loop]) else ""
+        rows.append(
+            (
+                device + share,
+                loop,
+                arithmetic,
+                f"{median(by_round):,.0f} ({min(by_round):,.0f} to {max(by_round):,.0f})",
+                f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            )
+        )
+    return table(("device", "loop", "arithmetic", "images/s", "times the plain loop"), rows)
 
 
 def bundled() -> str:
@@ -117,10 +132,74 @@ def _command(ref: str, run: dict[str, Any]) -> str:
 
 
 def host() -> str:
-    m = measurements("latency")[0]
-    sets = ", ".join(m.host.instruction_sets)
-    packages = ", ".join(f"{name} {m.host.versions[name]}" for name in ("torch", "onnx", "onnxruntime"))
-    return f"{m.host.cpu}, {m.host.cores} cores, {sets}; {m.host.os}; Python {m.host.python}, {packages}.\n"
+    host = comparisons("speed")[0].host
+    sets = ", ".join(host.instruction_sets)
+    packages = ", ".join(f"{name} {host.versions[name]}" for name in ("torch", "onnx", "onnxruntime", "openvino"))
+    return f"{host.cpu}, {host.cores} cores, {sets}; {host.os}; Python {host.python}, {packages}.\n"
+
+
+def coverage() -> str:
+    """How many of the intervals held the truth."""
+    rows = []
+    for name, found in instrument("coverage")["streams"].items():
+        cells = [(f"{100 * c['covered'] / c['trials']:.1f} %", f"{c['n']:,.0f}") for c in found.values()]
+        rows.append((name, *cells[0], *cells[1], found["fixed"]["trials"]))
+    header = ("stream", "fixed length", "samples", "until known to 1 %", "samples, mean", "trials each")
+    return table(header, rows)
+
+
+def known_costs() -> str:
+    """What the harness made of runtimes whose cost is known."""
+    figures = instrument("known_costs")
+    overhead = [1e9 * seconds for seconds in figures["overhead_s"]]
+    rows = [("a runtime that does nothing", "0 ns", f"{median(overhead):.0f} ns ({_range(overhead, '.0f')})", "")]
+    for known_s in sorted({wait["known_s"] for wait in figures["waits"]}):
+        seen = [1e6 * wait["measured_s"] for wait in figures["waits"] if wait["known_s"] == known_s]
+        error = 100 * max(abs(us / 1e6 / known_s - 1) for us in seen)
+        rows.append(
+            (
+                "waiting",
+                f"{1e6 * known_s:,.0f} µs",
+                f"{median(seen):,.2f} µs ({_range(seen, ',.2f')})",
+                f"{error:.2f} %",
+            )
+        )
+    for hold in figures["holds"]:
+        known, seen_bytes = hold["known_bytes"], hold["loaded_bytes"]
+        error = 100 * abs(seen_bytes / known - 1)
+        rows.append(("holding memory", f"{known / 1e6:.0f} MB", f"{seen_bytes / 1e6:.1f} MB", f"{error:.2f} %"))
+    times = [run["seconds"] for run in figures["precision"]]
+    reached = max(run["reached"] for run in figures["precision"])
+    result = f"{median(times):.1f} s ({_range(times, '.1f')}), {100 * reached:.2f} % at worst"
+    rows.append(("a small model's median to 1 %", "", result, ""))
+    return table(("what", "known", "measured", "largest error"), rows)
+
+
+def agreement() -> str:
+    """The harness against other ways to measure the same thing."""
+    figures = instrument("agreement")
+    rows = []
+    for ours, other, name in (
+        ("onnxruntime", "bare_loop", "a bare loop on ONNX Runtime"),
+        ("openvino", "benchmark_app", "OpenVINO's benchmark_app"),
+    ):
+        found = [a / b for a, b in zip(figures[ours], figures[other], strict=True)]
+        rows.append((name, f"{median(found):.3f}", _range(found, ".3f"), len(found)))
+    return table(("against", "ours / theirs, median", "range", "rounds"), rows)
+
+
+def alarms() -> str:
+    """What `compare` says of the same artifact twice, and of 3 % more work."""
+    figures = instrument("comparisons")
+    rows = []
+    for name, truth in (("same", "the same artifact"), ("different", "34 runs against 33 (+3.03 %)")):
+        runs = figures[name]
+        said = sum(run["verdict"] != "no difference" for run in runs)
+        floor = [100 * (run["high"] - run["low"]) / 2 for run in runs]
+        seconds = median([run["seconds"] for run in runs])
+        ratio = f"{median([run['ratio'] for run in runs]):.4f}"
+        rows.append((truth, f"{said} of {len(runs)}", ratio, f"{median(floor):.2f} %", f"{seconds:.0f}"))
+    return table(("truth", 'said "different"', "ratio, median", "half-width, median", "seconds, median"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -130,13 +209,35 @@ TABLES: dict[str, Callable[[], str]] = {
     "export": export,
     "host": host,
     "bundled": bundled,
+    "training": training,
+    "coverage": coverage,
+    "known_costs": known_costs,
+    "agreement": agreement,
+    "alarms": alarms,
 }
 
 
 def measurements(folder: str) -> list[Measurement]:
+    return _documents(folder, Measurement)
+
+
+def comparisons(folder: str) -> list[Comparison]:
+    return _documents(folder, Comparison)
+
+
+def instrument(check: str) -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads((MEASUREMENTS / "instrument" / f"{check}.json").read_text())
+    return figures
+
+
+def _documents(folder: str, kind: type[T]) -> list[T]:
     """In the order in which they were made."""
-    found = [read_json(path, Measurement, "Run scripts/measure.py.") for path in (MEASUREMENTS / folder).glob("*.json")]
-    return sorted(found, key=lambda m: m.started_at)
+    found = [read_json(path, kind, "Run scripts/measure.py.") for path in (MEASUREMENTS / folder).glob("*.json")]
+    return sorted(found, key=lambda document: document.started_at)
+
+
+def _range(values: Sequence[float], form: str) -> str:
+    return f"{min(values):{form}} to {max(values):{form}}"
 
 
 def table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

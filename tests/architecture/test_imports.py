@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # A room may use the rooms on the levels before its own, and rooms beside it on no level.
-LEVELS = (("core",), ("models",), ("datasets", "zoo"), ("train",), ("export",), ("bench",), ("cli",))
+LEVELS = (("core",), ("models",), ("datasets", "zoo"), ("train", "quantize"), ("export",), ("bench",), ("cli",))
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 FILES = [path.relative_to(ROOT) for room in LEVEL for path in sorted((ROOT / room).rglob("*.py"))]
 
@@ -65,7 +65,7 @@ def test_tests_import_the_package_never_the_folders(path: Path) -> None:
     assert [m for m in absolute_imports(ast.walk(ast.parse(path.read_text()))) if m in LEVEL] == []
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.parts[1] in {"formats", "runtimes"}], ids=str)
+@pytest.mark.parametrize("path", [p for p in FILES if p.parts[1] in {"formats", "runtimes", "schemes"}], ids=str)
 def test_plugins_import_their_vendors_inside_functions(path: Path) -> None:
     """So every plug-in can be listed where nothing but reszoo's core is installed."""
     top = ast.parse((ROOT / path).read_text()).body

@@ -24,6 +24,10 @@ VERBS = [
     ["train"],
     ["export"],
     ["bench"],
+    ["compare"],
+    ["report"],
+    ["doctor"],
+    ["quantize"],
 ]
 HEAVY = ("torch", "numpy", "onnx", "onnxruntime", "torchvision", "sklearn")
 
@@ -129,23 +133,6 @@ def test_debug_shows_where_it_went_wrong() -> None:
     done = reszoo("--debug", "show", "resnet21_v1")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
-
-
-def test_export_then_bench_through_the_command_line(tmp_path: Path) -> None:
-    made = reszoo("export", "resnet8_v2.reszoo_digits", "--input", "uint8", "--out", "made", cwd=tmp_path)
-    assert made.returncode == 0, made.stderr
-    assert "digits/train" in made.stdout
-    measured = reszoo(
-        *("bench", "made", "resnet8_v2.reszoo_digits", "--runtime", "onnxruntime,torch", "--seconds", "0.2"),
-        *("--accuracy", "digits", "--json"),
-        cwd=tmp_path,
-    )
-    assert measured.returncode == 0, measured.stderr
-    outcomes = json.loads(measured.stdout)
-    accuracies = {outcome["accuracy"]["correct"] for outcome in outcomes if "accuracy" in outcome}
-    assert len(accuracies) == 1
-    assert "runs torch" in measured.stderr  # the artifact is ONNX: said, not skipped
-    assert len(list((tmp_path / "results").glob("*.json"))) == 3
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
