@@ -34,9 +34,9 @@ def show(
         return
     console = output.console()
     facts = output.table("", "")
-    facts.show_header = False
+    facts.show_header, facts.columns[0].style = False, "bold"
     for key, value in {**_architecture(spec, cost), **(_origin(source) if source else {})}.items():
-        facts.add_row(f"[bold]{key}[/bold]", value)
+        facts.add_row(key, value)
     console.print(facts)
     if layers:
         console.print(_layers(cost))
