@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import children, state, wait_until_gone
+from processes import INTERRUPTIBLE, children, state, wait_until_gone
 
 from reszoo import zoo
 
@@ -127,7 +127,9 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path) -> None:
 
 def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> None:
     race = command("compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")
-    with subprocess.Popen(race, cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True) as running:
+    with subprocess.Popen(
+        [*INTERRUPTIBLE, *race], cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True
+    ) as running:
         end = time.monotonic() + 120
         workers: set[int] = set()
         stopped: list[int] = []

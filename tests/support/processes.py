@@ -5,6 +5,10 @@ import time
 from pathlib import Path
 
 
+# What a shell starts in the background ignores SIGINT, and so does all that is started from there.
+INTERRUPTIBLE = ["env", "--default-signal=INT"]
+
+
 def children(pid: int) -> list[int]:
     listed = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
     return [int(line) for line in listed.stdout.split()]
