@@ -4,7 +4,6 @@ import subprocess
 import time
 from pathlib import Path
 
-
 # What a shell starts in the background ignores SIGINT, and so does all that is started from there.
 INTERRUPTIBLE = ["env", "--default-signal=INT"]
 
