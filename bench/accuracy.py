@@ -132,14 +132,6 @@ def per_class(predictions: Predictions) -> list[ClassRow]:
     return rows
 
 
-def topk(predictions: Predictions, k: int) -> int:
-    """How many images have their true class among the `k` best answers."""
-    kept = predictions.top5.shape[1]
-    if not 1 <= k <= kept:
-        raise UsageError(f"a top-{k} accuracy cannot be counted", f"Choose 1 to {kept}: so many answers are kept.")
-    return int((predictions.top5[:, :k] == predictions.labels[:, None]).any(1).sum())
-
-
 def difference_interval(lost: float, gained: float, n: int) -> Interval:
     """A 95 % interval of (lost - gained) / n, where of `n` pairs `lost` and `gained` differ, one way and the other.
 

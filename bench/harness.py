@@ -20,7 +20,7 @@ from ..core.measured import (
     Scenario,
     Subject,
 )
-from ..core.types import Artifact
+from ..core.types import Artifact, FileRecord
 from ..datasets.info import Split
 from . import gpu, protocol
 from .client import PATIENCE_S, WORKER, Worker, WorkerError
@@ -68,8 +68,8 @@ def measure(
     the worker too.
     """
     host, started_at, load_before = describe(), now(), load_average()
-    what = subject(artifact, scenario)  # before anything is measured: its folder may be gone afterwards
     try:
+        what = subject(artifact, scenario)  # before anything is measured: its folder may be gone afterwards
         with Worker(artifact, scenario, module=module, patience_s=patience_s) as worker:
             on_progress(Progress("loading", 0, 0))
             loaded = worker.ask(load_request(worker, host), protocol.Loaded)
@@ -81,10 +81,10 @@ def measure(
             conditions = watch.stop()
             memory = _memory(worker, loaded, scenario)
             accuracy = _accuracy(worker, evaluation, on_progress) if evaluation else None
-    except WorkerError as error:
-        return Failure(
-            what=f"{artifact.source_ref} on {scenario}", scenario=scenario, reason=error.reason, output=error.output
-        )
+    except (WorkerError, ReszooError) as error:
+        output = error.output if isinstance(error, WorkerError) else ""
+        name = f"{artifact.source_ref} on {scenario}"
+        return Failure(what=name, scenario=scenario, reason=str(error), output=output)
     return Measurement(
         subject=what,
         host=host,
@@ -105,11 +105,11 @@ def measure(
 def subject(artifact: Artifact, scenario: Scenario) -> Subject:
     return Subject(
         source_ref=artifact.source_ref,
-        weights_sha256=artifact.lineage[-1].input_sha256,
+        weights_sha256=artifact.weights_sha256,
         artifact_format=artifact.format,
         artifact_sha256=artifact.sha256,
         artifact_bytes=artifact.size_bytes,
-        compressed_bytes=_compressed_bytes(artifact.path, tuple(file.name for file in artifact.files)),
+        compressed_bytes=_compressed_bytes(artifact.path, artifact.files),
         precision=artifact.precision,
         input_dtype=artifact.input.dtype,
         scenario=scenario,
@@ -132,10 +132,10 @@ def now() -> str:
 
 
 @lru_cache
-def _compressed_bytes(folder: Path, names: tuple[str, ...]) -> int:
+def _compressed_bytes(folder: Path, files: tuple[FileRecord, ...]) -> int:
     """Of all files together, each as zlib packs it: what a download or an image layer takes."""
     try:
-        return sum(len(zlib.compress((folder / name).read_bytes())) for name in names)
+        return sum(len(zlib.compress((folder / file.name).read_bytes())) for file in files)
     except OSError as error:
         raise ReszooError(f"{error.filename} cannot be read: {error.strerror}", "Export it again.") from error
 

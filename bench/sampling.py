@@ -5,7 +5,7 @@ The worker samples in short chunks, and the harness looks at them while the work
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..core.measured import Scenario, Window
@@ -34,6 +34,21 @@ class WarmUp(NamedTuple):
     is_steady: bool
 
 
+class Stop:
+    """When to stop sampling: when the samples are precise, asked seldom enough not to stop at a lucky moment."""
+
+    def __init__(self, precision: float) -> None:
+        self.precision = precision
+        self.next_look = 0.0
+
+    def __call__(self, samples: Sequence[float], chunks: int) -> bool:
+        """After each chunk, with all samples so far."""
+        if chunks < LEAST_CHUNKS or len(samples) < self.next_look:
+            return False
+        self.next_look = GROWTH * len(samples)
+        return is_precise(samples, self.precision)
+
+
 class Samples(NamedTuple):
     samples_s: list[float]
     runs_per_sample: int
@@ -58,16 +73,14 @@ def sample_until_precise(worker: Worker, scenario: Scenario, run_s: float, look:
     runs = runs_per_sample(worker, run_s)
     samples: list[float] = []
     windows: list[Window] = []
-    next_look = 0.0
+    stop = Stop(scenario.precision)
     end = time.monotonic() + scenario.sampling_limit_s
     while time.monotonic() < end:
         sampled = take(worker, CHUNK_S, run_s, look)
         samples += sampled.samples_s
         windows.append(Window(runs=runs * len(sampled.samples_s), seconds=sampled.seconds))
-        if len(windows) >= LEAST_CHUNKS and len(samples) >= next_look:
-            if is_precise(samples, scenario.precision):
-                break
-            next_look = GROWTH * len(samples)
+        if stop(samples, len(windows)):
+            break
     return Samples(samples, runs, windows)
 
 

@@ -1,4 +1,4 @@
-"""Measurements and comparisons as the rows of a table: the only place of this room where figures are rounded."""
+"""Measurements and comparisons as the rows of a table for the terminal."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,8 +7,10 @@ from ..core.measured import Comparison, Disturbance, DisturbanceKind, Failure, M
 from ..core.statistics import proportion_interval
 from ..core.types import Unavailable
 from .comparison import AGAIN, Ratio, ratios
+from .derived import images_per_s, tail_s
 from .machine import ADVICE
-from .statistics import carries, median, median_interval, quantile, throughput
+from .rounding import milliseconds
+from .statistics import median, median_interval
 
 Outcome = Measurement | Failure | Unavailable
 
@@ -71,7 +73,6 @@ def row(m: Measurement) -> Row:
     """A batch's latency, with the interval of its median; the memory that the runtime and the model took."""
     scenario, subject = m.subject.scenario, m.subject
     low, high = median_interval(m.samples_s)
-    images_per_s, _ = throughput(m.windows, scenario.batch)
     return Row(
         runtime=scenario.runtime_name + ("" if scenario.device == "cpu" else f" ({scenario.device})"),
         format=_format(subject),
@@ -80,7 +81,7 @@ def row(m: Measurement) -> Row:
         median_ms=milliseconds(median(m.samples_s)),
         interval_ms=f"{milliseconds(low)}–{milliseconds(high)}",
         tail_ms=_tail(m),
-        images_per_s=f"{images_per_s:,.0f}",
+        images_per_s=_images_per_s(m),
         peak_mb=f"{m.memory.taken_bytes / 1e6:.0f}",
         doubts="!" * bool(m.warnings),
     )
@@ -158,13 +159,14 @@ def misses(outcomes: Sequence[Outcome | Comparison]) -> list[str]:
     return lines
 
 
-def milliseconds(seconds: float) -> str:
-    """Three significant digits."""
-    ms = 1e3 * seconds
-    return f"{ms:.3g}" if ms < 999.5 else f"{ms:,.0f}"
+def _images_per_s(m: Measurement) -> str:
+    found = images_per_s(m)
+    return f"{found[0]:,.0f}" if found else ""
 
 
 def _tail(m: Measurement) -> str:
-    """The furthest quantile that the samples carry. One that is a mean of runs says nothing about single runs."""
-    carried = [q for q in (0.99, 0.9) if m.runs_per_sample == 1 and carries(len(m.samples_s), q)]
-    return f"p{100 * carried[0]:.0f} {milliseconds(quantile(m.samples_s, carried[0]))}" if carried else ""
+    """The furthest quantile that the samples carry."""
+    for name, q in (("p99", 0.99), ("p90", 0.9)):
+        if (seconds := tail_s(m, q)) is not None:
+            return f"{name} {milliseconds(seconds)}"
+    return ""

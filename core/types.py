@@ -202,6 +202,11 @@ class Candidate(Noun, frozen=True, kw_only=True):
         """One hash for all files: of their hashes, in the manifest's order."""
         return hashlib.sha256("".join(file.sha256 for file in self.files).encode()).hexdigest()
 
+    @property
+    def weights_sha256(self) -> str:
+        """Of the checkpoint that was exported, whatever was done to the file after that."""
+        return next(step.input_sha256 for step in reversed(self.lineage) if step.name == "export")
+
 
 class Artifact(Candidate, frozen=True, kw_only=True):
     """A proven model in one deployable format: a folder with its files and its manifest, `artifact.json`."""

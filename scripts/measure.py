@@ -2,7 +2,7 @@
 
 Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 to resnet56 (`reszoo download`) and the extra openvino.
 What it measures goes to docs/measurements/, each part for itself; `scripts/tables.py` makes the tables from there. All
-of it takes about an hour and a half, half of which is the many comparisons that measure the instrument.
+of it takes more than an hour, most of it the many comparisons that measure the instrument.
 """
 
 import argparse

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from ...core.errors import UsageError
 from ...core.measured import Host, Measurement, Memory
 from ...core.statistics import proportion_interval
-from ..statistics import carries, median, median_interval, quantile, throughput
+from ..derived import images_per_s, tail_s
+from ..statistics import median, median_interval
 from ..table import by_model
 from .command import command
 from .pareto import marked
@@ -53,8 +54,8 @@ def _row(title: str, m: Measurement, host: int, shared: Measurement | None) -> R
         started_at=m.started_at,
         n_samples=len(m.samples_s),
         latency_s=_estimate(median(m.samples_s), *median_interval(m.samples_s)),
-        p90_s=_tail(m, 0.9),
-        p99_s=_tail(m, 0.99),
+        p90_s=tail_s(m, 0.9),
+        p99_s=tail_s(m, 0.99),
         images_per_s=_throughput(m),
         accuracy=_top1(m, shared),
         artifact_bytes=subject.artifact_bytes,
@@ -100,16 +101,10 @@ def _top1(m: Measurement, shared: Measurement | None) -> Top1 | None:
 
 
 def _throughput(m: Measurement) -> Estimate | None:
-    scenario = m.subject.scenario
-    if scenario.cold_cache:
+    if (found := images_per_s(m)) is None:
         return None
-    value, (low, high) = throughput(m.windows, scenario.batch)
+    value, (low, high) = found
     return _estimate(value, low, high)
-
-
-def _tail(m: Measurement, q: float) -> float | None:
-    """A quantile, where the samples carry it. One that is a mean of several runs says nothing about single runs."""
-    return quantile(m.samples_s, q) if m.runs_per_sample == 1 and carries(len(m.samples_s), q) else None
 
 
 def _estimate(value: float, low: float, high: float) -> Estimate:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from .rounding import figure, interval, megabytes, milliseconds, percent
+from ..rounding import figure, milliseconds
+from .rounding import interval, megabytes, percent
 from .rows import Row
 
 FRONT_MARK = "★"

@@ -14,10 +14,11 @@ from string import Template
 import msgspec
 
 from ...core.measured import Measurement
+from ..rounding import figure
 from .columns import Cell, table
 from .labels import host_facts, host_line, labels
 from .pareto import AXES, MEASURES, group
-from .rounding import figure, interval, percent
+from .rounding import interval, percent
 from .rows import Axis, Estimate, Report, Row
 from .text import accuracy_title, notes
 

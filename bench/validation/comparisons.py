@@ -2,7 +2,7 @@
 
 Many comparisons of an artifact with itself, where every "faster" and "slower" is a false alarm; and many of a runtime
 that runs it 34 times with one that does so 33 times, a true difference of 3 %. In the latter the baseline runs twice as
-well, which is one more comparison of the same. On an idle machine; all of it takes about twenty minutes.
+well, which is one more comparison of the same. On an idle machine; on a noisy one a comparison takes up to two minutes.
 """
 
 import time

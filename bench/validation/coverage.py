@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from ...core.files import write_atomic
-from ..sampling import GROWTH, LEAST_CHUNKS
-from ..statistics import is_precise, median_interval
+from ..sampling import Stop
+from ..statistics import median_interval
 from .streams import STREAMS, Stream
 
 FIXED_N = 2000
@@ -69,13 +69,10 @@ def fixed_length(stream: Stream, rng: np.random.Generator) -> list[float]:
 def until_precise(stream: Stream, rng: np.random.Generator) -> list[float]:
     """As much of a series as the harness would take: chunk by chunk, until it is precise or the time is up."""
     series: list[float] = stream.draw(rng, CHUNK * MOST_CHUNKS).tolist()
-    least = LEAST_CHUNKS * CHUNK
-    next_look = float(least)
-    for n in range(least, len(series), CHUNK):
-        if n >= next_look:
-            if is_precise(series[:n], PRECISION):
-                return series[:n]
-            next_look = GROWTH * n
+    stop = Stop(PRECISION)
+    for chunks in range(1, MOST_CHUNKS):
+        if stop(series[: chunks * CHUNK], chunks):
+            return series[: chunks * CHUNK]
     return series
 
 

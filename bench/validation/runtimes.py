@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...core.errors import ReszooError
 from ...core.types import Candidate, Unavailable
 from ...export.contract import Device, Runtime, Session, runtimes
 
@@ -31,7 +32,7 @@ class KnownSession(Session):
         return placed
 
     def read(self, result: Any) -> "np.ndarray":
-        raise NotImplementedError("a runtime of known cost has no logits")
+        raise ReszooError("a runtime of known cost computes no logits", "Measure its latency or memory only.")
 
     def close(self) -> None:
         """There is nothing to close."""

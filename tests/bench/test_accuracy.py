@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
 from reszoo import zoo
-from reszoo.bench.accuracy import Paired, compare, confusion, difference_interval, judge, per_class, topk
+from reszoo.bench.accuracy import Paired, compare, confusion, difference_interval, judge, per_class
 from reszoo.bench.evaluate import evaluate
 from reszoo.bench.predictions import Predictions
 from reszoo.core.errors import UsageError
@@ -214,14 +214,6 @@ def test_each_class_says_what_it_is_mistaken_for() -> None:
     assert (dog.name, dog.accuracy, dog.taken_for, dog.times_taken) == ("dog", 1.0, None, 0)
 
 
-def test_the_true_class_is_looked_for_among_the_best_answers() -> None:
-    p = answers([0, 1, 2, 2], [0, 0, 0, 1])  # then 1, 2; 1, 2; 1, 2; 0, 2
-    assert [topk(p, k) for k in (1, 2, 3)] == [1, 2, 4]
-    for k in (0, 4):
-        with pytest.raises(UsageError, match=f"top-{k} .*\n.*1 to 3"):
-            topk(p, k)
-
-
 def test_two_real_networks_on_the_same_real_images(tmp_path_factory: pytest.TempPathFactory) -> None:
     found = []
     for ref in ("resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"):
@@ -234,5 +226,4 @@ def test_two_real_networks_on_the_same_real_images(tmp_path_factory: pytest.Temp
     assert 1 - (pair.only_reference + pair.only_candidate) / 359 >= pair.agreement > 0.9
     assert pair.drop_interval.low < pair.drop < pair.drop_interval.high
     for p in found:
-        assert sum(row.correct for row in per_class(p)) == np.trace(confusion(p)) == topk(p, 1) == p.correct
-        assert p.correct <= topk(p, 2) <= topk(p, 5) <= p.n
+        assert sum(row.correct for row in per_class(p)) == np.trace(confusion(p)) == p.correct

@@ -128,6 +128,12 @@ def test_it_goes_with_the_other_options(options: dict[str, object], tmp_path: Pa
     assert made.certificate.layers == 10
 
 
+def test_an_integer_artifact_and_its_float_one_are_of_the_same_weights(tmp_path: Path) -> None:
+    """By that hash a benchmark lists them as one model."""
+    made = export(zoo.load(REF), "onnx", out=tmp_path / "made", options=int8())
+    assert made.weights_sha256 == exported(zoo.load(REF), "onnx").weights_sha256 == zoo.load(REF).sha256
+
+
 def test_a_quantization_needs_precision_int8(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="fp32 is not quantized"):
         export(zoo.load(REF), "onnx", out=tmp_path / "made", options=ExportOptions(quantize=SMALL))
