@@ -198,8 +198,10 @@ def alarms() -> str:
         floor = [100 * (run["high"] - run["low"]) / 2 for run in runs]
         seconds = median([run["seconds"] for run in runs])
         ratio = f"{median([run['ratio'] for run in runs]):.4f}"
-        rows.append((truth, f"{said} of {len(runs)}", ratio, f"{median(floor):.2f} %", f"{seconds:.0f}"))
-    return table(("truth", 'said "different"', "ratio, median", "half-width, median", "seconds, median"), rows)
+        disturbed = sum(bool(run["warnings"]) for run in runs)
+        rows.append((truth, f"{said} of {len(runs)}", ratio, f"{median(floor):.2f} %", f"{seconds:.0f}", disturbed))
+    header = ("truth", 'said "different"', "ratio, median", "half-width, median", "seconds, median", "with a warning")
+    return table(header, rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
