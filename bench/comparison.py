@@ -46,7 +46,8 @@ class Contestant(NamedTuple):
 class Effort(NamedTuple):
     """How long to go on: until each ratio's interval is at most `precision` to either side, or `limit_s` is over.
 
-    With `gate`, also until no interval holds that ratio any more.
+    With `gate`, also until no interval holds that ratio any more. A round has blocks of `round_s` seconds for each
+    contestant; `least_rounds` of them are run in any case.
     """
 
     precision: float = 0.01
@@ -55,6 +56,8 @@ class Effort(NamedTuple):
     seed: int = 0
     patience_s: float = PATIENCE_S
     module: str = WORKER
+    round_s: float = ROUND_S
+    least_rounds: int = LEAST_ROUNDS
 
 
 EFFORT = Effort()
@@ -94,7 +97,7 @@ def compare(
         warnings=(),
     )
     shuffled = random.Random(effort.seed)  # noqa: S311 - an order, not a secret
-    while not is_enough(known, effort) and (len(known.rounds) < LEAST_ROUNDS or time.monotonic() < end):
+    while not is_enough(known, effort) and (len(known.rounds) < effort.least_rounds or time.monotonic() < end):
         try:
             blocks, seen = _round(entries, host, effort, shuffled)
         except WorkerError as error:
@@ -119,7 +122,7 @@ def ratios(comparison: Comparison) -> list[Ratio]:
 
 
 def is_enough(comparison: Comparison, effort: Effort) -> bool:
-    if len(comparison.rounds) < LEAST_ROUNDS:
+    if len(comparison.rounds) < effort.least_rounds:
         return False
     found = ratios(comparison)
     is_decided = effort.gate is None or not any(r.interval.low <= effort.gate <= r.interval.high for r in found[1:])
@@ -149,7 +152,7 @@ def _round(
         pids = [worker.pid for worker in workers]
         watch = Watch(pids, scenario.cores, device=scenario.device, load_before=load_before)
         blocks = []
-        for contestant in _order(len(workers), _visits(warm), shuffled):
+        for contestant in _order(len(workers), _visits(warm, effort.round_s), shuffled):
             take_block = partial(take, seconds=BLOCK_S, run_s=warm[contestant].run_s, look=watch.look)
             samples = _alone(workers[contestant], take_block).samples_s
             blocks.append(Block(contestant=contestant, samples_s=samples))
@@ -173,10 +176,10 @@ def _alone(worker: Worker, action: Callable[[Worker], T]) -> T:
     return result
 
 
-def _visits(warm: Sequence[WarmUp]) -> int:
+def _visits(warm: Sequence[WarmUp], round_s: float) -> int:
     """How many blocks each contestant gets in a round; slow ones do not get more than they need."""
     slowest = max(w.run_s for w in warm)
-    return max(math.ceil(ROUND_S / max(BLOCK_S, slowest)), LEAST_VISITS)
+    return max(math.ceil(round_s / max(BLOCK_S, slowest)), LEAST_VISITS)
 
 
 def _order(contestants: int, visits: int, shuffled: random.Random) -> list[int]:

@@ -1,4 +1,4 @@
-"""What NVIDIA's driver tells of the GPU, by nvidia-smi: why its clock is lower than it could be, and who uses it."""
+"""What NVIDIA's driver tells of the GPU, by nvidia-smi: its clock, why that is not higher, and who uses it."""
 
 import os
 import shutil
@@ -23,24 +23,25 @@ MIB = 1 << 20
 class Look(NamedTuple):
     """One moment of the GPU. `processes` maps the ids of all that compute on it to the bytes that each holds."""
 
+    mhz: int | None
     slowdowns: tuple[str, ...]
     processes: Processes
 
 
 def look() -> Look | None:
     """Ask the driver, which takes a good part of a second of CPU time; None where there is no nvidia-smi."""
-    reasons = _ask("--query-gpu=clocks_event_reasons.active")
+    clocks = _ask("--query-gpu=clocks.sm,clocks_event_reasons.active")
     processes = _ask("--query-compute-apps=pid,used_memory")
-    if reasons is None or processes is None:
+    if clocks is None or processes is None:
         return None
-    return Look(parse_slowdowns(reasons), parse_processes(processes))
+    return Look(*parse_clocks(clocks), parse_processes(processes))
 
 
-def parse_slowdowns(text: str) -> tuple[str, ...]:
-    """ "0x0000000000000004" -> ("sw_power_cap",)."""
-    reasons = text.strip()
-    mask = int(reasons, 16) if reasons.startswith("0x") else 0  # "[N/A]" in some virtual machines
-    return tuple(name for bit, name in SLOWDOWNS.items() if mask & bit)
+def parse_clocks(text: str) -> tuple[int | None, tuple[str, ...]]:
+    """ "1980, 0x0000000000000004" -> 1980 MHz, ("sw_power_cap",); "[N/A], [N/A]" in some virtual machines."""
+    clock, _, reasons = text.strip().partition(", ")
+    mask = int(reasons, 16) if reasons.startswith("0x") else 0
+    return _number(clock), tuple(name for bit, name in SLOWDOWNS.items() if mask & bit)
 
 
 def parse_processes(text: str) -> Processes:

@@ -95,6 +95,7 @@ class Watch:
         spent = [(self.before[pid], self.latest[pid]) for pid in self.before]
         ours_s = self.asking_s + end.own_s - start.own_s + sum(after.cpu_s - before.cpu_s for before, after in spent)
         thermal_events = _rise(start.thermal_events, end.thermal_events)
+        gpu_mhz = [look.mhz for look in self.gpu_looks if look.mhz is not None]
         return Conditions(
             seconds=end.at_s - start.at_s,
             load_before=self.load_before,
@@ -105,6 +106,8 @@ class Watch:
             max_mhz=max(self.clocks, default=None),
             thermal_events=None if thermal_events is None else round(thermal_events),
             major_faults=sum(after.major_faults - before.major_faults for before, after in spent),
+            gpu_min_mhz=min(gpu_mhz, default=None),
+            gpu_max_mhz=max(gpu_mhz, default=None),
             gpu_slowdowns=tuple(sorted({reason for look in self.gpu_looks for reason in look.slowdowns})),
             gpu_processes=max((gpu.foreign(look.processes, list(self.before)) for look in self.gpu_looks), default=0),
         )
@@ -173,7 +176,9 @@ def unrest(host: Host, conditions: Conditions) -> Iterator[Disturbance]:
     if c.major_faults > MAJOR_FAULTS:
         yield Disturbance(kind="paging", detail=f"{c.major_faults} pages were read from disk")
     if c.gpu_slowdowns:
-        yield Disturbance(kind="gpu_slowdown", detail=f"the GPU lowered its clock: {', '.join(c.gpu_slowdowns)}")
+        clock = f" to {c.gpu_min_mhz:.0f} MHz" if c.gpu_min_mhz else ""
+        detail = f"the GPU lowered its clock{clock}: {', '.join(c.gpu_slowdowns)}"
+        yield Disturbance(kind="gpu_slowdown", detail=detail)
     if c.gpu_processes:
         yield Disturbance(kind="gpu_shared", detail=f"{c.gpu_processes} other processes compute on the GPU")
 

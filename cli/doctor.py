@@ -1,37 +1,103 @@
-"""`reszoo doctor`: this machine, what works on it, and what makes measurements on it unreliable."""
+"""`reszoo doctor`: this machine and what disturbs it; or an artifact, and why it is not faster."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import output
+from ..core.errors import UsageError
+from . import options, output
 
 if TYPE_CHECKING:
     from ..bench.doctor import Tool
     from ..core.measured import Host
+    from ..core.types import Artifact
 
 GOOD, BAD, LACKING, WARN = "[green]✓[/green]", "[red]✗[/red]", "[dim]–[/dim]", "[yellow]![/yellow]"
 MIB = 1 << 20
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def doctor(
+    artifact: Annotated[str | None, typer.Argument(metavar="ARTIFACT", help="An artifact's folder.")] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="What runs the artifact.", show_default="the first that does")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="How many it gets.", show_default="1")] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Images at a time.", show_default="1, or the artifact's own")
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="To check its integers on.", show_default="32")] = None,
+    json: options.Json = False,
+) -> None:
     """Show this machine, the runtimes and formats that work on it, and what makes its measurements unreliable.
 
-    Example: reszoo doctor
+    With ARTIFACT: show where its time goes, why it is not faster, and whether this CPU computes its integers rightly.
+
+    Example: reszoo doctor, or reszoo doctor ./resnet20_v1.akamaster_cifar10-onnx-int8 --threads 2
     """
+    chosen = {"runtime": runtime, "threads": threads, "batch": batch, "images": images}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    if artifact is not None:
+        _examine(artifact_in(artifact), given, json)
+    elif given:
+        raise UsageError(f"--{next(iter(given))} is for an artifact", "Name its folder: reszoo doctor ARTIFACT.")
+    else:
+        _diagnose(json)
+
+
+def artifact_in(ref: str) -> "Artifact":
+    """The artifact in that folder. A checkpoint is no artifact yet, and none is downloaded to say so."""
+    from .. import zoo
+    from ..core.types import Checkpoint
+    from .targets import targets
+
+    if not Path(ref).exists() and "/" not in ref:
+        zoo.resolve(ref)  # an unknown name is an error of its own
+        raise _no_artifact(ref)
+    (target,) = targets([ref])
+    if isinstance(target, Checkpoint):
+        raise _no_artifact(ref)
+    return target
+
+
+def _no_artifact(ref: str) -> UsageError:
+    return UsageError(
+        f"{ref} is a checkpoint, not an artifact",
+        f"Make one: reszoo quantize {ref} --out FOLDER, and then reszoo doctor FOLDER.",
+    )
+
+
+def _examine(artifact: "Artifact", given: dict[str, Any], json: bool) -> None:
+    from rich.progress import SpinnerColumn, TimeElapsedColumn
+
+    from ..bench.quantization.examination import examine
+    from .diagnosis import print_examination
+
+    with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
+        task = bar.add_task("", total=None)
+        found = examine(artifact, **given, on_stage=lambda stage: bar.update(task, description=stage))
+    if json:
+        output.print_json(found)
+    else:
+        print_examination(found)
+    if found.check:
+        found.check.judge()
+
+
+def _diagnose(json: bool) -> None:
     from ..bench.doctor import examine
 
     diagnosis = examine()
     if json:
         output.print_json(diagnosis)
         return
-    _section("Machine", _machine(diagnosis.host))
-    _section("Runtimes", (row for tool in diagnosis.runtimes for row in _tool(tool)))
-    _section("Formats", (row for tool in diagnosis.formats for row in _tool(tool)))
-    _section("Int8", ((GOOD if each.present else LACKING, each.name, each.meaning) for each in diagnosis.int8))
-    doubts = [row for each in diagnosis.doubts for row in ((WARN, each.what), ("", _aside(each.advice)))]
-    _section("Measuring here, now", doubts or [(GOOD, "nothing found that would disturb a measurement")])
+    section("Machine", _machine(diagnosis.host))
+    section("Runtimes", (row for tool in diagnosis.runtimes for row in _tool(tool)))
+    section("Formats", (row for tool in diagnosis.formats for row in _tool(tool)))
+    section("Int8", ((GOOD if each.present else LACKING, each.name, each.meaning) for each in diagnosis.int8))
+    doubts = [row for each in diagnosis.doubts for row in ((WARN, each.what), ("", aside(each.advice)))]
+    section("Measuring here, now", doubts or [(GOOD, "nothing found that would disturb a measurement")])
 
 
 def _machine(host: "Host") -> "Iterator[tuple[str, str]]":
@@ -59,17 +125,17 @@ def _clock(host: "Host") -> str:
 def _tool(tool: "Tool") -> "Iterator[tuple[str, ...]]":
     yield GOOD if tool.works else BAD, tool.name, tool.version or "", ", ".join(tool.devices)
     for why in tool.missing:
-        yield "", "", "", _aside(f"{why.what.removeprefix(f'{tool.name} on ')}: {why.reason}")
-        yield "", "", "", _aside(why.fix)
+        yield "", "", "", aside(f"{why.what.removeprefix(f'{tool.name} on ')}: {why.reason}")
+        yield "", "", "", aside(why.fix)
 
 
-def _aside(text: str) -> str:
+def aside(text: str) -> str:
     from rich.markup import escape
 
     return f"[dim]{escape(text)}[/dim]"
 
 
-def _section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
+def section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
     """Aligned columns under a bold title; nothing at all without rows."""
     from rich.padding import Padding
     from rich.table import Table

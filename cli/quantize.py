@@ -1,7 +1,7 @@
-"""`reszoo quantize`: a checkpoint as an integer artifact, with what that saves and what it costs."""
+"""`reszoo quantize`: a checkpoint as an integer artifact, with what that costs and what it buys."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import typer
 
@@ -10,58 +10,91 @@ from . import output
 from .export import parse_batch
 
 if TYPE_CHECKING:
+    from ..bench.comparison import Ratio
+    from ..bench.quantization.fit import Fit
+    from ..core.measured import Failure
     from ..core.types import Artifact, Checkpoint
     from ..export.contract import ExportOptions
     from ..quantize.config import QuantizeConfig
     from ..quantize.summary import Layers
 
+Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
+SchemeName = Annotated[
+    str | None, typer.Option(help="int8, or int8-nncf (OpenVINO's own).", show_default="the format's natural one")
+]
+FormatName = Annotated[str, typer.Option("--to", metavar="FORMAT", help="What the artifact is.")]
+Calibration = Annotated[
+    Literal["minmax", "percentile", "entropy", "mse"] | None,
+    typer.Option(help="How an activation's range is chosen.", show_default="the scheme's own: mse for int8"),
+]
+Images = Annotated[int | None, typer.Option(help="Training images to calibrate on.", show_default="512")]
+Seed = Annotated[int | None, typer.Option(help="Chooses those images.", show_default="0")]
+Activations = Annotated[
+    Literal["u8", "s8"] | None, typer.Option(help="u8 for CPUs, s8 for TensorRT.", show_default="u8")
+]
+Equalise = Annotated[
+    bool | None, typer.Option("--equalise/--no-equalise", help="Equalise weights across layers.", show_default="no")
+]
+BiasCorrection = Annotated[
+    bool | None,
+    typer.Option("--bias-correction/--no-bias-correction", help="Take off what rounding adds.", show_default="yes"),
+]
+Saturation = Annotated[
+    Literal["certify", "ignore"] | None,
+    typer.Option(help="certify: no kernel can saturate 16-bit sums.", show_default="certify"),
+]
+KeepFloat = Annotated[
+    list[str] | None, typer.Option("--keep-float", metavar="NODE", help="A graph node that stays in float.")
+]
+MaxDrop = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="Keep the fewest layers in float that lose at most this much accuracy on val."),
+]
+InputKind = Annotated[Literal["float", "uint8"], typer.Option(help="What it is fed with, as in `reszoo export`.")]
+Batch = Annotated[str, typer.Option(metavar="dynamic|N", help="Any batch size, or just one.")]
+Measure = Annotated[
+    bool, typer.Option("--measure/--no-measure", help="Race it against its float source, for some seconds.")
+]
+Explain = Annotated[bool, typer.Option("--explain", help="Write nothing; look for the first bad layer and its reason.")]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="With --explain: .png or .svg.", show_default="./REF-explain.svg")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The artifact's folder.", show_default="./REF-FORMAT-int8...")
+]
+
 
 def quantize(
-    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")],
-    scheme: Annotated[str | None, typer.Option(help="How.", show_default="the format's natural one")] = None,
-    to: Annotated[str, typer.Option("--to", metavar="FORMAT", help="What the artifact is.")] = "onnx",
-    calibration: Annotated[
-        Literal["minmax", "percentile", "entropy", "mse"] | None,
-        typer.Option(help="How an activation's range is chosen.", show_default="mse"),
-    ] = None,
-    images: Annotated[int | None, typer.Option(help="Training images to calibrate on.", show_default="512")] = None,
-    seed: Annotated[int | None, typer.Option(help="Chooses those images.", show_default="0")] = None,
-    activations: Annotated[
-        Literal["u8", "s8"] | None, typer.Option(help="u8 for CPUs, s8 for TensorRT.", show_default="u8")
-    ] = None,
-    equalise: Annotated[
-        bool | None, typer.Option("--equalise/--no-equalise", help="Equalise weights across layers.", show_default="no")
-    ] = None,
-    bias_correction: Annotated[
-        bool | None,
-        typer.Option("--bias-correction/--no-bias-correction", help="Take off what rounding adds.", show_default="yes"),
-    ] = None,
-    saturation: Annotated[
-        Literal["certify", "ignore"] | None,
-        typer.Option(help="certify: no kernel can saturate 16-bit sums.", show_default="certify"),
-    ] = None,
-    keep_float: Annotated[
-        list[str] | None, typer.Option("--keep-float", metavar="NODE", help="A graph node that stays in float.")
-    ] = None,
-    input: Annotated[  # noqa: A002 - it is the option's name
-        Literal["float", "uint8"], typer.Option(help="What the model is fed with, as in `reszoo export`.")
-    ] = "float",
-    batch: Annotated[str, typer.Option(metavar="dynamic|N", help="Any batch size, or just one.")] = "dynamic",
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The artifact's folder.", show_default="./REF-FORMAT-int8...")
-    ] = None,
+    refs: Refs,
+    scheme: SchemeName = None,
+    to: FormatName = "onnx",
+    calibration: Calibration = None,
+    images: Images = None,
+    seed: Seed = None,
+    activations: Activations = None,
+    equalise: Equalise = None,
+    bias_correction: BiasCorrection = None,
+    saturation: Saturation = None,
+    keep_float: KeepFloat = None,
+    max_drop: MaxDrop = None,
+    input: InputKind = "float",  # noqa: A002 - it is the option's name
+    batch: Batch = "dynamic",
+    measure: Measure = True,
+    explain: Explain = False,
+    plot: Plot = None,
+    out: Out = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Quantize checkpoints, calibrated on training images of their own data set, and say what it cost.
 
-    Example: reszoo quantize resnet8_v1.reszoo_digits --calibration entropy --out digits-int8
+    Example: reszoo quantize resnet8_v1.reszoo_digits --max-drop 0.5% --out digits-int8
     """
     from ..export.contract import ExportOptions, format_named
     from ..export.exporting import checked
+    from .shares import parse_share
     from .targets import checkpoints
 
     given: dict[str, Any] = {
-        "scheme": scheme,
         "calibration": calibration,
         "images": images,
         "seed": seed,
@@ -71,43 +104,86 @@ def quantize(
         "saturation": saturation,
         "keep_float": tuple(keep_float) if keep_float else None,
     }
-    config = _config(to, {name: value for name, value in given.items() if value is not None})
-    options = ExportOptions(precision="int8", quantize=config, input=input, batch=parse_batch(batch))
-    checked(options, format_named(to))
+    config = _config(to, scheme, {name: value for name, value in given.items() if value is not None})
+    wanted = ExportOptions(precision="int8", quantize=config, input=input, batch=parse_batch(batch))
+    options = checked(wanted, format_named(to))
+    budget = parse_share(max_drop, "--max-drop") if max_drop else None
+    if explain and (max_drop or out):
+        raise UsageError("--explain writes no artifact", "Leave --max-drop and --out away.")
+    if plot and not explain:
+        raise UsageError("--plot shows what --explain finds", "Add --explain.")
     sources = checkpoints(refs)
-    if out is not None and len(sources) > 1:
-        raise UsageError(f"--out is one folder, but {len(sources)} checkpoints match", "Leave --out away.")
-    rows = [_quantize(source, to, options, out) for source in sources]
-    if json:
-        output.print_json(
-            [
-                {"artifact": artifact, "float_size_bytes": floats.size_bytes, "layers": layers}
-                for artifact, floats, layers in rows
-            ]
-        )
-        return
-    _print(rows)
+    if (name := "--out" if out else "--plot" if plot else None) and len(sources) > 1:
+        raise UsageError(f"{name} is one, but {len(sources)} checkpoints match", f"Leave {name} away.")
+    if explain:
+        _explain(sources, to, options, plot, json)
+    else:
+        _print([_quantize(source, to, options, budget, out, measure, json) for source in sources], json)
 
 
-def _config(format_name: str, given: dict[str, Any]) -> "QuantizeConfig":
+class Quantized(NamedTuple):
+    """An artifact and its float counterpart; the ladder and the race, where they were asked for."""
+
+    artifact: "Artifact"
+    floats: "Artifact"
+    layers: "Layers"
+    fit: "Fit | None"
+    race: "Ratio | Failure | None"
+
+
+def _config(format_name: str, scheme: str | None, given: dict[str, Any]) -> "QuantizeConfig":
     from ..quantize.config import QuantizeConfig
     from ..quantize.contract import natural_scheme
 
-    chosen: dict[str, Any] = {"scheme": given.get("scheme") or natural_scheme(format_name).name, **given}
-    return QuantizeConfig(**chosen)
+    return QuantizeConfig(scheme=scheme or natural_scheme(format_name).name, **given)
+
+
+def _explain(
+    sources: "list[Checkpoint]", format_name: str, options: "ExportOptions", plot: Path | None, json: bool
+) -> None:
+    from . import explain
+
+    if plot:
+        explain.check_plot(plot)
+    found = []
+    for source in sources:
+        explanation = explain.explained(source, format_name, options)
+        if not json:
+            explain.print_explanation(explanation)
+        explain.write_plot(explanation, plot or Path(f"{source.ref}-explain.svg"))
+        found.append(explanation)
+    if json:
+        output.print_json(found)
 
 
 def _quantize(
-    source: "Checkpoint", format_name: str, options: "ExportOptions", out: Path | None
-) -> "tuple[Artifact, Artifact, Layers]":
-    """The artifact, its float counterpart, and how many layers became integer."""
+    source: "Checkpoint",
+    format_name: str,
+    options: "ExportOptions",
+    budget: float | None,
+    out: Path | None,
+    measure: bool,
+    json: bool,
+) -> Quantized:
     import msgspec
+
+    from ..export.exporting import exported, folder_name
+    from ..quantize.summary import layers
+    from . import ladder
+
+    fit = None if budget is None else ladder.within_budget(source, format_name, options, budget, json=json)
+    options = fit.options if fit else options
+    artifact = _export(source, format_name, options, out or Path(f"{source.ref}-{folder_name(format_name, options)}"))
+    floats = exported(source, format_name, msgspec.structs.replace(options, precision="fp32", quantize=None))
+    race = _race(artifact, floats) if measure else None
+    return Quantized(artifact, floats, layers(artifact.path / artifact.files[0].name), fit, race)
+
+
+def _export(source: "Checkpoint", format_name: str, options: "ExportOptions", folder: Path) -> "Artifact":
     from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    from ..export.exporting import export, exported, folder_name
-    from ..quantize.summary import layers
+    from ..export.exporting import export
 
-    folder = out or Path(f"{source.ref}-{folder_name(format_name, options)}")
     columns = ("{task.description}", BarColumn(), TimeElapsedColumn(), "left", TimeRemainingColumn())
     with output.progress(*columns) as bar:
         task = bar.add_task(f"quantizing {source.ref}", total=None)
@@ -115,16 +191,51 @@ def _quantize(
         def watch(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        artifact = export(source, format_name, out=folder, options=options, watch=watch)
-    floats = exported(source, format_name, msgspec.structs.replace(options, precision="fp32", quantize=None))
-    return artifact, floats, layers(artifact.path / artifact.files[0].name)
+        return export(source, format_name, out=folder, options=options, watch=watch)
 
 
-def _print(rows: "list[tuple[Artifact, Artifact, Layers]]") -> None:
+def _race(artifact: "Artifact", floats: "Artifact") -> "Ratio | Failure":
+    """One thread, one image; what a user can ask `reszoo compare` for in other ways."""
+    from rich.progress import SpinnerColumn, TimeElapsedColumn
+
+    from ..bench.quantization.payoff import payoff
+    from ..bench.table import verdict
+
+    with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
+        task = bar.add_task(f"racing {artifact.source_ref} against float", total=None)
+        return payoff(artifact, floats, on_round=lambda ratio: bar.update(task, description=verdict(ratio)))
+
+
+def _print(rows: list[Quantized], json: bool) -> None:
+    if json:
+        output.print_json([_record(row) for row in rows])
+    else:
+        _print_table(rows)
+    for row in rows:
+        _print_race(row)
+
+
+def _record(row: Quantized) -> dict[str, object]:
+    from ..core.measured import Failure
+    from . import ladder
+
+    record: dict[str, object] = {
+        "artifact": row.artifact,
+        "float_size_bytes": row.floats.size_bytes,
+        "layers": row.layers,
+    }
+    if row.fit:
+        record["ladder"] = ladder.as_records(row.fit)
+    if row.race:
+        record["latency_ratio"] = row.race if isinstance(row.race, Failure) else row.race._asdict()
+    return record
+
+
+def _print_table(rows: list[Quantized]) -> None:
     table = output.table(
         "artifact", "bytes", "of fp32", "max error", "mean error", "top-1 agreement", "integer layers", "certificate"
     )
-    for artifact, floats, layers in rows:
+    for artifact, floats, layers, *_ in rows:
         parity = artifact.parity
         table.add_row(
             str(artifact.path),
@@ -137,9 +248,26 @@ def _print(rows: "list[tuple[Artifact, Artifact, Layers]]") -> None:
             _certificate(artifact),
         )
     output.console().print(table)
-    for artifact, _, layers in rows:
-        if layers.floats:
-            output.console().print(f"in float in {artifact.path}: {', '.join(layers.floats)}", markup=False)
+    for row in rows:
+        if row.layers.floats:
+            output.console().print(f"in float in {row.artifact.path}: {', '.join(row.layers.floats)}", markup=False)
+
+
+def _print_race(row: Quantized) -> None:
+    """How it did against float; that it was not faster is a warning."""
+    from ..bench.comparison import Ratio
+    from ..bench.quantization.payoff import warning
+    from ..bench.table import verdict
+
+    path = row.artifact.path
+    match row.race:
+        case Ratio() as ratio:
+            said = warning(ratio, path) or f"{path} against float, one thread, one image: {verdict(ratio)}"
+            output.err_console().print(said, markup=False)
+        case None:
+            pass
+        case failure:
+            output.err_console().print(f"{failure.what}: {failure.reason}\n{failure.output}".rstrip(), markup=False)
 
 
 def _certificate(artifact: "Artifact") -> str:

@@ -150,6 +150,7 @@ class Conditions(Noun, frozen=True, kw_only=True):
     min_mhz, max_mhz   clock of the worker's cores, as read now and then; a tenth of the readings was below min_mhz
     thermal_events     times that the CPU slowed down to cool
     major_faults       pages that had to be read from disk
+    gpu_min_mhz, gpu_max_mhz  clock of the GPU's multiprocessors, at the lowest and highest that was seen
     gpu_slowdowns      the driver's active reasons for a lower clock
     gpu_processes      other processes that compute on the GPU
     """
@@ -163,6 +164,8 @@ class Conditions(Noun, frozen=True, kw_only=True):
     max_mhz: float | None
     thermal_events: NotNegative | None
     major_faults: NotNegative
+    gpu_min_mhz: float | None = None
+    gpu_max_mhz: float | None = None
     gpu_slowdowns: tuple[str, ...] = ()
     gpu_processes: NotNegative = 0
 
@@ -255,6 +258,23 @@ class Comparison(Noun, frozen=True, kw_only=True):
     rounds: tuple[tuple[Block, ...], ...]
     conditions: tuple[Conditions, ...]
     warnings: tuple[Disturbance, ...]
+
+
+class Kernel(Noun, frozen=True, kw_only=True):
+    """One kernel of a runtime's optimised model, as the runtime's own profiler saw it.
+
+    name           the node's in the model's file, where the runtime keeps it
+    operator       what it computes, as the runtime calls it: QLinearConv, FusedConv, Reorder
+    precision      of its operands: int8 (signed or not), fp32, fp16, bf16; else that type's own name
+    seconds        one run of the profiled batch
+    fell_back_to   the part of the runtime that computed it, where it was asked to run on another
+    """
+
+    name: str
+    operator: str
+    precision: str
+    seconds: float
+    fell_back_to: str | None = None
 
 
 class Failure(Noun, frozen=True, kw_only=True):

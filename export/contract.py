@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 import msgspec
 
 from ..core.errors import UnavailableError, UsageError
+from ..core.measured import Kernel
 from ..core.registry import choose, discover
 from ..core.types import Candidate, Checkpoint, Noun, Precision, TensorSpec, Unavailable
 from ..quantize.config import QuantizeConfig
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 Device = Literal["cpu", "cuda"]
+# Before a profile: the first runs of a shape compile kernels and touch memory.
+WARM_UP_RUNS = 20
 
 
 class ExportOptions(Noun, frozen=True, kw_only=True):
@@ -142,6 +145,15 @@ class Session(ABC):
         """The whole way: place, run, read."""
         return self.read(self.run(self.place(batch)))
 
+    def repeat(self, placed: Any, runs: int, limit_s: float) -> int:
+        """Run `runs` times, or until `limit_s` seconds are over; gives how often that was, at least once."""
+        done, end = 0, time.monotonic() + limit_s
+        while done == 0 or (done < runs and time.monotonic() < end):
+            self.run(placed)
+            self.synchronise()
+            done += 1
+        return done
+
 
 class Runtime(ABC):
     """An engine that runs artifacts of some formats. `variants` are its own ways to do so ("" is the default)."""
@@ -162,6 +174,16 @@ class Runtime(ABC):
     @abstractmethod
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> Session:
         """Open the model."""
+
+    def profile(
+        self, model: Candidate, batch: "np.ndarray", *, threads: int, runs: int, limit_s: float
+    ) -> tuple[Kernel, ...] | None:
+        """The kernels of one run of `batch` on the CPU, in their order, by the runtime's own profiler.
+
+        Their seconds are means over `runs` runs, or over fewer that take `limit_s`, after others to warm up.
+        None, the default: this runtime tells nothing of its kernels.
+        """
+        return None
 
 
 def formats() -> dict[str, Format]:

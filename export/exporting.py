@@ -6,17 +6,18 @@ from pathlib import Path
 
 import msgspec
 
-from ..core.documents import to_builtins, write_json
+from ..core.documents import write_json
 from ..core.download import locked
 from ..core.errors import ReszooError
 from ..core.files import cache_dir, explained, staged_folder
-from ..core.hosts import versions
-from ..core.types import Artifact, Candidate, Checkpoint, Step
+from ..core.types import Artifact, Candidate, Checkpoint
 from ..quantize.config import QuantizeConfig
+from ..quantize.contract import scheme_named
 from . import parity as parities
-from .artifacts import MANIFEST, is_untouched, read, record
-from .contract import ExportOptions, Format, format_named, input_spec, output_spec
-from .quantizing import Watch, completed, quantize, scheme_of, step
+from .artifacts import MANIFEST, is_untouched, read
+from .candidates import candidate, export_step
+from .contract import ExportOptions, Format, format_named
+from .quantizing import Watch, calibrated, completed, step
 
 
 def export(
@@ -37,12 +38,12 @@ def export(
     plugin = format_named(format_name)
     options = checked(options or ExportOptions(), plugin)
     with staged_folder(out, is_ours=is_untouched) as staging:
-        candidate = _write(checkpoint, plugin, options, staging, watch)
+        unproven = _write(checkpoint, plugin, options, staging, watch)
         # drawn anew for a quantized one, which is not to be judged by the images that its ranges fit
         seed = parities.SEED if options.quantize is None else options.quantize.seed + 1
-        parity = parities.prove(candidate, checkpoint, plugin.parity_runtime, seed)
+        parity = parities.prove(unproven, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
-        artifact = Artifact(**msgspec.structs.asdict(candidate) | {"path": Path(), "parity": parity})
+        artifact = Artifact(**msgspec.structs.asdict(unproven) | {"path": Path(), "parity": parity})
         write_json(staging / MANIFEST, artifact)
     return msgspec.structs.replace(artifact, path=out.absolute())
 
@@ -63,17 +64,15 @@ def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | 
 def checked(options: ExportOptions, plugin: Format) -> ExportOptions:
     """The options, complete; refused where the format or the quantization scheme does not have them."""
     plugin.check(options)
-    options = completed(options, plugin.name)
-    if options.quantize is not None:
-        scheme_of(options.quantize, plugin.name)
-    return options
+    return completed(options, plugin.name)
 
 
 def folder_name(format_name: str, options: ExportOptions) -> str:
-    """ "onnx-fp32", and whatever was chosen besides: "onnx-fp16-uint8-batch8-opset20", "onnx-int8-mse-images256"."""
+    """ "onnx-fp32", and what was chosen besides: "onnx-fp16-uint8-batch8-opset20", "onnx-int8-entropy-images256"."""
     parts = [format_name, options.precision]
+    options = completed(options, format_name)
     if options.quantize is not None:
-        parts += _words(options.quantize)
+        parts = [format_name, options.quantize.scheme, *_words(options.quantize)]
     if options.input != "float":
         parts.append(options.input)
     if options.batch:
@@ -86,7 +85,8 @@ def folder_name(format_name: str, options: ExportOptions) -> str:
 def _words(config: QuantizeConfig) -> list[str]:
     """What differs from the defaults: "entropy", "images256", "no_bias_correction"."""
     words = []
-    for name, default in msgspec.structs.asdict(QuantizeConfig()).items():
+    plain = scheme_named(config.scheme).complete(QuantizeConfig(scheme=config.scheme))
+    for name, default in msgspec.structs.asdict(plain).items():
         match getattr(config, name):
             case value if value == default:
                 continue
@@ -108,7 +108,7 @@ def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportO
     except ReszooError:
         shutil.rmtree(folder, ignore_errors=True)  # not there, or damaged: it is made anew, and proven again
         return None
-    lineage = (*checkpoint.lineage, _step(checkpoint, plugin, options))
+    lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options))
     if options.quantize is not None:  # the same checkpoint and versions give the same float file
         lineage = (*lineage, step(checkpoint, options.quantize, kept.lineage[-1].input_sha256))
     fresh = lineage, checkpoint.labels, checkpoint.preprocess
@@ -116,34 +116,8 @@ def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportO
 
 
 def _write(checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path, watch: Watch) -> Candidate:
-    lineage = (*checkpoint.lineage, _step(checkpoint, plugin, options))
-    certificate = None
     if options.quantize is None:
         plugin.write(checkpoint, options, folder)
-    else:
-        done, certificate = quantize(checkpoint, plugin, options, options.quantize, folder, watch)
-        lineage = (*lineage, done)
-    return Candidate(
-        path=folder,
-        format=plugin.name,
-        precision=options.precision,
-        input=input_spec(checkpoint, options),
-        output=output_spec(checkpoint, options),
-        preprocess=checkpoint.preprocess,
-        labels=checkpoint.labels,
-        dataset=checkpoint.dataset,
-        files=tuple(record(path) for path in sorted(folder.iterdir())),
-        source_ref=checkpoint.ref,
-        lineage=lineage,
-        certificate=certificate,
-    )
-
-
-def _step(checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> Step:
-    chosen = {key: str(value) for key, value in to_builtins(options).items() if key != "quantize"}
-    return Step(
-        name="export",
-        config={"format": plugin.name, **chosen},
-        versions=versions(("reszoo", *plugin.packages)),
-        input_sha256=checkpoint.sha256,
-    )
+        return candidate(checkpoint, plugin, options, folder)
+    with calibrated(checkpoint, plugin, options, options.quantize, watch) as model:
+        return model.write(options.quantize.keep_float, folder)

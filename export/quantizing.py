@@ -2,7 +2,9 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,11 +12,11 @@ import msgspec
 
 from ..core.documents import to_builtins
 from ..core.errors import UnavailableError, UsageError
-from ..core.files import sha256_of
 from ..core.hosts import versions
-from ..core.types import Certificate, Checkpoint, Step
+from ..core.types import Candidate, Checkpoint, Step
 from ..quantize.config import QuantizeConfig
-from ..quantize.contract import Feeds, Scheme, natural_scheme, scheme_named
+from ..quantize.contract import Feeds, Scheme, Variants, natural_scheme, scheme_named
+from .candidates import candidate
 from .contract import ExportOptions, Format, input_spec
 from .parity import feed
 
@@ -29,10 +31,11 @@ Watch = Callable[[int, int], None]  # images looked at so far, and in all
 
 
 def completed(options: ExportOptions, format_name: str) -> ExportOptions:
-    """The options with what they leave open about quantization: the format's natural scheme, its defaults."""
-    if options.precision != "int8" or options.quantize is not None:
+    """The options with what they leave open about quantization: the format's natural scheme, its own calibration."""
+    if options.precision != "int8":
         return options
-    return msgspec.structs.replace(options, quantize=QuantizeConfig(scheme=natural_scheme(format_name).name))
+    config = options.quantize or QuantizeConfig(scheme=natural_scheme(format_name).name)
+    return msgspec.structs.replace(options, quantize=scheme_of(config, format_name).complete(config))
 
 
 def scheme_of(config: QuantizeConfig, format_name: str) -> Scheme:
@@ -45,10 +48,39 @@ def scheme_of(config: QuantizeConfig, format_name: str) -> Scheme:
     return scheme
 
 
-def quantize(
-    checkpoint: Checkpoint, plugin: Format, options: ExportOptions, config: QuantizeConfig, folder: Path, watch: Watch
-) -> tuple[Step, Certificate | None]:
-    """Write the quantized file into `folder`; gives its step and its certificate.
+@dataclass(frozen=True)
+class Calibrated:
+    """A checkpoint's float file, `floats`, and what a scheme makes of it for any layers that are to stay in float."""
+
+    checkpoint: Checkpoint
+    plugin: Format
+    options: ExportOptions
+    config: QuantizeConfig
+    images: "Dataset"
+    floats: Candidate
+    variants: Variants
+
+    def write(self, keep_float: Sequence[str], folder: Path) -> Candidate:
+        """Write the quantized file in which these nodes stay in float, into an empty folder."""
+        config = msgspec.structs.replace(self.config, keep_float=tuple(keep_float))
+        options = msgspec.structs.replace(self.options, quantize=config)
+        (source,) = self.floats.files
+        certificate = self.variants.write(keep_float, folder / source.name)
+        done = _step(config, self.images, source.sha256)
+        return candidate(self.checkpoint, self.plugin, options, folder, done, certificate=certificate)
+
+    @contextmanager
+    def keeping(self, keep_float: Sequence[str]) -> Iterator[Candidate]:
+        """The same in a temporary folder, for a runtime to load."""
+        with tempfile.TemporaryDirectory(prefix="reszoo-") as folder:
+            yield self.write(keep_float, Path(folder))
+
+
+@contextmanager
+def calibrated(
+    checkpoint: Checkpoint, plugin: Format, options: ExportOptions, config: QuantizeConfig, watch: Watch
+) -> Iterator[Calibrated]:
+    """The checkpoint, calibrated as `config` says; its float file is there until the end.
 
     Raises UnavailableError where the network's training images are not on this machine.
     """
@@ -57,10 +89,12 @@ def quantize(
     floats = msgspec.structs.replace(options, precision="fp32", quantize=None)
     feeds = _feeds(checkpoint, floats, images, watch, scheme.passes(config))
     with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
-        plugin.write(checkpoint, floats, Path(name))
-        (model,) = Path(name).iterdir()
-        certificate = scheme.apply(model, folder / model.name, feeds, config)
-        return step(checkpoint, config, sha256_of(model)), certificate
+        folder = Path(name)
+        plugin.write(checkpoint, floats, folder)
+        source = candidate(checkpoint, plugin, floats, folder)
+        (model,) = folder.iterdir()
+        variants = scheme.variants(model, feeds, config)
+        yield Calibrated(checkpoint, plugin, options, config, images, source, variants)
 
 
 def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Dataset":
@@ -78,9 +112,15 @@ def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Datas
 
 def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> Step:
     """What was done to the float file with that hash. `indices_sha256` is of the images' positions, int64."""
-    indices = calibration_images(checkpoint, config).indices.astype("<i8").tobytes()
-    chosen = {key: str(value) for key, value in to_builtins(config).items()}
-    drawn = {"dataset": f"{checkpoint.dataset}/train", "indices_sha256": hashlib.sha256(indices).hexdigest()}
+    return _step(config, calibration_images(checkpoint, config), input_sha256)
+
+
+def _step(config: QuantizeConfig, images: "Dataset", input_sha256: str) -> Step:
+    indices = images.indices.astype("<i8").tobytes()
+    chosen = {
+        key: ",".join(value) if isinstance(value, tuple) else str(value) for key, value in to_builtins(config).items()
+    }
+    drawn = {"dataset": f"{images.name}/{images.split}", "indices_sha256": hashlib.sha256(indices).hexdigest()}
     return Step(
         name="quantize",
         config=chosen | drawn,

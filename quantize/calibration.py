@@ -63,7 +63,7 @@ def observe(
     """
     run = _Runner(model, tensors)
     found = {name: Observation() for name in tensors}
-    for batch in run.batches(_checked(feeds)):
+    for batch in run.batches(checked(feeds)):
         for name, values in batch.items():
             found[name].add(values)
             if not np.isfinite(found[name].limit):
@@ -108,7 +108,7 @@ class _Runner:
             yield found | ({self.input: batch} if self.input in self.tensors else {})
 
 
-def _checked(feeds: Feeds) -> Iterator[NDArray[np.generic]]:
+def checked(feeds: Feeds) -> Iterator[NDArray[np.generic]]:
     """The batches, and an error at their end if no image differs from the others, or none has any contrast."""
     first: NDArray[np.generic] | None = None
     images, differ, contrast = 0, False, False

@@ -14,7 +14,8 @@ Saturation = Literal["certify", "ignore"]
 class QuantizeConfig(Noun, frozen=True, kw_only=True):
     """How a float model becomes an integer one.
 
-    calibration      how an activation's range is chosen from what it held on the calibration images
+    calibration      how an activation's range is chosen from what it held on the calibration images; None: the
+                     scheme's own way
     images, seed     which training images those are
     activations      u8: any zero point, for CPUs; s8: symmetric, as TensorRT wants it
     equalise         cross-layer equalisation before (Nagel et al. 2019, section 4.1)
@@ -24,7 +25,7 @@ class QuantizeConfig(Noun, frozen=True, kw_only=True):
     """
 
     scheme: str = "int8"
-    calibration: Calibration = "mse"
+    calibration: Calibration | None = None
     images: Positive = 512
     seed: NotNegative = 0
     activations: Activations = "u8"
@@ -36,8 +37,8 @@ class QuantizeConfig(Noun, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         choices = {"calibration": Calibration, "activations": Activations, "saturation": Saturation}
         for name, known in choices.items():
-            if getattr(self, name) not in get_args(known):
-                raise unknown(str(getattr(self, name)), get_args(known), name)
+            if (value := getattr(self, name)) not in (None, *get_args(known)):
+                raise unknown(str(value), get_args(known), name)
         if self.images < 1 or self.seed < 0:
             raise UsageError(
                 f"{self.images} calibration images with seed {self.seed} cannot be drawn",

@@ -9,7 +9,7 @@ the scale, round half to even, saturate. Kernels multiply by a float32 factor in
 may fall on its other side: one step, and no error of the sum.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,10 +64,10 @@ def mismatches(model_path: Path, feed: Array, run: Run | None = None) -> list[La
         raise UsageError("there are too few images to check the integer layers with", f"Give {fixed or 1} or more.")
     if not layers:
         return []
-    exposed = _exposed(model, layers)
+    shown = exposed(model, {layer.input.integers: element_type(layer.input) for layer in layers})
     batches = []
     for start in range(0, len(feed), fixed or BATCH):
-        tensors = run(exposed, feed[start : start + (fixed or BATCH)])
+        tensors = run(shown, feed[start : start + (fixed or BATCH)])
         batches.append([check(model, layer, tensors[layer.input.integers], run) for layer in layers])
     return [_total(parts) for parts in zip(*batches, strict=True)]
 
@@ -91,14 +91,18 @@ def accumulate(layer: IntegerLayer, x: Array) -> Array:
     """The exact sums of (x - zero point) * (w - zero point): integers held in float64, in the output's shape."""
     weights, ndim = layer.weights, layer.weight_values.ndim
     w = layer.weight_values - along(weights.zero_point.astype(np.float64), weights.axis, ndim)
-    shifted = x - layer.input.zero_point.astype(np.float64)
+    return product(layer, x - layer.input.zero_point.astype(np.float64), w)
+
+
+def product(layer: IntegerLayer, x: Array, w: Array) -> Array:
+    """What the layer's operator makes of an input and of weights, of one float type and of its shapes; no bias."""
     if layer.node.op_type == "Conv":
-        return _convolve(layer, shifted, w)
+        return _convolve(layer, x, w)
     options = attributes(layer.node)
     if options.get("alpha", 1) != 1 or options.get("beta", 1) != 1 or options.get("transA", 0):
         raise ReszooError(f"Gemm {layer.name!r} has an alpha, beta or transA", "Write it as a plain matrix product.")
-    product: Array = shifted @ (w.T if options.get("transB") else w)
-    return product
+    sums: Array = x @ (w.T if options.get("transB") else w)
+    return sums
 
 
 def rescale(layer: IntegerLayer, sums: Array) -> Array:
@@ -148,25 +152,39 @@ def submodel(model: onnx.ModelProto, layer: IntegerLayer, shape: tuple[int, ...]
 
 def run_onnxruntime(model: onnx.ModelProto, batch: Array) -> dict[str, Array]:
     """All outputs of a model with one input, by ONNX Runtime's CPU provider with all graph optimisations."""
+    return _run(model, batch, "ORT_ENABLE_ALL")
+
+
+def run_as_written(model: onnx.ModelProto, batch: Array) -> dict[str, Array]:
+    """The same with none: each node alone, so that what lies between Q/DQ nodes is computed in float32."""
+    return _run(model, batch, "ORT_DISABLE_ALL")
+
+
+def exposed(model: onnx.ModelProto, tensors: Mapping[str, int]) -> onnx.ModelProto:
+    """A copy of the model whose outputs are these tensors, given with their ONNX element types."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    del copy.graph.output[:]
+    for name, elem_type in tensors.items():
+        copy.graph.output.append(helper.make_tensor_value_info(name, elem_type, None))
+    return copy
+
+
+def element_type(affine: Affine) -> int:
+    """ONNX's number for the type of the integers."""
+    return int(helper.np_dtype_to_tensor_dtype(affine.zero_point.dtype))
+
+
+def _run(model: onnx.ModelProto, batch: Array, optimisations: str) -> dict[str, Array]:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()  # all optimisations are its default
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, optimisations)
     options.intra_op_num_threads = available_cores()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {session.get_inputs()[0].name: batch}), strict=True))
-
-
-def _exposed(model: onnx.ModelProto, layers: list[IntegerLayer]) -> onnx.ModelProto:
-    """A copy of the model whose outputs are the integers that each layer reads."""
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    del copy.graph.output[:]
-    for name, affine in {layer.input.integers: layer.input for layer in layers}.items():
-        elem_type = helper.np_dtype_to_tensor_dtype(affine.zero_point.dtype)
-        copy.graph.output.append(helper.make_tensor_value_info(name, elem_type, None))
-    return copy
 
 
 def _scale(affine: Affine) -> NDArray[np.float64]:

@@ -1,10 +1,16 @@
 """ONNX Runtime, on the CPU or through its CUDA provider."""
 
-from typing import TYPE_CHECKING
+import json
+import re
+import tempfile
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError
+from ...core.measured import Kernel
 from ...core.types import Candidate, Unavailable
-from ..contract import Device, Runtime, Session
+from ..contract import WARM_UP_RUNS, Device, Runtime, Session
 from ..formats.onnx import MODEL_FILE
 
 if TYPE_CHECKING:
@@ -12,6 +18,9 @@ if TYPE_CHECKING:
     from onnxruntime import OrtValue
 
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+KERNEL_TIME = "_kernel_time"  # ends the name of a profile's event for one kernel of one run
+ADDED = re.compile(r"_token_\d+$|_nchwc$")  # to the name of a node that an optimisation rewrote
+PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 
 class OnnxRuntime(Runtime):
@@ -36,11 +45,31 @@ class OnnxRuntime(Runtime):
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "OnnxRuntimeSession":
         return OnnxRuntimeSession(model, device, threads)
 
+    def profile(
+        self, model: Candidate, batch: "np.ndarray", *, threads: int, runs: int, limit_s: float
+    ) -> tuple[Kernel, ...]:
+        with (
+            tempfile.TemporaryDirectory(prefix="reszoo-") as folder,
+            OnnxRuntimeSession(model, "cpu", threads, profile=Path(folder) / "profile") as session,
+        ):
+            placed = session.place(batch)
+            warm_up = session.repeat(placed, WARM_UP_RUNS, limit_s)
+            session.repeat(placed, runs, limit_s)
+            events = json.loads(Path(session.session.end_profiling()).read_bytes())
+        by_kernel: dict[str, list[dict[str, Any]]] = {}
+        for event in events:
+            if event["name"].endswith(KERNEL_TIME):
+                by_kernel.setdefault(event["name"], []).append(event)
+        return tuple(_kernel(of_runs[warm_up:]) for of_runs in by_kernel.values())
+
 
 class OnnxRuntimeSession(Session):
-    """Inputs and outputs are bound OrtValues, so that a run on CUDA moves nothing between host and device."""
+    """Inputs and outputs are bound OrtValues, so that a run on CUDA moves nothing between host and device.
 
-    def __init__(self, model: Candidate, device: Device, threads: int) -> None:
+    With `profile`, the beginning of a file's path, ONNX Runtime notes every kernel of every run.
+    """
+
+    def __init__(self, model: Candidate, device: Device, threads: int, profile: Path | None = None) -> None:
         import onnxruntime
 
         if device == "cuda":
@@ -49,6 +78,9 @@ class OnnxRuntimeSession(Session):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        if profile:
+            options.enable_profiling = True
+            options.profile_file_prefix = str(profile)
         path = model.path / MODEL_FILE
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
@@ -84,6 +116,21 @@ class OnnxRuntimeSession(Session):
 
     def close(self) -> None:
         del self.binding, self.session
+
+
+def _kernel(of_runs: list[dict[str, Any]]) -> Kernel:
+    """From a kernel's events. The mean of their middle half: they hold whole microseconds, too coarse for a median."""
+    ordered, quarter = sorted(event["dur"] for event in of_runs), len(of_runs) // 4
+    arguments = of_runs[0]["args"]
+    types = [name for operand in arguments["input_type_shape"][:2] for name in operand]
+    first = next(iter(types), "")
+    return Kernel(
+        name=ADDED.sub("", of_runs[0]["name"].removesuffix(KERNEL_TIME)),
+        operator=arguments["op_name"],
+        precision="int8" if {"int8", "uint8"} & set(types) else PRECISIONS.get(first, first),
+        seconds=fmean(ordered[quarter : len(ordered) - quarter]) / 1e6,
+        fell_back_to=None if arguments["provider"] == PROVIDERS["cpu"] else arguments["provider"],
+    )
 
 
 RUNTIME = OnnxRuntime()

@@ -1,14 +1,21 @@
 """OpenVINO on the CPU, tuned for latency. For throughput, let several sessions run at once."""
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError
+from ...core.measured import Kernel
 from ...core.types import Candidate, Unavailable
-from ..contract import Device, Runtime, Session
+from ..contract import WARM_UP_RUNS, Device, Runtime, Session
 from ..formats.onnx import MODEL_FILE
 
 if TYPE_CHECKING:
     import numpy as np
+    from openvino import ProfilingInfo
+
+ADDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")  # to the name of a node that was rewritten
+PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 
 
 class OpenVinoRuntime(Runtime):
@@ -30,11 +37,27 @@ class OpenVinoRuntime(Runtime):
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "OpenVinoSession":
         return OpenVinoSession(model, threads)
 
+    def profile(
+        self, model: Candidate, batch: "np.ndarray", *, threads: int, runs: int, limit_s: float
+    ) -> tuple[Kernel, ...]:
+        with OpenVinoSession(model, threads, profile=True) as session:
+            placed = session.place(batch)
+            warm_up = session.repeat(placed, WARM_UP_RUNS, limit_s)
+            before = _totals(session.request.profiling_info, warm_up)
+            counted = session.repeat(placed, runs, limit_s)
+            seen = session.request.profiling_info
+        after = _totals(seen, warm_up + counted)
+        return tuple(
+            _kernel(info, (after[info.node_name] - before[info.node_name]).total_seconds() / counted)
+            for info in seen
+            if info.status == info.Status.EXECUTED  # not so for what was fused into another kernel
+        )
+
 
 class OpenVinoSession(Session):
-    """One infer request; its input is a tensor that shares the batch's memory."""
+    """One infer request; its input is a tensor that shares the batch's memory. With `profile`, it counts time."""
 
-    def __init__(self, model: Candidate, threads: int) -> None:
+    def __init__(self, model: Candidate, threads: int, profile: bool = False) -> None:
         import openvino
         from openvino import properties
 
@@ -43,6 +66,7 @@ class OpenVinoSession(Session):
             properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
             # The precision is the artifact's: on CPUs with bfloat16 OpenVINO would lower it by itself.
             properties.hint.inference_precision: openvino.Type.f32,
+            properties.enable_profiling: profile,
         }
         path = model.path / MODEL_FILE
         try:
@@ -67,6 +91,22 @@ class OpenVinoSession(Session):
 
     def close(self) -> None:
         del self.request
+
+
+def _totals(seen: "list[ProfilingInfo]", runs: int) -> dict[str, timedelta]:
+    """The time of each kernel in all `runs` so far: OpenVINO tells their mean, in whole microseconds."""
+    return {info.node_name: runs * info.real_time for info in seen}
+
+
+def _kernel(info: "ProfilingInfo", seconds: float) -> Kernel:
+    """The type of its first operand ends what OpenVINO calls its implementation: "brgconv_avx512_I8"."""
+    operand = info.exec_type.rpartition("_")[2].lower()
+    return Kernel(
+        name=ADDED.sub("", info.node_name),
+        operator=info.node_type,
+        precision=PRECISIONS.get(operand, operand),
+        seconds=max(seconds, 0.0),
+    )
 
 
 RUNTIME = OpenVinoRuntime()

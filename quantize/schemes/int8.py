@@ -5,22 +5,21 @@ integer kernels with a ReLU inside. s8 activations are symmetric and placed as T
 of convolutions and additions only, so that it can fuse what lies between.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.registry import unknown
 from ...core.types import Certificate, Unavailable
 from ..config import QuantizeConfig
-from ..contract import Feeds, Scheme
+from ..contract import Feeds, Layer, Scheme, Variants
 
 if TYPE_CHECKING:
     import onnx
 
+    from ..bias_correction import Array
     from ..ranges import Range
 
-WEIGHTED = ("Conv", "Gemm", "MatMul")
-POOLS = ("GlobalAveragePool", "AveragePool", "MaxPool")
-MOVES = ("Pad", "Concat", "Reshape", "Flatten")
 # What a classifier decides by: ties of 8-bit logits would change its answers.
 FLOAT_OUTPUTS = ("Gemm", "MatMul")
 
@@ -31,6 +30,8 @@ class Int8(Scheme):
     formats = ("onnx",)
     natural_for = ("onnx",)
     packages = ("onnxruntime", "onnx", "numpy")
+    calibrations = ("mse", "minmax", "percentile", "entropy")
+    activations = ("u8", "s8")
 
     def unavailable(self) -> Unavailable | None:
         return None  # onnxruntime is a dependency of reszoo itself
@@ -38,57 +39,71 @@ class Int8(Scheme):
     def passes(self, config: QuantizeConfig) -> int:
         return 1 if config.calibration == "minmax" else 2
 
-    def apply(self, model: Path, out: Path, feeds: Feeds, config: QuantizeConfig) -> Certificate | None:
-        from ..bias_correction import add_biases, correct_biases, linear_inputs
+    def variants(self, model: Path, feeds: Feeds, config: QuantizeConfig) -> "Int8Variants":
+        from ..bias_correction import add_biases, linear_inputs
         from ..calibration import observe
         from ..equalisation import equalise
+        from ..nodes import check_names, quantizable
         from ..preparation import prepare
         from ..ranges import METHODS
         from ..reading import read
 
+        config = self.complete(config)
         graph = read(model)
         prepare(graph)
+        check_names(graph, config.keep_float)
         if config.equalise:
             equalise(graph)
         if config.bias_correction:
             add_biases(graph)
+        layers = quantizable(graph)
         means = linear_inputs(graph) if config.bias_correction else set()
-        skipped = _skipped(graph, config)
-        seen = observe(graph, _tensors(graph, skipped), feeds, histograms=self.passes(config) > 1, means=means)
-        method = METHODS[config.calibration]
-        ranges = {name: method(tensor, config.activations == "s8") for name, tensor in seen.items()}
-        quantized = _quantize(graph, ranges, skipped, config)
-        certificate = None
-        if config.saturation == "certify":
-            from ..saturation import reduce_weights
+        seen = observe(graph, _tensors(graph, layers), feeds, histograms=self.passes(config) > 1, means=means)
+        method = METHODS[config.calibration or self.calibrations[0]]
+        return Int8Variants(
+            layers=layers,
+            graph=graph,
+            ranges={name: method(tensor, config.activations == "s8") for name, tensor in seen.items()},
+            means={name: tensor.mean for name, tensor in seen.items() if tensor.mean is not None},
+            config=config,
+        )
 
+
+@dataclass(frozen=True)
+class Int8Variants(Variants):
+    """`ranges` are those of every tensor that any variant quantizes, `means` the inputs' of its weighted layers."""
+
+    layers: tuple[Layer, ...]
+    graph: "onnx.ModelProto"
+    ranges: "dict[str, Range]"
+    means: "dict[str, Array]"
+    config: QuantizeConfig
+
+    def write(self, keep_float: Collection[str], out: Path) -> Certificate | None:
+        from ..bias_correction import correct_biases
+        from ..nodes import check_names, shifting
+        from ..saturation import reduce_weights
+
+        check_names(self.graph, keep_float)
+        quantized = _quantize(self.graph, self.ranges, [*keep_float, *shifting(self.graph)], self.config)
+        certificate = None
+        if self.config.saturation == "certify":
             quantized, certificate = reduce_weights(quantized)
-        if config.bias_correction:
-            inputs = {name: tensor.mean for name, tensor in seen.items() if tensor.mean is not None}
-            correct_biases(graph, quantized, inputs)
+        if self.config.bias_correction:
+            correct_biases(self.graph, quantized, self.means)
         out.write_bytes(quantized.SerializeToString(deterministic=True))
         return certificate
 
 
-def _skipped(model: "onnx.ModelProto", config: QuantizeConfig) -> list[str]:
-    """The nodes that stay in float: those the user named, and additions of constants (raw pixels' normalisation)."""
-    constants = {weight.name for weight in model.graph.initializer}
-    names = [node.name for node in model.graph.node]
-    for name in config.keep_float:
-        if name not in names:
-            raise unknown(name, names, "graph node")
-    shifts = [node.name for node in model.graph.node if node.op_type == "Add" and constants & set(node.input)]
-    return [*config.keep_float, *shifts]
-
-
-def _tensors(model: "onnx.ModelProto", skipped: list[str]) -> list[str]:
-    """What the quantized operators read and write. Before a ReLU that swallows it, a tensor is never quantized."""
+def _tensors(model: "onnx.ModelProto", layers: tuple[Layer, ...]) -> list[str]:
+    """What the layers read and write. Before a ReLU that swallows it, a tensor is never quantized."""
     from ..graph import Graph
 
     graph = Graph(model)
+    names = {layer.name for layer in layers}
     chosen: dict[str, None] = {}
     for node in graph.nodes:
-        if node.name in skipped or node.op_type not in (*WEIGHTED, "Add", *POOLS, *MOVES):
+        if node.name not in names:
             continue
         chosen |= dict.fromkeys(node.input)
         for name in node.output:
@@ -100,12 +115,15 @@ def _tensors(model: "onnx.ModelProto", skipped: list[str]) -> list[str]:
 def _quantize(
     model: "onnx.ModelProto", ranges: "dict[str, Range]", skipped: list[str], config: QuantizeConfig
 ) -> "onnx.ModelProto":
+    """A quantized copy of `model`, in which the nodes named in `skipped` stay in float."""
     import numpy as np
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorData, TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
     from ..graph import Graph
+    from ..layers import PRODUCTS
+    from ..nodes import QUANTIZABLE
 
     graph = Graph(model)
     bounds = {
@@ -119,7 +137,7 @@ def _quantize(
     options: dict[str, Any] = {
         "ForceQuantizeNoInputCheck": True,  # pools and pads too, though they are met before what they read is
         "ActivationSymmetric": not is_u8,
-        "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS if is_u8 else (*WEIGHTED, "Add")),
+        "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS if is_u8 else (*PRODUCTS, "Add")),
     }
     quantizer = QDQQuantizer(
         model,
@@ -130,7 +148,7 @@ def _quantize(
         tensors_range=TensorsData(CalibrationMethod.MinMax, bounds),
         nodes_to_quantize=[],
         nodes_to_exclude=skipped,
-        op_types_to_quantize=[*WEIGHTED, "Add", *POOLS, *MOVES, *(["Relu"] if is_u8 else [])],
+        op_types_to_quantize=[*QUANTIZABLE, *(["Relu"] if is_u8 else [])],
         extra_options=options,
     )
     facts = list(model.metadata_props)

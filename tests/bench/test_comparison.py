@@ -20,11 +20,6 @@ from reszoo.core.statistics import Interval
 from reszoo.core.types import Artifact
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "ROUND_S", 0.2)
-
-
 def waiting(artifact: Artifact, quick: Scenario, us: int) -> Contestant:
     return Contestant(artifact, replace(quick, runtime="wait", variant=str(us)))
 
@@ -34,7 +29,9 @@ def test_a_known_ratio_is_found_and_the_noise_floor_is_at_one(
 ) -> None:
     heard: list[int] = []
     pair = [waiting(artifact, quick, 4000), waiting(artifact, quick, 5000)]
-    found = compare(pair, Effort(module=WORKER, precision=0.05), lambda known: heard.append(len(known.rounds)))
+    found = compare(
+        pair, Effort(module=WORKER, precision=0.05, round_s=0.2), lambda known: heard.append(len(known.rounds))
+    )
     assert isinstance(found, Comparison)
     floor, ratio = ratios(found)
     assert ratio.value == pytest.approx(1.25, rel=0.01)
@@ -49,7 +46,7 @@ def test_a_known_ratio_is_found_and_the_noise_floor_is_at_one(
 
 def test_contestants_run_one_at_a_time_in_an_order_that_is_reversed(artifact: Artifact, quick: Scenario) -> None:
     pair = [waiting(artifact, quick, 4000), waiting(artifact, quick, 5000)]
-    found = compare(pair, Effort(module=WORKER, limit_s=0.1, precision=1.0))
+    found = compare(pair, Effort(module=WORKER, limit_s=0.1, precision=1.0, round_s=0.2))
     assert isinstance(found, Comparison)
     for blocks in found.rounds:
         order = [block.contestant for block in blocks]

@@ -189,18 +189,18 @@ def test_physical_cores_come_before_their_second_threads_and_fast_ones_before_sl
 
 
 @pytest.mark.parametrize(
-    ("line", "slowdowns"),
+    ("line", "clock", "slowdowns"),
     [
-        ("0x0000000000000000\n", ()),
-        ("0x0000000000000001\n", ()),  # idle
-        ("0x0000000000000002\n", ()),  # a clock that somebody chose
-        ("0x0000000000000024\n", ("sw_power_cap", "sw_thermal_slowdown")),
-        ("0x0000000000000048\n", ("hw_slowdown", "hw_thermal_slowdown")),
-        ("[N/A]\n", ()),
+        ("1980, 0x0000000000000000\n", 1980, ()),
+        ("345, 0x0000000000000001\n", 345, ()),  # idle
+        ("1200, 0x0000000000000002\n", 1200, ()),  # a clock that somebody chose
+        ("1350, 0x0000000000000024\n", 1350, ("sw_power_cap", "sw_thermal_slowdown")),
+        ("210, 0x0000000000000048\n", 210, ("hw_slowdown", "hw_thermal_slowdown")),
+        ("[N/A], [N/A]\n", None, ()),
     ],
 )
-def test_the_drivers_reasons_for_a_slow_clock(line: str, slowdowns: tuple[str, ...]) -> None:
-    assert gpu.parse_slowdowns(line) == slowdowns
+def test_the_drivers_clock_and_its_reasons(line: str, clock: int | None, slowdowns: tuple[str, ...]) -> None:
+    assert gpu.parse_clocks(line) == (clock, slowdowns)
 
 
 def test_the_drivers_processes() -> None:

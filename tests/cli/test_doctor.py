@@ -1,18 +1,28 @@
-"""`reszoo doctor`, as its users type it, and what it would say on machines unlike this one."""
+"""`reszoo doctor`, as its users type it, about this machine, others and an artifact."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
+from reszoo import zoo
 from reszoo.bench import doctor
+from reszoo.cli.main import app
+from reszoo.core.errors import ReszooError
 from reszoo.core.hosts import describe
 from reszoo.core.measured import Conditions, Host
-from reszoo.core.types import Unavailable
+from reszoo.core.types import Artifact, Unavailable
+from reszoo.export import ExportOptions, export
 from reszoo.export.contract import Device, Runtime, formats, runtimes
+from reszoo.quantize import QuantizeConfig
+
+REF = "resnet8_v1.reszoo_digits"
 
 
 def reszoo(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -105,3 +115,59 @@ def test_a_package_that_cannot_be_imported_is_found_not_met(monkeypatch: pytest.
     assert not tool.works
     assert tool.missing[0].reason == "it cannot be imported: libcudart.so.12: cannot open shared object file"
     assert tool.missing[0].fix == "pip install --force-reinstall broken"
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A network whose first layer stays in float."""
+    config = QuantizeConfig(images=32, calibration="minmax", keep_float=("node_Conv_112",))
+    options = ExportOptions(precision="int8", quantize=config)
+    return export(zoo.load(REF), "onnx", out=tmp_path_factory.mktemp("int8") / "made", options=options)
+
+
+def test_an_artifact_is_told_where_its_time_goes_and_that_its_integers_are_right(int8: Artifact) -> None:
+    done = reszoo("doctor", str(int8.path), "--batch", "64", "--images", "8")
+    assert done.returncode == 0, done.stderr
+    assert f"{REF}, onnx int8, on onnxruntime with --threads 1 --batch 64" in done.stdout
+    assert re.search(r"QLinearConv +int8 +\d+\.\d% ", done.stdout)
+    assert re.search(r"! +\d+\.\d% +1 of 10 convolutions and matrix products are computed in float", done.stdout)
+    assert re.search(r"✓ +9 layers, [\d,]+ results on 8 images: all are exact", done.stdout)
+    assert "certified for any CPU" in done.stdout
+
+
+def test_an_artifact_in_json(int8: Artifact) -> None:
+    done = CliRunner().invoke(app, ["doctor", str(int8.path), "--images", "4", "--threads", "2", "--json"])
+    found = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert (found["threads"], found["batch"], found["precision"]) == (2, 1, "int8")
+    assert {kernel["operator"] for kernel in found["kernels"]} >= {"QLinearConv", "QLinearAdd", "QGemm"}
+    assert all(finding["advice"] for finding in found["findings"])
+    assert found["check"]["images"] == 4
+    assert found["check"]["wrong"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        ([REF], 2, f"{REF} is a checkpoint, not an artifact\nMake one: reszoo quantize {REF} --out FOLDER"),
+        (["resnet8_v1.reszo_digits"], 2, "unknown checkpoint 'resnet8_v1.reszo_digits'\nDid you mean"),
+        (["./nowhere"], 2, "there is no folder ./nowhere"),
+        (["--threads", "2"], 2, "--threads is for an artifact\nName its folder"),
+        (["made", "--runtime", "torch"], 2, "torch does not run the format onnx\nChoose --runtime onnxruntime"),
+        (["damaged"], 1, "model.onnx is damaged"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_mistake_gets_its_reason_and_its_fix(
+    arguments: list[str], code: int, reason: str, int8: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in {"made", "damaged"} & set(arguments):
+        shutil.copytree(int8.path, name)
+    if "damaged" in arguments:
+        Path("damaged/model.onnx").write_bytes(b"")
+    done = CliRunner().invoke(app, ["doctor", *arguments])
+    assert isinstance(done.exception, ReszooError)
+    assert done.exception.exit_code == code
+    assert reason in str(done.exception)
+    assert done.stdout == ""

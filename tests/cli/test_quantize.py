@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from outliers import PLANTED, plant
 
 from reszoo import zoo
 from reszoo.core.errors import UnavailableError, UsageError
@@ -38,14 +39,16 @@ def copy_of(folder: Path, dataset: str) -> Checkpoint:
 
 
 def test_it_says_what_was_saved_and_what_it_cost(tmp_path: Path) -> None:
-    done = reszoo("quantize", REF, "--images", "64", "--out", "made", cwd=tmp_path)
+    done = reszoo("quantize", REF, "--images", "64", "--no-measure", "--out", "made", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert re.search(r"\d+% .* \d\.\d{4} of 256 +10 of 10 +\d+ of 10 layers proven, \d+ channels reduced", done.stdout)
     assert artifacts.read(tmp_path / "made").precision == "int8"
 
 
 def test_json_and_a_layer_that_stays_float(tmp_path: Path) -> None:
-    done = reszoo("quantize", REF, "--images", "32", "--keep-float", "node_linear", "--json", cwd=tmp_path)
+    done = reszoo(
+        "quantize", REF, "--images", "32", "--keep-float", "node_linear", "--json", "--no-measure", cwd=tmp_path
+    )
     (row,) = json.loads(done.stdout)
     assert row["layers"] == {"quantized": 9, "floats": ["node_linear"]}
     assert row["artifact"]["certificate"]["layers"] == 9
@@ -64,6 +67,42 @@ def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
     assert first.lineage == second.lineage
 
 
+def test_it_is_raced_against_its_float_source(tmp_path: Path) -> None:
+    done = reszoo("quantize", REF, "--images", "32", "--out", "made", "--json", cwd=tmp_path)
+    (row,) = json.loads(done.stdout)
+    low, high = row["latency_ratio"]["interval"]
+    assert 0.2 < low <= row["latency_ratio"]["value"] <= high < 5
+    # what it says follows from the interval: a warning unless all of it is below 1
+    assert ("`reszoo doctor" in done.stderr) == (high >= 1), done.stderr
+
+
+def test_layers_are_kept_in_float_until_the_budget_is_met(tmp_path: Path) -> None:
+    plant(tmp_path / "planted")
+    command = ("quantize", "./planted", "--calibration", "minmax", "--max-drop", "0.5%", "--no-measure")
+    refused = reszoo("quantize", "./planted", "--calibration", "minmax", "--out", "made", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "differs from its source" in refused.stderr
+    done = reszoo(*command, "--out", "made", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)
+    rungs = [record for record in row["ladder"] if record["kind"] == "rung"]
+    assert rungs[0]["keep_float"] == []
+    assert rungs[0]["drop"] > 0.05
+    (chosen,) = (rung for rung in rungs if rung["chosen"])
+    assert chosen["drop"] <= 0.005
+    assert PLANTED in chosen["keep_float"] == row["layers"]["floats"]
+    assert artifacts.read(tmp_path / "made").lineage[-1].config["keep_float"] == ",".join(chosen["keep_float"])
+
+
+def test_the_first_bad_layer_is_named(tmp_path: Path) -> None:
+    plant(tmp_path / "planted")
+    done = reszoo("quantize", "./planted", "--calibration", "minmax", "--explain", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"The first that is bad is {PLANTED}. The likely reason is outliers" in done.stdout.replace("\n", " ")
+    assert (tmp_path / "resnet8_v1.planted-explain.svg").read_bytes().startswith(b"<?xml")
+    assert {path.name for path in tmp_path.iterdir()} == {"planted", "resnet8_v1.planted-explain.svg"}
+
+
 MISTAKES = [
     ([REF, "--scheme", "int9"], 2, "unknown quantization scheme 'int9'", "int8"),
     ([REF, "--calibration", "kl"], 2, "kl", "entropy"),
@@ -73,6 +112,11 @@ MISTAKES = [
     ([REF, "--images", "4", "--batch", "8"], 2, "4 calibration images do not fill one batch of 8", "at least 8"),
     ([REF, "--keep-float", "conv1"], 2, "unknown graph node 'conv1'", "Known|Did you mean"),
     (["*digits", "--out", "x"], 2, "2 checkpoints match", "Leave --out away"),
+    ([REF, "--scheme", "int8-nncf", "--calibration", "mse"], 2, "has no calibration mse", "It has minmax"),
+    ([REF, "--max-drop", "2"], 2, "--max-drop '2' is neither", "--max-drop 0.5%"),
+    ([REF, "--explain", "--out", "x"], 2, "--explain writes no artifact", "Leave"),
+    ([REF, "--explain", "--plot", "x.pdf"], 2, "neither a .png nor a .svg", "explained.svg"),
+    ([REF, "--plot", "x.svg"], 2, "--plot shows what --explain finds", "Add --explain"),
     (["resnet8_v1.reszoo_cifar10"], 3, "needs training images of cifar10", "reszoo data get cifar10"),
 ]
 

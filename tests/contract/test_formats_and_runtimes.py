@@ -1,5 +1,6 @@
 """What every format and every runtime must do, run over every plug-in file found."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +109,24 @@ def test_placing_running_and_reading_apart_is_predicting(
             session.synchronise()
             found.append(session.read(handle))
         np.testing.assert_allclose(np.concatenate(found), session.predict(inputs), atol=1e-5)
+
+
+def test_a_profile_holds_every_layer_of_a_run_with_its_time(
+    runtime: Runtime, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    if type(runtime).profile is Runtime.profile:
+        pytest.skip(f"{runtime.name} tells nothing of its kernels")
+    artifact, inputs = made_for(runtime, checkpoint, tmp_path, n=64)
+    one = runtime.profile(artifact, inputs[:1], threads=1, runs=20, limit_s=60)
+    many = runtime.profile(artifact, inputs, threads=1, runs=10**9, limit_s=0.1)
+    assert one
+    assert many
+    layers = [kernel for kernel in many if re.search("Conv(?!ert)|Gemm|MatMul|FullyConnected", kernel.operator)]
+    modules = zoo.build(checkpoint).modules()
+    assert len(layers) >= sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in modules)
+    assert {kernel.precision for kernel in layers} == {"fp32"}
+    assert sum(kernel.seconds for kernel in many) > 3 * sum(kernel.seconds for kernel in one) > 0
+    assert not any(kernel.fell_back_to for kernel in many)
 
 
 def test_an_unknown_name_or_variant_is_refused_with_the_known_ones(runtime: Runtime) -> None:

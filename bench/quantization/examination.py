@@ -1,0 +1,141 @@
+"""`reszoo doctor ARTIFACT`: where its time goes, why it is not faster, and whether its integers are right."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+
+from ...core.errors import ReszooError
+from ...core.hosts import describe
+from ...core.measured import Kernel
+from ...core.types import Artifact, Certificate, NotNegative, Noun, Positive, Precision
+from ...export.formats.onnx import MODEL_FILE
+from ...export.parity import feed, sample_images
+from ...quantize.graph import attributes
+from ...quantize.integer import Run, mismatches
+from ...quantize.layers import IntegerLayer, integer_layers
+from .findings import Finding, findings
+from .kernels import batch_for, profile, runtime_for
+
+IMAGES = 32
+
+
+class WrongLayer(Noun, frozen=True, kw_only=True):
+    """A layer that gave results other than the exact ones: `wrong` of its `elements`, by `largest` steps at most."""
+
+    layer: str
+    elements: Positive
+    wrong: Positive
+    largest: float
+
+
+class IntegerCheck(Noun, frozen=True, kw_only=True):
+    """ONNX Runtime's integer kernels on this CPU against exact arithmetic; see `quantize.integer.mismatches`.
+
+    elements   results of all `layers` that were compared, on `images` real images
+    rounding   those that were rounded to the other side of a tie
+    """
+
+    images: Positive
+    layers: NotNegative
+    elements: NotNegative
+    rounding: NotNegative
+    wrong: tuple[WrongLayer, ...]
+    certificate: Certificate | None
+
+    def judge(self) -> None:
+        """Raises ReszooError where a layer is wrong."""
+        if self.wrong:
+            raise ReszooError(
+                f"this CPU computes {len(self.wrong)} of {self.layers} integer layers wrongly: "
+                f"{', '.join(layer.layer for layer in self.wrong)}",
+                "Quantize it again with --saturation certify.",
+            )
+
+
+class Examination(Noun, frozen=True, kw_only=True):
+    """What was found. `check` is None where there are no integer layers that reszoo can read."""
+
+    path: Path
+    source_ref: str
+    format: str
+    precision: Precision
+    runtime: str
+    threads: Positive
+    batch: Positive
+    kernels: tuple[Kernel, ...]
+    findings: tuple[Finding, ...]
+    check: IntegerCheck | None
+
+
+def examine(
+    artifact: Artifact,
+    *,
+    runtime: str | None = None,
+    threads: int = 1,
+    batch: int | None = None,
+    images: int = IMAGES,
+    on_stage: Callable[[str], None] = lambda _: None,
+) -> Examination:
+    """Profile the artifact in `runtime` (None: the first that fits), and check its integer layers on `images` images.
+
+    `on_stage` is told what is being done. Raises UsageError for a runtime or a batch that does not go with the
+    artifact, UnavailableError for a runtime that is not here or tells nothing of its kernels.
+    """
+    engine, size = runtime_for(artifact, runtime), batch_for(artifact, batch)
+    on_stage(f"profiling {engine.name}")
+    kernels = profile(artifact, engine, threads, size)
+    layers = _integer_layers(artifact)
+    channels = {layer.name: _channels(layer) for layer in layers if layer.node.op_type == "Conv"}
+    checked = None
+    if layers:
+        on_stage(f"checking {len(layers)} integer layers")
+        checked = check(artifact, images)
+    return Examination(
+        path=artifact.path,
+        source_ref=artifact.source_ref,
+        format=artifact.format,
+        precision=artifact.precision,
+        runtime=engine.name,
+        threads=threads,
+        batch=size,
+        kernels=kernels,
+        findings=findings(artifact, kernels, describe(), threads, channels),
+        check=checked,
+    )
+
+
+def check(artifact: Artifact, images: int = IMAGES, run: Run | None = None) -> IntegerCheck:
+    """Every integer layer of an ONNX artifact on real images: on at least one batch, where that is fixed.
+
+    `run` computes instead of ONNX Runtime; see `quantize.integer.mismatches`.
+    """
+    n = max(images, batch_for(artifact))
+    raw, _ = sample_images(artifact.dataset, artifact.preprocess, n)
+    found = mismatches(artifact.path / MODEL_FILE, feed(raw, artifact.input, artifact.preprocess), run)
+    return IntegerCheck(
+        images=n // batch_for(artifact) * batch_for(artifact),
+        layers=len(found),
+        elements=sum(layer.elements for layer in found),
+        rounding=sum(layer.rounding for layer in found),
+        wrong=tuple(
+            WrongLayer(layer=layer.layer, elements=layer.elements, wrong=layer.wrong, largest=layer.largest)
+            for layer in found
+            if layer.wrong
+        ),
+        certificate=artifact.certificate,
+    )
+
+
+def _integer_layers(artifact: Artifact) -> list[IntegerLayer]:
+    """Those of an ONNX file; [] for other formats, which are not looked into."""
+    if MODEL_FILE not in {file.name for file in artifact.files}:
+        return []
+    return integer_layers(onnx.load(artifact.path / MODEL_FILE))
+
+
+def _channels(layer: IntegerLayer) -> int:
+    """Output channels that are computed at once: those of one group; of a depthwise convolution, all of them."""
+    channels = len(layer.weight_values)
+    groups: int = attributes(layer.node).get("group", 1)
+    return channels if groups == channels else channels // groups

@@ -1,0 +1,144 @@
+"""Quantization within an accuracy budget: measure what each set of float layers loses, and keep the fewest that do."""
+
+from collections.abc import Callable
+from functools import partial
+from math import ceil
+from typing import NamedTuple
+
+import msgspec
+
+from ...core.errors import ReszooError, UsageError
+from ...core.hosts import available_cores
+from ...core.types import Candidate, Checkpoint
+from ...export.contract import ExportOptions, format_named, runtimes
+from ...export.exporting import checked
+from ...export.quantizing import Calibrated, calibrated
+from ...quantize.ladder import climb
+from ..accuracy import Paired, Verdict, compare, judge
+from ..evaluate import evaluate
+from ..predictions import Predictions
+from .sensitivity import Damage, Load, damages
+
+BATCH = 64
+
+Watch = Callable[[str, int, int], None]  # the stage, how much of it is done, and of how much
+
+
+class Rung(NamedTuple):
+    """What is lost on `val` against the float model with some layers kept in float.
+
+    kept        their names: those that were given, then the others in the graph's order
+    kept_macs   their share of all multiply-adds, from 0 to 1
+    verdict     of the drop: with few images, it may be within the budget by chance
+    """
+
+    kept: tuple[str, ...]
+    kept_macs: float
+    verdict: Verdict
+
+    @property
+    def paired(self) -> Paired:
+        return self.verdict.paired
+
+    @property
+    def meets(self) -> bool:
+        """Whether the drop that was measured is within the budget."""
+        return self.paired.drop <= self.verdict.max_drop
+
+
+class Fit(NamedTuple):
+    """A budget that is met.
+
+    rungs    all that were measured, in that order
+    chosen   the one that `options` stand for
+    damages  of each layer alone, the greatest first; none where no layer has to stay in float
+    options  the ones given, with the layers to keep in float filled in
+    """
+
+    rungs: tuple[Rung, ...]
+    chosen: Rung
+    damages: tuple[Damage, ...]
+    options: ExportOptions
+
+
+def fit(
+    checkpoint: Checkpoint,
+    format_name: str,
+    options: ExportOptions,
+    max_drop: float,
+    *,
+    watch: Watch = lambda stage, done, total: None,
+    on_rung: Callable[[Rung], None] = lambda rung: None,
+) -> Fit:
+    """Find the fewest layers to keep in float so that at most `max_drop` of the accuracy is lost, a fraction.
+
+    Measured image by image against the float model, on all of the `val` split of the network's own data set, with the
+    format's parity runtime; `val` has chosen the layers, so that only `test` tells what is really lost. Layers that
+    `options` name already stay in float in any case. `watch` is told of four stages, "calibrating" and "float model"
+    (images), "layer damage" (layers) and "rung" (images, anew for each one).
+
+    Raises UsageError for a `max_drop` that is not from 0 to below 1 or options that are not quantized,
+    UnavailableError where the data set is not on this machine, and ReszooError if the budget cannot be met.
+    """
+    if not 0 <= max_drop < 1:
+        raise UsageError(
+            f"an accuracy cannot drop by at most {max_drop:g}", "Give a fraction from 0 to below 1, such as 0.005."
+        )
+    plugin = format_named(format_name)
+    options = checked(options, plugin)
+    if options.quantize is None:
+        raise UsageError(f"precision {options.precision} has no layer to keep in float", "Choose precision int8.")
+    runtime = runtimes()[plugin.parity_runtime]
+    load = partial(runtime.load, device="cpu", threads=available_cores(), variant="")
+    with calibrated(checkpoint, plugin, options, options.quantize, partial(watch, "calibrating")) as model:
+        ladder = _Ladder(model, load, max_drop, watch, on_rung)
+        chosen: frozenset[str] = frozenset()
+        harm: tuple[Damage, ...] = ()
+        if not ladder.meets(chosen):
+            given = options.quantize.keep_float
+            harm = damages(model, load, BATCH, partial(watch, "layer damage"), keep_float=given)
+            found = climb([damage.layer for damage in harm], ladder.meets)
+            if found is None:
+                raise _not_met(checkpoint, list(ladder.rungs.values()))
+            chosen = found
+    rung = ladder.rungs[chosen]
+    config = msgspec.structs.replace(options.quantize, keep_float=rung.kept)
+    return Fit(tuple(ladder.rungs.values()), rung, harm, msgspec.structs.replace(options, quantize=config))
+
+
+class _Ladder:
+    """Measures rungs and keeps them, by the layers that were chosen for it beside those that stay in float anyway."""
+
+    def __init__(
+        self, model: Calibrated, load: Load, max_drop: float, watch: Watch, on_rung: Callable[[Rung], None]
+    ) -> None:
+        self.model, self.load, self.max_drop, self.watch, self.on_rung = model, load, max_drop, watch, on_rung
+        self.rungs: dict[frozenset[str], Rung] = {}
+        self.reference = self._predictions(model.floats, "float model")
+
+    def meets(self, names: frozenset[str]) -> bool:
+        layers = self.model.variants.layers
+        kept = (*self.model.config.keep_float, *(layer.name for layer in layers if layer.name in names))
+        with self.model.keeping(kept) as candidate:
+            paired = compare(self.reference, self._predictions(candidate, "rung"))
+        kept_macs = sum(layer.macs for layer in layers if layer.name in kept)
+        share = kept_macs / sum(layer.macs for layer in layers)
+        rung = self.rungs[names] = Rung(kept, share, judge(paired, self.max_drop))
+        self.on_rung(rung)
+        return rung.meets
+
+    def _predictions(self, candidate: Candidate, stage: str) -> Predictions:
+        with self.load(candidate) as session:
+            return evaluate(session, candidate, candidate.dataset, "val", BATCH, partial(self.watch, stage))
+
+
+def _not_met(checkpoint: Checkpoint, rungs: list[Rung]) -> ReszooError:
+    best = min(rungs, key=lambda rung: (rung.paired.drop, len(rung.kept)))
+    drop, (low, high) = best.paired.drop, best.paired.drop_interval
+    allowed = ceil(1e4 * drop) / 100  # percent, rounded up to what would have been met
+    return ReszooError(
+        f"{checkpoint.ref} cannot be quantized within {100 * best.verdict.max_drop:.6g} points: the best of "
+        f"{len(rungs)} tries keeps {len(best.kept)} layers in float and loses {100 * drop:.2f} points "
+        f"(95 %: {100 * low:.2f} to {100 * high:.2f}, n = {best.paired.n})",
+        f"Allow it with --max-drop {allowed:g}%, or try another --calibration, --equalise or more --images.",
+    )

@@ -1,0 +1,67 @@
+"""What `reszoo doctor ARTIFACT` prints: where the time goes, what is given away, whether the integers are right."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from . import output
+from .doctor import BAD, GOOD, WARN, aside, section
+
+if TYPE_CHECKING:
+    from ..bench.quantization.examination import Examination, IntegerCheck
+    from ..bench.quantization.findings import Finding
+    from ..core.types import Certificate
+
+
+def print_examination(found: "Examination") -> None:
+    _kernels(found)
+    findings = [row for each in found.findings for row in _finding(each)]
+    section("Why it is not faster", findings or [(GOOD, "", "nothing found that this runtime gives away")])
+    if found.check:
+        section("Integer arithmetic of ONNX Runtime on this CPU", _check(found.check))
+
+
+def _kernels(found: "Examination") -> None:
+    """A heading, and a table of the time by operator and precision."""
+    from ..bench.quantization.kernels import by_operator, total_s
+    from ..bench.rounding import milliseconds
+
+    output.console().print(
+        f"{found.source_ref}, {found.format} {found.precision}, "
+        f"on {found.runtime} with --threads {found.threads} --batch {found.batch}:",
+        f"{milliseconds(total_s(found.kernels))} ms in {len(found.kernels)} kernels",
+        markup=False,
+    )
+    table = output.table("operator", "precision", "share", "ms", "kernels", right=("share", "ms", "kernels"))
+    for group in by_operator(found.kernels):
+        seconds = milliseconds(group.seconds)
+        table.add_row(group.operator, group.precision, f"{group.share:.1%}", seconds, str(group.kernels))
+    output.console().print(table)
+
+
+def _finding(finding: "Finding") -> Iterator[tuple[str, str, str]]:
+    yield WARN, "" if finding.share is None else f"{finding.share:.1%}", escape(finding.detail)
+    yield "", "", aside(finding.advice)
+
+
+def _check(check: "IntegerCheck") -> Iterator[tuple[str, str]]:
+    compared = f"{check.layers} layers, {check.elements:,} results on {check.images} images"
+    rounding = f"{check.rounding:,} rounded to the other side of a tie"
+    if not check.wrong:
+        yield GOOD, f"{compared}: all are exact, {rounding}"
+    else:
+        yield BAD, f"{compared}: {sum(layer.wrong for layer in check.wrong):,} are wrong, {rounding}"
+    for layer in check.wrong:
+        detail = f"{layer.layer}: {layer.wrong:,} of {layer.elements:,} are wrong, by up to {layer.largest:.3g} steps"
+        yield "", escape(detail)
+    yield _certificate(check.certificate)
+
+
+def _certificate(certificate: "Certificate | None") -> tuple[str, str]:
+    if certificate is None:
+        return WARN, "not certified: on an x86 CPU without VNNI, its sums may saturate at 16 bits"
+    return GOOD, (
+        f"certified for any CPU: {certificate.proven} of {certificate.layers} layers proven as they were, "
+        f"{certificate.reduced} channels reduced"
+    )

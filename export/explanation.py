@@ -1,0 +1,66 @@
+"""What the bisect of a quantized network says: stages, layers, and what is bad first."""
+
+from typing import Literal
+
+from ..core.types import Noun, Positive
+from ..quantize.diagnosis import Diagnosis
+from ..quantize.layerwise import LayerError
+from ..quantize.suspects import Reason
+
+StageName = Literal["preprocessing", "torch", "onnx", "quantized", "runtime"]
+AnyReason = Reason | Literal["preprocessing", "arithmetic", "conversion", "saturation", "kernel"]
+
+ADVICE: dict[AnyReason, str] = {
+    "preprocessing": "Check mean and std in checkpoint.json.",
+    "arithmetic": "Check the weights: sums cancel almost completely in float32.",
+    "conversion": "Try another --opset, and report it with the checkpoint's name.",
+    "outliers": "Try --equalise or another --calibration, or keep it in float: --keep-float {name}.",
+    "clipping": "Try another --calibration (minmax clips least) or more --images, or --keep-float {name}.",
+    "dead channel": "Try --equalise, or keep it in float: --keep-float {name}.",
+    "weights": "Try --equalise, or keep it in float: --keep-float {name}.",
+    "rounding": "Keep it in float (--keep-float {name}), or let --max-drop choose what to keep.",
+    "saturation": "Quantize with --saturation certify.",
+    "kernel": "Use another version of the runtime, or keep it in float: --keep-float {name}.",
+}
+
+
+class Stage(Noun, frozen=True, kw_only=True):
+    """One stage against the one before: SQNR in dB and cosine of the tensor that it ends with.
+
+    `lowest` is the one with the lowest SQNR of the `tensors` that were compared.
+    """
+
+    name: StageName
+    against: str
+    sqnr_db: float
+    cosine: float
+    tensors: Positive
+    lowest: str
+    lowest_db: float
+
+
+class Finding(Noun, frozen=True, kw_only=True):
+    """What is bad first, a layer or a tensor, in which stage, and the likely reason."""
+
+    stage: StageName
+    name: str
+    reason: AnyReason
+    what: str
+    advice: str
+
+
+class Explanation(Noun, frozen=True, kw_only=True):
+    """What was found on `n` images of `images`.
+
+    layers     every quantized layer, in the graph's order
+    bad        None if nothing is
+    diagnosis  of the first layer whose own error is too large, else of the one whose own error is the largest
+    """
+
+    ref: str
+    images: str
+    n: Positive
+    stages: tuple[Stage, ...]
+    layers: tuple[LayerError, ...]
+    bad: Finding | None
+    diagnosis: Diagnosis

@@ -1,0 +1,88 @@
+"""Why a quantized layer is as far from the float one as it is: its sources of error, switched on one at a time.
+
+A layer errs in three places: its input is rounded and clipped to 8 bits, its weights are rounded, and so is its
+output. The likely source is then looked at (`suspects`).
+"""
+
+from typing import Literal
+
+import numpy as np
+import onnx
+
+from ..core.types import Noun
+from .contract import Feeds
+from .graph import Graph
+from .integer import Array, exposed, run_as_written
+from .layerwise import FLOAT, Place
+from .noise import decibels, energy
+from .suspects import Activation, Histogram, Reason, Suspect, Weights
+
+# The error is then a tenth as large as the signal; layers of healthy networks have 30 to 50.
+LEAST_DB = 20.0
+
+Source = Literal["input", "weights", "output"]
+
+
+class Diagnosis(Noun, frozen=True, kw_only=True):
+    """A layer and what its own error most likely comes from.
+
+    source_db  its SQNR with one source of error alone
+    histogram  of the tensor that `source` reads or writes
+    """
+
+    layer: str
+    source: Source
+    reason: Reason
+    what: str
+    source_db: dict[Source, float]
+    histogram: Histogram
+
+
+def diagnose(place: Place, floats: onnx.ModelProto, feeds: Feeds) -> Diagnosis:
+    """Why the layer errs, on all batches that `feeds` gives."""
+    x, before = _tensors(place, floats, feeds)
+    after = _rectified(place, before)
+
+    def effect(error: Array) -> float:
+        return energy(_rectified(place, before + error) - after)
+
+    suspects: dict[Source, Suspect] = {}
+    if place.layer:
+        weights = Weights(place.layer, place.node, Graph(floats), x, effect)
+        suspects["input"] = Activation(
+            place.node.input[0], place.layer.input, x, lambda error: effect(weights.product(error))
+        )
+        suspects["weights"] = weights
+    if place.output:
+        suspects["output"] = Activation(place.tensor, place.output, after, energy)
+    source_db = {source: decibels(energy(after), suspect.energy()) for source, suspect in suspects.items()}
+    source = _likely(source_db)
+    cause = suspects[source].cause()
+    return Diagnosis(
+        layer=place.node.name,
+        source=source,
+        reason=cause.reason,
+        what=cause.what,
+        source_db=source_db,
+        histogram=cause.histogram,
+    )
+
+
+def _likely(source_db: dict[Source, float]) -> Source:
+    """The worst. But activations that are bad alone come before weights, which are small where those are large."""
+    activations = {source: db for source, db in source_db.items() if source != "weights" and db < LEAST_DB}
+    candidates = activations or source_db
+    return min(candidates, key=lambda source: candidates[source])
+
+
+def _tensors(place: Place, floats: onnx.ModelProto, feeds: Feeds) -> tuple[Array, Array]:
+    """What the layer reads, and what it gives before its ReLU, in the float graph: float32 (N, C, ...)."""
+    read, given = place.node.input[0], place.node.output[0]
+    fed = floats.graph.input[0].name
+    shown = exposed(floats, dict.fromkeys({read, given} - {fed}, FLOAT))
+    batches = [{fed: batch} | run_as_written(shown, batch) for batch in feeds()]
+    return np.concatenate([batch[read] for batch in batches]), np.concatenate([batch[given] for batch in batches])
+
+
+def _rectified(place: Place, values: Array) -> Array:
+    return np.maximum(values, 0) if place.is_rectified else values

@@ -1,0 +1,58 @@
+"""Whether quantizing paid: the int8 network against its float source, and what is said when it did not."""
+
+from pathlib import Path
+
+import pytest
+
+from reszoo import zoo
+from reszoo.bench.comparison import Effort, Ratio
+from reszoo.bench.quantization.payoff import payoff, warning
+from reszoo.core.errors import UsageError
+from reszoo.core.measured import Failure
+from reszoo.core.statistics import Interval
+from reszoo.core.types import Artifact
+from reszoo.export import ExportOptions, export
+from reszoo.quantize import QuantizeConfig
+
+REF = "resnet8_v1.reszoo_digits"
+BRIEF = Effort(precision=1.0, limit_s=0.1, round_s=0.2, least_rounds=2)
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    options = ExportOptions(precision="int8", quantize=QuantizeConfig(images=32, calibration="minmax"))
+    return export(zoo.load(REF), "onnx", out=tmp_path_factory.mktemp("payoff") / "int8", options=options)
+
+
+def test_the_ratio_is_that_of_int8_to_float(artifact: Artifact, int8: Artifact) -> None:
+    heard: list[Ratio] = []
+    found = payoff(int8, artifact, batch=32, effort=BRIEF, on_round=heard.append)
+    assert isinstance(found, Ratio)
+    assert heard == [found]  # after two rounds
+    assert found.interval.low < found.value < found.interval.high
+    assert 0.1 < found.value < 2
+
+
+def test_a_worker_that_fails_gives_a_failure_not_a_ratio(artifact: Artifact, int8: Artifact) -> None:
+    found = payoff(int8, artifact, effort=BRIEF._replace(module="reszoo.nowhere"))
+    assert isinstance(found, Failure)
+    assert "No module named reszoo.nowhere" in found.output
+
+
+def test_a_runtime_that_does_not_run_it_is_refused(artifact: Artifact, int8: Artifact) -> None:
+    with pytest.raises(UsageError, match="torch does not run the format onnx"):
+        payoff(int8, artifact, runtime="torch")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [(0.5, 0.6, None), (0.97, 1.01, "no difference > 3.0 %"), (1.05, 1.15, "10.0 % slower"), (2.9, 3.1, "3.00 times")],
+)
+def test_a_warning_comes_where_it_is_not_faster(low: float, high: float, said: str | None) -> None:
+    found = warning(Ratio((low + high) / 2, Interval(low, high)), Path("made"))
+    if said is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert said in found
+        assert "`reszoo doctor made`" in found

@@ -1,0 +1,49 @@
+"""What `--max-drop` shows: the worst layers, and every rung with what it loses."""
+
+import re
+
+import pytest
+
+from reszoo.bench.accuracy import Paired, judge
+from reszoo.bench.quantization.fit import Fit, Rung
+from reszoo.bench.quantization.sensitivity import Damage
+from reszoo.cli import ladder
+from reszoo.export import ExportOptions
+from reszoo.quantize.contract import Layer
+
+
+def rung(kept: tuple[str, ...], lost: int) -> Rung:
+    return Rung(kept, 0.125 * len(kept), judge(Paired(1000, lost, 1, 1000 - lost), 0.005))
+
+
+RUNGS = (rung((), 80), rung(("[a]",), 30), rung(("a", "b", "c", "d"), 2))
+DAMAGES = tuple(Damage(Layer(f"[{i}]", "Conv", 10**i), 0.5 / (i + 1), 12 - i, 1000) for i in range(12))
+
+
+def test_the_ladder_names_few_layers_and_counts_many(capsys: pytest.CaptureFixture[str]) -> None:
+    ladder.print_ladder(RUNGS, RUNGS[2])
+    lines = capsys.readouterr().out.strip().splitlines()[-3:]
+    assert [re.split("  +", line.strip()) for line in lines] == [
+        ["1", "0", "0.0%", "7.90", "6.35 to 9.76", "missed"],
+        ["2", "1", "12.5%", "2.90", "1.97 to 4.16", "missed", "[a]"],
+        ["3", "4", "50.0%", "0.10", "-0.38 to 0.64", "chosen"],
+    ]
+
+
+def test_the_worst_layers_are_shown_and_the_others_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    ladder.print_damages(DAMAGES)
+    printed = capsys.readouterr().out
+    assert "[9]" in printed
+    assert "[10]" not in printed
+    assert "2 other layers have at most 0.045 nats each" in printed
+    ladder.print_damages(())
+    assert capsys.readouterr().out == ""
+
+
+def test_records_say_which_rung_was_chosen_and_why() -> None:
+    records = ladder.as_records(Fit(RUNGS, RUNGS[2], DAMAGES, ExportOptions()))
+    assert [record["kind"] for record in records] == ["damage"] * 12 + ["rung"] * 3
+    assert records[0] == {"kind": "damage", "name": "[0]", "op": "Conv", "macs": 1, "kl": 0.5, "flips": 12, "n": 1000}
+    assert [record["chosen"] for record in records[12:]] == [False, False, True]
+    assert [record["verdict"] for record in records[12:]] == ["fail", "fail", "undecided"]
+    assert records[-1]["keep_float"] == ("a", "b", "c", "d")

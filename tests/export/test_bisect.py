@@ -1,0 +1,86 @@
+"""From the images to the runtime's kernels: the stage and the layer that are bad are found, and nothing else is."""
+
+from pathlib import Path
+
+import onnx
+import pytest
+from explanations import healthy, int8, planted
+from outliers import PLANTED
+
+from reszoo import zoo
+from reszoo.core.errors import UsageError
+from reszoo.core.types import Checkpoint
+from reszoo.export import ExportOptions
+from reszoo.export.bisect import explain
+from reszoo.export.formats.onnx import OnnxFormat
+from reszoo.quantize import QuantizeConfig
+from reszoo.quantize.diagnosis import LEAST_DB
+from reszoo.quantize.emulation import run_without_vnni
+
+V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
+
+
+def test_a_healthy_network_has_nothing_bad_in_any_stage() -> None:
+    found = healthy()
+    assert found.bad is None
+    assert (found.n, found.images) == (64, "digits/train, seed 1")  # it was calibrated with seed 0
+    stages = {stage.name: stage for stage in found.stages}
+    assert list(stages) == ["preprocessing", "torch", "onnx", "quantized", "runtime"]
+    assert all(stages[name].lowest_db > 90 for name in ("preprocessing", "torch", "onnx"))
+    assert stages["onnx"].tensors >= 20  # nearly all keep their names
+    assert stages["quantized"].sqnr_db == pytest.approx(found.layers[-1].so_far_db)
+    assert stages["quantized"].sqnr_db < stages["runtime"].sqnr_db
+    assert found.diagnosis.layer == min(found.layers, key=lambda layer: layer.own_db).name
+
+
+def test_raw_pixels_and_a_fixed_batch_are_fed_as_the_graph_takes_them() -> None:
+    told: list[tuple[str, int, int]] = []
+    options = ExportOptions(precision="int8", quantize=QuantizeConfig(images=64), input="uint8", batch=12)
+    found = explain(zoo.load(V2), options=options, watch=lambda *news: told.append(news))
+    assert found.bad is None
+    assert found.n == 60
+    assert (told[0][0], told[-1]) == ("calibrating", ("comparing layers", 5, 5))
+
+
+def test_planted_outliers_are_found_where_they_are_read() -> None:
+    found = planted()
+    assert found.bad is not None
+    assert (found.bad.stage, found.bad.name, found.bad.reason) == ("quantized", PLANTED, "outliers")
+    assert PLANTED in found.bad.advice
+    assert [layer.name for layer in found.layers if layer.own_db < LEAST_DB] == [PLANTED]
+    assert found.diagnosis.source == "input"
+    assert len(found.diagnosis.histogram.stretched) == 1
+
+
+def test_a_runtime_that_saturates_is_found() -> None:
+    found = explain(zoo.load(V1), options=int8(saturation="ignore"), run=run_without_vnni)
+    assert found.bad is not None
+    assert (found.bad.stage, found.bad.reason) == ("runtime", "saturation")
+    first = next(layer for layer in found.layers if layer.wrong)
+    assert found.bad.name == first.name
+    assert f"{first.wrong} of its results" in found.bad.what
+
+
+class Broken(OnnxFormat):
+    """Writes a network whose last layer was disturbed after it was read."""
+
+    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        super().write(checkpoint, options, folder)
+        model = onnx.load(folder / "model.onnx")
+        bias = next(tensor for tensor in model.graph.initializer if tensor.dims == [10])
+        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + 0.1, bias.name))
+        onnx.save(model, folder / "model.onnx")
+
+
+def test_an_export_that_differs_is_found_before_any_quantization(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reszoo.export.bisect.format_named", lambda name: Broken())
+    found = explain(zoo.load(V1), options=int8())
+    assert found.bad is not None
+    assert (found.bad.stage, found.bad.name, found.bad.reason) == ("onnx", "logits", "conversion")
+
+
+def test_what_cannot_be_explained_is_said() -> None:
+    with pytest.raises(UsageError, match="only int8 ONNX graphs"):
+        explain(zoo.load(V1), options=ExportOptions())
+    with pytest.raises(UsageError, match="format torch has no precision int8"):
+        explain(zoo.load(V1), "torch")
