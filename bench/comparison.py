@@ -114,11 +114,13 @@ def compare(
 
 def ratios(comparison: Comparison) -> list[Ratio]:
     """Of `subjects[1:]` to the baseline: [0] is the baseline against itself. Needs two rounds."""
-    found = []
-    for contestant in range(1, len(comparison.subjects)):
-        logs = [log_ratio(list(_pairs(blocks, contestant))) for blocks in comparison.rounds]
-        found.append(Ratio(*ratio_of_rounds(logs, CONFIDENCE)))
-    return found
+    return [ratio(comparison, contestant) for contestant in range(1, len(comparison.subjects))]
+
+
+def ratio(comparison: Comparison, contestant: int, baseline: int = BASELINE) -> Ratio:
+    """Of any two of `subjects`."""
+    logs = [log_ratio(list(_pairs(blocks, contestant, baseline))) for blocks in comparison.rounds]
+    return Ratio(*ratio_of_rounds(logs, CONFIDENCE))
 
 
 def is_enough(comparison: Comparison, effort: Effort) -> bool:
@@ -129,9 +131,11 @@ def is_enough(comparison: Comparison, effort: Effort) -> bool:
     return is_decided and all(ratio.half_width <= effort.precision for ratio in found)
 
 
-def _pairs(blocks: Sequence[Block], contestant: int) -> "zip[tuple[tuple[float, ...], tuple[float, ...]]]":
+def _pairs(
+    blocks: Sequence[Block], contestant: int, baseline: int
+) -> "zip[tuple[tuple[float, ...], tuple[float, ...]]]":
     """The blocks of the baseline and of the contestant that lie nearest to each other."""
-    visits = [[block.samples_s for block in blocks if block.contestant == c] for c in (BASELINE, contestant)]
+    visits = [[block.samples_s for block in blocks if block.contestant == c] for c in (baseline, contestant)]
     return zip(*visits, strict=True)
 
 

@@ -113,6 +113,7 @@ def subject(artifact: Artifact, scenario: Scenario) -> Subject:
         precision=artifact.precision,
         input_dtype=artifact.input.dtype,
         scenario=scenario,
+        made=artifact.made,
     )
 
 

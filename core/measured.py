@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from .types import DType, FileRecord, NotNegative, Noun, Positive, Precision
+from .types import DType, FileRecord, NotNegative, Noun, Positive, Precision, Step
 
 
 class Host(Noun, frozen=True, kw_only=True):
@@ -201,7 +201,7 @@ class Window(Noun, frozen=True, kw_only=True):
 
 
 class Subject(Noun, frozen=True, kw_only=True):
-    """What was measured: an artifact, by its hashes, in a scenario."""
+    """What was measured: an artifact, by its hashes, in a scenario; `made` is how, from its checkpoint on."""
 
     source_ref: str
     weights_sha256: str
@@ -212,6 +212,7 @@ class Subject(Noun, frozen=True, kw_only=True):
     precision: Precision
     input_dtype: DType
     scenario: Scenario
+    made: tuple[Step, ...] = ()
 
 
 class Measurement(Noun, frozen=True, kw_only=True):

@@ -205,7 +205,13 @@ class Candidate(Noun, frozen=True, kw_only=True):
     @property
     def weights_sha256(self) -> str:
         """Of the checkpoint that was exported, whatever was done to the file after that."""
-        return next(step.input_sha256 for step in reversed(self.lineage) if step.name == "export")
+        return self.made[0].input_sha256
+
+    @property
+    def made(self) -> tuple[Step, ...]:
+        """The steps from the checkpoint on: its export, and what was done to the file after that."""
+        exported = max(number for number, step in enumerate(self.lineage) if step.name == "export")
+        return self.lineage[exported:]
 
 
 class Artifact(Candidate, frozen=True, kw_only=True):

@@ -13,11 +13,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from reszoo.core.documents import to_builtins
+from reszoo.core.hosts import describe
+
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 AKAMASTER = [f"resnet{depth}_v1.akamaster_cifar10" for depth in (20, 32, 44, 56)]
 OURS = [f"{arch}.reszoo_cifar10" for arch in ("resnet8_v1", "resnet8_v2", "resnet20_v2")]
 RACED = [AKAMASTER[0], AKAMASTER[-1], OURS[-1]]
-CALIBRATIONS = ("minmax", "percentile", "entropy", "mse")
+DEFAULT, NNCF = "mse (default)", "int8-nncf"
+WAYS = {
+    DEFAULT: (),
+    NNCF: ("--scheme", "int8-nncf"),
+    "minmax": ("--calibration", "minmax"),
+    "percentile": ("--calibration", "percentile"),
+    "entropy": ("--calibration", "entropy"),
+}
+# of some networks only
+MORE_WAYS = {
+    "mse, biases not corrected": ("--no-bias-correction",),
+    "mse, equalised": ("--equalise",),
+    "mse, not certified": ("--saturation", "ignore"),
+}
 RUNTIMES = "onnxruntime,openvino"
 CHECKED_IMAGES = 1000
 # the latency beside an accuracy is not what is asked for here
@@ -27,59 +43,46 @@ QUICK = ("--threads", "2", "--time-limit", "0.5", "--precision", "20%")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when left out")
-    parser.add_argument("--out", type=Path, required=True, help="a file PART.json for each part goes here")
+    parser.add_argument("--out", type=Path, required=True, help="what is measured goes here")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     for part in options.parts or PARTS:
         with tempfile.TemporaryDirectory() as folder:
-            figures = PARTS[part](Path(folder))
-        (options.out / f"{part}.json").write_text(json.dumps(figures, indent=1) + "\n")
+            PARTS[part](Path(folder), options.out)
 
 
-def accuracy(work: Path) -> list[dict[str, Any]]:
-    """Default settings against the float network, image by image, on each runtime."""
+def accuracy(work: Path, out: Path) -> None:
+    """Every way to do it, against the float network, image by image."""
     found = []
     for network in (*AKAMASTER, *OURS):
-        found += losses(network, quantized(network, work / network), RUNTIMES, work / "results")
-    return found
+        ways = WAYS | (MORE_WAYS if network in RACED else {})
+        made = {way: quantized(network, work / f"{network}-{way}", *options) for way, options in ways.items()}
+        found += losses(network, made, "onnxruntime", work / "results")
+        found += losses(network, {way: made[way] for way in (DEFAULT, NNCF)}, "openvino", work / "results")
+    write(out / "accuracy.json", found)
 
 
-def calibrations(work: Path) -> list[dict[str, Any]]:
-    """Each way to choose a range, with and without correction of the biases; and the maker's own for OpenVINO."""
-    ways = {f"{name}": ("--calibration", name) for name in CALIBRATIONS}
-    ways |= {f"{name}, no bias correction": (*ways[name], "--no-bias-correction") for name in CALIBRATIONS}
-    ways |= {"mse, equalised": ("--calibration", "mse", "--equalise"), "int8-nncf": ("--scheme", "int8-nncf")}
-    found = []
-    for network in (*AKAMASTER, *OURS):
-        for way, options in ways.items():
-            made = quantized(network, work / f"{network}-{way}", *options)
-            found += [{"way": way, **loss} for loss in losses(network, made, "onnxruntime", work / "results")]
-    return found
-
-
-def speed(work: Path) -> list[dict[str, Any]]:
+def speed(work: Path, out: Path) -> None:
     """int8 against float on both runtimes, all in turn."""
-    found = []
     for network in RACED:
         made, floats = quantized(network, work / network), exported(network, work / f"{network}-float")
         for batch in (1, 32):
             race = (RESZOO, "compare", str(floats), str(made), "--runtime", RUNTIMES, "--batch", str(batch))
-            found.append(json.loads(_run(*race, "--time-limit", "90", "--out", str(work / "results"), "--json")))
-    return found
+            _run(*race, "--time-limit", "90", "--out", str(out / "speed"))
 
 
-def integers(work: Path) -> list[dict[str, Any]]:
+def integers(work: Path, out: Path) -> None:
     """Every integer layer against the exact reference."""
     found = []
     for network in (*AKAMASTER, *OURS):
         made = quantized(network, work / network)
-        found.append(json.loads(_run(RESZOO, "doctor", str(made), "--images", str(CHECKED_IMAGES), "--json")))
-    return found
+        said = json.loads(_run(RESZOO, "doctor", str(made), "--images", str(CHECKED_IMAGES), "--json"))
+        found.append({"network": network, "check": said["check"]})
+    write(out / "integers.json", found)
 
 
-PARTS: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
+PARTS: dict[str, Callable[[Path, Path], None]] = {
     "accuracy": accuracy,
-    "calibrations": calibrations,
     "speed": speed,
     "integers": integers,
 }
@@ -95,12 +98,23 @@ def exported(network: str, out: Path) -> Path:
     return out
 
 
-def losses(network: str, artifact: Path, runtimes: str, results: Path) -> list[dict[str, Any]]:
-    """Of the artifact against its float source in PyTorch, on the 10,000 test images."""
-    command = (RESZOO, "bench", str(artifact), "--runtime", runtimes, "--accuracy", "cifar10", "--reference", network)
-    records = json.loads(_run(*command, *QUICK, "--out", str(results), "--json"))
-    print(network, [f"{100 * r['drop']:+.2f}" for r in records if r["kind"] == "loss"], flush=True)
-    return [{"network": network, **record} for record in records if record["kind"] == "loss"]
+def losses(network: str, made: dict[str, Path], runtime: str, results: Path) -> list[dict[str, Any]]:
+    """Of each artifact against its float source in PyTorch, on the 10,000 test images."""
+    command = (RESZOO, "bench", *map(str, made.values()), "--runtime", runtime)
+    wish = ("--accuracy", "cifar10", "--reference", network)
+    records = json.loads(_run(*command, *wish, *QUICK, "--out", str(results), "--json"))
+    accuracies = [record["accuracy"] for record in records if record["kind"] == "measurement"]
+    found = []
+    for way, loss in zip(made, [record for record in records if record["kind"] == "loss"], strict=True):
+        print(network, runtime, way, f"{100 * loss['drop']:+.2f}", flush=True)
+        floats = accuracies[0]
+        found.append({"network": network, "runtime": runtime, "way": way, "float": floats, **loss})
+    return found
+
+
+def write(path: Path, figures: list[dict[str, Any]]) -> None:
+    document = {"host": to_builtins(describe()), "figures": figures}
+    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _run(*command: str) -> str:

@@ -1,9 +1,10 @@
 """`reszoo doctor ARTIFACT`: where its time goes, why it is not faster, and whether its integers are right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import onnx
+from msgspec.structs import replace
 
 from ...core.errors import ReszooError
 from ...core.hosts import describe
@@ -11,9 +12,9 @@ from ...core.measured import Kernel
 from ...core.types import Artifact, Certificate, NotNegative, Noun, Positive, Precision
 from ...export.formats.onnx import MODEL_FILE
 from ...export.parity import feed, sample_images
-from ...quantize.graph import attributes
+from ...quantize.graph import Graph, attributes
 from ...quantize.integer import Run, mismatches
-from ...quantize.layers import IntegerLayer, integer_layers
+from ...quantize.layers import PRODUCTS, IntegerLayer, integer_layers
 from .findings import Finding, findings
 from .kernels import batch_for, profile, runtime_for
 
@@ -85,7 +86,9 @@ def examine(
     engine, size = runtime_for(artifact, runtime), batch_for(artifact, batch)
     on_stage(f"profiling {engine.name}")
     kernels = profile(artifact, engine, threads, size)
-    layers = _integer_layers(artifact)
+    model = _model(artifact)
+    kernels = _by_node(kernels, model) if model else kernels
+    layers = integer_layers(model) if model else []
     channels = {layer.name: _channels(layer) for layer in layers if layer.node.op_type == "Conv"}
     checked = None
     if layers:
@@ -127,11 +130,23 @@ def check(artifact: Artifact, images: int = IMAGES, run: Run | None = None) -> I
     )
 
 
-def _integer_layers(artifact: Artifact) -> list[IntegerLayer]:
-    """Those of an ONNX file; [] for other formats, which are not looked into."""
+def _model(artifact: Artifact) -> onnx.ModelProto | None:
+    """The graph of an ONNX file; other formats are not looked into."""
     if MODEL_FILE not in {file.name for file in artifact.files}:
-        return []
-    return integer_layers(onnx.load(artifact.path / MODEL_FILE))
+        return None
+    return onnx.load(artifact.path / MODEL_FILE)
+
+
+def _by_node(kernels: Sequence[Kernel], model: onnx.ModelProto) -> tuple[Kernel, ...]:
+    """The kernels by the names of the file's nodes: ONNX Runtime names float ones by the tensor that they give."""
+    graph, names = Graph(model), {}
+    for node in graph.nodes:
+        if node.op_type in PRODUCTS:
+            relu = graph.sole_reader(node.output[0])
+            names[node.output[0]] = node.name
+            if relu is not None and relu.op_type == "Relu":
+                names[relu.output[0]] = node.name
+    return tuple(replace(kernel, name=names.get(kernel.name, kernel.name)) for kernel in kernels)
 
 
 def _channels(layer: IntegerLayer) -> int:

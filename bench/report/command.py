@@ -2,25 +2,53 @@
 
 import shlex
 
+from ...core.documents import to_builtins
 from ...core.measured import Measurement, Scenario, Subject
+from ...quantize.config import QuantizeConfig
 
+UNSET = "None"  # as a step's config has it
 DEFAULT = Scenario(runtime="", variant="", device="cpu", batch=1, threads=1)
 
 
 def command(m: Measurement) -> str:
-    """For a shell. An artifact in other than the default precision and input is exported first."""
+    """For a shell. An artifact that is not what `bench` exports by itself is made first."""
     subject = m.subject
-    if (subject.precision, subject.input_dtype) == ("fp32", "float32"):
+    verb, chosen = _making(subject)
+    if not chosen and verb == "export":
         return shlex.join(["reszoo", "bench", subject.source_ref, *_options(m)])
     folder = f"{subject.source_ref}-{subject.artifact_format}-{subject.precision}"
     folder += "-uint8" if subject.input_dtype == "uint8" else ""
-    export = ["reszoo", "export", subject.source_ref, "--to", subject.artifact_format, *_export_options(subject)]
-    return f"{shlex.join([*export, '--out', folder])} && {shlex.join(['reszoo', 'bench', folder, *_options(m)])}"
+    make = ["reszoo", verb, subject.source_ref, "--to", subject.artifact_format, *chosen, "--out", folder]
+    return f"{shlex.join(make)} && {shlex.join(['reszoo', 'bench', folder, *_options(m)])}"
 
 
-def _export_options(subject: Subject) -> list[str]:
-    precision = ["--precision", subject.precision] if subject.precision != "fp32" else []
-    return precision + (["--input", "uint8"] if subject.input_dtype == "uint8" else [])
+def _making(subject: Subject) -> tuple[str, list[str]]:
+    """The verb that makes the artifact, and what it needs to be told."""
+    steps = {step.name: step.config for step in subject.made}
+    export = steps.get("export", {})
+    options = ["--input", "uint8"] if subject.input_dtype == "uint8" else []
+    for name in ("batch", "opset"):
+        if (value := export.get(name, UNSET)) != UNSET:
+            options += [f"--{name}", value]
+    if quantized := steps.get("quantize"):
+        return "quantize", [*options, *_quantizing(quantized)]
+    return "export", [*(["--precision", subject.precision] if subject.precision != "fp32" else []), *options]
+
+
+def _quantizing(config: dict[str, str]) -> list[str]:
+    """The options of `reszoo quantize` that are not the default."""
+    options = []
+    for name, default in to_builtins(QuantizeConfig()).items():
+        value = config[name]
+        option = f"--{name.replace('_', '-')}"
+        match default:
+            case bool():
+                options += [] if value == str(default) else [option if value == "True" else f"--no-{option[2:]}"]
+            case list() | tuple():
+                options += [word for node in value.split(",") if node for word in (option, node)]
+            case _ if value != str(default):
+                options += [option, value]
+    return options
 
 
 def _options(m: Measurement) -> list[str]:

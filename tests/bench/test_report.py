@@ -11,9 +11,11 @@ from xml.etree import ElementTree
 
 import msgspec
 import pytest
-from measurements import HOST, a_measurement, a_zoo
+from measurements import HOST, SCENARIO, a_measurement, a_zoo
 from PIL import Image
 
+from reszoo import zoo
+from reszoo.bench.harness import subject
 from reszoo.bench.report import build
 from reszoo.bench.report.labels import labels
 from reszoo.bench.report.page import MOST_SAMPLES, quantiles_ms
@@ -22,6 +24,8 @@ from reszoo.bench.report.rounding import figure
 from reszoo.bench.report.text import csv_text, json_rows, markdown_text
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Accuracy, Disturbance
+from reszoo.export import ExportOptions, export
+from reszoo.quantize import QuantizeConfig
 
 
 def test_a_row_has_the_measurements_figures_and_their_intervals() -> None:
@@ -145,6 +149,21 @@ def test_no_measurement_is_a_usage_error_with_a_fix() -> None:
 )
 def test_the_command_says_what_is_not_the_default(changes: dict[str, object], expected: str) -> None:
     assert build([a_measurement(correct=None, **changes)]).rows[0].command == expected
+
+
+def test_an_integer_artifact_is_made_again_as_it_was(tmp_path: Path) -> None:
+    config = QuantizeConfig(calibration="minmax", images=64, bias_correction=False, keep_float=("node_linear",))
+    options = ExportOptions(precision="int8", quantize=config, batch=4)
+    made = export(zoo.load("resnet8_v1.reszoo_digits"), "onnx", out=tmp_path / "made", options=options)
+    m = msgspec.structs.replace(a_measurement(), subject=subject(made, SCENARIO))
+    assert (
+        build([m])
+        .rows[0]
+        .command.startswith(
+            "reszoo quantize resnet8_v1.reszoo_digits --to onnx --batch 4 --calibration minmax --images 64 "
+            "--no-bias-correction --keep-float node_linear --out resnet8_v1.reszoo_digits-onnx-int8 && reszoo bench "
+        )
+    )
 
 
 def test_the_command_is_quoted_for_a_shell() -> None:
