@@ -19,7 +19,7 @@ def print_examination(found: "Examination") -> None:
     findings = [row for each in found.findings for row in _finding(each)]
     section("Why it is not faster", findings or [(GOOD, "", "nothing found that this runtime gives away")])
     if found.check:
-        section("Integer arithmetic of ONNX Runtime on this CPU", _check(found.check))
+        section(f"Integer arithmetic of {found.check.runtime} on this CPU", _check(found.check))
 
 
 def _kernels(found: "Examination") -> None:

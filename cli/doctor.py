@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ def doctor(
     runtime: Annotated[
         str | None, typer.Option(help="What runs the artifact.", show_default="the first that does")
     ] = None,
+    device: Annotated[Literal["cpu", "cuda"] | None, typer.Option(help="Where.", show_default="cpu")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="How many it gets.", show_default="1")] = None,
     batch: Annotated[
         int | None, typer.Option(min=1, help="Images at a time.", show_default="1, or the artifact's own")
@@ -36,7 +37,7 @@ def doctor(
 
     Example: reszoo doctor, or reszoo doctor ./resnet20_v1.akamaster_cifar10-onnx-int8 --threads 2
     """
-    chosen = {"runtime": runtime, "threads": threads, "batch": batch, "images": images}
+    chosen = {"runtime": runtime, "device": device, "threads": threads, "batch": batch, "images": images}
     given = {name: value for name, value in chosen.items() if value is not None}
     if artifact is not None:
         _examine(artifact_in(artifact), given, json)

@@ -52,14 +52,23 @@ def print_explanation(explanation: "Explanation") -> None:
     _print_stages(explanation)
     _print_layers(explanation)
     if bad is None:
-        _say(f"Nothing is bad. The weakest layer is {diagnosis.layer}: {diagnosis.what}.")
+        _say("Nothing is bad.")
+    elif bad.reason == "accumulation":
+        _say(f"In {bad.name}, {bad.what}.")
     else:
         _say(f"The first that is bad is {bad.name}. The likely reason is {bad.reason}: {bad.what}.")
-    if bad is None or bad.name == diagnosis.layer:
+    if _no_layer_is_bad(explanation):
+        _say(f"The weakest layer is {diagnosis.layer}: {diagnosis.what}.")
+    if _no_layer_is_bad(explanation) or (bad and bad.name == diagnosis.layer):
         alone = ", ".join(f"{source} {_db(db)}" for source, db in diagnosis.source_db.items())
         _say(f"With the error of one source alone it has: {alone}.")
     if bad is not None:
         _say(bad.advice)
+
+
+def _no_layer_is_bad(explanation: "Explanation") -> bool:
+    """Nothing is, or no single layer."""
+    return explanation.bad is None or explanation.bad.reason == "accumulation"
 
 
 def _print_stages(explanation: "Explanation") -> None:
@@ -80,7 +89,7 @@ def _print_stages(explanation: "Explanation") -> None:
 
 
 def _print_layers(explanation: "Explanation") -> None:
-    """Up to the first bad layer; without one, all."""
+    """Up to the first bad layer; all if no single one is bad."""
     table = output.table("layer", "operator", "alone", "so far", "cosine", "runtime", "wrong", right=NUMBERS)
     bad = explanation.bad.name if explanation.bad else None
     for layer in _up_to_the_bad_one(explanation):
@@ -100,9 +109,9 @@ def _print_layers(explanation: "Explanation") -> None:
 
 
 def _up_to_the_bad_one(explanation: "Explanation") -> "list[LayerError]":
-    """All if nothing is bad; none if something is before any layer is quantized."""
+    """All if no single one is bad; none if something is before any layer is quantized."""
     layers, bad = list(explanation.layers), explanation.bad
-    if bad is None:
+    if bad is None or bad.reason == "accumulation":
         return layers
     names = [layer.name for layer in layers]
     return layers[: names.index(bad.name) + 1] if bad.name in names else []

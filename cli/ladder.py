@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..core.errors import ReszooError
 from . import output
 
 if TYPE_CHECKING:
@@ -22,17 +21,24 @@ def within_budget(
 ) -> "Fit":
     """Fit the options into the budget with a progress bar, and show how, unless JSON is to be printed.
 
-    If the budget cannot be met, the ladder is shown all the same, on standard error where JSON is expected.
+    Whatever ends it early, a budget that cannot be met or an interrupt, what was measured is printed all the same.
     """
     from ..bench.quantization.fit import fit
 
+    damages: list[Damage] = []
     rungs: list[Rung] = []
     try:
         with _progress(source.ref) as watch:
-            found = fit(source, format_name, options, max_drop, watch=watch, on_rung=rungs.append)
-    except ReszooError:
-        if rungs:
-            print_ladder(rungs, json=json)
+            found = fit(
+                source, format_name, options, max_drop, watch=watch, on_damages=damages.extend, on_rung=rungs.append
+            )
+    except BaseException as error:
+        if rungs and json:
+            reason = str(error) or type(error).__name__
+            output.print_json([{"source": source.ref, "error": reason, "ladder": records(damages, rungs)}])
+        elif rungs:
+            print_damages(damages)
+            print_ladder(rungs)
         raise
     if not json:
         print_damages(found.damages)
@@ -54,7 +60,7 @@ def print_damages(damages: "Sequence[Damage]") -> None:
         output.console().print(f"{len(rest)} other layers have at most {rest[0].kl:.2g} nats each")
 
 
-def print_ladder(rungs: "Sequence[Rung]", chosen: "Rung | None" = None, *, json: bool = False) -> None:
+def print_ladder(rungs: "Sequence[Rung]", chosen: "Rung | None" = None) -> None:
     table = output.table("rung", "in float", "of macs", "points lost", "95 % interval", "budget", "layers")
     table.title, table.title_justify = "Layers in float, and what is lost on val against the float model", "left"
     for number, rung in enumerate(rungs, start=1):
@@ -65,19 +71,29 @@ def print_ladder(rungs: "Sequence[Rung]", chosen: "Rung | None" = None, *, json:
             f"{rung.kept_macs:.1%}",
             f"{100 * rung.paired.drop:z.2f}",
             f"{100 * low:z.2f} to {100 * high:z.2f}",
-            "chosen" if rung is chosen else "met" if rung.meets else "missed",
+            "chosen" if rung is chosen else "met" if rung.meets else "refused" if rung.is_within else "missed",
             " ".join(rung.kept) if len(rung.kept) <= NAMED else "",
         )
-    (output.err_console() if json else output.console()).print(table)
+    output.console().print(table)
+    for number, rung in enumerate(rungs, start=1):
+        if rung.refused and rung.is_within:
+            output.console().print(f"export would refuse rung {number}: {rung.refused}", markup=False)
 
 
 def as_records(fit: "Fit") -> list[dict[str, object]]:
-    """The same for machines: the damages, then the rungs."""
-    damages: list[dict[str, object]] = [
+    """The same for machines."""
+    return records(fit.damages, fit.rungs, fit.chosen)
+
+
+def records(
+    damages: "Sequence[Damage]", rungs: "Sequence[Rung]", chosen: "Rung | None" = None
+) -> list[dict[str, object]]:
+    """The damages, then the rungs."""
+    first: list[dict[str, object]] = [
         {"kind": "damage", **damage.layer._asdict(), "kl": damage.kl, "flips": damage.flips, "n": damage.n}
-        for damage in fit.damages
+        for damage in damages
     ]
-    rungs: list[dict[str, object]] = [
+    then: list[dict[str, object]] = [
         {
             "kind": "rung",
             "keep_float": rung.kept,
@@ -86,14 +102,15 @@ def as_records(fit: "Fit") -> list[dict[str, object]]:
             "drop": rung.paired.drop,
             "drop_interval": rung.paired.drop_interval,
             "max_drop": rung.verdict.max_drop,
+            "refused": rung.refused,
             "meets": rung.meets,
-            "chosen": rung is fit.chosen,
+            "chosen": rung is chosen,
             "verdict": rung.verdict.outcome,
             "images_needed": rung.verdict.images_needed,
         }
-        for rung in fit.rungs
+        for rung in rungs
     ]
-    return damages + rungs
+    return first + then
 
 
 @contextmanager

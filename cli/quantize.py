@@ -10,8 +10,8 @@ from . import output
 from .export import parse_batch
 
 if TYPE_CHECKING:
-    from ..bench.comparison import Ratio
     from ..bench.quantization.fit import Fit
+    from ..bench.quantization.payoff import Race
     from ..core.measured import Failure
     from ..core.types import Artifact, Checkpoint
     from ..export.contract import ExportOptions
@@ -55,7 +55,9 @@ Batch = Annotated[str, typer.Option(metavar="dynamic|N", help="Any batch size, o
 Measure = Annotated[
     bool, typer.Option("--measure/--no-measure", help="Race it against its float source, for some seconds.")
 ]
-Explain = Annotated[bool, typer.Option("--explain", help="Write nothing; look for the first bad layer and its reason.")]
+Explain = Annotated[
+    bool, typer.Option("--explain", help="Make no artifact, but a plot: look for the first bad layer and its reason.")
+]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="With --explain: .png or .svg.", show_default="./REF-explain.svg")
 ]
@@ -118,7 +120,13 @@ def quantize(
     if explain:
         _explain(sources, to, options, plot, json)
     else:
-        _print([_quantize(source, to, options, budget, out, measure, json) for source in sources], json)
+        rows: list[Quantized] = []
+        try:
+            for source in sources:
+                rows.append(_quantize(source, to, options, budget, out, measure, json))
+        finally:
+            if rows:  # what was made before an error is told
+                _print(rows, json)
 
 
 class Quantized(NamedTuple):
@@ -128,7 +136,7 @@ class Quantized(NamedTuple):
     floats: "Artifact"
     layers: "Layers"
     fit: "Fit | None"
-    race: "Ratio | Failure | None"
+    race: "Race | Failure | None"
 
 
 def _config(format_name: str, scheme: str | None, given: dict[str, Any]) -> "QuantizeConfig":
@@ -194,7 +202,7 @@ def _export(source: "Checkpoint", format_name: str, options: "ExportOptions", fo
         return export(source, format_name, out=folder, options=options, watch=watch)
 
 
-def _race(artifact: "Artifact", floats: "Artifact") -> "Ratio | Failure":
+def _race(artifact: "Artifact", floats: "Artifact") -> "Race | Failure":
     """One thread, one image; what a user can ask `reszoo compare` for in other ways."""
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
@@ -226,8 +234,10 @@ def _record(row: Quantized) -> dict[str, object]:
     }
     if row.fit:
         record["ladder"] = ladder.as_records(row.fit)
-    if row.race:
-        record["latency_ratio"] = row.race if isinstance(row.race, Failure) else row.race._asdict()
+    if isinstance(row.race, Failure):
+        record["race"] = {"kind": "failure", "reason": row.race.reason, "output": row.race.output}
+    elif row.race:
+        record["race"] = {"kind": "ratio", "scenario": row.race.scenario, **row.race.ratio._asdict()}
     return record
 
 
@@ -254,20 +264,16 @@ def _print_table(rows: list[Quantized]) -> None:
 
 
 def _print_race(row: Quantized) -> None:
-    """How it did against float; that it was not faster is a warning."""
-    from ..bench.comparison import Ratio
-    from ..bench.quantization.payoff import warning
-    from ..bench.table import verdict
+    """How it did against float, beside the table or the JSON."""
+    from ..core.measured import Failure
 
-    path = row.artifact.path
-    match row.race:
-        case Ratio() as ratio:
-            said = warning(ratio, path) or f"{path} against float, one thread, one image: {verdict(ratio)}"
-            output.err_console().print(said, markup=False)
-        case None:
-            pass
-        case failure:
-            output.err_console().print(f"{failure.what}: {failure.reason}\n{failure.output}".rstrip(), markup=False)
+    if isinstance(row.race, Failure):
+        said = f"{row.race.what}: {row.race.reason}\n{row.race.output}".rstrip()
+    elif row.race:
+        said = row.race.told(row.artifact.path)
+    else:
+        return
+    output.err_console().print(said, markup=False)
 
 
 def _certificate(artifact: "Artifact") -> str:

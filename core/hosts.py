@@ -23,6 +23,7 @@ LIBRARIES = (
     "onnxruntime",
     "onnxruntime-gpu",
     "openvino",
+    "nncf",
     "numpy",
 )
 SOURCE = Path(__file__).resolve().parents[1]

@@ -10,25 +10,30 @@ runtime         the runtime's integer kernels         against the quantized grap
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 import onnx
 
+from .. import datasets
 from ..core.errors import UsageError
 from ..core.types import Candidate, Checkpoint, Preprocess
 from ..datasets.preprocess import normalise
+from ..quantize.config import QuantizeConfig
+from ..quantize.contract import scheme_named
 from ..quantize.diagnosis import LEAST_DB, Diagnosis, diagnose
 from ..quantize.integer import Array, Run, exposed, run_as_written
 from ..quantize.layers import integer_layers
-from ..quantize.layerwise import FLOAT, LayerError, compare, places, reference
+from ..quantize.layerwise import FLOAT, LayerError, compare, places
 from ..quantize.noise import Noise, between
+from ..quantize.preparation import prepared
 from ..quantize.saturation import excess
 from .contract import ExportOptions, format_named
-from .explanation import ADVICE, AnyReason, Explanation, Finding, Stage, StageName
+from .explanation import AnyReason, Explanation, Finding, Stage, StageName, advice
 from .exporting import checked
 from .formats.onnx import FORMAT as ONNX
-from .parity import feed, sample_images
+from .parity import feed
 from .quantizing import calibrated
 from .tracing import Tracer
 
@@ -44,6 +49,15 @@ FLOAT_REASONS: dict[StageName, AnyReason] = {
 Watch = Callable[[str, int, int], None]  # the stage, how much of it is done, and of how much
 
 
+class Bad(NamedTuple):
+    """A finding without advice."""
+
+    stage: StageName
+    name: str
+    reason: AnyReason
+    what: str
+
+
 def explain(
     checkpoint: Checkpoint,
     format_name: str = "onnx",
@@ -54,8 +68,8 @@ def explain(
 ) -> Explanation:
     """Quantize `checkpoint` as the options say, keep nothing of it, and find out where the result goes wrong.
 
-    The images are training images, drawn anew after those that it is calibrated on. `run` computes integer kernels,
-    as in `quantize.integer.mismatches`; None is ONNX Runtime on this CPU. `watch` is told of two stages,
+    The images are training images that it is not calibrated on, as long as there are enough. `run` computes integer
+    kernels, as in `quantize.integer.mismatches`; None is ONNX Runtime on this CPU. `watch` is told of two stages,
     "calibrating" (images) and "comparing layers" (batches).
 
     Raises UsageError for a format other than onnx, options that are not quantized and a network of which nothing is,
@@ -69,14 +83,13 @@ def explain(
             "Choose the format onnx and precision int8.",
         )
     config = options.quantize
-    n = max(IMAGES, options.batch or 0)
-    raw, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n, config.seed + 1)
     with (
         calibrated(checkpoint, plugin, options, config, partial(watch, "calibrating")) as model,
         model.keeping(config.keep_float) as candidate,
     ):
+        raw, images = further_images(checkpoint, config, max(IMAGES, options.batch or 0))
         batches = _batches(feed(raw, candidate.input, candidate.preprocess), options.batch or BATCH)
-        source, quantized = reference(_file(model.floats), config), onnx.load(_file(candidate))
+        source, quantized = prepared(_file(model.floats), config), onnx.load(_file(candidate))
         stages = _float_stages(checkpoint, options, raw, onnx.load(_file(model.floats)), batches)
     found = compare(source, quantized, lambda: _watched(batches, partial(watch, "comparing layers")), run)
     if not found.layers:
@@ -85,15 +98,33 @@ def explain(
     stages.append(_stage("runtime", "the graph as written", found.runtime))
     suspect = places(source, quantized)[_suspect(found.layers)]
     diagnosis = diagnose(suspect, source, lambda: iter(batches))
+    bad = first_bad(stages, found.layers, diagnosis, quantized)
+    known = scheme_named(config.scheme).calibrations
     return Explanation(
         ref=checkpoint.ref,
-        images=f"{origin}, seed {config.seed + 1}",
+        images=images,
         n=sum(map(len, batches)),
         stages=tuple(stages),
         layers=found.layers,
-        bad=_conversion(stages) or _quantization(found.layers, diagnosis) or _kernel(found.layers, quantized),
+        bad=Finding(**bad._asdict(), advice=advice(bad.reason, bad.name, config, known)) if bad else None,
         diagnosis=diagnosis,
     )
+
+
+def further_images(checkpoint: Checkpoint, config: QuantizeConfig, n: int) -> tuple[Array, str]:
+    """The `n` training images that are drawn after those that it is calibrated on, uint8 (n, H, W, C), and which.
+
+    Where too few are left, they are the last that are drawn, and overlap; a set of fewer than `n` is repeated.
+    """
+    name = checkpoint.dataset
+    last = min(config.images + n, len(datasets.load(name, "train")))
+    first = max(last - n, 0)
+    drawn = datasets.calibration_sample(name, last, config.seed).subset(range(first, last))
+    ((raw, _),) = drawn.batches(checkpoint.preprocess, n)
+    images = f"{name}/train, {first + 1} to {last} as drawn with seed {config.seed}"
+    if (again := config.images - first) > 0:
+        images += f", {again} of them calibrated on"
+    return np.resize(raw, (n, *raw.shape[1:])), images
 
 
 def _batches(inputs: Array, size: int) -> list[Array]:
@@ -175,22 +206,31 @@ def _suspect(layers: Sequence[LayerError]) -> int:
     return next(bad, min(range(len(layers)), key=lambda i: layers[i].own_db))
 
 
-def _conversion(stages: Sequence[Stage]) -> Finding | None:
+def first_bad(
+    stages: Sequence[Stage], layers: Sequence[LayerError], diagnosis: Diagnosis, quantized: onnx.ModelProto
+) -> Bad | None:
+    """What is bad first; that errors add up is the last explanation, as it has no layer to blame."""
+    return (
+        _conversion(stages) or _quantization(layers, diagnosis) or _kernel(layers, quantized) or _accumulation(stages)
+    )
+
+
+def _conversion(stages: Sequence[Stage]) -> Bad | None:
     for stage in stages:
         if stage.name in FLOAT_REASONS and stage.lowest_db < FLOAT_DB:
             what = f"it has only {stage.lowest_db:.0f} dB against {stage.against}"
-            return _finding(stage.name, stage.lowest, FLOAT_REASONS[stage.name], what)
+            return Bad(stage.name, stage.lowest, FLOAT_REASONS[stage.name], what)
     return None
 
 
-def _quantization(layers: Sequence[LayerError], diagnosis: Diagnosis) -> Finding | None:
+def _quantization(layers: Sequence[LayerError], diagnosis: Diagnosis) -> Bad | None:
     layer = next(layer for layer in layers if layer.name == diagnosis.layer)
     if layer.own_db >= LEAST_DB:
         return None
-    return _finding("quantized", layer.name, diagnosis.reason, diagnosis.what)
+    return Bad("quantized", layer.name, diagnosis.reason, diagnosis.what)
 
 
-def _kernel(layers: Sequence[LayerError], quantized: onnx.ModelProto) -> Finding | None:
+def _kernel(layers: Sequence[LayerError], quantized: onnx.ModelProto) -> Bad | None:
     """The first layer of which the runtime makes something else than what is written.
 
     Rounding to the other side of ties adds up too, along a deep network, but not to more than quantization does.
@@ -201,18 +241,23 @@ def _kernel(layers: Sequence[LayerError], quantized: onnx.ModelProto) -> Finding
             what = f"{layer.wrong} of its results are not what exact integer sums give"
             if overflowing:
                 what += f"; in {overflowing} of its channels, two products can exceed 16 bits"
-            return _finding("runtime", layer.name, "saturation" if overflowing else "kernel", what)
+            return Bad("runtime", layer.name, "saturation" if overflowing else "kernel", what)
         if layer.runtime_db < min(LEAST_DB, layer.so_far_db):
             what = f"its result has only {layer.runtime_db:.0f} dB against the graph as written"
-            return _finding("runtime", layer.name, "kernel", what)
+            return Bad("runtime", layer.name, "kernel", what)
     return None
+
+
+def _accumulation(stages: Sequence[Stage]) -> Bad | None:
+    """Of the errors of all layers, none of which is bad alone, behind the last."""
+    (stage,) = (stage for stage in stages if stage.name == "quantized")
+    if stage.sqnr_db >= LEAST_DB:
+        return None
+    what = f"no single layer is bad, but their errors add up to {stage.sqnr_db:.1f} dB"
+    return Bad("quantized", "logits", "accumulation", what)
 
 
 def _overflowing(quantized: onnx.ModelProto, name: str) -> int:
     layer = next(layer for layer in integer_layers(quantized) if layer.name == name)
     rows = np.moveaxis(layer.weight_values, layer.channel_axis, 0)
     return int(np.count_nonzero(excess(rows.reshape(len(rows), -1)) > 0))
-
-
-def _finding(stage: StageName, name: str, reason: AnyReason, what: str) -> Finding:
-    return Finding(stage=stage, name=name, reason=reason, what=what, advice=ADVICE[reason].format(name=name))

@@ -20,6 +20,7 @@ from ..quantize.config import QuantizeConfig
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx
 
 Device = Literal["cpu", "cuda"]
 # Before a profile: the first runs of a shape compile kernels and touch memory.
@@ -176,12 +177,19 @@ class Runtime(ABC):
         """Open the model."""
 
     def profile(
-        self, model: Candidate, batch: "np.ndarray", *, threads: int, runs: int, limit_s: float
+        self, model: Candidate, batch: "np.ndarray", *, device: Device, threads: int, runs: int, limit_s: float
     ) -> tuple[Kernel, ...] | None:
-        """The kernels of one run of `batch` on the CPU, in their order, by the runtime's own profiler.
+        """The kernels of one run of `batch` on the device, in their order, by the runtime's own profiler.
 
         Their seconds are means over `runs` runs, or over fewer that take `limit_s`, after others to warm up.
         None, the default: this runtime tells nothing of its kernels.
+        """
+        return None
+
+    def run_graph(self, model: "onnx.ModelProto", batch: "np.ndarray") -> "dict[str, np.ndarray] | None":
+        """All outputs of an ONNX graph with one input, by name, as this CPU computes them with all optimisations.
+
+        None, the default: this runtime does not run ONNX.
         """
         return None
 

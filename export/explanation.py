@@ -1,26 +1,34 @@
 """What the bisect of a quantized network says: stages, layers, and what is bad first."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from ..core.types import Noun, Positive
+from ..quantize.config import Calibration, QuantizeConfig
 from ..quantize.diagnosis import Diagnosis
 from ..quantize.layerwise import LayerError
 from ..quantize.suspects import Reason
 
 StageName = Literal["preprocessing", "torch", "onnx", "quantized", "runtime"]
-AnyReason = Reason | Literal["preprocessing", "arithmetic", "conversion", "saturation", "kernel"]
+AnyReason = Reason | Literal["preprocessing", "arithmetic", "conversion", "saturation", "kernel", "accumulation"]
 
 ADVICE: dict[AnyReason, str] = {
     "preprocessing": "Check mean and std in checkpoint.json.",
     "arithmetic": "Check the weights: sums cancel almost completely in float32.",
-    "conversion": "Try another --opset, and report it with the checkpoint's name.",
-    "outliers": "Try --equalise or another --calibration, or keep it in float: --keep-float {name}.",
-    "clipping": "Try another --calibration (minmax clips least) or more --images, or --keep-float {name}.",
-    "dead channel": "Try --equalise, or keep it in float: --keep-float {name}.",
-    "weights": "Try --equalise, or keep it in float: --keep-float {name}.",
+    "conversion": "Report it with the checkpoint's name.",
+    "outliers": "Keep it in float: --keep-float {name}.",
+    "clipping": "Try more --images, or keep it in float: --keep-float {name}.",
+    "dead channel": "Keep it in float: --keep-float {name}.",
+    "weights": "Keep it in float: --keep-float {name}.",
     "rounding": "Keep it in float (--keep-float {name}), or let --max-drop choose what to keep.",
     "saturation": "Quantize with --saturation certify.",
     "kernel": "Use another version of the runtime, or keep it in float: --keep-float {name}.",
+    "accumulation": "Let --max-drop choose what to keep in float.",
+}
+EQUALISED: set[AnyReason] = {"outliers", "dead channel", "weights"}  # by cross-layer equalisation
+CALIBRATED: dict[AnyReason, set[Calibration]] = {  # by a range that is read otherwise
+    "outliers": {"percentile", "entropy", "mse"},
+    "clipping": {"minmax"},
 }
 
 
@@ -40,7 +48,10 @@ class Stage(Noun, frozen=True, kw_only=True):
 
 
 class Finding(Noun, frozen=True, kw_only=True):
-    """What is bad first, a layer or a tensor, in which stage, and the likely reason."""
+    """What is bad first, a layer or a tensor, in which stage, and the likely reason.
+
+    "accumulation" has no layer: the logits are bad, though no layer alone is.
+    """
 
     stage: StageName
     name: str
@@ -64,3 +75,12 @@ class Explanation(Noun, frozen=True, kw_only=True):
     layers: tuple[LayerError, ...]
     bad: Finding | None
     diagnosis: Diagnosis
+
+
+def advice(reason: AnyReason, name: str, config: QuantizeConfig, calibrations: Sequence[Calibration]) -> str:
+    """What may help: first the options that `config` has not tried yet, of the `calibrations` that its scheme has."""
+    options = ["--equalise"] if reason in EQUALISED and not config.equalise else []
+    helpful = CALIBRATED.get(reason, set()) - {config.calibration}
+    options += [f"--calibration {method}" for method in calibrations if method in helpful]
+    tried = [f"Try {' or '.join(options)}."] if options else []
+    return " ".join([*tried, ADVICE[reason].format(name=name)])

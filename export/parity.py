@@ -62,6 +62,22 @@ def feed(images: "np.ndarray", spec: TensorSpec, preprocess: Preprocess) -> "np.
 
 def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> Parity:
     """Run the artifact and its source on the same images. Outside the tolerance is an error."""
+    parity, scale = _compare(candidate, checkpoint, runtime_name, seed)
+    if found := _outside(parity, candidate.precision, scale):
+        raise ReszooError(
+            f"the exported model differs from its source: {found}; nothing was written", FIXES[candidate.precision]
+        )
+    return parity
+
+
+def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> str | None:
+    """What `prove` would refuse the artifact for, or None."""
+    parity, scale = _compare(candidate, checkpoint, runtime_name, seed)
+    return _outside(parity, candidate.precision, scale)
+
+
+def _compare(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int) -> tuple[Parity, float]:
+    """Also the largest logit of the source."""
     import numpy as np
 
     from .contract import runtimes
@@ -83,8 +99,7 @@ def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed:
         mean_abs_error=float(difference.mean()),
         top1_agreement=float((found.argmax(1) == expected.argmax(1)).mean()),
     )
-    _judge(parity, candidate.precision, scale=float(np.abs(expected).max()))
-    return parity
+    return parity, float(np.abs(expected).max())
 
 
 def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
@@ -108,14 +123,13 @@ def _split(inputs: "np.ndarray", spec: TensorSpec) -> "list[np.ndarray]":
     return np.split(inputs, [1, 1 + 3, *range(1 + 3 + 64, len(inputs), 64)])
 
 
-def _judge(parity: Parity, precision: Precision, scale: float) -> None:
+def _outside(parity: Parity, precision: Precision, scale: float) -> str | None:
+    """How far it is outside the tolerance, if it is."""
     tolerance = TOLERANCES[precision]
     allowed = tolerance.error * scale
-    # written so that NaN fails too
-    if not (parity.max_abs_error <= allowed and parity.top1_agreement >= tolerance.agreement):
-        raise ReszooError(
-            f"the exported model differs from its source: max error {parity.max_abs_error:.3g} "
-            f"(allowed {allowed:.3g}), top-1 agreement {parity.top1_agreement:.4f} "
-            f"(at least {tolerance.agreement}) on {parity.n} images; nothing was written",
-            FIXES[precision],
-        )
+    if parity.max_abs_error <= allowed and parity.top1_agreement >= tolerance.agreement:
+        return None  # NaN never comes here
+    return (
+        f"max error {parity.max_abs_error:.3g} (allowed {allowed:.3g}), "
+        f"top-1 agreement {parity.top1_agreement:.4f} (at least {tolerance.agreement}) on {parity.n} images"
+    )

@@ -12,13 +12,15 @@ import msgspec
 
 from ..core.documents import to_builtins
 from ..core.errors import UnavailableError, UsageError
+from ..core.files import explained
 from ..core.hosts import versions
+from ..core.registry import unknown
 from ..core.types import Candidate, Checkpoint, Step
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import Feeds, Scheme, Variants, natural_scheme, scheme_named
 from .candidates import candidate
 from .contract import ExportOptions, Format, input_spec
-from .parity import feed
+from .parity import feed, refusal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,8 +74,14 @@ class Calibrated:
     @contextmanager
     def keeping(self, keep_float: Sequence[str]) -> Iterator[Candidate]:
         """The same in a temporary folder, for a runtime to load."""
-        with tempfile.TemporaryDirectory(prefix="reszoo-") as folder:
-            yield self.write(keep_float, Path(folder))
+        with _temporary_folder() as folder:
+            with explained(folder):
+                written = self.write(keep_float, folder)
+            yield written
+
+    def refusal(self, written: Candidate) -> str | None:
+        """What `export` would refuse the quantized file for, or None. It is proven on the same images there."""
+        return refusal(written, self.checkpoint, self.plugin.parity_runtime, self.config.seed + 1)
 
 
 @contextmanager
@@ -82,19 +90,37 @@ def calibrated(
 ) -> Iterator[Calibrated]:
     """The checkpoint, calibrated as `config` says; its float file is there until the end.
 
-    Raises UnavailableError where the network's training images are not on this machine.
+    Raises UnavailableError where the network's training images are not on this machine, and UsageError for a node in
+    `config.keep_float` that is never quantized.
     """
     scheme = scheme_of(config, plugin.name)
     images = calibration_images(checkpoint, config)
     floats = msgspec.structs.replace(options, precision="fp32", quantize=None)
     feeds = _feeds(checkpoint, floats, images, watch, scheme.passes(config))
-    with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
-        folder = Path(name)
-        plugin.write(checkpoint, floats, folder)
-        source = candidate(checkpoint, plugin, floats, folder)
-        (model,) = folder.iterdir()
-        variants = scheme.variants(model, feeds, config)
+    with _temporary_folder() as folder:
+        with explained(folder):
+            plugin.write(checkpoint, floats, folder)
+            source = candidate(checkpoint, plugin, floats, folder)
+            (model,) = folder.iterdir()
+            variants = scheme.variants(model, feeds, config)
+        _check_layers(config, variants)
         yield Calibrated(checkpoint, plugin, options, config, images, source, variants)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    with explained(Path(tempfile.gettempdir())):
+        folder = tempfile.TemporaryDirectory(prefix="reszoo-")
+    with folder as name:
+        yield Path(name)
+
+
+def _check_layers(config: QuantizeConfig, variants: Variants) -> None:
+    """Only a layer can be kept in float: a ReLU goes with what it follows, and some nodes are in float anyway."""
+    layers = [layer.name for layer in variants.layers]
+    for name in config.keep_float:
+        if name not in layers:
+            raise unknown(name, layers, "layer to keep in float:")
 
 
 def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Dataset":

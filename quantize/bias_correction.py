@@ -34,17 +34,20 @@ def linear_inputs(model: onnx.ModelProto) -> set[str]:
 
 
 def correct_biases(model: onnx.ModelProto, quantized: onnx.ModelProto, means: dict[str, Array]) -> None:
-    """Correct the int32 biases of `quantized` in place. `means` holds the mean inputs by `model`'s tensor names."""
+    """Correct the biases of `quantized` in place. `means` holds the mean inputs by `model`'s tensor names."""
     floats, integers = Graph(model), Graph(quantized)
     sources = {node.name: node for node in floats.nodes}
     for layer in integer_layers(quantized):
         source = sources[layer.name]
-        if layer.bias is None or layer.bias_values is None:
+        if layer.bias_values is None:
             continue
         weights = layer.weight_values * along(layer.weights.scale, layer.channel_axis, layer.weight_values.ndim)
         shift = _moved(source, weights - floats.array(source.input[1]), means[source.input[0]])
-        corrected = np.round(layer.bias_values - shift / layer.bias.scale)
-        integers.replace(layer.bias.integers, np.clip(corrected, -(2**31), 2**31 - 1).astype(np.int32))
+        if layer.bias is None:
+            integers.replace(layer.node.input[2], (layer.bias_values - shift).astype(np.float32))
+        else:
+            corrected = np.round(layer.bias_values - shift / layer.bias.scale)
+            integers.replace(layer.bias.integers, np.clip(corrected, -(2**31), 2**31 - 1).astype(np.int32))
 
 
 def _moved(node: onnx.NodeProto, error: Array, mean: Array) -> Array:

@@ -2,6 +2,8 @@
 
 from typing import Literal, get_args
 
+from msgspec.structs import force_setattr
+
 from ..core.errors import UsageError
 from ..core.registry import unknown
 from ..core.types import NotNegative, Noun, Positive
@@ -21,7 +23,7 @@ class QuantizeConfig(Noun, frozen=True, kw_only=True):
     equalise         cross-layer equalisation before (Nagel et al. 2019, section 4.1)
     bias_correction  correction of the outputs' means after (Nagel et al. 2019, section 4.2)
     saturation       certify: reduce weights until no kernel can saturate 16-bit sums; ignore: leave them
-    keep_float       names of graph nodes that stay in float
+    keep_float       names of graph nodes that stay in float, each once
     """
 
     scheme: str = "int8"
@@ -39,6 +41,7 @@ class QuantizeConfig(Noun, frozen=True, kw_only=True):
         for name, known in choices.items():
             if (value := getattr(self, name)) not in (None, *get_args(known)):
                 raise unknown(str(value), get_args(known), name)
+        force_setattr(self, "keep_float", tuple(dict.fromkeys(self.keep_float)))
         if self.images < 1 or self.seed < 0:
             raise UsageError(
                 f"{self.images} calibration images with seed {self.seed} cannot be drawn",

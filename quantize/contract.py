@@ -54,6 +54,7 @@ class Scheme(ABC):
 
     `formats` are those whose files it takes and gives, `natural_for` those where `--precision int8` means it.
     The versions of `packages` go into the lineage. It has these `calibrations`, the default first, and `activations`.
+    `runtime` is the one that it is made for, where it is made for one: there its results are measured.
     """
 
     name: ClassVar[str]
@@ -63,6 +64,7 @@ class Scheme(ABC):
     packages: ClassVar[tuple[str, ...]]
     calibrations: ClassVar[tuple[Calibration, ...]]
     activations: ClassVar[tuple[Activations, ...]]
+    runtime: ClassVar[str | None] = None
 
     @abstractmethod
     def unavailable(self) -> Unavailable | None:

@@ -4,6 +4,7 @@ A layer errs in three places: its input is rounded and clipped to 8 bits, its we
 output. The likely source is then looked at (`suspects`).
 """
 
+from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -19,6 +20,8 @@ from .suspects import Activation, Histogram, Reason, Suspect, Weights
 
 # The error is then a tenth as large as the signal; layers of healthy networks have 30 to 50.
 LEAST_DB = 20.0
+# The most values of a tensor that are looked at; with what is computed of them, they take some 300 MB.
+MOST_VALUES = 2**22
 
 Source = Literal["input", "weights", "output"]
 
@@ -39,7 +42,7 @@ class Diagnosis(Noun, frozen=True, kw_only=True):
 
 
 def diagnose(place: Place, floats: onnx.ModelProto, feeds: Feeds) -> Diagnosis:
-    """Why the layer errs, on all batches that `feeds` gives."""
+    """Why the layer errs, on the images that `feeds` gives: all, or where its tensors are large, evenly spread ones."""
     x, before = _tensors(place, floats, feeds)
     after = _rectified(place, before)
 
@@ -76,12 +79,23 @@ def _likely(source_db: dict[Source, float]) -> Source:
 
 
 def _tensors(place: Place, floats: onnx.ModelProto, feeds: Feeds) -> tuple[Array, Array]:
-    """What the layer reads, and what it gives before its ReLU, in the float graph: float32 (N, C, ...)."""
+    """What the layer reads, and what it gives before its ReLU, in the float graph: float32 (N, C, ...).
+
+    Of all images, every n-th is kept, so that no tensor has more than `MOST_VALUES` values (or those of one image).
+    """
     read, given = place.node.input[0], place.node.output[0]
     fed = floats.graph.input[0].name
     shown = exposed(floats, dict.fromkeys({read, given} - {fed}, FLOAT))
-    batches = [{fed: batch} | run_as_written(shown, batch) for batch in feeds()]
-    return np.concatenate([batch[read] for batch in batches]), np.concatenate([batch[given] for batch in batches])
+    images, seen = sum(len(batch) for batch in feeds()), 0
+    kept: list[tuple[Array, Array]] = []
+    for batch in feeds():
+        tensors = {fed: batch} | run_as_written(shown, batch)
+        x, y = tensors[read], tensors[given]
+        every = ceil(images / max(MOST_VALUES // max(x[0].size, y[0].size), 1))
+        chosen = slice(-seen % every, None, every)
+        kept.append((x[chosen].copy(), y[chosen].copy()))  # a view would keep the whole batch
+        seen += len(batch)
+    return np.concatenate([x for x, _ in kept]), np.concatenate([y for _, y in kept])
 
 
 def _rectified(place: Place, values: Array) -> Array:

@@ -8,23 +8,28 @@ from .contract import Layer
 Names = frozenset[str]
 
 
-def climb(order: Sequence[Layer], meets: Callable[[Names], bool]) -> Names | None:
+def climb(
+    order: Sequence[Layer], meets: Callable[[Names], bool], left: Callable[[int], None] = lambda most: None
+) -> Names | None:
     """The fewest layers that have to stay in float, given that none is too few; None if the budget cannot be met.
 
     `order` begins with the layer that does the most damage when it is quantized. The first 1, 2, 4, ... are kept in
     float until `meets` says yes, and halving finds the least number that does. Then each of them is given back, the
     dearest first, if the budget is still met without it. At least one layer that multiplies is always quantized: of
-    those, the last. `meets` is never asked about one set twice.
+    those, the last. `meets` is never asked about one set twice. `left` is told how many sets it will still be asked
+    about, at most: before the first, and when the least number is found.
     """
     meets = cache(meets)
     spared = next((layer for layer in reversed(order) if layer.macs), None)
     rungs = [layer for layer in order if layer is not spared]
     if spared is None or not rungs:
         return None
+    left(2 * len(rungs).bit_length() + len(rungs))  # doubling, halving, giving back
     enough = _least(len(rungs), lambda count: meets(_names(rungs[:count])))
     if enough is None:
         return None
     kept = rungs[:enough]
+    left(len(kept) if len(kept) > 1 else 0)
     for layer in sorted(kept, key=lambda layer: layer.macs, reverse=True):
         fewer = [other for other in kept if other is not layer]
         if fewer and meets(_names(fewer)):

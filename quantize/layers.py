@@ -107,7 +107,7 @@ def _layer(graph: Graph, node: onnx.NodeProto) -> IntegerLayer | None:
     relu = graph.sole_reader(node.output[0])
     relu = relu if relu and relu.op_type == "Relu" else None
     end = graph.sole_reader((relu or node).output[0])
-    output = _affine(graph, end) if end and end.op_type == "QuantizeLinear" else None
+    output = affine(graph, end) if end and end.op_type == "QuantizeLinear" else None
     return IntegerLayer(
         node=node,
         input=activation,
@@ -122,10 +122,11 @@ def _layer(graph: Graph, node: onnx.NodeProto) -> IntegerLayer | None:
 
 def _dequantized(graph: Graph, name: str) -> Affine | None:
     node = graph.writer.get(name)
-    return _affine(graph, node) if node and node.op_type == "DequantizeLinear" else None
+    return affine(graph, node) if node and node.op_type == "DequantizeLinear" else None
 
 
-def _affine(graph: Graph, node: onnx.NodeProto) -> Affine:
+def affine(graph: Graph, node: onnx.NodeProto) -> Affine:
+    """How the integers of a QuantizeLinear or DequantizeLinear stand for real numbers."""
     scale = _stored(graph, node.input[1], node)
     # QuantizeLinear without a zero point gives uint8; for a DequantizeLinear, 0 is 0 in every type
     zero_point = _stored(graph, node.input[2], node) if len(node.input) > 2 else np.zeros((), np.uint8)

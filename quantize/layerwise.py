@@ -6,16 +6,14 @@ quantize-dequantize pairs), and the quantized one as the runtime optimises it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 
+from ..core.errors import ReszooError
 from ..core.types import NotNegative, Noun
-from .config import QuantizeConfig
 from .contract import Feeds
-from .equalisation import equalise
 from .graph import Graph
 from .integer import (
     Array,
@@ -30,10 +28,8 @@ from .integer import (
     run_as_written,
     run_onnxruntime,
 )
-from .layers import Affine, IntegerLayer, integer_layers
+from .layers import Affine, IntegerLayer, affine, integer_layers
 from .noise import Noise
-from .preparation import prepare
-from .reading import read
 
 FLOAT = onnx.TensorProto.FLOAT
 # They have no weights: what they add to the error is the rounding of what they give.
@@ -78,13 +74,22 @@ class Comparison(NamedTuple):
 class Place:
     """A quantized layer in both graphs: its float node, the tensor that it gives, and how integers stand for that.
 
-    `layer` is None for an addition or a pool, `output` for a result that stays float.
+    `layer` is None for an addition or a pool, `output` for a result that stays float. Raises ReszooError for
+    activations with a scale for each channel.
     """
 
     node: onnx.NodeProto
     tensor: str
     output: Affine | None
     layer: IntegerLayer | None
+
+    def __post_init__(self) -> None:
+        for ends in (self.layer and self.layer.input, self.output):
+            if ends and ends.scale.size > 1:
+                raise ReszooError(
+                    f"{ends.integers!r} has {ends.scale.size} scales, one for each channel of an activation",
+                    "Choose a scheme that quantizes activations per tensor: --scheme int8.",
+                )
 
     @property
     def is_rectified(self) -> bool:
@@ -117,9 +122,10 @@ class _Errors:
 
 
 def compare(floats: onnx.ModelProto, quantized: onnx.ModelProto, feeds: Feeds, run: Run | None = None) -> Comparison:
-    """Every quantized layer of `quantized`, made from `floats` (see `reference`), on all batches that `feeds` gives.
+    """Every quantized layer of `quantized`, on all batches that `feeds` gives.
 
-    `run` computes integer kernels, as in `integer.mismatches`; None is ONNX Runtime on this CPU.
+    `floats` is what it was made from (see `preparation.prepared`). `run` computes integer kernels, as in
+    `integer.mismatches`; None is ONNX Runtime on this CPU.
     """
     run = run or run_onnxruntime
     found = places(floats, quantized)
@@ -147,25 +153,15 @@ def compare(floats: onnx.ModelProto, quantized: onnx.ModelProto, feeds: Feeds, r
     )
 
 
-def reference(path: Path, config: QuantizeConfig) -> onnx.ModelProto:
-    """The float graph in `path`, rewritten as before it is quantized: its tensors are those that integers stand for."""
-    model = read(path)
-    prepare(model)
-    if config.equalise:
-        equalise(model)
-    return model
-
-
 def places(floats: onnx.ModelProto, quantized: onnx.ModelProto) -> list[Place]:
-    """Every layer that is computed in integers, in the graph's order."""
+    """Every layer that is computed in integers, in the graph's order.
+
+    Raises ReszooError for a tensor that is quantized in two ways, and for activations with a scale for each channel.
+    """
     source, target = Graph(floats), Graph(quantized)
     layers = {layer.name: layer for layer in integer_layers(quantized)}
     nodes = {node.name: node for node in target.nodes}
-    held = {
-        node.input[0]: Affine(node, target.array(node.input[1]), target.array(node.input[2]), axis=1)
-        for node in target.nodes
-        if node.op_type == "QuantizeLinear"
-    }
+    held = _quantizers(target)
     found = []
     for node in source.nodes:
         layer = layers.get(node.name)
@@ -180,6 +176,26 @@ def places(floats: onnx.ModelProto, quantized: onnx.ModelProto) -> list[Place]:
 def represented(affine: Affine, real: Array) -> Array:
     """Real numbers as 8 bits hold them."""
     return dequantize(affine, np.rint(in_steps(affine, real)))
+
+
+def _quantizers(graph: Graph) -> dict[str, Affine]:
+    """How each tensor is quantized."""
+    found: dict[str, Affine] = {}
+    for node in graph.nodes:
+        if node.op_type != "QuantizeLinear":
+            continue
+        new = affine(graph, node)
+        old = found.setdefault(node.input[0], new)
+        if _rule(old) != _rule(new):
+            raise ReszooError(
+                f"{node.input[0]!r} is quantized in two ways, by {old.node.name!r} and {node.name!r}",
+                "Quantize it once: a layer's error is that of one way.",
+            )
+    return found
+
+
+def _rule(held: Affine) -> tuple[object, ...]:
+    return held.scale.tolist(), held.zero_point.tolist(), held.zero_point.dtype
 
 
 def _reads_integers(graph: Graph, node: onnx.NodeProto) -> bool:
@@ -197,9 +213,9 @@ def _integers(found: list[Place]) -> dict[str, int]:
     """The quantized graph's."""
     shown = {}
     for place in found:
-        for affine in (place.layer and place.layer.input, place.output):
-            if affine:
-                shown[affine.integers] = element_type(affine)
+        for ends in (place.layer and place.layer.input, place.output):
+            if ends:
+                shown[ends.integers] = element_type(ends)
         if not place.output:
             shown[place.tensor] = FLOAT
     return shown

@@ -5,11 +5,25 @@ one weight a channel, which a per-channel 8-bit weight holds exactly. So does op
 padding with zero channels: it is a 1x1 convolution with weights 0 and 1. Spatial means become global average pools.
 """
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from .config import QuantizeConfig
+from .equalisation import equalise
 from .graph import Graph, attributes
+from .reading import read
+
+
+def prepared(path: Path, config: QuantizeConfig) -> onnx.ModelProto:
+    """The float graph in `path` as schemes quantize it: rewritten, and equalised if that is wanted."""
+    model = read(path)
+    prepare(model)
+    if config.equalise:
+        equalise(model)
+    return model
 
 
 def prepare(model: onnx.ModelProto) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.errors import ReszooError
 from ..core.types import Certificate
 from .graph import Graph
-from .layers import IntegerLayer, along, integer_layers
+from .layers import PRODUCTS, IntegerLayer, along, integer_layers
 
 LIMIT = 128  # 255 * 128 = 32,640 fits into 16 bits, 255 * 129 = 32,895 does not
 
@@ -47,6 +47,7 @@ def reduce_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Certificate
     reduced = onnx.ModelProto()
     reduced.CopyFrom(model)
     layers = integer_layers(reduced)
+    _check_all(reduced, layers)
     factors = [_factor(layer) for layer in layers]
     for layer, factor in zip(layers, factors, strict=True):
         if factor.max() > 1:
@@ -66,6 +67,18 @@ def _factor(layer: IntegerLayer) -> NDArray[np.float64]:
     rows = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
     factor = 1 + np.maximum(excess(rows), 0) / LIMIT  # s / 128, exactly
     return factor if layer.weights.scale.size > 1 else np.full_like(factor, factor.max())
+
+
+def _check_all(model: onnx.ModelProto, layers: list[IntegerLayer]) -> None:
+    """No product may have integer weights and be missing in `layers`: a runtime could find a way to its integers."""
+    graph, found = Graph(model), {layer.name for layer in layers}
+    for node in graph.nodes:
+        weights = graph.writer.get(node.input[1]) if node.op_type in PRODUCTS else None
+        if weights is not None and weights.op_type == "DequantizeLinear" and (node.name or node.output[0]) not in found:
+            raise ReszooError(
+                f"{node.op_type} {node.name!r} has integer weights, but what it reads is not quantized right in front",
+                'Put a Q/DQ pair in front of it, or choose saturation = "ignore".',
+            )
 
 
 def _check(layer: IntegerLayer) -> None:

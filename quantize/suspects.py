@@ -64,7 +64,10 @@ class Suspect(Protocol):
 
 @dataclass
 class Activation:
-    """A quantized tensor: its float values, (N, C, ...), and the energy that an error of it has behind the layer."""
+    """A quantized tensor: its float values, (N, C, ...), and the energy that an error of it has behind the layer.
+
+    `affine` has one scale for all its channels.
+    """
 
     tensor: str
     affine: Affine
@@ -83,7 +86,7 @@ class Activation:
         return self.effect(self.error)
 
     def cause(self) -> Cause:
-        step, (lowest, highest) = float(self.affine.scale), _covered(self.affine)
+        step, (lowest, highest) = self.affine.scale.item(), _covered(self.affine)
         seen = _histogram(self.tensor, _rows(self.values, 1), (lowest, highest))
         within = f"the range of {self.tensor}, {lowest:.3g} to {highest:.3g}"
         outside = np.abs(self.error) > CLIPPED * step
@@ -155,8 +158,8 @@ class Weights:
 
 
 def _covered(affine: Affine) -> Pair:
-    limits, zero = np.iinfo(affine.zero_point.dtype), int(affine.zero_point)
-    return (limits.min - zero) * float(affine.scale), (limits.max - zero) * float(affine.scale)
+    limits, zero, step = np.iinfo(affine.zero_point.dtype), affine.zero_point.item(), affine.scale.item()
+    return (limits.min - zero) * step, (limits.max - zero) * step
 
 
 def _rows(values: Array, axis: int) -> Array:

@@ -1,8 +1,8 @@
 """Measure what the docs quote, as a user would run it: `python scripts/measure.py [PART...]`, on an idle machine.
 
-Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 to resnet56 (`reszoo download`) and the extra openvino.
-What it measures goes to docs/measurements/, each part for itself; `scripts/tables.py` makes the tables from there. All
-of it takes more than an hour, most of it the many comparisons that measure the instrument.
+Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 to resnet56 (`reszoo download`), and the extras
+openvino and nncf. What it measures goes to docs/measurements/, each part for itself; `scripts/tables.py` makes the
+tables from there. All of it takes some hours, most of it the many comparisons that measure the instrument.
 """
 
 import argparse
@@ -90,12 +90,18 @@ def training(out: Path) -> None:
     _run(sys.executable, str(ROOT / "scripts" / "training_speed.py"), "--out", str(out / "seconds.json"))
 
 
+def quantization(out: Path) -> None:
+    """What int8 costs and buys."""
+    _run(sys.executable, str(ROOT / "scripts" / "quantization.py"), "--out", str(out))
+
+
 PARTS: dict[str, Callable[[Path], None]] = {
     "startup": startup,
     "export": export,
     "training": training,
     "speed": speed,
     "accuracy": accuracy,
+    "quantization": quantization,
     "instrument": instrument,
 }
 

@@ -1,6 +1,7 @@
 """`reszoo doctor ARTIFACT`: where its time goes, why it is not faster, and whether its integers are right."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import onnx
@@ -10,10 +11,11 @@ from ...core.errors import ReszooError
 from ...core.hosts import describe
 from ...core.measured import Kernel
 from ...core.types import Artifact, Certificate, NotNegative, Noun, Positive, Precision
+from ...export.contract import Device, Runtime
 from ...export.formats.onnx import MODEL_FILE
 from ...export.parity import feed, sample_images
 from ...quantize.graph import Graph, attributes
-from ...quantize.integer import Run, mismatches
+from ...quantize.integer import INPUT, Array, Run, mismatches, run_onnxruntime
 from ...quantize.layers import PRODUCTS, IntegerLayer, integer_layers
 from .findings import Finding, findings
 from .kernels import batch_for, profile, runtime_for
@@ -31,12 +33,13 @@ class WrongLayer(Noun, frozen=True, kw_only=True):
 
 
 class IntegerCheck(Noun, frozen=True, kw_only=True):
-    """ONNX Runtime's integer kernels on this CPU against exact arithmetic; see `quantize.integer.mismatches`.
+    """A runtime's integer kernels on this CPU against exact arithmetic; see `quantize.integer.mismatches`.
 
     elements   results of all `layers` that were compared, on `images` real images
     rounding   those that were rounded to the other side of a tie
     """
 
+    runtime: str
     images: Positive
     layers: NotNegative
     elements: NotNegative
@@ -47,10 +50,11 @@ class IntegerCheck(Noun, frozen=True, kw_only=True):
     def judge(self) -> None:
         """Raises ReszooError where a layer is wrong."""
         if self.wrong:
+            certify = "Quantize it again with --saturation certify."
             raise ReszooError(
-                f"this CPU computes {len(self.wrong)} of {self.layers} integer layers wrongly: "
+                f"{self.runtime} computes {len(self.wrong)} of {self.layers} integer layers wrongly on this CPU: "
                 f"{', '.join(layer.layer for layer in self.wrong)}",
-                "Quantize it again with --saturation certify.",
+                certify if self.certificate is None else "Use another version of the runtime, or another one.",
             )
 
 
@@ -73,6 +77,7 @@ def examine(
     artifact: Artifact,
     *,
     runtime: str | None = None,
+    device: Device = "cpu",
     threads: int = 1,
     batch: int | None = None,
     images: int = IMAGES,
@@ -83,9 +88,9 @@ def examine(
     `on_stage` is told what is being done. Raises UsageError for a runtime or a batch that does not go with the
     artifact, UnavailableError for a runtime that is not here or tells nothing of its kernels.
     """
-    engine, size = runtime_for(artifact, runtime), batch_for(artifact, batch)
+    engine, size = runtime_for(artifact, runtime, device), batch_for(artifact, batch)
     on_stage(f"profiling {engine.name}")
-    kernels = profile(artifact, engine, threads, size)
+    kernels = profile(artifact, engine, device=device, threads=threads, batch=size)
     model = _model(artifact)
     kernels = _by_node(kernels, model) if model else kernels
     layers = integer_layers(model) if model else []
@@ -93,7 +98,7 @@ def examine(
     checked = None
     if layers:
         on_stage(f"checking {len(layers)} integer layers")
-        checked = check(artifact, images)
+        checked = check(artifact, images, engine)
     return Examination(
         path=artifact.path,
         source_ref=artifact.source_ref,
@@ -108,15 +113,18 @@ def examine(
     )
 
 
-def check(artifact: Artifact, images: int = IMAGES, run: Run | None = None) -> IntegerCheck:
+def check(artifact: Artifact, images: int, engine: Runtime, run: Run | None = None) -> IntegerCheck:
     """Every integer layer of an ONNX artifact on real images: on at least one batch, where that is fixed.
 
-    `run` computes instead of ONNX Runtime; see `quantize.integer.mismatches`.
+    `run` computes instead of `engine`; see `quantize.integer.mismatches`.
     """
     n = max(images, batch_for(artifact))
     raw, _ = sample_images(artifact.dataset, artifact.preprocess, n)
-    found = mismatches(artifact.path / MODEL_FILE, feed(raw, artifact.input, artifact.preprocess), run)
+    found = mismatches(
+        artifact.path / MODEL_FILE, feed(raw, artifact.input, artifact.preprocess), run or partial(_compute, engine)
+    )
     return IntegerCheck(
+        runtime=engine.name,
         images=n // batch_for(artifact) * batch_for(artifact),
         layers=len(found),
         elements=sum(layer.elements for layer in found),
@@ -128,6 +136,13 @@ def check(artifact: Artifact, images: int = IMAGES, run: Run | None = None) -> I
         ),
         certificate=artifact.certificate,
     )
+
+
+def _compute(engine: Runtime, model: onnx.ModelProto, batch: Array) -> dict[str, Array]:
+    """A layer by itself by the engine; what reaches it in the whole model, by ONNX Runtime for all of them."""
+    if model.graph.input[0].name == INPUT and (found := engine.run_graph(model, batch)) is not None:
+        return found
+    return run_onnxruntime(model, batch)
 
 
 def _model(artifact: Artifact) -> onnx.ModelProto | None:

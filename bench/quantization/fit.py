@@ -20,6 +20,7 @@ from ..predictions import Predictions
 from .sensitivity import Damage, Load, damages
 
 BATCH = 64
+NAMED = 5  # layers in float that an error names
 
 Watch = Callable[[str, int, int], None]  # the stage, how much of it is done, and of how much
 
@@ -30,20 +31,27 @@ class Rung(NamedTuple):
     kept        their names: those that were given, then the others in the graph's order
     kept_macs   their share of all multiply-adds, from 0 to 1
     verdict     of the drop: with few images, it may be within the budget by chance
+    refused     what `export` would refuse the artifact for, if it would
     """
 
     kept: tuple[str, ...]
     kept_macs: float
     verdict: Verdict
+    refused: str | None = None
 
     @property
     def paired(self) -> Paired:
         return self.verdict.paired
 
     @property
-    def meets(self) -> bool:
+    def is_within(self) -> bool:
         """Whether the drop that was measured is within the budget."""
         return self.paired.drop <= self.verdict.max_drop
+
+    @property
+    def meets(self) -> bool:
+        """Whether it is, and `export` takes the artifact."""
+        return self.is_within and self.refused is None
 
 
 class Fit(NamedTuple):
@@ -68,14 +76,16 @@ def fit(
     max_drop: float,
     *,
     watch: Watch = lambda stage, done, total: None,
+    on_damages: Callable[[tuple[Damage, ...]], None] = lambda damages: None,
     on_rung: Callable[[Rung], None] = lambda rung: None,
 ) -> Fit:
     """Find the fewest layers to keep in float so that at most `max_drop` of the accuracy is lost, a fraction.
 
     Measured image by image against the float model, on all of the `val` split of the network's own data set, with the
-    format's parity runtime; `val` has chosen the layers, so that only `test` tells what is really lost. Layers that
-    `options` name already stay in float in any case. `watch` is told of four stages, "calibrating" and "float model"
-    (images), "layer damage" (layers) and "rung" (images, anew for each one).
+    format's parity runtime; `val` has chosen the layers, so that only `test` tells what is really lost. What `export`
+    would refuse, as too far from its source, meets no budget. Layers that `options` name already stay in float in any
+    case. `watch` is told of the stages "calibrating" and "float model" (images), "layer damage" (layers), "rung 1",
+    "rung 2 of at most 27" and so on (images). `on_damages` and `on_rung` are told what is found as soon as it is.
 
     Raises UsageError for a `max_drop` that is not from 0 to below 1 or options that are not quantized,
     UnavailableError where the data set is not on this machine, and ReszooError if the budget cannot be met.
@@ -97,7 +107,8 @@ def fit(
         if not ladder.meets(chosen):
             given = options.quantize.keep_float
             harm = damages(model, load, BATCH, partial(watch, "layer damage"), keep_float=given)
-            found = climb([damage.layer for damage in harm], ladder.meets)
+            on_damages(harm)
+            found = climb([damage.layer for damage in harm], ladder.meets, ladder.left)
             if found is None:
                 raise _not_met(checkpoint, list(ladder.rungs.values()))
             chosen = found
@@ -114,16 +125,22 @@ class _Ladder:
     ) -> None:
         self.model, self.load, self.max_drop, self.watch, self.on_rung = model, load, max_drop, watch, on_rung
         self.rungs: dict[frozenset[str], Rung] = {}
+        self.at_most: int | None = None  # rungs in all
         self.reference = self._predictions(model.floats, "float model")
+
+    def left(self, most: int) -> None:
+        self.at_most = len(self.rungs) + most
 
     def meets(self, names: frozenset[str]) -> bool:
         layers = self.model.variants.layers
         kept = (*self.model.config.keep_float, *(layer.name for layer in layers if layer.name in names))
+        stage = f"rung {len(self.rungs) + 1}" + (f" of at most {self.at_most}" if self.at_most else "")
         with self.model.keeping(kept) as candidate:
-            paired = compare(self.reference, self._predictions(candidate, "rung"))
+            paired = compare(self.reference, self._predictions(candidate, stage))
+            refused = self.model.refusal(candidate)
         kept_macs = sum(layer.macs for layer in layers if layer.name in kept)
-        share = kept_macs / sum(layer.macs for layer in layers)
-        rung = self.rungs[names] = Rung(kept, share, judge(paired, self.max_drop))
+        share = kept_macs / max(sum(layer.macs for layer in layers), 1)
+        rung = self.rungs[names] = Rung(kept, share, judge(paired, self.max_drop), refused)
         self.on_rung(rung)
         return rung.meets
 
@@ -133,12 +150,22 @@ class _Ladder:
 
 
 def _not_met(checkpoint: Checkpoint, rungs: list[Rung]) -> ReszooError:
-    best = min(rungs, key=lambda rung: (rung.paired.drop, len(rung.kept)))
+    best = min(rungs, key=lambda rung: (rung.refused is not None, rung.paired.drop, len(rung.kept)))
     drop, (low, high) = best.paired.drop, best.paired.drop_interval
-    allowed = ceil(1e4 * drop) / 100  # percent, rounded up to what would have been met
+    allow = f"Allow it with --max-drop {ceil(1e4 * drop) / 100:g}%, or try"  # rounded up to what would have been met
     return ReszooError(
         f"{checkpoint.ref} cannot be quantized within {100 * best.verdict.max_drop:.6g} points: the best of "
-        f"{len(rungs)} tries keeps {len(best.kept)} layers in float and loses {100 * drop:.2f} points "
-        f"(95 %: {100 * low:.2f} to {100 * high:.2f}, n = {best.paired.n})",
-        f"Allow it with --max-drop {allowed:g}%, or try another --calibration, --equalise or more --images.",
+        f"{len(rungs)} tries keeps {_named(best.kept)} in float and loses {100 * drop:.2f} points "
+        f"(95 %: {100 * low:.2f} to {100 * high:.2f}, n = {best.paired.n})"
+        + (f", and export would refuse it: {best.refused}" if best.refused else ""),
+        f"{'Try' if best.refused else allow} another --calibration, --equalise or more --images.",
     )
+
+
+def _named(layers: tuple[str, ...]) -> str:
+    """ "3 layers (a, b, c)"; of many, the first names."""
+    if not layers:
+        return "no layer"
+    rest = len(layers) - NAMED
+    names = ", ".join(layers) if rest < 2 else f"{', '.join(layers[:NAMED])} and {rest} others"
+    return f"{len(layers)} layer{'s' if len(layers) > 1 else ''} ({names})"

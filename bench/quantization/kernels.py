@@ -6,9 +6,10 @@ from typing import NamedTuple
 from ...core.errors import ReszooError, UnavailableError, UsageError
 from ...core.measured import Kernel
 from ...core.registry import choose
-from ...core.types import Artifact
-from ...export.contract import Runtime, runtimes, unavailable_error
+from ...core.types import Artifact, Unavailable
+from ...export.contract import Device, Runtime, runtimes, unavailable_error
 from ...export.parity import feed, sample_images
+from ...quantize.contract import schemes
 
 RUNS = 200
 LIMIT_S = 3.0  # for networks that take long
@@ -24,14 +25,16 @@ class Group(NamedTuple):
     share: float
 
 
-def profile(artifact: Artifact, runtime: Runtime, threads: int, batch: int) -> tuple[Kernel, ...]:
+def profile(
+    artifact: Artifact, runtime: Runtime, *, threads: int, batch: int, device: Device = "cpu"
+) -> tuple[Kernel, ...]:
     """The kernels of one run on `batch` real images, in their order.
 
     Raises UnavailableError for a runtime that tells nothing of its kernels, and ReszooError where all are too short.
     """
     images, _ = sample_images(artifact.dataset, artifact.preprocess, batch)
     inputs = feed(images, artifact.input, artifact.preprocess)
-    kernels = runtime.profile(artifact, inputs, threads=threads, runs=RUNS, limit_s=LIMIT_S)
+    kernels = runtime.profile(artifact, inputs, device=device, threads=threads, runs=RUNS, limit_s=LIMIT_S)
     if kernels is None:
         raise UnavailableError(
             f"{runtime.name} does not tell how long each of its kernels takes",
@@ -58,9 +61,15 @@ def total_s(kernels: Sequence[Kernel]) -> float:
     return sum(kernel.seconds for kernel in kernels)
 
 
-def runtime_for(artifact: Artifact, name: str | None = None) -> Runtime:
-    """The named runtime; None is the first that is here and runs the artifact's format."""
+def runtime_for(artifact: Artifact, name: str | None = None, device: Device = "cpu") -> Runtime:
+    """The named runtime; None is the first that is here and runs the artifact's format.
+
+    One that its quantization scheme was made for comes before all others.
+    """
+    scheme = next((step.config["scheme"] for step in artifact.made if step.name == "quantize"), None)
+    preferred = schemes()[scheme].runtime if scheme in schemes() else None
     fitting = [runtime for runtime in runtimes().values() if artifact.format in runtime.formats]
+    fitting.sort(key=lambda runtime: runtime.name != preferred)
     known = ", ".join(runtime.name for runtime in fitting)
     if name is not None:
         chosen = choose(runtimes(), name, "runtime")
@@ -69,7 +78,13 @@ def runtime_for(artifact: Artifact, name: str | None = None) -> Runtime:
         fitting = [chosen]
     missing = None
     for runtime in fitting:
-        if (missing := runtime.unavailable("cpu")) is None:
+        if device not in runtime.devices:
+            missing = Unavailable(
+                what=f"{runtime.name} on {device}",
+                reason=f"it runs on {', '.join(runtime.devices)} only",
+                fix=f"Use --device {runtime.devices[0]}.",
+            )
+        elif (missing := runtime.unavailable(device)) is None:
             return runtime
     if missing is None:
         raise UsageError(f"no runtime runs the format {artifact.format}", "Export it again, in a format of today.")

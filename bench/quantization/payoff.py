@@ -2,17 +2,36 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from ...core.measured import Failure, Scenario
+from ...core.measured import Comparison, Failure, Scenario
 from ...core.types import Artifact
 from ..affinity import choose_cores
-from ..comparison import AGAIN, Contestant, Effort, Ratio, compare, ratios
+from ..comparison import AGAIN, Contestant, Effort, Ratio, compare, ratio
 from ..table import verdict
 from .kernels import batch_for, runtime_for
 
 # Enough to tell whether it is slower. How much faster it is, to a per cent, is what `reszoo compare` is for.
 EFFORT = Effort(precision=0.03, limit_s=10.0, gate=1.0, round_s=0.2, least_rounds=4)
 WARM_UP_LIMIT_S = 0.3
+
+
+class Race(NamedTuple):
+    """The latency of an integer artifact over that of its float source, and the scenario of both."""
+
+    scenario: Scenario
+    ratio: Ratio
+
+    @property
+    def is_won(self) -> bool:
+        return self.ratio.verdict == "faster"
+
+    def told(self, path: Path) -> str:
+        """In a sentence for people; one that was not won comes with the next step."""
+        s = self.scenario
+        where = f"on {s.runtime_name} with --threads {s.threads} --batch {s.batch}"
+        text = f"{path} against float {where}: {verdict(self.ratio)}"
+        return text if self.is_won else f"{text}. `reszoo doctor {path}` shows why."
 
 
 def payoff(
@@ -24,8 +43,8 @@ def payoff(
     batch: int | None = None,
     effort: Effort = EFFORT,
     on_round: Callable[[Ratio], None] = lambda _: None,
-) -> Ratio | Failure:
-    """The latency of `artifact` over that of `floats`, which it was made from: below 1, quantizing has paid.
+) -> Race | Failure:
+    """`artifact` against `floats`, which it was made from: below 1, quantizing has paid.
 
     Both run in `runtime` (None: the first that fits). `on_round` gets what is known so far, from the second round on.
     Raises UsageError for a runtime or a batch that does not go with the artifacts.
@@ -40,12 +59,10 @@ def payoff(
         warmup_limit_s=WARM_UP_LIMIT_S,
     )
     pair = [Contestant(floats, scenario), Contestant(artifact, scenario)]
-    outcome = compare(pair, effort, lambda known: on_round(ratios(known)[AGAIN]))
-    return outcome if isinstance(outcome, Failure) else ratios(outcome)[AGAIN]
+    outcome = compare(pair, effort, lambda known: on_round(_integers(known)))
+    return outcome if isinstance(outcome, Failure) else Race(scenario, _integers(outcome))
 
 
-def warning(ratio: Ratio, path: Path) -> str | None:
-    """What to tell whose artifact in `path` is not faster than its float source; None if it is."""
-    if ratio.verdict == "faster":
-        return None
-    return f"on this CPU, {path} against float: {verdict(ratio)}. `reszoo doctor {path}` shows why."
+def _integers(comparison: Comparison) -> Ratio:
+    """Behind the float artifact's two processes."""
+    return ratio(comparison, AGAIN + 1)

@@ -15,6 +15,7 @@ from ..formats.onnx import MODEL_FILE
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx
     from onnxruntime import OrtValue
 
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -46,11 +47,11 @@ class OnnxRuntime(Runtime):
         return OnnxRuntimeSession(model, device, threads)
 
     def profile(
-        self, model: Candidate, batch: "np.ndarray", *, threads: int, runs: int, limit_s: float
+        self, model: Candidate, batch: "np.ndarray", *, device: Device, threads: int, runs: int, limit_s: float
     ) -> tuple[Kernel, ...]:
         with (
             tempfile.TemporaryDirectory(prefix="reszoo-") as folder,
-            OnnxRuntimeSession(model, "cpu", threads, profile=Path(folder) / "profile") as session,
+            OnnxRuntimeSession(model, device, threads, profile=Path(folder) / "profile") as session,
         ):
             placed = session.place(batch)
             warm_up = session.repeat(placed, WARM_UP_RUNS, limit_s)
@@ -60,7 +61,12 @@ class OnnxRuntime(Runtime):
         for event in events:
             if event["name"].endswith(KERNEL_TIME):
                 by_kernel.setdefault(event["name"], []).append(event)
-        return tuple(_kernel(of_runs[warm_up:]) for of_runs in by_kernel.values())
+        return tuple(_kernel(of_runs[warm_up:], PROVIDERS[device]) for of_runs in by_kernel.values())
+
+    def run_graph(self, model: "onnx.ModelProto", batch: "np.ndarray") -> "dict[str, np.ndarray]":
+        from ...quantize.integer import run_onnxruntime
+
+        return run_onnxruntime(model, batch)
 
 
 class OnnxRuntimeSession(Session):
@@ -118,7 +124,7 @@ class OnnxRuntimeSession(Session):
         del self.binding, self.session
 
 
-def _kernel(of_runs: list[dict[str, Any]]) -> Kernel:
+def _kernel(of_runs: list[dict[str, Any]], asked: str) -> Kernel:
     """From a kernel's events. The mean of their middle half: they hold whole microseconds, too coarse for a median."""
     ordered, quarter = sorted(event["dur"] for event in of_runs), len(of_runs) // 4
     arguments = of_runs[0]["args"]
@@ -129,7 +135,7 @@ def _kernel(of_runs: list[dict[str, Any]]) -> Kernel:
         operator=arguments["op_name"],
         precision="int8" if {"int8", "uint8"} & set(types) else PRECISIONS.get(first, first),
         seconds=fmean(ordered[quarter : len(ordered) - quarter]) / 1e6,
-        fell_back_to=None if arguments["provider"] == PROVIDERS["cpu"] else arguments["provider"],
+        fell_back_to=None if arguments["provider"] == asked else arguments["provider"],
     )
 
 

@@ -42,18 +42,13 @@ class Int8(Scheme):
     def variants(self, model: Path, feeds: Feeds, config: QuantizeConfig) -> "Int8Variants":
         from ..bias_correction import add_biases, linear_inputs
         from ..calibration import observe
-        from ..equalisation import equalise
         from ..nodes import check_names, quantizable
-        from ..preparation import prepare
+        from ..preparation import prepared
         from ..ranges import METHODS
-        from ..reading import read
 
         config = self.complete(config)
-        graph = read(model)
-        prepare(graph)
+        graph = prepared(model, config)
         check_names(graph, config.keep_float)
-        if config.equalise:
-            equalise(graph)
         if config.bias_correction:
             add_biases(graph)
         layers = quantizable(graph)

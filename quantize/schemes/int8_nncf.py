@@ -1,7 +1,8 @@
 """8-bit integers for ONNX by NNCF, OpenVINO's own quantizer: Q/DQ pairs where OpenVINO's CPU plug-in wants them.
 
-NNCF chooses ranges by its own rule, from each image's lowest and highest value, so `minmax` is its one calibration.
-`bias_correction` is its fast bias correction; `equalise` is ours, before NNCF sees the graph.
+Its ranges hold all that was seen (`minmax`): by its own default, a mean over batches, it clips what rarely occurs.
+Equalisation before it and the certificate and bias correction after it are ours: NNCF would correct biases for
+weights that the certificate then reduces.
 """
 
 import logging
@@ -9,6 +10,7 @@ import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,42 +22,46 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx
 
+    from ..bias_correction import Array
+
+MOVERS = ("Reshape", "Flatten", "MaxPool")
+
 
 class Int8Nncf(Scheme):
     name = "int8-nncf"
     precision = "int8"
     formats = ("onnx",)
-    packages = ("nncf", "onnx", "numpy")
+    packages = ("nncf", "onnxruntime", "onnx", "numpy")
+    runtime = "openvino"
     calibrations = ("minmax",)
     activations = ("u8",)
 
     def unavailable(self) -> Unavailable | None:
-        try:
-            with quietly():
-                import nncf  # noqa: F401
-        except ImportError:
-            return Unavailable(
-                what="scheme int8-nncf", reason="the package nncf is not installed", fix="pip install 'reszoo[nncf]'"
-            )
-        return None
+        if find_spec("nncf"):
+            return None
+        return Unavailable(
+            what="scheme int8-nncf", reason="the package nncf is not installed", fix="pip install 'reszoo[nncf]'"
+        )
 
     def passes(self, config: QuantizeConfig) -> int:
         return 1
 
     def variants(self, model: Path, feeds: Feeds, config: QuantizeConfig) -> "NncfVariants":
-        from ..calibration import checked
-        from ..equalisation import equalise
+        from ..bias_correction import add_biases, linear_inputs
+        from ..calibration import checked, observe
         from ..nodes import check_names, quantizable
-        from ..preparation import prepare
-        from ..reading import read
+        from ..preparation import prepared
 
         config = self.complete(config)
-        graph = read(model)
-        prepare(graph)
+        graph = prepared(model, config)
         check_names(graph, config.keep_float)
-        if config.equalise:
-            equalise(graph)
-        return NncfVariants(quantizable(graph), graph, list(checked(feeds)), config)
+        batches, means = list(checked(feeds)), {}
+        if config.bias_correction:
+            add_biases(graph)
+            wanted = linear_inputs(graph)
+            seen = observe(graph, sorted(wanted), lambda: iter(batches), histograms=False, means=wanted)
+            means = {name: tensor.mean for name, tensor in seen.items() if tensor.mean is not None}
+        return NncfVariants(quantizable(graph), graph, batches, means, config)
 
 
 @dataclass(frozen=True)
@@ -65,24 +71,31 @@ class NncfVariants(Variants):
     layers: tuple[Layer, ...]
     graph: "onnx.ModelProto"
     batches: "list[np.ndarray]"
+    means: "dict[str, Array]"
     config: QuantizeConfig
 
     def write(self, keep_float: Collection[str], out: Path) -> Certificate | None:
+        from ..bias_correction import correct_biases
         from ..nodes import check_names, shifting
         from ..saturation import reduce_weights
 
         check_names(self.graph, keep_float)
         with quietly():
             quantized = self._quantize([*keep_float, *shifting(self.graph)])
+        requantize_moved(quantized)
         certificate = None
         if self.config.saturation == "certify":
             quantized, certificate = reduce_weights(quantized)
+        if self.config.bias_correction:
+            correct_biases(self.graph, quantized, self.means)
         out.write_bytes(quantized.SerializeToString(deterministic=True))
         return certificate
 
     def _quantize(self, ignored: list[str]) -> "onnx.ModelProto":
         import nncf
         import onnx
+        from nncf.quantization.advanced_parameters import QuantizationParameters
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 
         source = onnx.ModelProto()
         source.CopyFrom(self.graph)
@@ -98,10 +111,42 @@ class NncfVariants(Variants):
                 # the certificate reduces the channels that need it; NNCF's own fix would halve all ranges
                 overflow_fix=nncf.OverflowFix.DISABLE,
                 batchwise_statistics=True,
-                disable_bias_correction=not self.config.bias_correction,
+                # one range a tensor: NNCF would give depthwise layers one a channel, which few runtimes have
+                activations_quantization_params=QuantizationParameters(per_channel=False),
+                activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+                disable_bias_correction=True,
             ),
         )
         return quantized
+
+
+def requantize_moved(model: "onnx.ModelProto") -> None:
+    """Put a Q/DQ pair behind what only moves or selects integers, with the scale of the one in front.
+
+    The same integers come out. But only with a pair in front of it does a layer have an integer input for ONNX
+    Runtime, and for the certificate.
+    """
+    import onnx
+
+    from ..graph import Graph
+
+    graph = Graph(model)
+    nodes = []
+    for node in model.graph.node:
+        nodes.append(node)
+        source = graph.writer.get(node.input[0]) if node.input else None
+        if node.op_type not in MOVERS or source is None or source.op_type != "DequantizeLinear":
+            continue
+        if {reader.op_type for reader in graph.readers[node.output[0]]} <= {"QuantizeLinear"}:
+            continue
+        tensor, scale = node.output[0], source.input[1:]
+        moved, integers = f"{tensor}_moved", f"{tensor}_integers"
+        node.output[0] = moved
+        nodes.append(onnx.helper.make_node("QuantizeLinear", [moved, *scale], [integers], f"{tensor}_quantize"))
+        nodes.append(onnx.helper.make_node("DequantizeLinear", [integers, *scale], [tensor], f"{tensor}_dequantize"))
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del model.graph.node[:]
+    model.graph.node.extend(copies)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import onnx
 import pytest
 
@@ -20,10 +21,12 @@ from reszoo.export.contract import runtimes
 from reszoo.export.formats.onnx import MODEL_FILE
 from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.emulation import run_without_vnni
+from reszoo.quantize.integer import OUTPUT, run_onnxruntime
 from reszoo.quantize.layers import integer_layers
 
 REF = "resnet8_v1.reszoo_digits"
 WITH_VNNI = msgspec.structs.replace(describe(), machine="x86_64", instruction_sets=("avx2", "avx_vnni"))
+ORT = runtimes()["onnxruntime"]
 RUNTIMES = [name for name in ("onnxruntime", "openvino") if not runtimes()[name].unavailable("cpu")]
 
 
@@ -184,17 +187,32 @@ def path(kind: type, value: object) -> Path:
 
 
 def test_a_cpu_that_saturates_is_caught_with_the_layers_and_the_fix(mixed: Artifact, plain: Artifact) -> None:
-    found = check(mixed, 32, run_without_vnni)
+    found = check(mixed, 32, ORT, run_without_vnni)
     assert (found.layers, found.certificate) == (7, None)
     assert 0 < len(found.wrong) < 7
-    with pytest.raises(ReszooError, match=rf"wrongly: .*{found.wrong[0].layer}.*\n.*--saturation certify"):
+    with pytest.raises(ReszooError, match=rf"wrongly on this CPU: .*{found.wrong[0].layer}.*\n.*--saturation certify"):
         found.judge()
-    check(plain, 32, run_without_vnni).judge()
+    check(plain, 32, ORT, run_without_vnni).judge()
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_each_runtime_is_checked_by_itself_and_is_exact(plain: Artifact, runtime: str) -> None:
+    found = check(plain, 16, runtimes()[runtime])
+    assert (found.runtime, found.layers, found.wrong) == (runtime, 10, ())
+
+
+def test_a_certified_artifact_that_is_wrong_is_not_told_to_be_certified(plain: Artifact) -> None:
+    def wrong(model: onnx.ModelProto, batch: np.ndarray) -> dict[str, np.ndarray]:
+        found = run_onnxruntime(model, batch)
+        return {name: values + 5 * np.ptp(values) if name == OUTPUT else values for name, values in found.items()}
+
+    with pytest.raises(ReszooError, match=r"onnxruntime computes 9 of 10 .*\n.*another version of the runtime"):
+        check(plain, 4, ORT, wrong).judge()
 
 
 def test_a_fixed_batch_is_kept_and_filled(for_tensorrt: Artifact) -> None:
     assert batch_for(for_tensorrt) == batch_for(for_tensorrt, 40) == 40
-    assert check(for_tensorrt, 3).images == 40
+    assert check(for_tensorrt, 3, ORT).images == 40
     with pytest.raises(UsageError, match="has a fixed batch of 40\nLeave --batch 8 away"):
         examine(for_tensorrt, batch=8)
 

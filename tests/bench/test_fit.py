@@ -1,7 +1,9 @@
 """Quantization within a budget: planted outliers are found and kept in float, and what is promised is what is made."""
 
-import math
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ import torch
 from outliers import PLANTED, plant
 
 from reszoo import zoo
-from reszoo.bench.accuracy import Paired, compare
+from reszoo.bench.accuracy import Paired, compare, judge
 from reszoo.bench.evaluate import evaluate
-from reszoo.bench.quantization.fit import Fit, Rung, fit
+from reszoo.bench.quantization.fit import Fit, Rung, _not_met, fit
+from reszoo.bench.quantization.sensitivity import Damage
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.types import Candidate, Checkpoint
 from reszoo.datasets.preprocess import normalise
@@ -20,6 +23,7 @@ from reszoo.export.contract import format_named, runtimes
 from reszoo.export.parity import sample_images
 from reszoo.export.quantizing import calibrated
 from reszoo.quantize import QuantizeConfig
+from reszoo.quantize.contract import Variants
 
 REF = "resnet8_v1.reszoo_digits"
 
@@ -80,21 +84,49 @@ def test_what_is_exported_is_what_was_measured(fitted: Fit, planted: Checkpoint,
     made = export(planted, "onnx", out=tmp_path / "made", options=fitted.options)
     assert losses(floats, made, "val") == fitted.chosen.paired
     assert losses(floats, made, "test").drop < 0.005
-    assert made.lineage[-1].config["keep_float"] == str(fitted.chosen.kept)
+    assert made.lineage[-1].config["keep_float"] == ",".join(fitted.chosen.kept)
 
 
-def test_a_budget_that_cannot_be_met_names_the_best_attempt(fitted: Fit, planted: Checkpoint) -> None:
+def test_what_export_would_refuse_meets_no_budget(fitted: Fit, planted: Checkpoint) -> None:
     """All other layers are in float already, and one of the two has to be quantized."""
     others = tuple(damage.layer.name for damage in fitted.damages[2:])
     seen: list[Rung] = []
-    with pytest.raises(ReszooError, match=r"within 0.5 points: the best of 2 tries keeps 1\d layers") as caught:
-        fit(planted, "onnx", int8(keep_float=others), 0.005, on_rung=seen.append)
+    harm: list[Damage] = []
+    stages: set[str] = set()
+    with pytest.raises(
+        ReszooError, match=r"the best of 2 tries keeps 13 layers \(.* and 8 others\).* refuse"
+    ) as caught:
+        fit(
+            planted,
+            "onnx",
+            int8(keep_float=others),
+            0.95,
+            watch=lambda stage, done, total: stages.add(stage),
+            on_damages=harm.extend,
+            on_rung=seen.append,
+        )
     assert caught.value.exit_code == 1
-    best = min(rung.paired.drop for rung in seen)
-    assert f"loses {100 * best:.2f} points" in caught.value.problem
-    assert f"Allow it with --max-drop {math.ceil(1e4 * best) / 100:g}%" in caught.value.fix
+    assert "top-1 agreement" in caught.value.problem
+    assert "--max-drop" not in caught.value.fix
+    assert all(rung.is_within and rung.refused and not rung.meets for rung in seen)
     assert [rung.kept[:13] for rung in seen] == [others, others]
     assert [len(rung.kept) for rung in seen] == [13, 14]
+    assert {damage.layer.name for damage in harm} == set(fitted.chosen.kept)
+    assert {"rung 1", "rung 2 of at most 4"} < stages
+
+
+def test_a_budget_that_cannot_be_met_names_the_best_attempt(planted: Checkpoint) -> None:
+    """That is one that export would take."""
+
+    def rung(kept: tuple[str, ...], lost: int, refused: str | None = None) -> Rung:
+        return Rung(kept, 0.1, judge(Paired(900, lost, 0, 900 - lost), 0.005), refused)
+
+    error = _not_met(planted, [rung((), 80), rung(("a", "b"), 8), rung(("c",), 2, "max error 9 (allowed 1)")])
+    assert (
+        "within 0.5 points: the best of 3 tries keeps 2 layers (a, b) in float and loses 0.89 points" in error.problem
+    )
+    assert "refuse" not in error.problem
+    assert "Allow it with --max-drop 0.89%, or try another" in error.fix
 
 
 def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
@@ -104,12 +136,15 @@ def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
         stages[stage] = done, total
 
     options = ExportOptions(
-        precision="int8", quantize=QuantizeConfig(images=64, keep_float=("node_linear",)), batch=10, input="uint8"
+        precision="int8",
+        quantize=QuantizeConfig(images=64, calibration="mse", keep_float=("node_linear",)),
+        batch=10,
+        input="uint8",
     )
     found = fit(zoo.load(REF), "onnx", options, 0.02, watch=watch)
     assert (found.options, found.damages) == (options, ())
     assert [rung.kept for rung in found.rungs] == [("node_linear",)]
-    assert stages == {"calibrating": (128, 128), "float model": (143, 143), "rung": (143, 143)}
+    assert stages == {"calibrating": (128, 128), "float model": (143, 143), "rung 1": (143, 143)}
 
 
 def test_a_variant_is_there_for_a_runtime_and_gone_afterwards(planted: Checkpoint) -> None:
@@ -122,6 +157,36 @@ def test_a_variant_is_there_for_a_runtime_and_gone_afterwards(planted: Checkpoin
         assert not variant.path.exists()
         assert model.floats.path.exists()
     assert not model.floats.path.exists()
+
+
+def test_a_full_disk_is_told_plainly(planted: Checkpoint) -> None:
+    class Full(Variants):
+        def write(self, keep_float: Collection[str], out: Path) -> None:
+            Path("/dev/full").write_bytes(b"model")
+
+    options = int8()
+    assert options.quantize is not None
+    with (
+        calibrated(planted, format_named("onnx"), options, options.quantize, lambda done, total: None) as model,
+        pytest.raises(ReszooError, match=r"no space left on the disk for .*reszoo-"),
+        replace(model, variants=Full()).keeping([]),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(("node", "kind"), [("node_relu", "float"), ("node_add_15", "uint8")])
+def test_what_is_no_layer_cannot_be_kept_in_float(node: str, kind: Literal["float", "uint8"]) -> None:
+    config = QuantizeConfig(images=16, calibration="minmax", keep_float=(node,))
+    options = ExportOptions(precision="int8", quantize=config, input=kind)
+    with (
+        pytest.raises(UsageError, match=f"unknown layer to keep in float: '{node}'(?s:.*)(Known|Did you mean)"),
+        calibrated(zoo.load(REF), format_named("onnx"), options, config, lambda done, total: None),
+    ):
+        pass
+
+
+def test_a_layer_that_is_named_twice_is_kept_once() -> None:
+    assert QuantizeConfig(keep_float=("b", "a", "b")) == QuantizeConfig(keep_float=("b", "a"))
 
 
 @pytest.mark.parametrize("max_drop", [-0.001, 1.0, float("nan")])

@@ -6,9 +6,9 @@ import pytest
 
 from reszoo import zoo
 from reszoo.bench.comparison import Effort, Ratio
-from reszoo.bench.quantization.payoff import payoff, warning
+from reszoo.bench.quantization.payoff import Race, payoff
 from reszoo.core.errors import UsageError
-from reszoo.core.measured import Failure
+from reszoo.core.measured import Failure, Scenario
 from reszoo.core.statistics import Interval
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
@@ -24,13 +24,15 @@ def int8(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return export(zoo.load(REF), "onnx", out=tmp_path_factory.mktemp("payoff") / "int8", options=options)
 
 
-def test_the_ratio_is_that_of_int8_to_float(artifact: Artifact, int8: Artifact) -> None:
+def test_the_ratio_is_that_of_the_first_to_the_second(artifact: Artifact, tmp_path: Path) -> None:
+    heavier = export(zoo.load("resnet8_v1.reszoo_cifar10"), "onnx", out=tmp_path / "heavier")
     heard: list[Ratio] = []
-    found = payoff(int8, artifact, batch=32, effort=BRIEF, on_round=heard.append)
-    assert isinstance(found, Ratio)
-    assert heard == [found]  # after two rounds
-    assert found.interval.low < found.value < found.interval.high
-    assert 0.1 < found.value < 2
+    found = payoff(heavier, artifact, batch=32, effort=BRIEF, on_round=heard.append)
+    assert isinstance(found, Race)
+    assert heard == [found.ratio]  # after two rounds
+    assert found.ratio.interval.low < found.ratio.value < found.ratio.interval.high
+    assert found.ratio.value > 3  # 12 times the pixels
+    assert (found.scenario.runtime, found.scenario.batch) == ("onnxruntime", 32)
 
 
 def test_a_worker_that_fails_gives_a_failure_not_a_ratio(artifact: Artifact, int8: Artifact) -> None:
@@ -48,11 +50,8 @@ def test_a_runtime_that_does_not_run_it_is_refused(artifact: Artifact, int8: Art
     ("low", "high", "said"),
     [(0.5, 0.6, None), (0.97, 1.01, "no difference > 3.0 %"), (1.05, 1.15, "10.0 % slower"), (2.9, 3.1, "3.00 times")],
 )
-def test_a_warning_comes_where_it_is_not_faster(low: float, high: float, said: str | None) -> None:
-    found = warning(Ratio((low + high) / 2, Interval(low, high)), Path("made"))
-    if said is None:
-        assert found is None
-    else:
-        assert found is not None
-        assert said in found
-        assert "`reszoo doctor made`" in found
+def test_a_warning_comes_where_it_is_not_faster(low: float, high: float, said: str | None, quick: Scenario) -> None:
+    found = Race(quick, Ratio((low + high) / 2, Interval(low, high))).told(Path("made"))
+    assert found.startswith("made against float on onnxruntime with --threads 1 --batch 1: ")
+    assert ("`reszoo doctor made`" in found) == (said is not None)
+    assert (said or "times faster") in found

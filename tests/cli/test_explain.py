@@ -14,7 +14,7 @@ from PIL import Image
 from reszoo.bench.quantization.noise_plot import noise_plot
 from reszoo.cli import explain as cli
 from reszoo.core.errors import UsageError
-from reszoo.export.explanation import Explanation
+from reszoo.export.explanation import Explanation, Finding
 
 STAGES = ["preprocessing", "torch", "onnx", "quantized", "runtime"]
 
@@ -38,7 +38,19 @@ def test_all_layers_of_a_healthy_network_are_shown(capsys: pytest.CaptureFixture
     cli.print_explanation(healthy())
     printed = capsys.readouterr().out
     assert all(re.search(rf"^ *{layer.name} ", printed, re.MULTILINE) for layer in healthy().layers)
-    assert f"Nothing is bad. The weakest layer is {healthy().diagnosis.layer}" in printed
+    assert f"Nothing is bad.\nThe weakest layer is {healthy().diagnosis.layer}" in printed
+
+
+def test_errors_that_add_up_are_told_with_all_layers_and_the_weakest(capsys: pytest.CaptureFixture[str]) -> None:
+    what = "no single layer is bad, but their errors add up to 17.3 dB"
+    bad = Finding(stage="quantized", name="logits", reason="accumulation", what=what, advice="Let --max-drop choose.")
+    cli.print_explanation(msgspec.structs.replace(healthy(), bad=bad))
+    printed = capsys.readouterr().out
+    assert all(re.search(rf"^ *{layer.name} ", printed, re.MULTILINE) for layer in healthy().layers)
+    assert f"In logits, {what}.\nThe weakest layer is {healthy().diagnosis.layer}" in printed
+    assert "With the error of one source alone" in printed
+    assert bad.advice in printed
+    assert "Nothing is bad" not in printed
 
 
 def test_json_holds_it_all_and_can_be_read_back() -> None:

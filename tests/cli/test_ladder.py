@@ -1,10 +1,14 @@
 """What `--max-drop` shows: the worst layers, and every rung with what it loses."""
 
+import json
 import re
+from typing import Any
 
 import pytest
 
+from reszoo import zoo
 from reszoo.bench.accuracy import Paired, judge
+from reszoo.bench.quantization import fit
 from reszoo.bench.quantization.fit import Fit, Rung
 from reszoo.bench.quantization.sensitivity import Damage
 from reszoo.cli import ladder
@@ -12,8 +16,8 @@ from reszoo.export import ExportOptions
 from reszoo.quantize.contract import Layer
 
 
-def rung(kept: tuple[str, ...], lost: int) -> Rung:
-    return Rung(kept, 0.125 * len(kept), judge(Paired(1000, lost, 1, 1000 - lost), 0.005))
+def rung(kept: tuple[str, ...], lost: int, refused: str | None = None) -> Rung:
+    return Rung(kept, 0.125 * len(kept), judge(Paired(1000, lost, 1, 1000 - lost), 0.005), refused)
 
 
 RUNGS = (rung((), 80), rung(("[a]",), 30), rung(("a", "b", "c", "d"), 2))
@@ -47,3 +51,34 @@ def test_records_say_which_rung_was_chosen_and_why() -> None:
     assert [record["chosen"] for record in records[12:]] == [False, False, True]
     assert [record["verdict"] for record in records[12:]] == ["fail", "fail", "undecided"]
     assert records[-1]["keep_float"] == ("a", "b", "c", "d")
+
+
+def test_what_export_would_refuse_is_shown_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    ladder.print_ladder([rung((), 80, "[far]"), rung(("a",), 2, "top-1 agreement [0.9]"), RUNGS[2]], RUNGS[2])
+    printed = capsys.readouterr().out
+    assert re.findall("missed|refused|chosen", printed) == ["missed", "refused", "chosen"]
+    assert "export would refuse rung 2: top-1 agreement [0.9]" in printed
+    assert "[far]" not in printed
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_an_interrupt_loses_no_measurement(
+    as_json: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*arguments: object, on_damages: Any, on_rung: Any, **others: object) -> None:
+        on_rung(RUNGS[0])
+        on_damages(DAMAGES)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "fit", interrupted)
+    source = zoo.load("resnet8_v1.reszoo_digits")
+    with pytest.raises(KeyboardInterrupt):
+        ladder.within_budget(source, "onnx", ExportOptions(), 0.005, json=as_json)
+    printed = capsys.readouterr().out
+    if as_json:
+        (record,) = json.loads(printed)
+        assert (record["source"], record["error"]) == (source.ref, "KeyboardInterrupt")
+        assert [entry["kind"] for entry in record["ladder"]] == ["damage"] * 12 + ["rung"]
+    else:
+        assert "[9]" in printed
+        assert "6.35 to 9.76" in printed

@@ -70,8 +70,10 @@ def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
 def test_it_is_raced_against_its_float_source(tmp_path: Path) -> None:
     done = reszoo("quantize", REF, "--images", "32", "--out", "made", "--json", cwd=tmp_path)
     (row,) = json.loads(done.stdout)
-    low, high = row["latency_ratio"]["interval"]
-    assert 0.2 < low <= row["latency_ratio"]["value"] <= high < 5
+    assert row["race"]["kind"] == "ratio"
+    low, high = row["race"]["interval"]
+    assert 0.2 < low <= row["race"]["value"] <= high < 5
+    assert "against float on onnxruntime with --threads 1 --batch 1: " in done.stderr.replace("\n", " ")
     # what it says follows from the interval: a warning unless all of it is below 1
     assert ("`reszoo doctor" in done.stderr) == (high >= 1), done.stderr
 

@@ -117,8 +117,8 @@ def test_a_profile_holds_every_layer_of_a_run_with_its_time(
     if type(runtime).profile is Runtime.profile:
         pytest.skip(f"{runtime.name} tells nothing of its kernels")
     artifact, inputs = made_for(runtime, checkpoint, tmp_path, n=64)
-    one = runtime.profile(artifact, inputs[:1], threads=1, runs=20, limit_s=60)
-    many = runtime.profile(artifact, inputs, threads=1, runs=10**9, limit_s=0.1)
+    one = runtime.profile(artifact, inputs[:1], device="cpu", threads=1, runs=20, limit_s=60)
+    many = runtime.profile(artifact, inputs, device="cpu", threads=1, runs=10**9, limit_s=0.1)
     assert one
     assert many
     layers = [kernel for kernel in many if re.search("Conv(?!ert)|Gemm|MatMul|FullyConnected", kernel.operator)]

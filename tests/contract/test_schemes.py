@@ -12,6 +12,7 @@ from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import formats
 from reszoo.quantize import QuantizeConfig, Scheme, natural_scheme, scheme_named
 from reszoo.quantize.contract import schemes
+from reszoo.quantize.summary import layers
 
 REF = "resnet8_v1.reszoo_digits"
 
@@ -60,6 +61,9 @@ def test_what_a_scheme_makes_is_proven_and_says_how_it_was_made(scheme: Scheme, 
         assert made.lineage[-1].config["scheme"] == scheme.name
         assert set(scheme.packages) <= made.lineage[-1].versions.keys()
         floats = export(checkpoint, name, out=tmp_path / "float")
+        assert made.certificate is not None
+        found = layers(made.path / made.files[0].name)
+        assert (found.floats, found.quantized) == ((), made.certificate.layers)
         assert made.size_bytes < 0.5 * floats.size_bytes
         assert made.lineage[-1].input_sha256 == floats.files[0].sha256
 

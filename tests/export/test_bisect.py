@@ -2,16 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from explanations import healthy, int8, planted
+from msgspec.structs import replace
 from outliers import PLANTED
 
-from reszoo import zoo
+from reszoo import datasets, zoo
 from reszoo.core.errors import UsageError
 from reszoo.core.types import Checkpoint
 from reszoo.export import ExportOptions
-from reszoo.export.bisect import explain
+from reszoo.export.bisect import explain, first_bad, further_images
+from reszoo.export.explanation import advice
 from reszoo.export.formats.onnx import OnnxFormat
 from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.diagnosis import LEAST_DB
@@ -23,7 +26,7 @@ V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
 def test_a_healthy_network_has_nothing_bad_in_any_stage() -> None:
     found = healthy()
     assert found.bad is None
-    assert (found.n, found.images) == (64, "digits/train, seed 1")  # it was calibrated with seed 0
+    assert (found.n, found.images) == (64, "digits/train, 65 to 128 as drawn with seed 0")
     stages = {stage.name: stage for stage in found.stages}
     assert list(stages) == ["preprocessing", "torch", "onnx", "quantized", "runtime"]
     assert all(stages[name].lowest_db > 90 for name in ("preprocessing", "torch", "onnx"))
@@ -59,6 +62,37 @@ def test_a_runtime_that_saturates_is_found() -> None:
     first = next(layer for layer in found.layers if layer.wrong)
     assert found.bad.name == first.name
     assert f"{first.wrong} of its results" in found.bad.what
+
+
+def test_errors_that_add_up_are_not_blamed_on_a_layer() -> None:
+    found = healthy()
+    stages = [replace(stage, sqnr_db=17.32) if stage.name == "quantized" else stage for stage in found.stages]
+    assert first_bad(found.stages, found.layers, found.diagnosis, onnx.ModelProto()) is None
+    bad = first_bad(stages, found.layers, found.diagnosis, onnx.ModelProto())
+    assert bad is not None
+    assert (bad.stage, bad.name, bad.reason) == ("quantized", "logits", "accumulation")
+    assert "add up to 17.3 dB" in bad.what
+
+
+def test_the_images_are_not_those_of_the_calibration_unless_too_few_are_left() -> None:
+    checkpoint, train = zoo.load(V1), datasets.load("digits", "train")
+    config = QuantizeConfig(images=512, seed=3)
+    calibrated, _ = next(datasets.calibration_sample("digits", 512, 3).batches(checkpoint.preprocess, 512))
+    images, named = further_images(checkpoint, config, 64)
+    assert named == "digits/train, 513 to 576 as drawn with seed 3"
+    # equal pictures are in the set, but not many
+    assert np.mean([(calibrated == image).all(axis=(1, 2, 3)).any() for image in images]) < 0.1
+    _, named = further_images(checkpoint, QuantizeConfig(images=len(train) - 10), 64)
+    assert named.endswith(f"to {len(train)} as drawn with seed 0, 54 of them calibrated on")
+
+
+def test_advice_names_only_what_the_scheme_has_and_was_not_tried() -> None:
+    clipped = advice("clipping", "node", QuantizeConfig(calibration="mse"), ("mse", "minmax"))
+    assert clipped == "Try --calibration minmax. Try more --images, or keep it in float: --keep-float node."
+    tried = QuantizeConfig(calibration="minmax", equalise=True)
+    assert "--calibration" not in advice("clipping", "node", tried, ("minmax",))
+    assert advice("outliers", "node", tried, ("minmax",)) == "Keep it in float: --keep-float node."
+    assert advice("outliers", "node", tried, ("mse", "minmax")).startswith("Try --calibration mse.")
 
 
 class Broken(OnnxFormat):

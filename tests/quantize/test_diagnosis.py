@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from reszoo import datasets, zoo
+from reszoo.core.errors import ReszooError
 from reszoo.datasets.preprocess import normalise
 from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.contract import Feeds, scheme_named
@@ -16,8 +17,9 @@ from reszoo.quantize.equalisation import find_pairs
 from reszoo.quantize.graph import Graph
 from reszoo.quantize.integer import exposed, run_as_written
 from reszoo.quantize.layers import integer_layers
-from reszoo.quantize.layerwise import LayerError, compare, places, reference
+from reszoo.quantize.layerwise import LayerError, compare, places
 from reszoo.quantize.noise import EXACT_DB, between
+from reszoo.quantize.preparation import prepared
 
 Changed = Callable[[Callable[[onnx.ModelProto], None]], Path]
 FACTOR = 2.0**10
@@ -27,7 +29,8 @@ FACTOR = 2.0**10
 def others() -> Feeds:
     """64 digits that nothing was calibrated on, in two batches."""
     preprocess = zoo.load("resnet8_v1.reszoo_digits").preprocess
-    raw, _ = next(datasets.calibration_sample("digits", 64, seed=1).batches(preprocess, 64))
+    behind = datasets.calibration_sample("digits", 192, seed=0).subset(range(128, 192))
+    raw, _ = next(behind.batches(preprocess, 64))
     return lambda: iter(np.split(normalise(raw, preprocess), 2))
 
 
@@ -37,7 +40,7 @@ class Quantized:
     def __init__(self, source: Path, folder: Path, feeds: Feeds, **choices: object) -> None:
         config = QuantizeConfig(**choices)
         scheme_named("int8").apply(source, folder / "int8.onnx", feeds, config)
-        self.floats, self.integers = reference(source, config), onnx.load(folder / "int8.onnx")
+        self.floats, self.integers = prepared(source, config), onnx.load(folder / "int8.onnx")
 
     def layers(self, feeds: Feeds) -> dict[str, LayerError]:
         return {layer.name: layer for layer in compare(self.floats, self.integers, feeds).layers}
@@ -138,6 +141,21 @@ def test_a_channel_that_stretches_the_range_is_named(
     assert sum(found.histogram.counts) == 64 * np.prod([size.dim_value for size in shape])
 
 
+def test_of_large_tensors_some_images_are_enough(
+    changed: Changed, feeds: Feeds, others: Feeds, images: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = changed(scaled(FACTOR, images))
+    made = Quantized(source, tmp_path, feeds, calibration="minmax")
+    whole = made.diagnosis(reader(source), others)
+    pixels = sum(whole.histogram.counts) // 64
+    monkeypatch.setattr("reszoo.quantize.diagnosis.MOST_VALUES", 10 * pixels)
+    some = made.diagnosis(reader(source), others)
+    assert sum(some.histogram.counts) == 10 * pixels  # every seventh of 64, across two batches
+    assert (some.source, some.reason) == (whole.source, whole.reason)
+    assert some.histogram.stretched == whole.histogram.stretched
+    assert some.source_db == pytest.approx(whole.source_db, abs=2)
+
+
 def test_equalising_cures_outliers_as_is_advised(
     changed: Changed, feeds: Feeds, others: Feeds, images: np.ndarray, tmp_path: Path
 ) -> None:
@@ -171,7 +189,40 @@ def test_a_range_that_is_too_narrow_clips(
 def test_a_layer_that_stays_in_float_has_no_error_of_its_own(
     float_files: dict[str, Path], feeds: Feeds, others: Feeds, tmp_path: Path
 ) -> None:
-    stem = reference(float_files["v1"], QuantizeConfig()).graph.node[0].name
+    stem = prepared(float_files["v1"], QuantizeConfig()).graph.node[0].name
     layers = Quantized(float_files["v1"], tmp_path, feeds, keep_float=(stem, "node_linear")).layers(others)
     assert not {stem, "node_linear"} & layers.keys()
     assert len(layers) >= 10
+
+
+def test_a_quantizer_without_a_zero_point_gives_unsigned_integers(
+    float_files: dict[str, Path], feeds: Feeds, others: Feeds, tmp_path: Path
+) -> None:
+    made = Quantized(float_files["v1"], tmp_path, feeds)
+    before = made.layers(others)
+    end = integer_layers(made.integers)[0].output
+    assert end is not None
+    assert end.zero_point == 0  # it lies behind a ReLU
+    del end.node.input[2]
+    assert made.layers(others) == before
+
+
+def test_activations_that_are_quantized_in_two_ways_or_by_channel_are_refused(
+    float_files: dict[str, Path], feeds: Feeds, tmp_path: Path
+) -> None:
+    made = Quantized(float_files["v1"], tmp_path, feeds)
+    graph = Graph(made.integers)
+    end = integer_layers(made.integers)[0].output
+    assert end is not None
+    again = made.integers.graph.node.add()
+    again.CopyFrom(end.node)
+    again.name, again.output[0] = "again", "again"
+    assert places(made.floats, made.integers)  # the same once more is no other way
+    made.integers.graph.initializer.add().CopyFrom(onnx.numpy_helper.from_array(end.scale * 2, "wider"))
+    again.input[1] = "wider"
+    with pytest.raises(ReszooError, match=r"is quantized in two ways, by .* and 'again'"):
+        places(made.floats, made.integers)
+    made.integers.graph.node.remove(again)
+    graph.replace(end.node.input[1], np.repeat(end.scale, 8))
+    with pytest.raises(ReszooError, match="has 8 scales, one for each channel of an activation"):
+        places(made.floats, made.integers)

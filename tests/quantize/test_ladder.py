@@ -36,8 +36,12 @@ def asked(meets: Callable[[Names], bool]) -> tuple[list[Names], Callable[[Names]
 @pytest.mark.parametrize("needed", ["a", "abc", "abcdefg", "bd", "ag", "g"])
 def test_just_the_layers_that_are_needed_stay_in_float(needed: str) -> None:
     """Also those far down the order, with none of the harmless ones before them."""
-    _, meets = asked(lambda names: names >= set(needed))
-    assert climb(layers(9, 8, 7, 6, 5, 4, 3, 2), meets) == set(needed)
+    tried, meets = asked(lambda names: names >= set(needed))
+    left: list[tuple[int, int]] = []
+    found = climb(layers(9, 8, 7, 6, 5, 4, 3, 2), meets, lambda most: left.append((len(tried), most)))
+    assert found == set(needed)
+    assert all(tried_before + most >= len(tried) for tried_before, most in left)
+    assert left[1][1] < left[0][1]
 
 
 def test_many_layers_are_found_in_few_measurements() -> None:
