@@ -15,6 +15,8 @@ from ..core.errors import ReszooError
 from .graph import Graph, attributes
 
 PRODUCTS = ("Conv", "Gemm", "MatMul")
+# what gives some of the integers that it reads, in another place
+MOVERS = ("Reshape", "Flatten", "MaxPool")
 # what these multiply does not stand between QDQ nodes
 OPERATOR_FORMAT = {
     "ConvInteger",

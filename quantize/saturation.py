@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..core.errors import ReszooError
 from ..core.types import Certificate
 from .graph import Graph
-from .layers import PRODUCTS, IntegerLayer, along, integer_layers
+from .layers import MOVERS, PRODUCTS, IntegerLayer, along, integer_layers
 
 LIMIT = 128  # 255 * 128 = 32,640 fits into 16 bits, 255 * 129 = 32,895 does not
 
@@ -70,15 +70,24 @@ def _factor(layer: IntegerLayer) -> NDArray[np.float64]:
 
 
 def _check_all(model: onnx.ModelProto, layers: list[IntegerLayer]) -> None:
-    """No product may have integer weights and be missing in `layers`: a runtime could find a way to its integers."""
+    """Refuse a product on integers that is missing in `layers`: some runtimes look through what only moves them."""
     graph, found = Graph(model), {layer.name for layer in layers}
     for node in graph.nodes:
-        weights = graph.writer.get(node.input[1]) if node.op_type in PRODUCTS else None
-        if weights is not None and weights.op_type == "DequantizeLinear" and (node.name or node.output[0]) not in found:
+        if node.op_type not in PRODUCTS or (node.name or node.output[0]) in found:
+            continue
+        if all(_is_integer(graph, name) for name in node.input[:2]):
             raise ReszooError(
-                f"{node.op_type} {node.name!r} has integer weights, but what it reads is not quantized right in front",
+                f"{node.op_type} {node.name!r} is on integers, but what it reads is not quantized right in front of it",
                 'Put a Q/DQ pair in front of it, or choose saturation = "ignore".',
             )
+
+
+def _is_integer(graph: Graph, tensor: str) -> bool:
+    """Whether it was dequantized, and at most moved since."""
+    node = graph.writer.get(tensor)
+    while node is not None and node.op_type in MOVERS:
+        node = graph.writer.get(node.input[0])
+    return node is not None and node.op_type == "DequantizeLinear"
 
 
 def _check(layer: IntegerLayer) -> None:

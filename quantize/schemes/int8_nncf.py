@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from ..bias_correction import Array
 
-MOVERS = ("Reshape", "Flatten", "MaxPool")
-
 
 class Int8Nncf(Scheme):
     name = "int8-nncf"
@@ -129,6 +127,7 @@ def requantize_moved(model: "onnx.ModelProto") -> None:
     import onnx
 
     from ..graph import Graph
+    from ..layers import MOVERS
 
     graph = Graph(model)
     nodes = []

@@ -201,3 +201,14 @@ def test_a_layer_kept_in_float_is_not_counted() -> None:
     model = convolution(random_weights((6, 3, 3, 3)))
     next(node for node in model.graph.node if node.op_type == "Conv").input[0] = "input"
     assert reduce_weights(model)[1].layers == 0
+
+
+def test_a_layer_behind_a_pool_is_refused_not_missed() -> None:
+    """Some runtimes compute it in integers all the same, so a certificate without it would be false."""
+    model = convolution(random_weights((6, 3, 3, 3)))
+    position, node = next((i, node) for i, node in enumerate(model.graph.node) if node.op_type == "Conv")
+    pool = helper.make_node("MaxPool", [node.input[0]], ["pooled"], kernel_shape=[1, 1])
+    node.input[0] = "pooled"
+    model.graph.node.insert(position, pool)
+    with pytest.raises(ReszooError, match="is on integers, but what it reads is not quantized right in front of it"):
+        reduce_weights(model)
