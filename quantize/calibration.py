@@ -63,7 +63,7 @@ def observe(
     """
     run = _Runner(model, tensors)
     found = {name: Observation() for name in tensors}
-    for batch in run.batches(checked(feeds)):
+    for batch in run.batches(checked(feeds, model)):
         for name, values in batch.items():
             found[name].add(values)
             if not np.isfinite(found[name].limit):
@@ -108,11 +108,15 @@ class _Runner:
             yield found | ({self.input: batch} if self.input in self.tensors else {})
 
 
-def checked(feeds: Feeds) -> Iterator[NDArray[np.generic]]:
-    """The batches, and an error at their end if no image differs from the others, or none has any contrast."""
+def checked(feeds: Feeds, model: onnx.ModelProto) -> Iterator[NDArray[np.generic]]:
+    """The batches, and an error if they do not fit `model`, if no image differs from the others, or all are blank."""
+    _, *size = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
     first: NDArray[np.generic] | None = None
     images, differ, contrast = 0, False, False
     for batch in feeds():
+        if list(batch.shape[1:]) != size:
+            found, wanted = ("x".join(map(str, shape)) for shape in (batch.shape[1:], size))
+            raise ReszooError(f"the calibration images are {found}, but the network takes {wanted}", DATA_FIX)
         first = batch[0] if first is None else first
         images += len(batch)
         differ = differ or bool((batch != first).any())

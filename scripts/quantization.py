@@ -67,7 +67,7 @@ def speed(work: Path, out: Path) -> None:
         made, floats = quantized(network, work / network), exported(network, work / f"{network}-float")
         for batch in (1, 32):
             race = (RESZOO, "compare", str(floats), str(made), "--runtime", RUNTIMES, "--batch", str(batch))
-            _run(*race, "--time-limit", "90", "--out", str(out / "speed"))
+            _run(*race, "--time-limit", "45", "--out", str(out / "speed"))
 
 
 def integers(work: Path, out: Path) -> None:

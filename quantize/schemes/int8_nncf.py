@@ -53,7 +53,7 @@ class Int8Nncf(Scheme):
         config = self.complete(config)
         graph = prepared(model, config)
         check_names(graph, config.keep_float)
-        batches, means = list(checked(feeds)), {}
+        batches, means = list(checked(feeds, graph)), {}
         if config.bias_correction:
             add_biases(graph)
             wanted = linear_inputs(graph)

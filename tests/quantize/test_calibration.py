@@ -57,6 +57,7 @@ def test_what_is_seen_is_what_the_tensors_held(float_file: Path, feeds: Feeds, i
         ([], "no calibration image"),
         ([np.zeros((4, 1, 8, 8), np.float32)], "all 4 calibration images are blank"),
         ([np.tile(RANDOM.normal(size=(1, 1, 8, 8)).astype(np.float32), (3, 1, 1, 1))] * 2, "all 6 .* are equal"),
+        ([RANDOM.normal(size=(4, 1, 9, 9)).astype(np.float32)], "images are 1x9x9, but the network takes 1x8x8"),
         ([np.full((2, 1, 8, 8), np.nan, np.float32)], "'input' is NaN"),
     ],
 )
