@@ -13,10 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, TypeVar
 
+import msgspec
+
 from reszoo.bench.comparison import ratios
 from reszoo.bench.table import contestants
 from reszoo.core.documents import read_json
-from reszoo.core.measured import Comparison, Measurement
+from reszoo.core.measured import Comparison, Host, Measurement
 
 ROOT = Path(__file__).resolve().parent.parent
 MEASUREMENTS = ROOT / "docs" / "measurements"
@@ -132,10 +134,13 @@ def _command(ref: str, run: dict[str, Any]) -> str:
 
 
 def host() -> str:
-    host = comparisons("speed")[0].host
+    return _host_line(comparisons("speed")[0].host, ("torch", "onnx", "onnxruntime", "openvino"))
+
+
+def _host_line(host: Host, packages: Sequence[str]) -> str:
     sets = ", ".join(host.instruction_sets)
-    packages = ", ".join(f"{name} {host.versions[name]}" for name in ("torch", "onnx", "onnxruntime", "openvino"))
-    return f"{host.cpu}, {host.cores} cores, {sets}; {host.os}; Python {host.python}, {packages}.\n"
+    found = ", ".join(f"{name} {host.versions[name]}" for name in packages)
+    return f"{host.cpu}, {host.cores} cores, {sets}; {host.os}; Python {host.python}, {found}.\n"
 
 
 def coverage() -> str:
@@ -204,6 +209,91 @@ def alarms() -> str:
     return table(header, rows)
 
 
+def int8_host() -> str:
+    document = json.loads((MEASUREMENTS / "quantization" / "integers.json").read_text())
+    return _host_line(msgspec.convert(document["host"], Host), ("onnxruntime", "openvino", "nncf"))
+
+
+def int8_accuracy() -> str:
+    """Points lost by default settings on each runtime, and by NNCF's on OpenVINO, with the paired 95 % interval."""
+    found = {(f["network"], f["runtime"], f["way"]): f for f in quantization("accuracy")}
+    shown = (("onnxruntime", "mse (default)"), ("openvino", "mse (default)"), ("openvino", "int8-nncf"))
+    rows = []
+    for network in dict.fromkeys(network for network, *_ in found):
+        floats = found[network, *shown[0]]["float"]
+        accuracy = f"{100 * floats['correct'] / floats['n']:.2f} %"
+        rows.append((f"`{network}`", accuracy, *(_loss(found[network, *way]) for way in shown)))
+    means = (_mean([f["drop"] for key, f in found.items() if key[1:] == way]) for way in shown)
+    rows.append(("mean", "", *means))
+    header = ("network", "float", "int8, ONNX Runtime", "int8, OpenVINO", "int8-nncf, OpenVINO")
+    return table(header, rows)
+
+
+def int8_ways() -> str:
+    """Points lost on ONNX Runtime, by each way to quantize."""
+    found = {(f["way"], f["network"]): f for f in quantization("accuracy") if f["runtime"] == "onnxruntime"}
+    ways, networks = (list(dict.fromkeys(names)) for names in zip(*found, strict=True))
+    rows = []
+    for way in sorted(ways, key=lambda way: sum((way, network) in found for network in networks), reverse=True):
+        cells = [f"{100 * found[way, n]['drop']:+.2f}" if (way, n) in found else "" for n in networks]
+        whole = all(cells)
+        rows.append((way, *cells, _mean([found[way, n]["drop"] for n in networks]) if whole else ""))
+    return table(("way", *(network.partition(".")[0] for network in networks), "mean"), rows)
+
+
+def int8_speed() -> str:
+    """How many times faster int8 is than float in the same runtime, all measured in turn."""
+    from reszoo.bench.comparison import ratio
+
+    rows = []
+    for c in sorted(comparisons("quantization/speed"), key=lambda c: (c.subjects[0].source_ref, _batch(c))):
+        numbered = reversed(list(enumerate(c.subjects)))  # of the baseline's two processes, the first
+        place = {(subject.precision, subject.scenario.runtime): number for number, subject in numbered}
+        cells = contestants(c)
+        for runtime in ("onnxruntime", "openvino"):
+            floats, integers = place["fp32", runtime], place["int8", runtime]
+            found = ratio(c, integers, floats)
+            low, high = found.interval
+            times = f"{1 / found.value:.2f} ({1 / high:.2f} to {1 / low:.2f})"
+            medians = cells[floats].median_ms, cells[integers].median_ms
+            rows.append((f"`{c.subjects[0].source_ref}`", _batch(c), runtime, *medians, times))
+    return table(("network", "batch", "runtime", "fp32 ms", "int8 ms", "times faster (99 % interval)"), rows)
+
+
+def int8_integers() -> str:
+    """ONNX Runtime's integer layers against exact arithmetic."""
+    rows = []
+    for figures in quantization("integers"):
+        check = figures["check"]
+        certificate = check["certificate"]
+        rows.append(
+            (
+                f"`{figures['network']}`",
+                check["layers"],
+                certificate["proven"],
+                certificate["reduced"],
+                f"{check['elements']:,}",
+                f"{check['rounding']:,}",
+                sum(layer["wrong"] for layer in check["wrong"]),
+            )
+        )
+    header = ("network", "integer layers", "proven as they were", "channels reduced", "results", "ties", "wrong")
+    return table(header, rows)
+
+
+def _loss(figures: dict[str, Any]) -> str:
+    low, high = (100 * end for end in figures["drop_interval"])
+    return f"{100 * figures['drop']:+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def _mean(drops: Sequence[float]) -> str:
+    return f"{100 * sum(drops) / len(drops):+.3f}"
+
+
+def _batch(comparison: Comparison) -> int:
+    return comparison.subjects[0].scenario.batch
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "speed": speed,
     "accuracy": accuracy,
@@ -216,6 +306,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "known_costs": known_costs,
     "agreement": agreement,
     "alarms": alarms,
+    "int8_host": int8_host,
+    "int8_accuracy": int8_accuracy,
+    "int8_ways": int8_ways,
+    "int8_speed": int8_speed,
+    "int8_integers": int8_integers,
 }
 
 
@@ -225,6 +320,12 @@ def measurements(folder: str) -> list[Measurement]:
 
 def comparisons(folder: str) -> list[Comparison]:
     return _documents(folder, Comparison)
+
+
+def quantization(part: str) -> list[dict[str, Any]]:
+    document = json.loads((MEASUREMENTS / "quantization" / f"{part}.json").read_text())
+    figures: list[dict[str, Any]] = document["figures"]
+    return figures
 
 
 def instrument(check: str) -> dict[str, Any]:
