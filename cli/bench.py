@@ -21,36 +21,43 @@ if TYPE_CHECKING:
     from ..core.measured import Scenario
     from ..core.types import Unavailable
 
+Threads = Annotated[str, typer.Option(help="Numbers of threads, comma-separated.")]
+Batches = Annotated[str, typer.Option(help="Batch sizes, comma-separated.")]
+Precision = Annotated[
+    str, typer.Option(metavar="SHARE", help="Sample until the median's 95 % interval is this far to either side.")
+]
+TimeLimit = Annotated[
+    float, typer.Option(min=0.05, metavar="SECONDS", help="Sample no longer than this, whatever the precision.")
+]
+Accuracy = Annotated[
+    str | None, typer.Option(metavar="DATASET", help="Measure top-1 accuracy on this data set's test split.")
+]
+Reference = Annotated[
+    str | None, typer.Option(metavar="REF", help="Compare accuracies with this one's, image by image.")
+]
+MaxDrop = Annotated[
+    str | None, typer.Option(metavar="SHARE", help="Fail unless at most this much accuracy is lost, as 0.5%.")
+]
+PerClass = Annotated[bool, typer.Option("--per-class", help="Print every class, and write who was taken for whom.")]
+
 
 def bench(
     refs: options.Refs,
     runtime: options.Runtimes = "torch,onnxruntime",
-    threads: Annotated[str, typer.Option(help="Numbers of threads, comma-separated.")] = "1",
-    batch: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1",
+    threads: Threads = "1",
+    batch: Batches = "1",
     streams: options.Streams = 1,
     device: options.DeviceName = "cpu",
     cold_cache: options.ColdCache = False,
     bind: options.Bind = True,
-    precision: Annotated[
-        str, typer.Option(metavar="SHARE", help="Sample until the median's 95 % interval is this far to either side.")
-    ] = "1%",
-    time_limit: Annotated[
-        float, typer.Option(min=0.05, metavar="SECONDS", help="Sample no longer than this, whatever the precision.")
-    ] = 10.0,
+    precision: Precision = "1%",
+    time_limit: TimeLimit = 10.0,
     patience: options.Patience = 300.0,
     seed: options.Seed = 0,
-    accuracy: Annotated[
-        str | None, typer.Option(metavar="DATASET", help="Measure top-1 accuracy on this data set's test split.")
-    ] = None,
-    reference: Annotated[
-        str | None, typer.Option(metavar="REF", help="Compare accuracies with this one's, image by image.")
-    ] = None,
-    max_drop: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Fail unless at most this much accuracy is lost, as 0.5%.")
-    ] = None,
-    per_class: Annotated[
-        bool, typer.Option("--per-class", help="Print every class, and write who was taken for whom.")
-    ] = False,
+    accuracy: Accuracy = None,
+    reference: Reference = None,
+    max_drop: MaxDrop = None,
+    per_class: PerClass = False,
     out: options.Results = Path("results"),
     json: options.Json = False,
 ) -> None:

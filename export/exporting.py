@@ -39,8 +39,7 @@ def export(
     options = checked(options or ExportOptions(), plugin)
     with staged_folder(out, is_ours=is_untouched) as staging:
         unproven = _write(checkpoint, plugin, options, staging, watch)
-        # another draw for a quantized one, so that not only images are judged that its ranges fit; some may be in both
-        seed = parities.SEED if options.quantize is None else options.quantize.seed + 1
+        seed = parities.seed_for(options.quantize)
         parity = parities.prove(unproven, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
         artifact = Artifact(**msgspec.structs.asdict(unproven) | {"path": Path(), "parity": parity})

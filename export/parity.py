@@ -9,8 +9,15 @@ from ..core.types import Candidate, Checkpoint, Parity, Precision, Preprocess, T
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..quantize.config import QuantizeConfig
+
 IMAGES = 256
 SEED = 0
+
+
+def seed_for(config: "QuantizeConfig | None") -> int:
+    """Another draw for a quantized model: not only images that its ranges fit are to judge it. Some may be in both."""
+    return SEED if config is None else config.seed + 1
 
 
 class Tolerance(NamedTuple):

@@ -20,7 +20,7 @@ from ..quantize.config import QuantizeConfig
 from ..quantize.contract import Feeds, Scheme, Variants, natural_scheme, scheme_named
 from .candidates import candidate
 from .contract import ExportOptions, Format, input_spec
-from .parity import feed, refusal
+from .parity import feed, refusal, seed_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ class Calibrated:
 
     def refusal(self, written: Candidate) -> str | None:
         """What `export` would refuse the quantized file for, or None. It is proven on the same images there."""
-        return refusal(written, self.checkpoint, self.plugin.parity_runtime, self.config.seed + 1)
+        return refusal(written, self.checkpoint, self.plugin.parity_runtime, seed_for(self.config))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ With W' = W + e, the outputs' means move by e E[x] (equation 17). A layer is lin
 mean input, (C, H, W) over the calibration images, with e for weights: exact at the borders too, where it reads padding.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -33,7 +35,7 @@ def linear_inputs(model: onnx.ModelProto) -> set[str]:
     return {node.input[0] for node in model.graph.node if node.op_type in PRODUCTS}
 
 
-def correct_biases(model: onnx.ModelProto, quantized: onnx.ModelProto, means: dict[str, Array]) -> None:
+def correct_biases(model: onnx.ModelProto, quantized: onnx.ModelProto, means: Mapping[str, Array]) -> None:
     """Correct the biases of `quantized` in place. `means` holds the mean inputs by `model`'s tensor names."""
     floats, integers = Graph(model), Graph(quantized)
     sources = {node.name: node for node in floats.nodes}

@@ -54,7 +54,7 @@ class Scheme(ABC):
 
     `formats` are those whose files it takes and gives, `natural_for` those where `--precision int8` means it.
     The versions of `packages` go into the lineage. It has these `calibrations`, the default first, and `activations`.
-    `runtime` is the one that it is made for, where it is made for one: there its results are measured.
+    `runtime` is the one that it is made for, where it is made for one: what it gives is raced and examined there.
     """
 
     name: ClassVar[str]

@@ -75,19 +75,12 @@ class Int8Variants(Variants):
     config: QuantizeConfig
 
     def write(self, keep_float: Collection[str], out: Path) -> Certificate | None:
-        from ..bias_correction import correct_biases
+        from ..finishing import finish
         from ..nodes import check_names, shifting
-        from ..saturation import reduce_weights
 
         check_names(self.graph, keep_float)
         quantized = _quantize(self.graph, self.ranges, [*keep_float, *shifting(self.graph)], self.config)
-        certificate = None
-        if self.config.saturation == "certify":
-            quantized, certificate = reduce_weights(quantized)
-        if self.config.bias_correction:
-            correct_biases(self.graph, quantized, self.means)
-        out.write_bytes(quantized.SerializeToString(deterministic=True))
-        return certificate
+        return finish(self.graph, quantized, self.means, self.config, out)
 
 
 def _tensors(model: "onnx.ModelProto", layers: tuple[Layer, ...]) -> list[str]:

@@ -73,21 +73,14 @@ class NncfVariants(Variants):
     config: QuantizeConfig
 
     def write(self, keep_float: Collection[str], out: Path) -> Certificate | None:
-        from ..bias_correction import correct_biases
+        from ..finishing import finish
         from ..nodes import check_names, shifting
-        from ..saturation import reduce_weights
 
         check_names(self.graph, keep_float)
         with quietly():
             quantized = self._quantize([*keep_float, *shifting(self.graph)])
         requantize_moved(quantized)
-        certificate = None
-        if self.config.saturation == "certify":
-            quantized, certificate = reduce_weights(quantized)
-        if self.config.bias_correction:
-            correct_biases(self.graph, quantized, self.means)
-        out.write_bytes(quantized.SerializeToString(deterministic=True))
-        return certificate
+        return finish(self.graph, quantized, self.means, self.config, out)
 
     def _quantize(self, ignored: list[str]) -> "onnx.ModelProto":
         import nncf

@@ -1,0 +1,32 @@
+"""The end of every ONNX scheme: certified weights, corrected biases, and the file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from ..core.types import Certificate
+from .bias_correction import Array, correct_biases
+from .config import QuantizeConfig
+from .saturation import reduce_weights
+
+
+def finish(
+    floats: onnx.ModelProto,
+    quantized: onnx.ModelProto,
+    means: Mapping[str, Array],
+    config: QuantizeConfig,
+    out: Path,
+) -> Certificate | None:
+    """Write `quantized`, which was made from `floats`, as `config` wants it.
+
+    Biases are corrected last: what the certificate reduces, they have to make up for too. `means` are the mean inputs
+    of `correct_biases`, by the names in `floats`.
+    """
+    certificate = None
+    if config.saturation == "certify":
+        quantized, certificate = reduce_weights(quantized)
+    if config.bias_correction:
+        correct_biases(floats, quantized, means)
+    out.write_bytes(quantized.SerializeToString(deterministic=True))
+    return certificate
