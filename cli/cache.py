@@ -67,7 +67,7 @@ def verify(json: Json = False) -> None:
 @app.command()
 def gc(
     everything: Annotated[
-        bool, typer.Option("--all", help="Remove checkpoints, downloads and exports as well.")
+        bool, typer.Option("--all", help="Remove checkpoints, downloads, exports and latency tables as well.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ReszooError
-from . import bench, cache, compare, data, doctor, download, export, quantize, report, show, train
+from . import bench, cache, compare, data, doctor, download, export, prune, quantize, report, show, train
 from . import list as list_
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("download")(download.download)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("prune")(prune.prune)
 app.command("export")(export.export)
 app.command("quantize")(quantize.quantize)
 app.command("bench")(bench.bench)

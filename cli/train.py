@@ -60,7 +60,7 @@ def train(
     from .. import train as training
     from .. import zoo
 
-    chosen = _choose(recipe, set_ or [], epochs=epochs, batch=batch, lr=lr, seed=seed, threads=threads)
+    chosen = choose_recipe(recipe, set_ or [], epochs=epochs, batch=batch, lr=lr, seed=seed, threads=threads)
     spec = training.spec_for(arch, data, chosen)
     ref = f"{arch}.{tag or f'reszoo_{data}'}"
     folder = out or Path("runs") / ref
@@ -76,12 +76,12 @@ def train(
         resume=resume,
         save_every_s=checkpoint_every,
         monitor_gradients=monitor_gradients,
-        watchers=_watchers(chosen, tensorboard),
+        watchers=watchers(chosen, tensorboard),
     )
     _print(checkpoint, folder, json)
 
 
-def _choose(recipe: str, pairs: list[str], **options: float | None) -> "Recipe":
+def choose_recipe(recipe: str, pairs: list[str], **options: float | None) -> "Recipe":
     """The recipe with what the command line overrides; where it says a field twice, --set wins."""
     from .. import train as training
 
@@ -99,7 +99,7 @@ def _parse_changes(pairs: list[str]) -> dict[str, str]:
     return changes
 
 
-def _watchers(recipe: "Recipe", tensorboard: Path | None) -> "list[Watcher]":
+def watchers(recipe: "Recipe", tensorboard: Path | None) -> "list[Watcher]":
     from ..train.progress import Display, Lines
     from ..train.tensorboard import TensorBoard
 

@@ -5,6 +5,7 @@ The nouns of measuring stand in `measured`; `documents` writes any of these to d
 """
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -65,6 +66,24 @@ class Preprocess(Noun, frozen=True, kw_only=True):
             raise ValueError(f"crop {self.crop} does not give the input size {self.input[1]}x{self.input[2]}")
 
 
+class ChannelPlan(Noun, frozen=True, kw_only=True):
+    """What a pruned network keeps of the unpruned one. What is not named is kept whole.
+
+    channels   a space (`models.channels` lists them) -> its kept channels, numbered as in the unpruned network
+    units      a stage ("stages.0") -> its kept units, by their numbers
+    """
+
+    channels: dict[str, tuple[NotNegative, ...]] = {}
+    units: dict[str, tuple[NotNegative, ...]] = {}
+
+    def __post_init__(self) -> None:
+        for name, kept in (*self.channels.items(), *self.units.items()):
+            if any(a >= b for a, b in pairwise((-1, *kept))):
+                raise ValueError(f"the plan's numbers for {name} are negative, not sorted, or not unique")
+        if empty := next((name for name, kept in self.channels.items() if not kept), None):
+            raise ValueError(f"the plan keeps no channel of {empty}")
+
+
 class ModelSpec(Noun, frozen=True, kw_only=True):
     """A residual network as data; `models.build` makes the module.
 
@@ -79,6 +98,7 @@ class ModelSpec(Noun, frozen=True, kw_only=True):
     se_ratio          reduction of a squeeze-and-excitation gate on the branch; 0 for none
     stochastic_depth  probability of dropping the last branch; the others follow the linear rule
     input             (channels, height, width)
+    plan              what is left of all this after pruning; None: everything
     """
 
     family: Family
@@ -96,12 +116,19 @@ class ModelSpec(Noun, frozen=True, kw_only=True):
     skip: Skip = "identity"
     se_ratio: NotNegative = 0
     stochastic_depth: Fraction = 0.0
+    plan: ChannelPlan | None = None
 
     def __post_init__(self) -> None:
         if not self.depths or len(self.depths) != len(self.widths):
             raise ValueError(f"{len(self.depths)} depths but {len(self.widths)} widths: give one of each per stage")
         if self.family == "plain" and self.skip != "identity":
             raise ValueError(f"a plain network has no shortcut for skip = {self.skip!r} to act on")
+        depths = {f"stages.{stage}": depth for stage, depth in enumerate(self.depths)}
+        for stage, units in (self.plan or ChannelPlan()).units.items():
+            if stage not in depths:
+                raise ValueError(f"the plan names {stage}, but the stages are {', '.join(depths)}")
+            if units and units[-1] >= depths[stage]:
+                raise ValueError(f"the plan keeps unit {units[-1]} of {stage}, which has {depths[stage]} units")
 
 
 class Metric(Noun, frozen=True, kw_only=True):

@@ -1,13 +1,15 @@
 """The parts that a residual network is assembled from: convolutions, shortcuts, additions, gates, stems."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.types import Activation, ModelSpec, Norm, Skip
+from .channels import Space, UnitChannels
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),
@@ -16,12 +18,11 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "hardswish": partial(nn.Hardswish, inplace=True),
 }
-NORMS: dict[Norm, Callable[[int], nn.Module]] = {
-    "batch": nn.BatchNorm2d,
-    "group": lambda channels: nn.GroupNorm(max(g for g in (32, 16, 8, 4, 2, 1) if channels % g == 0), channels),
-    "none": lambda channels: nn.Identity(),
+NORMS: dict[Norm, Callable[[Space], nn.Module]] = {
+    "batch": lambda space: nn.BatchNorm2d(space.width),
+    "group": lambda space: nn.GroupNorm(space.width // space.group, space.width),
+    "none": lambda space: nn.Identity(),
 }
-EXPANSION = 4  # output channels of a bottleneck over its width
 
 
 def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Conv2d:
@@ -29,41 +30,78 @@ def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> n
     return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
 
 
-def convolutions(spec: ModelSpec, in_channels: int, width: int, stride: int) -> list[nn.Conv2d]:
+def convolutions(spec: ModelSpec, unit: UnitChannels) -> list[nn.Conv2d]:
     """A unit's convolutions: 3x3, 3x3 (basic), or 1x1, 3x3, 1x1 with the stride on the 3x3 (bottleneck, "v1.5")."""
-    if spec.block == "basic":
-        return [conv(in_channels, width, 3, stride), conv(width, width, 3)]
-    inner = width * spec.bottleneck_width
-    return [conv(in_channels, inner, 1), conv(inner, inner, 3, stride), conv(inner, width * EXPANSION, 1)]
+    shapes = [(3, unit.stride), (3, 1)] if spec.block == "basic" else [(1, 1), (3, unit.stride), (1, 1)]
+    steps = zip(pairwise((unit.source, *unit.inner, unit.target)), shapes, strict=True)
+    return [conv(source.width, target.width, *shape) for (source, target), shape in steps]
 
 
 class PadShortcut(nn.Module):
     """Option A of He et al. 2015: every `stride`-th pixel, with zero channels on both sides; no parameters.
 
     Subsampling is a 1x1 average pool: equal to `x[:, :, ::stride, ::stride]`, and unlike slicing it is understood
-    by every converter (ONNX, OpenVINO, LiteRT, ExecuTorch, ncnn, TensorRT) and by pruning's dependency graphs.
+    by every converter (ONNX, OpenVINO, LiteRT, ExecuTorch, ncnn, TensorRT).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, before: int, after: int, stride: int) -> None:
         super().__init__()
-        self.stride = stride
-        self.before = (out_channels - in_channels) // 2
-        self.after = out_channels - in_channels - self.before
+        self.in_channels, self.out_channels = in_channels, before + in_channels + after
+        self.before, self.after, self.stride = before, after, stride
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.avg_pool2d(x, 1, self.stride) if self.stride > 1 else x
         return F.pad(x, (0, 0, 0, 0, self.before, self.after))
 
 
-def make_shortcut(spec: ModelSpec, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+class RouteShortcut(nn.Conv2d):
+    """Option A after pruning, where kept channels have to be dropped or parted: a fixed 1x1 convolution of 0 and 1.
+
+    routes  for each channel of the source its place in the target, None for one that ends here
+
+    Its weights follow from the spec: they are neither learnt nor saved.
+    """
+
+    def __init__(self, routes: Sequence[int | None], out_channels: int, stride: int) -> None:
+        super().__init__(len(routes), out_channels, 1, stride, bias=False)
+        self.routes = routes
+        del self.weight
+        self.register_buffer("weight", self._weight(), persistent=False)
+        self.register_load_state_dict_pre_hook(_leave_meta)  # type: ignore[no-untyped-call]
+
+    def _weight(self) -> Tensor:
+        weight = torch.zeros(self.out_channels, self.in_channels, 1, 1)
+        for source, target in enumerate(self.routes):
+            if target is not None:
+                weight[target, source] = 1.0
+        return weight
+
+
+def _leave_meta(route: RouteShortcut, *_: object) -> None:
+    """A network without weights gets real ones: what is not saved has to become real too."""
+    if route.weight.is_meta:
+        route.weight = route._weight()
+
+
+def make_padding(source: Space, target: Space, stride: int) -> nn.Module:
+    """Option A: channel i of the source becomes channel before + i of the target, if both are kept."""
+    before = (target.channels - source.channels) // 2
+    place = {channel: position for position, channel in enumerate(target.kept)}
+    routes = [place.get(before + channel) for channel in source.kept]
+    first = routes[0]
+    if first is not None and routes == [first + i for i in range(source.width)]:
+        return PadShortcut(source.width, first, target.width - first - source.width, stride)
+    return RouteShortcut(routes, target.width, stride)
+
+
+def make_shortcut(spec: ModelSpec, unit: UnitChannels) -> nn.Module:
     """Identity, option A's padding or a 1x1 projection. A v2 unit adds raw signals, so its projection has no norm."""
-    changes_shape = stride != 1 or in_channels != out_channels
-    if spec.shortcut == "C" or (spec.shortcut == "B" and changes_shape):
-        projection = conv(in_channels, out_channels, 1, stride)
-        if spec.family == "v2":
-            return projection
-        return nn.Sequential(projection, NORMS[spec.norm](out_channels))
-    return PadShortcut(in_channels, out_channels, stride) if changes_shape else nn.Identity()
+    if unit.has_identity:
+        return nn.Identity()
+    if spec.shortcut == "A":
+        return make_padding(unit.source, unit.target, unit.stride)
+    projection = conv(unit.source.width, unit.target.width, 1, unit.stride)
+    return projection if spec.family == "v2" else nn.Sequential(projection, NORMS[spec.norm](unit.target))
 
 
 class Addition(nn.Module):
@@ -100,9 +138,9 @@ class GatedAddition(Addition):
         return (g * h if self.gates_branch else h) + (1 - g) * s
 
 
-def make_addition(skip: Skip, in_channels: int, out_channels: int, stride: int) -> Addition:
+def make_addition(skip: Skip, unit: UnitChannels) -> Addition:
     if skip in ("gate", "shortcut_gate"):
-        return GatedAddition(in_channels, out_channels, stride, gates_branch=skip == "gate")
+        return GatedAddition(unit.source.width, unit.target.width, unit.stride, gates_branch=skip == "gate")
     simple: dict[Skip, type[Addition]] = {
         "identity": Addition,
         "scale": ScaledAddition,
@@ -124,27 +162,27 @@ def make_stochastic_depth(probability: float) -> nn.Module:
     return drop
 
 
-def make_squeeze_excitation(channels: int, ratio: int) -> nn.Module:
-    """A gate on every channel, computed from all of them (Hu et al. 2018); `ratio` is its bottleneck's, 0 for none."""
-    if ratio == 0:
+def make_squeeze_excitation(unit: UnitChannels) -> nn.Module:
+    """A gate on every channel of the branch, computed from all of them (Hu et al. 2018), where the unit has one."""
+    if unit.squeeze is None:
         return nn.Identity()
     from torchvision.ops import SqueezeExcitation
 
-    gate: nn.Module = SqueezeExcitation(channels, max(1, channels // ratio))
+    gate: nn.Module = SqueezeExcitation(unit.target.width, unit.squeeze.width)
     return gate
 
 
-def make_stem(spec: ModelSpec) -> nn.Module:
+def make_stem(spec: ModelSpec, stem: Space) -> nn.Module:
     """Image to features. In v2 the first unit brings the norm and the activation.
 
-    cifar     (N, C, H, W) -> (N, stem_width, H, W)
-    imagenet  (N, C, H, W) -> (N, stem_width, H / 4, W / 4)
+    cifar     (N, C, H, W) -> (N, stem.width, H, W)
+    imagenet  (N, C, H, W) -> (N, stem.width, H / 4, W / 4)
     """
     is_small = spec.stem == "cifar"
     layers = nn.Sequential()
-    layers.add_module("conv", conv(spec.input[0], spec.stem_width, *((3, 1) if is_small else (7, 2))))
+    layers.add_module("conv", conv(spec.input[0], stem.width, *((3, 1) if is_small else (7, 2))))
     if spec.family != "v2":
-        layers.add_module("norm", NORMS[spec.norm](spec.stem_width))
+        layers.add_module("norm", NORMS[spec.norm](stem))
         layers.add_module("act", ACTIVATIONS[spec.activation]())
     if not is_small:
         layers.add_module("pool", nn.MaxPool2d(3, 2, padding=1))

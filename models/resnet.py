@@ -7,6 +7,9 @@ The three families share every layer. They differ in the order of three operatio
     plain  h = conv, norm, act, conv, norm(x)         y = act(h)                   He et al. 2015, figure 3
 
 (a bottleneck has a third convolution, with its norm and its activation in the same places).
+
+A pruned network is the same assembly with fewer channels and units: `channels` reads them from the spec's plan.
+Units keep the numbers that they have in the unpruned network, so its parameters keep their names.
 """
 
 from torch import Tensor, nn
@@ -15,6 +18,7 @@ from ..core.types import ModelSpec
 from .blocks import (
     ACTIVATIONS,
     NORMS,
+    RouteShortcut,
     convolutions,
     make_addition,
     make_shortcut,
@@ -22,24 +26,23 @@ from .blocks import (
     make_stem,
     make_stochastic_depth,
 )
+from .channels import UnitChannels, layout
 
 
 class Unit(nn.Module):
-    """The layers of one residual unit: (N, in_channels, H, W) -> (N, out_channels, H / stride, W / stride)."""
+    """The layers of one residual unit: (N, source, H, W) -> (N, target, H / stride, W / stride)."""
 
-    def __init__(self, spec: ModelSpec, in_channels: int, width: int, stride: int, drop: float) -> None:
+    def __init__(self, spec: ModelSpec, unit: UnitChannels, drop: float) -> None:
         super().__init__()
-        is_v2 = spec.family == "v2"
-        convs = convolutions(spec, in_channels, width, stride)
-        out = self.out_channels = convs[-1].out_channels
-        self.convs = nn.ModuleList(convs)
-        self.norms = nn.ModuleList(NORMS[spec.norm](c.in_channels if is_v2 else c.out_channels) for c in convs)
+        before, after = (unit.source, *unit.inner), (*unit.inner, unit.target)
+        self.convs = nn.ModuleList(convolutions(spec, unit))
+        self.norms = nn.ModuleList(NORMS[spec.norm](space) for space in (before if spec.family == "v2" else after))
         self.act = ACTIVATIONS[spec.activation]()
-        self.se = make_squeeze_excitation(out, spec.se_ratio)
+        self.se = make_squeeze_excitation(unit)
         self.drop = make_stochastic_depth(drop)
         if spec.family != "plain":
-            self.shortcut = make_shortcut(spec, in_channels, out, stride)
-            self.addition = make_addition(spec.skip, in_channels, out, stride)
+            self.shortcut = make_shortcut(spec, unit)
+            self.addition = make_addition(spec.skip, unit)
 
 
 class UnitV1(Unit):
@@ -86,24 +89,20 @@ class ResNet(nn.Module):
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.stem = make_stem(spec)
-        self.stages = nn.Sequential()
-        channels, index, last = spec.stem_width, 0, max(sum(spec.depths) - 1, 1)
-        for stage, (depth, width) in enumerate(zip(spec.depths, spec.widths, strict=True)):
-            units = nn.Sequential()
-            for i in range(depth):
-                stride = 2 if stage > 0 and i == 0 else 1
-                # the linear rule of Huang et al. 2016: 0 for the first unit, the full probability for the last
-                unit = UNITS[spec.family](spec, channels, width, stride, spec.stochastic_depth * index / last)
-                units.append(unit)
-                channels, index = unit.out_channels, index + 1
-            self.stages.append(units)
+        plan = layout(spec)
+        self.stem = make_stem(spec, plan.stem)
+        self.stages = nn.Sequential(*(nn.Sequential() for _ in spec.depths))
+        last = max(sum(spec.depths) - 1, 1)
+        for unit in plan.units:
+            # the linear rule of Huang et al. 2016: 0 for the first unit, the full probability for the last
+            drop = spec.stochastic_depth * (sum(spec.depths[: unit.stage]) + unit.number) / last
+            self.stages[unit.stage].add_module(str(unit.number), UNITS[spec.family](spec, unit, drop))
         if spec.family == "v2":
-            self.final = nn.Sequential(NORMS[spec.norm](channels), ACTIVATIONS[spec.activation]())
+            self.final = nn.Sequential(NORMS[spec.norm](plan.last), ACTIVATIONS[spec.activation]())
         else:
             self.final = nn.Sequential()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(channels, spec.num_classes)
+        self.head = nn.Linear(plan.last.width, spec.num_classes)
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,7 +112,7 @@ class ResNet(nn.Module):
 
 def _initialise(module: nn.Module) -> None:
     """He et al. 2015 ("Delving deep"): variance 2 / fan-out, kept through the backward pass of a ReLU network."""
-    if isinstance(module, nn.Conv2d):
+    if isinstance(module, nn.Conv2d) and not isinstance(module, RouteShortcut):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)

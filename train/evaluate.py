@@ -3,8 +3,11 @@
 import torch
 from torch import nn
 
-from ..core.types import Preprocess
+from .. import datasets, zoo
+from ..core.measured import Accuracy
+from ..core.types import Checkpoint, Preprocess
 from ..datasets import Dataset
+from ..datasets.info import Split
 from ..datasets.preprocess import normalise
 
 BATCH = 500
@@ -20,3 +23,10 @@ def count_correct(model: nn.Module, dataset: Dataset, preprocess: Preprocess, de
         correct += int((model(inputs).argmax(1).cpu() == torch.from_numpy(labels)).sum())
     model.train()
     return correct
+
+
+def accuracy_of(checkpoint: Checkpoint, split: Split) -> Accuracy:
+    """On the data set that it was trained on, on the CPU."""
+    images = datasets.load(checkpoint.dataset, split)
+    correct = count_correct(zoo.build(checkpoint), images, checkpoint.preprocess, torch.device("cpu"))
+    return Accuracy(dataset=checkpoint.dataset, split=split, n=len(images), correct=correct)

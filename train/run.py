@@ -64,7 +64,7 @@ def fit(
 ) -> Checkpoint:
     """Train `model`, a network of `spec`, on the data set `data`; write the checkpoint `ref` to the folder `out`.
 
-    parent        the checkpoint that `model` comes from; its lineage goes on
+    parent        the checkpoint that `model` comes from; its lineage goes on, and it is fed as it was
     teacher       a checkpoint whose soft answers are targets too
     resume        go on with the unfinished run in `out`, if there is one
     save_every_s  seconds between saves, besides the one after each epoch
@@ -112,7 +112,7 @@ def describe_run(
         ref=ref,
         spec=spec,
         dataset=data,
-        preprocess=preprocess_for(data, spec),
+        preprocess=parent.preprocess if parent else preprocess_for(data, spec),
         recipe=msgspec.structs.replace(recipe, precision=pick_precision(recipe, device)),
         parent=_identity(parent),
         teacher=_identity(teacher),
@@ -203,13 +203,25 @@ def _validation(run: Run, trainer: Trainer, device: torch.device) -> Callable[[]
 
 
 def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:
-    if checkpoint.spec.num_classes != run.spec.num_classes or checkpoint.spec.input != run.spec.input:
-        raise UsageError(
-            f"the teacher {checkpoint.ref} has {checkpoint.spec.num_classes} classes and input "
-            f"{checkpoint.spec.input}, the student {run.spec.num_classes} and {run.spec.input}",
-            f"Choose a teacher that was trained on {run.dataset}.",
-        )
+    check_teacher(checkpoint, run.spec, run.dataset)
     return Teacher(zoo.build(checkpoint), checkpoint.preprocess, run.preprocess, device)
+
+
+def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str) -> None:
+    """Refuse a teacher whose answers are not about the student's classes, or that takes other images."""
+    fix = f"Choose a teacher that was trained on {data}."
+    if teacher.spec.num_classes != spec.num_classes or teacher.spec.input != spec.input:
+        raise UsageError(
+            f"the teacher {teacher.ref} has {teacher.spec.num_classes} classes and input "
+            f"{teacher.spec.input}, the student {spec.num_classes} and {spec.input}",
+            fix,
+        )
+    if teacher.labels != (classes := datasets.info.info(data).classes):
+        raise UsageError(
+            f"the teacher {teacher.ref} knows other classes ({', '.join(teacher.labels[:3])}, ...) "
+            f"than {data} has ({', '.join(classes[:3])}, ...)",
+            fix,
+        )
 
 
 def _finish(loop: Loop, run: Run, out: Path, parent: Checkpoint | None, device: torch.device) -> Checkpoint:

@@ -152,4 +152,5 @@ def _overruns(module: nn.Module) -> bool:
         and module.kernel_size == (1, 1)
         and module.stride != (1, 1)
         and module.in_channels < 16
+        and module.weight.requires_grad
     )

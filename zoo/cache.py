@@ -42,7 +42,8 @@ def verify() -> dict[str, str]:
 def collect_garbage(*, everything: bool = False) -> list[Entry]:
     """Remove partial downloads, staging folders and lock files that no process works on.
 
-    `everything` removes checkpoints, downloads and exports too. Data sets stay: some cannot be downloaded again.
+    `everything` removes checkpoints, downloads, exports and latency tables too. Data sets stay: some cannot be
+    downloaded again.
     """
     removed = []
     with explained(cache_dir()):
@@ -60,7 +61,7 @@ def _leftovers() -> list[Path]:
 
 
 def _contents() -> list[Path]:
-    folders = (cache_dir() / "checkpoints", cache_dir() / "downloads", cache_dir() / "artifacts")
+    folders = (cache_dir() / name for name in ("checkpoints", "downloads", "artifacts", "latency"))
     found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
     return sorted(path for path in found if not path.name.endswith(LOCK_SUFFIX))
 

@@ -9,7 +9,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # A room may use the rooms on the levels before its own, and rooms beside it on no level.
-LEVELS = (("core",), ("models",), ("datasets", "zoo"), ("train", "quantize"), ("export",), ("bench",), ("cli",))
+LEVELS = (
+    ("core",),
+    ("models",),
+    ("datasets", "zoo"),
+    ("train",),
+    ("prune", "quantize"),
+    ("export",),
+    ("bench",),
+    ("cli",),
+)
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
 FILES = [path.relative_to(ROOT) for room in LEVEL for path in sorted((ROOT / room).rglob("*.py"))]
 

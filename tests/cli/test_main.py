@@ -22,6 +22,7 @@ VERBS = [
     ["data", "add"],
     ["data", "list"],
     ["train"],
+    ["prune"],
     ["export"],
     ["bench"],
     ["compare"],

@@ -14,9 +14,11 @@ import torch
 
 from reszoo import datasets, train, zoo
 from reszoo.core.errors import ReszooError, UsageError
+from reszoo.train import distributed
 from reszoo.train.evaluate import count_correct
 from reszoo.train.interrupts import StoppedError
 from reszoo.train.progress import Lines
+from reszoo.train.run import check_teacher, describe_run
 
 SHORT = {"epochs": "3", "batch": "64", "threads": "1"}
 
@@ -109,6 +111,21 @@ def test_fine_tuning_with_a_teacher_goes_on_with_the_lineage(tmp_path, finished)
     assert tuned.metrics[0].value > 0.9
 
 
+def test_a_parents_weights_go_on_seeing_what_they_were_trained_on(finished):
+    odd = msgspec.structs.replace(finished.preprocess, mean=(0.5,))
+    parent = msgspec.structs.replace(finished, preprocess=odd)
+    described = describe_run(
+        "r.x", parent.spec, "digits", recipe(), torch.device("cpu"), distributed.current(), parent, None
+    )
+    assert described.preprocess == odd
+
+
+def test_a_teacher_of_other_classes_is_refused(finished):
+    teacher = msgspec.structs.replace(finished, labels=tuple("abcdefghij"))
+    with pytest.raises(UsageError, match=r"knows other classes \(a, b, c, ...\) than digits has \(0, 1, 2"):
+        check_teacher(teacher, finished.spec, "digits")
+
+
 def test_a_teacher_for_other_data_is_refused(tmp_path, finished):
     chosen = recipe()
     spec = train.spec_for("resnet8_v1", "digits", chosen)
@@ -199,6 +216,7 @@ import sys
 from pathlib import Path
 from reszoo import train
 from reszoo.train.progress import Lines
+from reszoo.train.run import check_teacher, describe_run
 
 class Steps(Lines):
     def stepped(self, step, loss):

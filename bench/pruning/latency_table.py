@@ -1,0 +1,222 @@
+"""How long a network of any plan would take: a table of measured latencies of its parts on one runtime.
+
+The table drives pruning, which asks for many networks; none of them is exported. It is measured once, in minutes, for
+a machine, a runtime of some version, threads and a batch size, and kept in the cache.
+
+Its networks are written by the format itself, with random weights and without the proof of parity: nobody reads their
+answers, only their time, and a convolution's does not depend on its weights. What is chosen by the table is exported
+with proof, and raced against its parent (`verdict`): the last word is never the table's.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ...core.documents import read_json, write_json
+from ...core.files import cache_dir, explained
+from ...core.hosts import describe, versions
+from ...core.measured import Host, Scenario
+from ...core.types import Candidate, ModelSpec, NotNegative, Noun, Positive, Preprocess
+from ...export.candidates import candidate
+from ...export.contract import ExportOptions, Format, format_named, runtimes, unavailable_error
+from ..statistics import median
+from .probes import STEP, Group, Kind, Part, anatomy, groups, inner_channels, parts, widest
+from .stopwatch import VISIT_S, visits
+
+# Of what 16 channels fewer save, 8 fewer have to save at least this; half would be their due.
+LEAST_SHARE = 0.25
+
+Watch = Callable[[str, int, int], None]  # what is being done, how much of it is done, and of how much
+
+
+class Effort(NamedTuple):
+    """All networks are visited so often, and sampled for so long at each visit."""
+
+    rounds: int = 7
+    visit_s: float = VISIT_S
+
+
+EFFORT = Effort()
+
+
+class Point(Noun, frozen=True, kw_only=True):
+    """What a part takes in the table's scenario; the other fields are those of `probes.Part`."""
+
+    kind: Kind
+    stage: NotNegative
+    channels: Positive
+    macs: Positive
+    seconds: float
+
+    @property
+    def part(self) -> Part:
+        return Part(self.kind, self.stage, self.channels, self.macs)
+
+
+class LatencyTable(Noun, frozen=True, kw_only=True):
+    """For all networks of this anatomy, on this host, with these versions."""
+
+    host: Host
+    scenario: Scenario
+    versions: dict[str, str]
+    anatomy: ModelSpec
+    points: tuple[Point, ...] = ()
+
+    def seconds(self, spec: ModelSpec) -> float:
+        """What one batch through the network should take."""
+        return sum(self._part(part) for part in parts(spec))
+
+    def multiple(self) -> int:
+        """Of what the kernels want counts of channels to be multiples: 8, or 16 where 8 fewer save next to nothing.
+
+        Seen in the inner channels of the widest stage: what c + 8 save against c + 16, for several multiples c of 16.
+        """
+        seconds = {inner_channels(p.network): self._part(p.part) for p in widest(self.anatomy).probes}
+        saved = [
+            (seconds[c + 2 * STEP] - seconds[c + STEP], seconds[c + 2 * STEP] - seconds[c])
+            for c in seconds
+            if c % (2 * STEP) == 0 and {c + STEP, c + 2 * STEP} <= seconds.keys()
+        ]
+        by_one, by_two = (sum(column) for column in zip(*saved, strict=True)) if saved else (1.0, 1.0)
+        return STEP if by_one >= LEAST_SHARE * by_two else 2 * STEP
+
+    def knows(self, group: Group) -> bool:
+        return {probe.part for probe in group.probes} <= {point.part for point in self.points}
+
+    def _part(self, part: Part) -> float:
+        """Interpolated over multiply-adds, and over the stream's channels.
+
+        With other channels in the stream, the same unit has proportionally many multiply-adds. A part smaller than
+        all that were measured is said to take as long as the smallest: little is gained there, and nothing promised.
+        """
+        curves: dict[int, list[Point]] = {}
+        for point in self.points:
+            if (point.kind, point.stage) == (part.kind, part.stage):
+                # only those of units are a grid
+                curves.setdefault(point.channels if part.kind == "unit" else part.channels, []).append(point)
+        streams = [
+            (channels, _interpolated(part.macs * channels / part.channels, [(p.macs, p.seconds) for p in curve]))
+            for channels, curve in curves.items()
+        ]
+        return _interpolated(part.channels, streams)
+
+
+def _interpolated(x: float, known: Sequence[tuple[float, float]]) -> float:
+    """On straight lines through the known (x, y), and level outside of them."""
+    import numpy as np
+
+    xs, ys = np.array(sorted(known)).T
+    return float(np.interp(x, xs, ys))
+
+
+def table_for(
+    spec: ModelSpec, scenario: Scenario, watch: Watch = lambda what, done, total: None, effort: Effort = EFFORT
+) -> LatencyTable:
+    """The table from the cache, measured first where it is not complete.
+
+    Raises UnavailableError for a runtime that is not on this machine.
+    """
+    return _completed(spec, scenario, groups(spec), watch, effort)
+
+
+def multiple_for(
+    spec: ModelSpec, scenario: Scenario, watch: Watch = lambda what, done, total: None, effort: Effort = EFFORT
+) -> int:
+    """`LatencyTable.multiple`, without the rest of the table."""
+    return _completed(spec, scenario, [widest(spec)], watch, effort).multiple()
+
+
+def _completed(
+    spec: ModelSpec, scenario: Scenario, wanted: Sequence[Group], watch: Watch, effort: Effort
+) -> LatencyTable:
+    runtime = runtimes()[scenario.runtime]
+    if missing := runtime.unavailable(scenario.device, scenario.variant):
+        raise unavailable_error(missing)
+    plugin = format_named(runtime.formats[0])
+    empty = LatencyTable(
+        host=describe(),
+        scenario=scenario,
+        versions=versions(("reszoo", runtime.name, *plugin.packages)),
+        anatomy=anatomy(spec),
+    )
+    path = _path(empty)
+    known = read_json(path, LatencyTable, f"Delete {path}; it is then measured again.") if path.exists() else empty
+    lacking = [group for group in wanted if not known.knows(group)]
+    if not lacking:
+        return known
+    table = msgspec.structs.replace(known, points=(*known.points, *_measured(lacking, scenario, plugin, watch, effort)))
+    write_json(path, table)
+    return table
+
+
+def _path(table: LatencyTable) -> Path:
+    """Named by all that decides what would be measured."""
+    host, scenario = table.host, table.scenario
+    decisive = (host.machine, host.cpu, host.cores, host.instruction_sets, table.versions, table.anatomy)
+    digest = hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()[:16]
+    runtime = scenario.runtime_name.replace(":", "-")
+    return cache_dir() / "latency" / f"{runtime}.{scenario.device}.t{scenario.threads}.b{scenario.batch}.{digest}.json"
+
+
+def _measured(
+    wanted: Sequence[Group], scenario: Scenario, plugin: Format, watch: Watch, effort: Effort
+) -> Iterator[Point]:
+    """A group's networks are visited one after the other, there and back, and subtracted visit by visit."""
+    networks = [network for group in wanted for network in group.networks]
+    order: list[int] = []
+    for turn in range(effort.rounds):
+        there = list(range(len(networks)))
+        order += there[::-1] if turn % 2 else there
+    with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
+        models = []
+        for done, network in enumerate(networks):
+            watch("writing parts of the network", done, len(networks))
+            with explained(Path(name)):
+                models.append(_written(network, plugin, Path(name) / str(done)))
+        found = visits(models, order, scenario, effort.visit_s, lambda done, total: watch("timing them", done, total))
+    seconds: list[list[float]] = [[] for _ in networks]
+    for number, taken in zip(order, found, strict=True):
+        seconds[number].append(taken)
+    start = 0
+    for group in wanted:
+        end = start + len(group.networks)
+        yield from _points(group, seconds[start:end])
+        start = end
+
+
+def _points(group: Group, seconds: Sequence[Sequence[float]]) -> Iterator[Point]:
+    """From the seconds of each network in each round, the base's first."""
+    base, *others = seconds
+    added: dict[Part, list[float]] = {}
+    for probe, longer in zip(group.probes, others, strict=True):
+        added[probe.part] = [(a - b) / probe.times for a, b in zip(longer, base, strict=True)]
+    if group.opening:  # what is left of the base without its unit
+        own = [added[part] for part in parts(group.base)[1:]]
+        added[group.opening] = [whole - sum(units) for whole, *units in zip(base, *own, strict=True)]
+    for part, differences in added.items():
+        yield Point(**part._asdict(), seconds=max(median(differences), 0.0))
+
+
+def _written(network: ModelSpec, plugin: Format, folder: Path) -> Candidate:
+    from ... import models, zoo
+
+    channels, options = network.input[0], ExportOptions()
+    checkpoint = zoo.save(
+        folder / "checkpoint",
+        models.build(network).state_dict(),
+        ref="part",
+        spec=network,
+        preprocess=Preprocess(mean=(0.0,) * channels, std=(1.0,) * channels, input=network.input),
+        labels=tuple(map(str, range(network.num_classes))),
+        dataset="noise",
+        metrics=(),
+        licence="",
+        lineage=(),
+    )
+    (folder / "model").mkdir()
+    plugin.write(checkpoint, options, folder / "model")
+    return candidate(checkpoint, plugin, options, folder / "model")

@@ -1,0 +1,190 @@
+"""The channels of a network as data: which are kept or dropped together, and which layers write and read them.
+
+Light: imports no torch. The assembly builds what stands here, and pruning slices weights by it; so a pruned network
+needs no surgery on modules.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from ..core.errors import UsageError
+from ..core.registry import unknown
+from ..core.types import ChannelPlan, ModelSpec, Noun
+
+EXPANSION = 4  # output channels of a bottleneck over its width
+PLAN_FIX = "Make the plan again from this network: `reszoo.models.channels.spaces` lists its spaces."
+
+
+class Space(Noun, frozen=True, kw_only=True):
+    """Channels that are kept or dropped together, whatever layer writes or reads them.
+
+    name      stem               the stem's output, where no identity carries it into the first stage's stream
+              stages.S           the stream of a stage: all that identity shortcuts join
+              stages.S.U         the output of one unit, where no shortcut is an identity (plain networks, option C)
+              stages.S.U.convs.I the output of an inner convolution
+              stages.S.U.se      the squeezed channels of a squeeze-and-excitation gate
+    channels  of the unpruned network
+    kept      those that the plan keeps, by their numbers
+    group     neighbours that share the statistics of a group norm: kept or dropped as a whole; 1 without
+    """
+
+    name: str
+    channels: int
+    kept: tuple[int, ...]
+    group: int = 1
+
+    @property
+    def width(self) -> int:
+        return len(self.kept)
+
+
+class UnitChannels(Noun, frozen=True, kw_only=True):
+    """One unit: from the space `source` through those of its inner convolutions into the space `target`."""
+
+    stage: int
+    number: int
+    stride: int
+    source: Space
+    inner: tuple[Space, ...]
+    target: Space
+    squeeze: Space | None
+    has_identity: bool
+
+    @property
+    def name(self) -> str:
+        return f"stages.{self.stage}.{self.number}"
+
+
+class Layout(Noun, frozen=True, kw_only=True):
+    """A network's units that are kept, in order, and the spaces before the first and after the last."""
+
+    stem: Space
+    units: tuple[UnitChannels, ...]
+    last: Space
+
+
+class Axes(NamedTuple):
+    """The spaces that a layer's parameters run over: the first dimension (outputs) and the second (inputs)."""
+
+    rows: Space | None
+    columns: Space | None = None
+
+
+def spaces(spec: ModelSpec) -> tuple[Space, ...]:
+    """Every space of the network, in the order of the data. Units that the plan removes have none."""
+    return tuple({space.name: space for space in _every_space(layout(spec))}.values())
+
+
+def layout(spec: ModelSpec) -> Layout:
+    """How the channels run through the network. Raises UsageError for a plan that does not fit it."""
+    plan = spec.plan or ChannelPlan()
+    stem = source = _stem(spec, plan)
+    units: list[UnitChannels] = []
+    for stage, depth in enumerate(spec.depths):
+        kept = plan.units.get(f"stages.{stage}", tuple(range(depth)))
+        for number in range(depth):
+            unit = _unit(spec, plan, stage, number, source)
+            if number in kept:
+                units.append(unit)
+                source = unit.target
+            elif not unit.has_identity:
+                raise UsageError(f"{unit.name} cannot be removed: its shortcut is not an identity", PLAN_FIX)
+    found = Layout(stem=stem, units=tuple(units), last=source)
+    names = {space.name for space in _every_space(found)}
+    if strange := next((name for name in plan.channels if name not in names), None):
+        raise unknown(strange, names, "space in the plan")
+    return found
+
+
+def layers(spec: ModelSpec) -> dict[str, Axes]:
+    """Every layer that has parameters, by its name, with the spaces they run over (norms even where there are none)."""
+    whole = layout(spec)
+    found = {"stem.conv": Axes(whole.stem)}
+    if spec.family != "v2":
+        found["stem.norm"] = Axes(whole.stem)
+    for unit in whole.units:
+        found |= {f"{unit.name}.{name}": axes for name, axes in _layers_of(spec, unit)}
+    if spec.family == "v2":
+        found["final.0"] = Axes(whole.last)
+    found["head"] = Axes(None, whole.last)
+    return found
+
+
+def _layers_of(spec: ModelSpec, unit: UnitChannels) -> Iterator[tuple[str, Axes]]:
+    chain = (unit.source, *unit.inner, unit.target)
+    for i, (source, target) in enumerate(pairwise(chain)):
+        yield f"convs.{i}", Axes(target, source)
+        yield f"norms.{i}", Axes(source if spec.family == "v2" else target)
+    if unit.squeeze:
+        yield "se.fc1", Axes(unit.squeeze, unit.target)
+        yield "se.fc2", Axes(unit.target, unit.squeeze)
+    if spec.family == "plain":
+        return
+    if spec.skip in ("gate", "shortcut_gate"):
+        yield "addition.gate", Axes(unit.target, unit.source)
+    if spec.shortcut != "A" and not unit.has_identity:
+        projection = Axes(unit.target, unit.source)
+        if spec.family == "v2":
+            yield "shortcut", projection
+        else:
+            yield "shortcut.0", projection
+            yield "shortcut.1", Axes(unit.target)
+
+
+def _every_space(whole: Layout) -> Iterator[Space]:
+    yield whole.stem
+    for unit in whole.units:
+        yield from unit.inner
+        yield from (unit.squeeze,) if unit.squeeze else ()
+        yield unit.target
+
+
+def _stem(spec: ModelSpec, plan: ChannelPlan) -> Space:
+    is_stream = _has_streams(spec) and spec.stem_width == _outputs(spec, 0)
+    return _space(spec, plan, "stages.0" if is_stream else "stem", spec.stem_width)
+
+
+def _unit(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: Space) -> UnitChannels:
+    name, outputs = f"stages.{stage}.{number}", _outputs(spec, stage)
+    stride = 2 if stage > 0 and number == 0 else 1
+    widths = (spec.widths[stage],) if spec.block == "basic" else (spec.widths[stage] * spec.bottleneck_width,) * 2
+    squeezed = max(1, outputs // spec.se_ratio) if spec.se_ratio else 0
+    return UnitChannels(
+        stage=stage,
+        number=number,
+        stride=stride,
+        source=source,
+        inner=tuple(_space(spec, plan, f"{name}.convs.{i}", width) for i, width in enumerate(widths)),
+        target=_space(spec, plan, f"stages.{stage}" if _has_streams(spec) else name, outputs),
+        squeeze=_space(spec, plan, f"{name}.se", squeezed, has_norm=False) if squeezed else None,
+        has_identity=_has_streams(spec) and stride == 1 and source.channels == outputs,
+    )
+
+
+def _outputs(spec: ModelSpec, stage: int) -> int:
+    return spec.widths[stage] * (EXPANSION if spec.block == "bottleneck" else 1)
+
+
+def _has_streams(spec: ModelSpec) -> bool:
+    """Whether a unit that keeps the shape adds to its input as it is."""
+    return spec.family != "plain" and spec.shortcut != "C"
+
+
+def _space(spec: ModelSpec, plan: ChannelPlan, name: str, channels: int, has_norm: bool = True) -> Space:
+    group = _group(channels) if spec.norm == "group" and has_norm else 1
+    kept = plan.channels.get(name, tuple(range(channels)))
+    if kept[-1] >= channels:
+        raise UsageError(f"the plan keeps channel {kept[-1]} of {name}, which has {channels} channels", PLAN_FIX)
+    touched = {channel // group for channel in kept}
+    if len(kept) != len(touched) * group:
+        raise UsageError(
+            f"the plan cuts through groups of {name}: its group norms normalise {group} channels together",
+            f"Keep or drop each of its groups of {group} neighbouring channels as a whole.",
+        )
+    return Space(name=name, channels=channels, kept=kept, group=group)
+
+
+def _group(channels: int) -> int:
+    """Channels that a group norm takes together: the most groups, up to 32, that divide them."""
+    return channels // max(groups for groups in (32, 16, 8, 4, 2, 1) if channels % groups == 0)

@@ -1,0 +1,77 @@
+"""A plan applied: weights are sliced by the spaces that they run over, a pure function of the state and two specs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+import torch
+from torch import Tensor
+
+from .. import models, zoo
+from ..core.errors import UsageError
+from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step
+from ..models.channels import Space, layers
+from ..models.resnet import ResNet
+
+State = Mapping[str, Tensor]
+
+
+def cut(checkpoint: Checkpoint, plan: ChannelPlan, folder: Path, ref: str, step: Step) -> Checkpoint:
+    """Write what `plan` leaves of `checkpoint` as the checkpoint `ref`.
+
+    The plan counts from the unpruned network, so that of a pruned checkpoint it keeps a part of what is kept there.
+    `step` goes into the lineage. The metrics were the parent's and are left out. Raises UsageError for a plan that
+    does not fit.
+    """
+    spec = msgspec.structs.replace(checkpoint.spec, plan=plan)
+    return zoo.save(
+        folder,
+        sliced(state_of(checkpoint), checkpoint.spec, spec),
+        ref=ref,
+        spec=spec,
+        preprocess=checkpoint.preprocess,
+        labels=checkpoint.labels,
+        dataset=checkpoint.dataset,
+        metrics=(),
+        licence=checkpoint.licence,
+        lineage=(*checkpoint.lineage, step),
+    )
+
+
+def state_of(checkpoint: Checkpoint) -> State:
+    return zoo.build(checkpoint).state_dict()
+
+
+def sliced(state: State, before: ModelSpec, after: ModelSpec) -> State:
+    """The weights of `after`, a pruned `before`: rows, columns and layers that its plan drops are left out."""
+    old, new = layers(before), layers(after)
+    if surplus := next((name for name in new if name not in old), None):
+        raise UsageError(f"the plan keeps {surplus}, which the network no longer has", "Give a plan that keeps less.")
+    found: dict[str, Tensor] = {}
+    for key, tensor in state.items():
+        name = key.rpartition(".")[0]
+        if name not in new:
+            continue
+        for dimension, (source, target) in enumerate(zip(old[name], new[name], strict=True)):
+            if source and target and source.kept != target.kept and tensor.ndim > dimension:
+                tensor = tensor.index_select(dimension, _positions(source, target))
+        found[key] = tensor
+    return found
+
+
+def _positions(source: Space, target: Space) -> Tensor:
+    place = {channel: position for position, channel in enumerate(source.kept)}
+    if gone := next((channel for channel in target.kept if channel not in place), None):
+        raise UsageError(
+            f"the plan keeps channel {gone} of {target.name}, which the network no longer has",
+            "Give a plan that keeps less.",
+        )
+    return torch.tensor([place[channel] for channel in target.kept])
+
+
+def network(state: State, spec: ModelSpec) -> ResNet:
+    """The network of `spec` with these weights, in eval mode. It shares their memory."""
+    with torch.device("meta"):
+        model = models.build(spec)
+    model.load_state_dict(state, assign=True)
+    return model.eval()

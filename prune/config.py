@@ -1,0 +1,57 @@
+"""What the user chooses about pruning: data only."""
+
+from typing import Literal, get_args
+
+from ..core.errors import UsageError
+from ..core.registry import unknown
+from ..core.types import Fraction, NotNegative, Noun, Positive
+
+ChannelImportance = Literal["l1", "l2", "bn_scale", "taylor", "hessian", "fpgm", "random"]
+UnitImportance = Literal["loss", "change", "random"]
+Ranking = Literal["local", "global", "isomorphic"]
+Remove = Literal["channels", "units"]
+
+
+class PruneConfig(Noun, frozen=True, kw_only=True):
+    """How a plan is chosen.
+
+    remove        channels, or whole units (depth pruning); for both, prune twice
+    importance    how much a channel or a unit matters; `importance` and `depth` list the methods with their sources.
+                  None: l2 for channels, loss for units
+    ranking       of channels, local: against those of their own space; global: against all; isomorphic: against
+                  those of spaces with the same layers around them (Fang et al. 2024, section 3.2)
+    steps         1: all at once; more: little by little, and what is left is judged anew after each step
+    round_to      the number of channels kept of a space is a multiple of it, or all; 1: any
+    min_share     of a space's channels is always kept
+    exclude       spaces or units that stay whole: names with wildcards, as "stages.*" or "stem"
+    images, seed  training images for importances that need data; the seed also draws what is random
+    """
+
+    remove: Remove = "channels"
+    importance: ChannelImportance | UnitImportance | None = None
+    ranking: Ranking = "global"
+    steps: Positive = 1
+    round_to: Positive = 1
+    min_share: Fraction = 0.1
+    exclude: tuple[str, ...] = ()
+    images: Positive = 256
+    seed: NotNegative = 0
+
+    def __post_init__(self) -> None:
+        for name, known in {"remove": Remove, "ranking": Ranking}.items():
+            if (value := getattr(self, name)) not in get_args(known):
+                raise unknown(str(value), get_args(known), name)
+        methods = get_args(ChannelImportance if self.remove == "channels" else UnitImportance)
+        if self.importance not in (None, *methods):
+            raise unknown(str(self.importance), methods, f"importance of {self.remove}")
+        if min(self.steps, self.round_to, self.images) < 1 or self.seed < 0 or not 0 <= self.min_share <= 1:
+            raise UsageError(
+                f"pruning cannot have steps {self.steps}, round_to {self.round_to}, images {self.images}, "
+                f"seed {self.seed} and min_share {self.min_share}",
+                "Choose steps, round_to and images of at least 1, a seed of 0 or above and a share from 0 to 1.",
+            )
+
+    @property
+    def method(self) -> str:
+        """The importance, chosen or not."""
+        return self.importance or ("l2" if self.remove == "channels" else "loss")

@@ -1,0 +1,86 @@
+"""Depth pruning: whole units go, those first without which the network loses least."""
+
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from ..core.errors import UsageError
+from ..core.types import ChannelPlan, ModelSpec
+from ..models.channels import layout
+from .applying import State, network, sliced
+from .calibration import Batches, mean_loss
+from .config import PruneConfig
+from .planning import Cost, matching, unreachable
+
+
+def choose_units(spec: ModelSpec, damages: dict[str, float], cost: Cost, limit: float) -> ModelSpec:
+    """The network without its least important units, as few as make `cost(network) <= limit`."""
+    pruned = spec
+    for unit in sorted(damages, key=damages.__getitem__):
+        pruned = without(pruned, unit)
+        if (costs := cost(pruned)) <= limit:
+            return pruned
+    raise unreachable(costs, limit, cost(spec), "Remove channels too, or exclude fewer units.")
+
+
+def removable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[str]:
+    """The units whose shortcut is an identity: without them the signal still passes. UsageError if there is none."""
+    units = layout(spec).units
+    excluded = matching([unit.name for unit in units], exclude, "unit")
+    found = [unit.name for unit in units if unit.has_identity and unit.name not in excluded]
+    if not found:
+        raise UsageError(
+            "no unit of this network can be removed",
+            "Only units with an identity shortcut can be, if they are not excluded. Remove channels instead.",
+        )
+    return found
+
+
+def without(spec: ModelSpec, unit: str) -> ModelSpec:
+    """The network without one unit, and its plan without that unit's spaces."""
+    plan = spec.plan or ChannelPlan()
+    stage, _, number = unit.rpartition(".")
+    depth = spec.depths[int(stage.rpartition(".")[2])]
+    kept = tuple(n for n in plan.units.get(stage, range(depth)) if n != int(number))
+    channels = {name: chosen for name, chosen in plan.channels.items() if not name.startswith(f"{unit}.")}
+    return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, units={**plan.units, stage: kept}))
+
+
+def damages(state: State, spec: ModelSpec, config: PruneConfig, data: Batches) -> dict[str, float]:
+    """How much each removable unit matters.
+
+    loss    the loss on training images without it (Veit et al. 2016, section 4.1)
+    change  how far it moves what passes it, relative to that (as the responses in He et al. 2015, section 4.2)
+    random  the control
+    """
+    units = removable(spec, config.exclude)
+    if config.method == "loss":
+        return {unit: _loss_without(state, spec, unit, data) for unit in units}
+    if config.method == "change":
+        return _changes(state, spec, units, data)
+    drawn = torch.rand(len(units), generator=torch.Generator().manual_seed(config.seed))
+    return dict(zip(units, drawn.tolist(), strict=True))
+
+
+def _loss_without(state: State, spec: ModelSpec, unit: str, data: Batches) -> float:
+    shorter = without(spec, unit)
+    return mean_loss(network(sliced(state, spec, shorter), shorter), data)
+
+
+def _changes(state: State, spec: ModelSpec, units: list[str], data: Batches) -> dict[str, float]:
+    model = network(state, spec)
+    found = dict.fromkeys(units, 0.0)
+
+    def watch(unit: str) -> Any:
+        def add(_: object, inputs: tuple[Tensor], output: Tensor) -> None:
+            found[unit] += float((output - inputs[0]).norm() / inputs[0].norm())
+
+        return model.get_submodule(unit).register_forward_hook(add)
+
+    handles = [watch(unit) for unit in units]
+    mean_loss(model, data)
+    for handle in handles:
+        handle.remove()
+    return found

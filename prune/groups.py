@@ -1,0 +1,83 @@
+"""torch-pruning's groups: the layers that its dependency graph finds coupled, one group for each of our spaces.
+
+DepGraph (Fang et al. 2023, section 3.2) reads the couplings off the real network's backward graph. Its groups carry
+the importances; that it and `models.channels` see the same couplings is what the tests prove.
+"""
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from ..core.errors import UnavailableError
+from ..models.blocks import PadShortcut, RouteShortcut
+from ..models.channels import layers, spaces
+from ..models.resnet import ResNet
+
+if TYPE_CHECKING:
+    from torch_pruning import DependencyGraph, Group
+
+
+def groups(model: ResNet) -> "dict[str, Group]":
+    """One group for each space, over all its kept channels: its root is the first convolution that writes it.
+
+    The network is left in eval mode.
+    """
+    from torch_pruning import prune_conv_out_channels
+
+    graph = dependency_graph(model)
+    roots: dict[str, nn.Module] = {}
+    for name, axes in layers(model.spec).items():
+        layer = model.get_submodule(name)
+        if axes.rows and isinstance(layer, nn.Conv2d):
+            roots.setdefault(axes.rows.name, layer)
+    return {
+        space.name: graph.get_pruning_group(roots[space.name], prune_conv_out_channels, list(range(space.width)))
+        for space in spaces(model.spec)
+    }
+
+
+def dependency_graph(model: ResNet) -> "DependencyGraph":
+    """Raises UnavailableError without torch-pruning."""
+    check_installed()
+    from torch_pruning import DependencyGraph
+
+    device = next(model.parameters()).device
+    return DependencyGraph().build_dependency(
+        model,
+        torch.zeros(1, *model.spec.input, device=device),
+        customized_pruners=fixed_shortcuts(),
+        verbose=False,
+    )
+
+
+def check_installed() -> None:
+    if not find_spec("torch_pruning"):
+        raise UnavailableError(
+            "pruning channels needs the package torch-pruning, which is not installed", "pip install 'reszoo[prune]'"
+        )
+
+
+def fixed_shortcuts() -> dict[type[nn.Module], Any]:
+    """Option A moves channels to other places: without this, the graph would take channel i for the next stage's i.
+
+    The assembly makes a shortcut that fits the plan, so nothing in it is to be pruned.
+    """
+    from torch_pruning import BasePruningFunc
+
+    class Fixed(BasePruningFunc):  # type: ignore[misc]
+        def prune_out_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:
+            return layer
+
+        # Another function than the one above: so what comes in is not coupled with what goes out.
+        def prune_in_channels(self, layer: nn.Module, idxs: list[int]) -> nn.Module:
+            return layer
+
+        def get_out_channels(self, layer: PadShortcut | RouteShortcut) -> int:
+            return layer.out_channels
+
+        def get_in_channels(self, layer: PadShortcut | RouteShortcut) -> int:
+            return layer.in_channels
+
+    return dict.fromkeys((PadShortcut, RouteShortcut), Fixed())

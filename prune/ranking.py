@@ -1,0 +1,55 @@
+"""From importances to one order: whose channels go first."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.types import ModelSpec
+from ..models.channels import layers
+from .config import Ranking
+
+
+def order(spec: ModelSpec, importances: Mapping[str, NDArray[np.float64]], ranking: Ranking) -> list[str]:
+    """The space of each channel (or block of channels), the least important first.
+
+    Each is ranked against those of its scope, from 0 (least important) to 1, and these ranks are put in order: so
+    at every point of it the same share of every scope has gone.
+    """
+    ranks, names = [], []
+    for scope in _scopes(spec, list(importances), ranking):
+        scores = np.concatenate([importances[name] for name in scope])
+        positions = np.empty(len(scores))
+        positions[np.argsort(scores, kind="stable")] = np.arange(1, len(scores) + 1) / len(scores)
+        ranks.append(positions)
+        names += [name for name in scope for _ in importances[name]]
+    return [names[i] for i in np.argsort(np.concatenate(ranks), kind="stable")]
+
+
+def _scopes(spec: ModelSpec, names: list[str], ranking: Ranking) -> list[list[str]]:
+    """Which spaces are ranked together."""
+    if ranking == "local":
+        return [[name] for name in names]
+    if ranking == "global":
+        return [names]
+    structures = _structures(spec)
+    scopes: dict[object, list[str]] = defaultdict(list)
+    for name in names:
+        scopes[structures[name]].append(name)
+    return list(scopes.values())
+
+
+def _structures(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
+    """What surrounds each space: the layers that write and read it, by their place in a unit.
+
+    Spaces with equal surroundings are isomorphic, whatever their widths (Fang et al. 2024, section 3.2).
+    """
+    found: dict[str, list[str]] = defaultdict(list)
+    for layer, axes in layers(spec).items():
+        unit, place = layer.split(".")[:3], layer.split(".")[3:]
+        kind = ".".join(place) if unit[0] == "stages" else layer
+        for role, space in zip(("writes", "reads"), axes, strict=True):
+            if space:
+                found[space.name].append(f"{kind} {role}")
+    return {name: tuple(sorted(kinds)) for name, kinds in found.items()}

@@ -1,0 +1,42 @@
+"""Sparse learning: training pushes whole channels towards zero, so that little is lost when they go."""
+
+import torch
+from torch import Tensor, nn
+
+from ..models.channels import layers
+from ..models.resnet import ResNet
+
+
+class GroupSparsity:
+    """Group-norm regularisation of all coupled weights (Fang et al. 2023, section 3.3, equations 4 and 5).
+
+    To be called between backward and the optimiser's step. Channel k of a space gets the shrinkage
+    strength * 2 ** (alpha * (I_max - I_k) / (I_max - I_min)) on all weights that write or read it, where I is the
+    norm of those weights: the least important channel shrinks 2 ** alpha times as fast as the most important one.
+    """
+
+    def __init__(self, model: ResNet, strength: float = 1e-4, alpha: float = 4.0) -> None:
+        self.strength, self.alpha = strength, alpha
+        self.groups: dict[str, list[tuple[nn.Parameter, int]]] = {}
+        for name, axes in layers(model.spec).items():
+            weight = getattr(model.get_submodule(name), "weight", None)  # there is none without norms
+            for dimension, space in enumerate(axes):
+                if space and weight is not None:
+                    self.groups.setdefault(space.name, []).append((weight, dimension))
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        for members in self.groups.values():
+            norms = torch.stack([_by_channel(w, dim).square().sum(1) for w, dim in members]).sum(0).sqrt()
+            spread = norms.max() - norms.min()
+            distance = (norms.max() - norms) / spread if spread > 0 else torch.zeros_like(norms)
+            shrinkage = self.strength * 2 ** (self.alpha * distance)
+            for weight, dimension in members:
+                if weight.grad is not None:
+                    shape = [-1 if d == dimension else 1 for d in range(weight.ndim)]
+                    weight.grad += shrinkage.view(shape) * weight
+
+
+def _by_channel(weight: Tensor, dimension: int) -> Tensor:
+    """(channels, everything else)"""
+    return weight.transpose(0, dimension).flatten(1) if weight.ndim > 1 else weight[:, None]

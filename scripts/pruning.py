@@ -1,0 +1,207 @@
+"""Measure what pruning costs and buys: `python scripts/pruning.py latency`, `networks`, then `latency` once more.
+
+networks   prunes and fine-tunes: hours on a CPU, and nothing is timed
+latency    times: minutes, on an idle machine. It chooses the networks that have to meet a latency, which `networks`
+           then fine-tunes, and measures the speed of those that are done
+
+Each goes on where an interrupted run has stopped: figures go to --out as soon as they are known, checkpoints to --work.
+Needs CIFAR-10 (`reszoo data get cifar10`), resnet56_v1.akamaster_cifar10 and the extras openvino and prune. Everything
+goes through the command line, as a user would do it.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from reszoo import zoo
+from reszoo.core.documents import to_builtins
+from reszoo.core.hosts import describe
+from reszoo.core.types import Checkpoint
+from reszoo.models.cost import cost_of
+
+ROOT = Path(__file__).resolve().parent.parent
+RESZOO = str(Path(sys.executable).with_name("reszoo"))
+PARENTS = ("resnet56_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10")
+RUNTIMES, BATCHES = ("onnxruntime", "openvino"), (1, 32)
+# ways to prune, and the options of `reszoo prune`; 1/2 and 1/3 of the multiply-adds
+COUNTED = {
+    "channels, half the macs": ("--macs", "0.5"),
+    "channels, a third of the macs": ("--macs", "0.333"),
+    "units, half the macs": ("--macs", "0.5", "--units"),
+    "units, a third of the macs": ("--macs", "0.333", "--units"),
+    "random channels, half the macs": ("--macs", "0.5", "--importance", "random"),
+}
+TIMED = {
+    "channels, half the latency": ("--latency", "0.5"),
+    "units, half the latency": ("--latency", "0.5", "--units"),
+}
+EQUAL = "channels by macs, half the latency"  # how many macs that is, is found by trying
+STEPS = "channels, half the macs"  # is quantized too
+WHERE = ("--runtime", "onnxruntime", "--threads", "1", "--batch", "32")
+TARGET, NEAR, TRIES = 0.5, 0.03, 5
+# the latency beside an accuracy is not what is asked for here
+QUICK = ("--threads", "2", "--time-limit", "0.5", "--precision", "20%")
+
+
+class Options(NamedTuple):
+    out: Path
+    work: Path
+    recipe: str
+    round_to: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", choices=MODES)
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measurements" / "pruning")
+    parser.add_argument("--work", type=Path, default=Path("runs") / "pruning", help="checkpoints go here, and stay")
+    parser.add_argument("--recipe", default="prune_finetune", help="of the fine-tuning")
+    parser.add_argument("--round-to", default="16", help="multiples of channels, where no latency is measured")
+    given = parser.parse_args()
+    options = Options(given.out, given.work, given.recipe, given.round_to)
+    for folder in (options.out, options.work):
+        folder.mkdir(parents=True, exist_ok=True)
+    MODES[given.mode](options)
+
+
+def networks(options: Options) -> None:
+    for parent in PARENTS:
+        for way, arguments in COUNTED.items():
+            finetune(parent, way, (*arguments, "--no-measure", "--round-to", options.round_to), options)
+        for way, arguments in TIMED.items():
+            if cut_folder(parent, way, options).exists():
+                finetune(parent, way, (*arguments, *WHERE), options)
+        if known := read(equal_record(parent, options)):
+            finetune(parent, EQUAL, ("--macs", known["macs"], "--round-to", "1", *WHERE), options)
+        quantize(parent, options)
+
+
+def latency(options: Options) -> None:
+    for parent in PARENTS:
+        for way, arguments in TIMED.items():
+            if not (folder := cut_folder(parent, way, options)).exists():
+                try:
+                    reszoo("prune", parent, *arguments, *WHERE, "--out", str(folder))
+                except subprocess.CalledProcessError:
+                    print(f"{parent} has no network for: {way}", flush=True)  # the reason was just printed
+        if not equal_record(parent, options).exists():
+            find_equal(parent, options)
+        done = [folder for way in (*COUNTED, *TIMED, EQUAL) if (folder := made_folder(parent, way, options)).exists()]
+        for runtime in RUNTIMES:
+            for batch in BATCHES:
+                race(
+                    [parent, *map(str, done)], runtime, batch, options.out / "speed" / slug(parent, runtime, str(batch))
+                )
+        steps = made_folder(parent, STEPS, options), int8_folder(parent, options)
+        for batch in BATCHES if all(folder.exists() for folder in steps) else ():
+            race([parent, *map(str, steps)], RUNTIMES[0], batch, options.out / "steps" / slug(parent, str(batch)))
+
+
+MODES: dict[str, Callable[[Options], None]] = {"networks": networks, "latency": latency}
+
+
+def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options) -> None:
+    """Prune and train; what was begun goes on."""
+    record, made = options.out / f"{slug(parent, way)}.json", made_folder(parent, way, options)
+    if record.exists():
+        return
+    print(parent, way, flush=True)
+    if not made.exists():
+        reszoo("prune", parent, *arguments, "--finetune", options.recipe, "--resume", "--out", str(made))
+    (parents, cut, tuned) = zoo.load(parent), zoo.read(cut_folder(parent, way, options)), zoo.read(made)
+    training = json.loads((made / "training.json").read_text())
+    figures = {"parent": sizes(parents), "pruned": sizes(cut), "test": to_builtins(tuned)["metrics"]}
+    asked = {"way": way, "network": parent, "command": arguments, "recipe": training["run"]["recipe"]}
+    write(record, {**asked, **figures, "interval": training["interval"], "seconds": training["seconds"]})
+
+
+def sizes(checkpoint: Checkpoint) -> dict[str, Any]:
+    cost = cost_of(checkpoint.spec)
+    return {"macs": cost.macs, "params": cost.params, "plan": to_builtins(checkpoint.spec)["plan"]}
+
+
+def find_equal(parent: str, options: Options) -> None:
+    """How many macs a network that is pruned by them alone may have, to take TARGET of its parent's latency."""
+    folder, share, tried = cut_folder(parent, EQUAL, options), TARGET, []
+    for _ in range(TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        macs = f"{share:.3f}"
+        command = ("prune", parent, "--macs", macs, "--round-to", "1", *WHERE, "--out", str(folder), "--json")
+        measured = json.loads(reszoo(*command))["latency"]
+        tried.append({"macs": macs, "latency": measured})
+        if abs(measured["value"] / TARGET - 1) <= NEAR:
+            break
+        share = min(share * TARGET / measured["value"], 0.95)
+    write(equal_record(parent, options), {"macs": macs, "tried": tried})
+
+
+def quantize(parent: str, options: Options) -> None:
+    """The accuracy of each step: the parent, the pruned network, and its integer artifact."""
+    record, made, int8 = (
+        options.out / f"{slug(parent)}-int8.json",
+        made_folder(parent, STEPS, options),
+        int8_folder(parent, options),
+    )
+    if record.exists():
+        return
+    if not int8.exists():
+        reszoo("quantize", str(made), "--no-measure", "--out", str(int8))
+    command = ("bench", parent, str(made), str(int8), "--runtime", "onnxruntime", "--accuracy", "cifar10", *QUICK)
+    records = json.loads(reszoo(*command, "--out", str(options.work / "results"), "--json"))
+    write(record, {"network": parent, "steps": [record["accuracy"] for record in records]})
+
+
+def race(contestants: list[str], runtime: str, batch: int, out: Path) -> None:
+    """All in turn, the parent first; again when there are more than last time."""
+    known = [json.loads(path.read_text()) for path in out.glob("compare.*.json")]
+    if any(len(document["subjects"]) == len(contestants) + 1 for document in known):
+        return
+    shutil.rmtree(out, ignore_errors=True)
+    command = ("compare", *contestants, "--runtime", runtime, "--threads", "1", "--batch", str(batch))
+    reszoo(*command, "--time-limit", "120", "--out", str(out))
+
+
+def slug(*words: str) -> str:
+    return "-".join(re.sub(r"[^\w.]+", "-", word) for word in words)
+
+
+def made_folder(parent: str, way: str, options: Options) -> Path:
+    return options.work / slug(parent, way)
+
+
+def cut_folder(parent: str, way: str, options: Options) -> Path:
+    """Where `reszoo prune --finetune` keeps the network as it was cut, and looks for it with --resume."""
+    return options.work / f"{slug(parent, way)}.pruned"
+
+
+def int8_folder(parent: str, options: Options) -> Path:
+    return options.work / f"{slug(parent, STEPS)}-int8"
+
+
+def equal_record(parent: str, options: Options) -> Path:
+    return options.out / f"{slug(parent)}-equal.json"
+
+
+def read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text())["figures"] if path.exists() else {}
+    return found
+
+
+def write(path: Path, figures: dict[str, Any]) -> None:
+    document = {"host": to_builtins(describe()), "figures": figures}
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def reszoo(*arguments: str) -> str:
+    """What it says on standard output. Its progress is seen."""
+    return subprocess.run([RESZOO, *arguments], check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""The table of latencies: what it adds up, which multiples it recommends, and that it is measured once."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from reszoo.bench.pruning import latency_table, probes
+from reszoo.bench.pruning.latency_table import Effort, LatencyTable, Point, table_for
+from reszoo.bench.pruning.stopwatch import visits
+from reszoo.bench.pruning.verdict import scenario_for
+from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.core.hosts import describe
+from reszoo.core.types import Candidate, ChannelPlan, ModelSpec
+from reszoo.export.contract import format_named
+from reszoo.models import spec_of
+from reszoo.models.cost import cost_of
+
+SCENARIO = scenario_for("torch", threads=1, batch=16)
+BRIEF = Effort(rounds=2, visit_s=0.01)
+SMALL = msgspec.structs.replace(
+    spec_of("resnet20_v1"), depths=(2, 2), widths=(8, 16), stem_width=8, input=(3, 16, 16), num_classes=4
+)
+
+
+def known(spec: ModelSpec, seconds: Callable[[probes.Part, int], float]) -> LatencyTable:
+    """A table as if each part took `seconds(part, inner channels)`."""
+    points = {}
+    for group in probes.groups(spec):
+        inner = {probe.part: probes.inner_channels(probe.network) for probe in group.probes}
+        for part in (*inner, *([group.opening] if group.opening else [])):
+            points[part] = Point(**part._asdict(), seconds=seconds(part, inner.get(part, 0)))
+    return LatencyTable(
+        host=describe(),
+        scenario=SCENARIO,
+        versions={},
+        anatomy=probes.anatomy(spec),
+        points=tuple(points.values()),
+    )
+
+
+@pytest.mark.parametrize("arch", ["resnet20_v1", "resnet20_v2", "resnet20_plain", "wide_resnet16_2_v2", "resnet18_v1"])
+def test_the_parts_are_all_of_the_network(arch: str) -> None:
+    spec = spec_of(arch)
+    head = cost_of(spec).layers[-1]
+    assert sum(part.macs for part in probes.parts(spec)) == cost_of(spec).macs - head.macs
+
+
+@pytest.mark.parametrize("arch", ["resnet56_v1", "resnet29_v2", "resnet20_plain"])
+def test_latencies_that_follow_the_macs_add_up_for_any_plan(arch: str) -> None:
+    spec = spec_of(arch)
+    table = known(spec, lambda part, inner: 1e-9 * part.macs)
+    plan = ChannelPlan(channels={"stages.2.1.convs.0": tuple(range(24))}, units={"stages.1": (0, 2)})
+    pruned = [spec]
+    if arch == "resnet56_v1":
+        pruned.append(msgspec.structs.replace(spec, plan=plan))
+    for network in pruned:
+        expected = 1e-9 * sum(part.macs for part in probes.parts(network))
+        assert table.seconds(network) == pytest.approx(expected)
+    assert table.seconds(pruned[-1]) <= table.seconds(spec)
+
+
+def test_a_part_that_is_smaller_than_all_known_ones_is_promised_nothing() -> None:
+    spec = spec_of("resnet20_v1")
+    table = known(spec, lambda part, inner: 1e-9 * part.macs)
+    one, least = (
+        msgspec.structs.replace(spec, plan=ChannelPlan(channels={"stages.2.1.convs.0": tuple(range(n))}))
+        for n in (1, 16)
+    )
+    assert table.seconds(one) == table.seconds(least)
+
+
+@pytest.mark.parametrize(("kernel", "multiple"), [(1, 8), (8, 8), (16, 16), (32, 16)])
+def test_the_multiple_is_what_the_kernels_work_on(kernel: int, multiple: int) -> None:
+    """A kernel that works on so many channels at a time takes as long for a part of them."""
+    table = known(spec_of("resnet20_v1"), lambda part, inner: float(-(-inner // kernel) * kernel))
+    assert table.multiple() == multiple
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LatencyTable]:
+    folder = tmp_path_factory.mktemp("tables")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESZOO_CACHE", str(folder))
+        return folder, table_for(SMALL, SCENARIO, effort=BRIEF)
+
+
+def test_it_predicts_a_network_that_it_has_not_seen(measured: tuple[Path, LatencyTable], tmp_path: Path) -> None:
+    _, table = measured
+    deep = msgspec.structs.replace(SMALL, depths=(5, 4))
+    networks = [deep, msgspec.structs.replace(deep, plan=ChannelPlan(units={"stages.0": (0,), "stages.1": (0,)}))]
+    models = [
+        latency_table._written(network, format_named("torch"), tmp_path / str(i)) for i, network in enumerate(networks)
+    ]
+    taken = visits(models, [0, 1] * 3, SCENARIO, 0.02)
+    for i, network in enumerate(networks):
+        seconds = sorted(taken[i::2])[1]
+        assert 0.5 < table.seconds(network) / seconds < 2  # other tests run meanwhile
+    assert table.seconds(networks[1]) < 0.7 * table.seconds(networks[0])
+
+
+def test_it_is_measured_once(measured: tuple[Path, LatencyTable], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, table = measured
+    monkeypatch.setenv("RESZOO_CACHE", str(folder))
+    seen: list[str] = []
+    watch = lambda what, done, total: seen.append(what)  # noqa: E731
+    deeper = msgspec.structs.replace(SMALL, depths=(9, 9))
+    assert table_for(deeper, SCENARIO, watch) == table
+    assert not seen
+    (document,) = (folder / "latency").iterdir()
+    document.write_text(document.read_text().replace('"points"', '"pints"'))
+    with pytest.raises(ReszooError, match=r"pints.*\nDelete .*measured again"):
+        table_for(SMALL, SCENARIO)
+
+
+def test_a_model_that_cannot_be_timed_says_why(tmp_path: Path) -> None:
+    model: Candidate = latency_table._written(SMALL, format_named("torch"), tmp_path / "x")
+    (model.path / "weights.safetensors").unlink()
+    with pytest.raises(ReszooError, match=r"timing .* torch, cpu, 1 threads, batch 16 failed.*weights.safetensors"):
+        visits([model], [0], SCENARIO)
+
+
+def test_a_runtime_that_is_not_known_or_not_here() -> None:
+    with pytest.raises(UsageError, match="unknown runtime 'onnxruntine'\nDid you mean onnxruntime"):
+        scenario_for("onnxruntine", 1, 1)
+    with pytest.raises((UsageError, UnavailableError), match="cuda_graph on cpu is not available here"):
+        scenario_for("torch:cuda_graph", 1, 1)

@@ -1,0 +1,61 @@
+"""Whether pruning paid: the pruned network against its parent, and why it is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from reszoo import zoo
+from reszoo.bench.comparison import Effort, Ratio
+from reszoo.bench.pruning.sensitivity_plot import sensitivity_plot
+from reszoo.bench.pruning.verdict import Verdict, judge, race, scenario_for
+from reszoo.core.measured import Accuracy, Comparison
+from reszoo.core.statistics import Interval
+from reszoo.models.cost import cost_of
+from reszoo.prune import PruneConfig, prune
+from reszoo.prune.sensitivity import Row
+
+SCENARIO = scenario_for("torch", threads=1, batch=64)
+BRIEF = Effort(precision=1.0, limit_s=0.1, round_s=0.1, least_rounds=2)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "target", "reason"),
+    [
+        (0.45, 0.50, 0.5, None),
+        (0.49, 0.53, 0.5, None),  # it may meet the target
+        (0.51, 0.53, 0.5, "it misses 0.5 of its parent's latency on torch, cpu, 1 threads, batch 64: 0.520 (0.510"),
+        (0.80, 0.90, 1.0, None),
+        (0.97, 1.01, 1.0, "it is not faster than its parent on torch, cpu, 1 threads, batch 64: no difference > 3.0 %"),
+        (1.10, 1.30, 1.0, "1.20 times slower"),
+        (0.90, 1.10, 0.5, "no difference > 10.0 %"),
+    ],
+)
+def test_what_is_refused(low: float, high: float, target: float, reason: str | None) -> None:
+    found = Verdict(SCENARIO, Ratio((low + high) / 2 + 1e-9, Interval(low, high)), target).refusal
+    assert found is None if reason is None else reason in (found or "")
+
+
+def test_a_network_is_raced_against_its_parent(tmp_path: Path) -> None:
+    parent, macs = zoo.load("resnet8_v1.reszoo_digits"), lambda spec: cost_of(spec).macs
+    pruned = prune(parent, PruneConfig(round_to=8), macs, 0.3 * macs(parent.spec), tmp_path / "pruned", "pruned.test")
+    outcome = race(pruned, parent, scenario_for("onnxruntime", threads=1, batch=64), BRIEF)
+    assert isinstance(outcome, Comparison)
+    assert [s.weights_sha256 for s in outcome.subjects] == [parent.sha256, parent.sha256, pruned.sha256]
+    assert judge(outcome).ratio.value < 0.9
+
+
+def test_the_same_rows_give_the_same_picture() -> None:
+    rows = [
+        Row(
+            space=space,
+            channels=16,
+            kept=16 - dropped,
+            ratio=dropped / 16,
+            accuracy=Accuracy(dataset="digits", split="val", n=100, correct=100 - dropped),
+        )
+        for space in ("stages.0", "stages.0.0.convs.0", "stages.1")
+        for dropped in (4, 8)
+    ]
+    first, second = (sensitivity_plot("resnet8.$x$", 1.0, rows, "svg") for _ in range(2))
+    assert first == second
+    assert sensitivity_plot("resnet8.test", 1.0, rows, "png").startswith(b"\x89PNG")

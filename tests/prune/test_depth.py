@@ -1,0 +1,58 @@
+"""Which units go first, and which never."""
+
+import msgspec
+import pytest
+import torch
+from families import BASE, FAMILIES, randomised
+
+from reszoo.core.errors import UsageError
+from reszoo.core.types import ChannelPlan
+from reszoo.models.channels import layout
+from reszoo.prune import PruneConfig
+from reszoo.prune.calibration import Batches, mean_loss
+from reszoo.prune.depth import choose_units, damages, removable, without
+
+DEEP = msgspec.structs.replace(BASE, depths=(3, 3))
+
+
+@pytest.fixture(scope="module")
+def data() -> Batches:
+    generator = torch.Generator().manual_seed(0)
+    return [(torch.randn(16, *DEEP.input, generator=generator), torch.arange(16) % 10)]
+
+
+@pytest.mark.parametrize("importance", ["loss", "change"])
+def test_a_unit_that_does_nothing_does_not_matter(importance: str, data: Batches) -> None:
+    model = randomised(DEEP).float()
+    with torch.no_grad():
+        idle = model.get_submodule("stages.1.2").norms[-1]
+        idle.weight.zero_()
+        idle.bias.zero_()
+    found = damages(model.state_dict(), DEEP, PruneConfig(remove="units", importance=importance), data)
+    assert found.keys() == {"stages.0.0", "stages.0.1", "stages.0.2", "stages.1.1", "stages.1.2"}
+    if importance == "change":
+        assert found["stages.1.2"] == 0 < min(damage for unit, damage in found.items() if unit != "stages.1.2")
+    else:
+        assert found["stages.1.2"] == pytest.approx(mean_loss(model, data))
+        assert found["stages.0.0"] != pytest.approx(mean_loss(model, data))
+
+
+def test_units_go_in_order_until_the_cost_is_met() -> None:
+    matter = {"stages.0.0": 3.0, "stages.0.1": 1.0, "stages.0.2": 5.0, "stages.1.1": 2.0, "stages.1.2": 4.0}
+    found = choose_units(DEEP, matter, lambda spec: len(layout(spec).units), 4)
+    assert [unit.name for unit in layout(found).units] == ["stages.0.0", "stages.0.2", "stages.1.0", "stages.1.2"]
+
+
+def test_a_removed_unit_takes_its_spaces_along() -> None:
+    plan = ChannelPlan(channels={"stages.1.2.convs.0": (0,), "stages.1": (0, 1)}, units={"stages.0": (0, 2)})
+    found = without(msgspec.structs.replace(DEEP, plan=plan), "stages.1.2").plan
+    assert found == ChannelPlan(channels={"stages.1": (0, 1)}, units={"stages.0": (0, 2), "stages.1": (0, 1)})
+
+
+def test_only_units_with_an_identity_can_go() -> None:
+    assert removable(DEEP, ("stages.0.*",)) == ["stages.1.1", "stages.1.2"]
+    for name in ("plain, option A", "v1, option C"):
+        with pytest.raises(UsageError, match="no unit of this network can be removed"):
+            removable(FAMILIES[name], ())
+    with pytest.raises(UsageError, match="matches no unit"):
+        removable(DEEP, ("layer1.*",))

@@ -1,0 +1,120 @@
+"""Importances: that each method sees what it says it sees."""
+
+from typing import get_args
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from families import FAMILIES, randomised
+
+from reszoo import zoo
+from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.core.types import Checkpoint
+from reszoo.models.channels import spaces
+from reszoo.prune import PruneConfig, groups
+from reszoo.prune.calibration import Batches, batches
+from reszoo.prune.config import ChannelImportance
+from reszoo.prune.importance import METHODS, importances
+
+SPACE = "stages.1.0.convs.0"
+
+
+@pytest.fixture(scope="module")
+def data() -> Batches:
+    return batches(zoo.load("resnet8_v1.reszoo_digits"), PruneConfig(images=32))
+
+
+def test_every_importance_that_can_be_chosen_exists() -> None:
+    assert METHODS.keys() == set(get_args(ChannelImportance))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_kept_channel_is_judged_and_the_same_every_time(method: str, digits: Checkpoint, data: Batches) -> None:
+    model = zoo.build(digits)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    found, again = (importances(model, method, data, seed=3) for _ in range(2))
+    assert {name: len(scores) for name, scores in found.items()} == {s.name: s.width for s in spaces(digits.spec)}
+    assert all(np.array_equal(found[name], again[name]) for name in found)
+    assert all(len(np.unique(scores)) > 1 and scores.mean() > 0 for scores in found.values())
+    assert all(torch.equal(before[key], tensor) for key, tensor in model.state_dict().items())
+    assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("random", "fpgm")])
+def test_a_dead_channel_matters_least(method: str, digits_v1: Checkpoint, data: Batches) -> None:
+    model = zoo.build(digits_v1)
+    with torch.no_grad():
+        for layer in ("convs.0", "norms.0"):
+            model.get_submodule(f"stages.1.0.{layer}").weight[5] = 0
+        model.get_submodule("stages.1.0.norms.0").bias[5] = 0
+        model.get_submodule("stages.1.0.convs.1").weight[:, 5] = 0
+    scores = importances(model, method, data, seed=0)[SPACE]
+    assert scores.argmin() == 5
+
+
+def test_fpgm_gives_up_what_others_can_replace(digits_v1: Checkpoint) -> None:
+    model = zoo.build(digits_v1)
+    conv, reader = model.get_submodule("stages.1.0.convs.0"), model.get_submodule("stages.1.0.convs.1")
+    with torch.no_grad():
+        for weight in (conv.weight, reader.weight.transpose(0, 1)):
+            weight[5] = weight.abs().mean(0)  # the middle of them all
+    assert importances(model, "fpgm", [], 0)[SPACE].argmin() == 5
+    assert importances(model, "l1", [], 0)[SPACE].argmin() != 5
+
+
+def test_l1_sums_absolute_weights_of_all_coupled_layers(digits_v1: Checkpoint) -> None:
+    model = zoo.build(digits_v1)
+    unit = model.get_submodule("stages.1.0")
+    sums = unit.convs[0].weight.abs().sum((1, 2, 3)) + unit.norms[0].weight.abs()
+    sums = (sums + unit.convs[1].weight.abs().sum((0, 2, 3))).detach().double().numpy()
+    np.testing.assert_allclose(importances(model, "l1", [], 0)[SPACE], sums / sums.mean(), rtol=1e-5)
+
+
+def test_hessian_looks_at_every_image_not_at_the_last(digits_v1: Checkpoint, data: Batches) -> None:
+    model = zoo.build(digits_v1)
+    (images, labels), *_ = data
+    forward = importances(model, "hessian", [(images, labels)], 0)
+    backward = importances(model, "hessian", [(images.flip(0), labels.flip(0))], 0)
+    np.testing.assert_allclose(forward[SPACE], backward[SPACE], rtol=1e-3)
+
+
+def test_what_a_method_cannot_judge_is_said() -> None:
+    without_norms = randomised(FAMILIES["v1, no norms"]).float()
+    with pytest.raises(UsageError, match="no layer of this network has what bn_scale judges by"):
+        importances(without_norms, "bn_scale", [], 0)
+    squeezed = importances(randomised(FAMILIES["v1, squeeze and excitation"]).float(), "bn_scale", [], 0)
+    assert "stages.0.0.convs.0" in squeezed
+    assert "stages.0.0.se" not in squeezed
+
+
+def test_weights_that_are_not_numbers_are_refused(digits_v1: Checkpoint) -> None:
+    model = zoo.build(digits_v1)
+    with torch.no_grad():
+        model.get_submodule("stages.1.0.convs.0").weight[0] = torch.nan
+    with pytest.raises(ReszooError, match=r"importance of channels of stages\.\S+ is NaN"):
+        importances(model, "l2", [], 0)
+
+
+def test_without_torch_pruning_the_fix_is_named(digits_v1: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "find_spec", lambda name: None)
+    with pytest.raises(UnavailableError, match=r"pip install 'reszoo\[prune\]'"):
+        importances(zoo.build(digits_v1), "l2", [], 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"importance": "l3"},
+        {"importance": "loss"},
+        {"remove": "units", "importance": "taylor"},
+        {"ranking": "sorted"},
+        {"steps": 0},
+        {"round_to": 0},
+        {"min_share": 1.5},
+        {"seed": -1},
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        msgspec.structs.replace(PruneConfig(), **options)

@@ -1,0 +1,115 @@
+"""The whole way on the bundled networks: channels, units, both, and what is refused."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+
+from reszoo import datasets, zoo
+from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec
+from reszoo.models.channels import layout, spaces
+from reszoo.models.cost import cost_of
+from reszoo.prune import PruneConfig, cut, plan_for, prune
+from reszoo.prune.pruning import step
+from reszoo.prune.sensitivity import sensitivity
+from reszoo.train.evaluate import count_correct
+
+FEW = {"images": 64}
+
+
+def macs(spec: ModelSpec) -> float:
+    return cost_of(spec).macs
+
+
+def correct(checkpoint: Checkpoint, split: str = "val") -> int:
+    return count_correct(
+        zoo.build(checkpoint), datasets.load("digits", split), checkpoint.preprocess, torch.device("cpu")
+    )
+
+
+def test_a_pruned_checkpoint_is_a_checkpoint_one_step_longer(digits: Checkpoint, tmp_path: Path) -> None:
+    limit = 0.6 * macs(digits.spec)
+    pruned = prune(digits, PruneConfig(steps=2), macs, limit, tmp_path / "p", "resnet8.pruned", what="macs")
+    assert zoo.read(tmp_path / "p") == pruned
+    assert 0.5 * macs(digits.spec) < macs(pruned.spec) <= limit
+    assert pruned.metrics == ()
+    assert pruned.lineage[:-1] == digits.lineage
+    done = pruned.lineage[-1]
+    assert (done.name, done.input_sha256) == ("prune", digits.sha256)
+    assert done.config["importance"] == "l2"
+    assert done.config["macs"] == f"at most {limit:g}"
+    assert "torch-pruning" in done.versions
+    assert msgspec.json.decode(done.config["plan"], type=ChannelPlan) == pruned.spec.plan
+
+
+def test_importance_beats_chance(digits_v1: Checkpoint, tmp_path: Path) -> None:
+    limit = 0.7 * macs(digits_v1.spec)
+    found = {
+        method: correct(prune(digits_v1, PruneConfig(importance=method, **FEW), macs, limit, tmp_path / method, method))
+        for method in ("taylor", "random")
+    }
+    assert found["taylor"] > found["random"]
+
+
+def test_units_and_channels_can_both_go(digits: Checkpoint, tmp_path: Path) -> None:
+    by_units = PruneConfig(remove="units", **FEW)
+    shorter = prune(digits, by_units, macs, 0.8 * macs(digits.spec), tmp_path / "units", "shorter")
+    assert [unit.name for unit in layout(shorter.spec).units] == ["stages.1.0", "stages.2.0"]
+    thinner = prune(shorter, PruneConfig(), macs, 0.5 * macs(shorter.spec), tmp_path / "both", "both")
+    assert [unit.name for unit in layout(thinner.spec).units] == ["stages.1.0", "stages.2.0"]
+    assert [one.name for one in thinner.lineage[-2:]] == ["prune", "prune"]
+    assert zoo.build(thinner)(torch.zeros(1, *thinner.spec.input)).shape == (1, 10)
+
+
+def test_pruning_again_goes_on_where_the_first_stopped(digits_v1: Checkpoint, tmp_path: Path) -> None:
+    first = prune(digits_v1, PruneConfig(), macs, 0.7 * macs(digits_v1.spec), tmp_path / "1", "first")
+    second = prune(first, PruneConfig(round_to=4), macs, 0.3 * macs(digits_v1.spec), tmp_path / "2", "second")
+    for before, after in zip(spaces(first.spec), spaces(second.spec), strict=True):
+        assert set(after.kept) <= set(before.kept)
+    whole = zoo.build(digits_v1).state_dict()["stages.0.0.convs.0.weight"]
+    kept = {space.name: list(space.kept) for space in spaces(second.spec)}
+    wanted = whole[kept["stages.0.0.convs.0"]][:, kept["stages.0"]]
+    assert torch.equal(zoo.build(second).state_dict()["stages.0.0.convs.0.weight"], wanted)
+
+
+@pytest.mark.parametrize("limit", [0, -0.5, 1, 1.5])
+def test_a_target_that_asks_for_nothing_or_everything_is_refused(limit: float, digits_v1: Checkpoint) -> None:
+    with pytest.raises(UsageError, match="is no target for pruning"):
+        plan_for(digits_v1, PruneConfig(), macs, limit * macs(digits_v1.spec))
+
+
+def test_targets_out_of_reach_name_the_nearest_and_leave_nothing(digits_v1: Checkpoint, tmp_path: Path) -> None:
+    limit = 0.01 * macs(digits_v1.spec)
+    for remove in ("channels", "units"):
+        config = PruneConfig(remove=remove, min_share=0.5, **FEW)
+        with pytest.raises(ReszooError, match=r"cannot be reached: the nearest is 0\.\d+"):
+            prune(digits_v1, config, macs, limit, tmp_path / "out", "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_plan_that_keeps_what_is_gone_is_refused(digits_v1: Checkpoint, tmp_path: Path) -> None:
+    def made_by(plan: ChannelPlan) -> Checkpoint:
+        return cut(smaller, plan, tmp_path / "again", "again", step(smaller, PruneConfig(), plan, {}))
+
+    plan = ChannelPlan(channels={"stages.2": tuple(range(8))}, units={"stages.0": ()})
+    smaller = cut(digits_v1, plan, tmp_path / "one", "one", step(digits_v1, PruneConfig(), plan, {}))
+    with pytest.raises(UsageError, match=r"keeps channel 8 of stages.2, which the network no longer has"):
+        made_by(ChannelPlan(channels={"stages.2": (1, 8)}, units={"stages.0": ()}))
+    with pytest.raises(UsageError, match=r"keeps stages.0.0.convs.0, which the network no longer has"):
+        made_by(ChannelPlan(channels={"stages.2": (1,)}))
+    assert not (tmp_path / "again").exists()
+
+
+def test_what_a_space_can_spare_is_measured_one_at_a_time(digits_v1: Checkpoint) -> None:
+    config = PruneConfig(exclude=("stages.1*", "stages.2*"))
+    rows = list(sensitivity(digits_v1, config, (0, 0.25, 0.9)))
+    assert [(row.space, row.kept) for row in rows] == [
+        (space, kept) for space in ("stages.0", "stages.0.0.convs.0") for kept in (16, 12, 2)
+    ]
+    assert {row.accuracy.correct for row in rows if row.ratio == 0} == {correct(digits_v1)}
+    assert all(row.accuracy.split == "val" for row in rows)
+    assert rows[0].accuracy.correct > rows[2].accuracy.correct
+    with pytest.raises(UsageError, match=r"a share of 1\.0 of a space's channels cannot be dropped"):
+        next(sensitivity(digits_v1, config, (1.0,)))

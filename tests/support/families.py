@@ -1,0 +1,93 @@
+"""Small networks of every kind that the assembly can build, and halves of them."""
+
+import random
+
+import msgspec
+import torch
+from torch import nn
+
+from reszoo.core.types import ChannelPlan, ModelSpec
+from reszoo.models import build, names, spec_of
+from reszoo.models.channels import spaces
+from reszoo.models.resnet import ResNet
+
+BASE = ModelSpec(
+    family="v1",
+    block="basic",
+    depths=(2, 2),
+    widths=(8, 16),
+    stem_width=8,
+    stem="cifar",
+    shortcut="A",
+    num_classes=10,
+    input=(1, 8, 8),
+)
+CHANGES: dict[str, dict[str, object]] = {
+    "option A": {},
+    "projections": {"shortcut": "B"},
+    "option C": {"shortcut": "C"},
+    "bottlenecks": {"block": "bottleneck", "shortcut": "B"},
+    "bottlenecks, option A": {"block": "bottleneck"},
+    "wide": {"stem_width": 4, "widths": (16, 32), "shortcut": "B"},
+    "wide bottlenecks": {"block": "bottleneck", "bottleneck_width": 2, "shortcut": "B"},
+    "narrowing option A": {"stem_width": 12},
+    "squeeze and excitation": {"se_ratio": 4},
+    "gates": {"skip": "gate", "shortcut": "B"},
+    "gates, option A": {"skip": "shortcut_gate"},
+    "scaled": {"skip": "scale"},
+    "dropout": {"skip": "dropout"},
+    "group norms": {"norm": "group", "widths": (48, 96), "stem_width": 48, "se_ratio": 4},
+    "no norms": {"norm": "none", "activation": "silu"},
+    "imagenet stem": {"stem": "imagenet", "input": (3, 32, 32), "activation": "leaky_relu"},
+}
+FAMILIES: dict[str, ModelSpec] = {
+    f"{family}, {name}": msgspec.structs.replace(BASE, family=family, **changes)
+    for name, changes in CHANGES.items()
+    for family in ("v1", "v2", "plain")
+    if family != "plain" or not {"skip", "shortcut"} & changes.keys()
+}
+
+
+def catalogue_families() -> dict[str, ModelSpec]:
+    """One small network for each kind that has a name."""
+    found: dict[bytes, tuple[str, ModelSpec]] = {}
+    for name in names():
+        spec = spec_of(name)
+        small = msgspec.structs.replace(
+            spec,
+            depths=tuple(min(depth, 2) for depth in spec.depths),
+            widths=tuple(4 * 2**stage for stage in range(len(spec.widths))),
+            stem_width=4 * spec.stem_width // min(spec.widths[0], spec.stem_width),
+            input=(3, 32, 32),
+        )
+        found.setdefault(msgspec.json.encode(small), (name, small))
+    return dict(found.values())
+
+
+def randomised(spec: ModelSpec) -> ResNet:
+    """In double precision and eval mode, with norms that do something."""
+    model = build(spec)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.5)
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.5)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return model.double().eval()
+
+
+def half(spec: ModelSpec, seed: int = 0) -> ModelSpec:
+    """Half the channels of every space, drawn at random; half the groups where norms have groups."""
+    draw = random.Random(seed)  # noqa: S311
+    channels = {}
+    for space in spaces(spec):
+        blocks = len(space.kept) // space.group
+        chosen = sorted(draw.sample(range(blocks), max(blocks // 2, 1)))
+        channels[space.name] = tuple(space.kept[b * space.group + i] for b in chosen for i in range(space.group))
+    units = spec.plan.units if spec.plan else {}
+    return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, units=units))
+
+
+def images(spec: ModelSpec, n: int = 3) -> torch.Tensor:
+    return torch.randn(n, *spec.input, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
