@@ -67,7 +67,7 @@ def prune(
     batch: Batch = 1,
     units: Units = False,
     importance: Importance = None,
-    ranking: Ranking = "global",
+    ranking: Ranking = "isomorphic",
     steps: Steps = 1,
     round_to: RoundTo = "auto",
     min_share: MinShare = 0.1,

@@ -17,7 +17,7 @@ class PruneConfig(Noun, frozen=True, kw_only=True):
 
     remove        channels, or whole units (depth pruning); for both, prune twice
     importance    how much a channel or a unit matters; `importance` and `depth` list the methods with their sources.
-                  None: l2 for channels, loss for units
+                  None: taylor for channels, loss for units
     ranking       of channels, local: against those of their own space; global: against all; isomorphic: against
                   those of spaces with the same layers around them (Fang et al. 2024, section 3.2)
     steps         1: all at once; more: little by little, and what is left is judged anew after each step
@@ -29,7 +29,7 @@ class PruneConfig(Noun, frozen=True, kw_only=True):
 
     remove: Remove = "channels"
     importance: ChannelImportance | UnitImportance | None = None
-    ranking: Ranking = "global"
+    ranking: Ranking = "isomorphic"
     steps: Positive = 1
     round_to: Positive = 1
     min_share: Fraction = 0.1
@@ -54,4 +54,4 @@ class PruneConfig(Noun, frozen=True, kw_only=True):
     @property
     def method(self) -> str:
         """The importance, chosen or not."""
-        return self.importance or ("l2" if self.remove == "channels" else "loss")
+        return self.importance or ("taylor" if self.remove == "channels" else "loss")

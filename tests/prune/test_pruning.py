@@ -38,7 +38,7 @@ def test_a_pruned_checkpoint_is_a_checkpoint_one_step_longer(digits: Checkpoint,
     assert pruned.lineage[:-1] == digits.lineage
     done = pruned.lineage[-1]
     assert (done.name, done.input_sha256) == ("prune", digits.sha256)
-    assert done.config["importance"] == "l2"
+    assert done.config["importance"] == "taylor"
     assert done.config["macs"] == f"at most {limit:g}"
     assert "torch-pruning" in done.versions
     assert msgspec.json.decode(done.config["plan"], type=ChannelPlan) == pruned.spec.plan
