@@ -22,7 +22,7 @@ Importance = Annotated[
     str | None,
     typer.Option(
         help="Of channels: l1, l2, bn_scale, taylor, hessian, fpgm, random. Of units: loss, change, random.",
-        show_default="l2, loss",
+        show_default="taylor, loss",
     ),
 ]
 Ranking = Annotated[

@@ -69,7 +69,7 @@ def test_it_stops_at_the_first_network_that_is_cheap_enough() -> None:
 @pytest.mark.parametrize("cut", [1, 8])
 def test_counts_are_multiples_and_a_share_stays(cut: int) -> None:
     spec = spec_of("resnet20_v1")
-    config = PruneConfig(round_to=cut, min_share=0.3, exclude=("stages.2.*",))
+    config = PruneConfig(ranking="global", round_to=cut, min_share=0.3, exclude=("stages.2.*",))
     judged = drawn(spec)
     judged["stages.0"] *= 1e-6
     macs = cost_of(spec).macs
