@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -11,11 +12,13 @@ from ..core.download import locked
 from ..core.errors import ReszooError
 from ..core.files import cache_dir, explained, staged_folder
 from ..core.hosts import versions
-from ..core.types import Artifact, Candidate, Checkpoint, Step
+from ..core.types import Artifact, Candidate, Certificate, Checkpoint, Step
 from ..quantize.config import QuantizeConfig
+from . import deployment
 from . import parity as parities
 from .artifacts import MANIFEST, is_untouched, read, record
 from .contract import ExportOptions, Format, format_named, input_spec, output_spec
+from .formats.torch import TorchFormat
 from .quantizing import Watch, completed, quantize, scheme_of, step
 
 
@@ -43,6 +46,8 @@ def export(
         parity = parities.prove(candidate, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
         artifact = Artifact(**msgspec.structs.asdict(candidate) | {"path": Path(), "parity": parity})
+        extras = deployment.write(artifact, checkpoint, plugin.parity_runtime, staging)
+        artifact = msgspec.structs.replace(artifact, extras=extras)
         write_json(staging / MANIFEST, artifact)
     return msgspec.structs.replace(artifact, path=out.absolute())
 
@@ -58,6 +63,12 @@ def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | 
         return _kept(folder, checkpoint, plugin, options) or export(
             checkpoint, format_name, out=folder, options=options
         )
+
+
+def in_place(checkpoint: Checkpoint) -> Candidate:
+    """The checkpoint as PyTorch runs it where it lies: nothing is written, so there is nothing to prove."""
+    files = [checkpoint.weights_path]
+    return _describe(checkpoint, TorchFormat.name, ExportOptions(), files[0].parent, files, checkpoint.lineage)
 
 
 def checked(options: ExportOptions, plugin: Format) -> ExportOptions:
@@ -123,16 +134,28 @@ def _write(checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folde
     else:
         done, certificate = quantize(checkpoint, plugin, options, options.quantize, folder, watch)
         lineage = (*lineage, done)
+    return _describe(checkpoint, plugin.name, options, folder, sorted(folder.iterdir()), lineage, certificate)
+
+
+def _describe(
+    checkpoint: Checkpoint,
+    format_name: str,
+    options: ExportOptions,
+    folder: Path,
+    files: Iterable[Path],
+    lineage: tuple[Step, ...],
+    certificate: Certificate | None = None,
+) -> Candidate:
     return Candidate(
         path=folder,
-        format=plugin.name,
+        format=format_name,
         precision=options.precision,
         input=input_spec(checkpoint, options),
         output=output_spec(checkpoint, options),
         preprocess=checkpoint.preprocess,
         labels=checkpoint.labels,
         dataset=checkpoint.dataset,
-        files=tuple(record(path) for path in sorted(folder.iterdir())),
+        files=tuple(record(path) for path in files),
         source_ref=checkpoint.ref,
         lineage=lineage,
         certificate=certificate,

@@ -5,18 +5,19 @@ from typing import TYPE_CHECKING
 from ...core.errors import ReszooError
 from ...core.types import Candidate, Unavailable
 from ..contract import Device, Runtime, Session
-from ..formats.onnx import MODEL_FILE
+from ..formats import onnx, ort
 
 if TYPE_CHECKING:
     import numpy as np
     from onnxruntime import OrtValue
 
+FILES = {"onnx": onnx.MODEL_FILE, "ort": ort.MODEL_FILE}
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxRuntime(Runtime):
     name = "onnxruntime"
-    formats = ("onnx",)
+    formats = ("onnx", "ort")
     devices = ("cpu", "cuda")
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
@@ -49,7 +50,7 @@ class OnnxRuntimeSession(Session):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        path = model.path / MODEL_FILE
+        path = model.path / FILES[model.format]
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
         except Exception as error:  # ONNX Runtime's own error classes share no base but Exception

@@ -1,72 +1,145 @@
-"""OpenVINO on the CPU, tuned for latency. For throughput, let several sessions run at once."""
+"""OpenVINO on the CPU: tuned for latency, for throughput, or in bfloat16."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError
 from ...core.types import Candidate, Unavailable
-from ..contract import Device, Runtime, Session
-from ..formats.onnx import MODEL_FILE
+from ..contract import Device, Runtime, Session, not_installed
+from ..formats import onnx
+from ..formats import openvino as ir
 
 if TYPE_CHECKING:
     import numpy as np
 
+FILES = {"onnx": onnx.MODEL_FILE, "openvino": ir.MODEL_FILE}
+
 
 class OpenVinoRuntime(Runtime):
     name = "openvino"
-    formats = ("onnx",)
+    formats = ("onnx", "openvino")
+    variants = ("", "throughput", "bf16")
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
-        try:
-            import openvino  # noqa: F401
-        except ImportError:
+        if missing := not_installed("openvino", "openvino"):
+            return missing
+        if variant == "bf16" and not _has_bf16():
             return Unavailable(
-                what="openvino", reason="the package openvino is not installed", fix="pip install 'reszoo[openvino]'"
+                what="openvino:bf16",
+                reason="this CPU has no instructions for bfloat16",
+                fix="Use a CPU with avx512_bf16 or amx_bf16, or the runtime openvino.",
             )
         return None
 
     def preload(self) -> None:
-        import openvino  # noqa: F401
+        ir.engine()
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "OpenVinoSession":
-        return OpenVinoSession(model, threads)
+        kind = ThroughputSession if variant == "throughput" else OpenVinoSession
+        return kind(model, threads, is_bf16=variant == "bf16")
+
+
+def _has_bf16() -> bool:
+    return "BF16" in ir.engine().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 class OpenVinoSession(Session):
-    """One infer request; its input is a tensor that shares the batch's memory."""
+    """A model compiled for one batch size is faster than one for any, so each size that is met has its own."""
 
-    def __init__(self, model: Candidate, threads: int) -> None:
-        import openvino
-        from openvino import properties
+    hint = "LATENCY"
+    requests_per_size = 1
 
-        options: dict[Any, Any] = {
+    def __init__(self, model: Candidate, threads: int, is_bf16: bool) -> None:
+        openvino = ir.engine()
+        properties = openvino.properties
+        self.path = model.path / FILES[model.format]
+        batch, *self.shape = model.input.shape
+        self.is_fixed = isinstance(batch, int)
+        self.core = openvino.Core()
+        with explained(self.path):
+            self.model = self.core.read_model(self.path)
+        self.options: dict[Any, Any] = {
             properties.inference_num_threads: threads,
-            properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
+            properties.hint.performance_mode: getattr(properties.hint.PerformanceMode, self.hint),
             # The precision is the artifact's: on CPUs with bfloat16 OpenVINO would lower it by itself.
-            properties.hint.inference_precision: openvino.Type.f32,
+            properties.hint.inference_precision: openvino.Type.bf16 if is_bf16 else openvino.Type.f32,
         }
-        path = model.path / MODEL_FILE
-        try:
-            compiled = openvino.Core().compile_model(str(path), "CPU", options)
-        except RuntimeError as error:
-            raise ReszooError(f"OpenVINO cannot load {path}: {error}", "Export it again.") from error
-        self.request = compiled.create_infer_request()
+        self.requests: dict[int, list[Any]] = {}
+
+    def requests_for(self, size: int) -> list[Any]:
+        """The infer requests of the model that was compiled for batches of this size."""
+        if size not in self.requests:
+            if not self.is_fixed:
+                self.model.reshape([size, *self.shape])
+            with explained(self.path):
+                compiled = self.core.compile_model(self.model, "CPU", self.options)
+            self.requests[size] = [compiled.create_infer_request() for _ in range(self.requests_per_size)]
+        return self.requests[size]
 
     def place(self, batch: "np.ndarray") -> Any:
         import openvino
 
-        return openvino.Tensor(batch, shared_memory=True)
+        return len(batch), openvino.Tensor(batch, shared_memory=True)
 
     def run(self, placed: Any) -> Any:
-        self.request.set_input_tensor(placed)
-        self.request.infer(share_outputs=True)  # without a copy that nobody may want
-        return self.request
+        size, tensor = placed
+        (request,) = self.requests_for(size)
+        request.set_input_tensor(tensor)
+        request.infer(share_outputs=True)  # without a copy that nobody may want
+        return request
 
     def read(self, result: Any) -> "np.ndarray":
         logits: np.ndarray = result.get_output_tensor().data.copy()
         return logits
 
     def close(self) -> None:
-        del self.request
+        self.requests.clear()
+        del self.model, self.core
+
+
+class ThroughputSession(OpenVinoSession):
+    """A batch is split over as many infer requests as there are threads, which run at once, each on one thread."""
+
+    hint = "THROUGHPUT"
+
+    def __init__(self, model: Candidate, threads: int, is_bf16: bool) -> None:
+        from openvino import properties
+
+        super().__init__(model, threads, is_bf16)
+        self.requests_per_size = 1 if self.is_fixed else threads
+        self.options[properties.hint.num_requests] = self.requests_per_size
+
+    def place(self, batch: "np.ndarray") -> Any:
+        import numpy as np
+
+        parts = np.array_split(batch, min(len(batch), self.requests_per_size))
+        return [super(ThroughputSession, self).place(part) for part in parts]
+
+    def run(self, placed: Any) -> Any:
+        at_work = []
+        for i, (size, tensor) in enumerate(placed):
+            request = self.requests_for(size)[i]
+            request.set_input_tensor(tensor)
+            request.start_async()
+            at_work.append(request)
+        for request in at_work:
+            request.wait()
+        return at_work
+
+    def read(self, result: Any) -> "np.ndarray":
+        import numpy as np
+
+        return np.concatenate([super(ThroughputSession, self).read(request) for request in result])
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ReszooError(f"OpenVINO cannot load {path}: {error}", "Export it again.") from error
 
 
 RUNTIME = OpenVinoRuntime()
