@@ -215,9 +215,13 @@ class Candidate(Noun, frozen=True, kw_only=True):
 
 
 class Artifact(Candidate, frozen=True, kw_only=True):
-    """A proven model in one deployable format: a folder with its files and its manifest, `artifact.json`."""
+    """A proven model in one deployable format: a folder with its files and its manifest, `artifact.json`.
+
+    `extras` are what stands beside the model for people. They may change it: only `files` have to be as written.
+    """
 
     parity: Parity
+    extras: tuple[FileRecord, ...] = ()
 
 
 class Unavailable(Noun, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ def is_artifact(folder: Path) -> bool:
 
 
 def is_untouched(folder: Path) -> bool:
-    """Whether an artifact is all that is in the folder, so that another may take its place."""
+    """Whether the folder holds an artifact and nothing of its user's, so that another may take its place."""
     if not is_artifact(folder):
         return False
     try:
@@ -26,7 +26,8 @@ def is_untouched(folder: Path) -> bool:
     except ReszooError:
         return False  # whatever it is, it is not for us to delete
     names = {MANIFEST, *(file.name for file in artifact.files)}
-    return {path.name for path in folder.iterdir()} <= names
+    others = [path for path in folder.iterdir() if path.name not in names]
+    return all(path.is_file() and record(path) in artifact.extras for path in others)
 
 
 def read(folder: Path) -> Artifact:

@@ -7,6 +7,7 @@ from ..core.hosts import versions
 from ..core.types import Candidate, Certificate, Checkpoint, Step
 from .artifacts import record
 from .contract import ExportOptions, Format, input_spec, output_spec
+from .formats.torch import TorchFormat
 
 
 def candidate(
@@ -18,18 +19,35 @@ def candidate(
     certificate: Certificate | None = None,
 ) -> Candidate:
     """What `plugin` has written into `folder`; `steps` are what was done to it after that."""
+    lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options), *steps)
+    return _described(checkpoint, plugin.name, options, sorted(folder.iterdir()), lineage, certificate)
+
+
+def in_place(checkpoint: Checkpoint) -> Candidate:
+    """The checkpoint as PyTorch runs it where it lies: nothing is written, so there is nothing to prove."""
+    return _described(checkpoint, TorchFormat.name, ExportOptions(), [checkpoint.weights_path], checkpoint.lineage)
+
+
+def _described(
+    checkpoint: Checkpoint,
+    format_name: str,
+    options: ExportOptions,
+    files: list[Path],
+    lineage: tuple[Step, ...],
+    certificate: Certificate | None = None,
+) -> Candidate:
     return Candidate(
-        path=folder,
-        format=plugin.name,
+        path=files[0].parent,
+        format=format_name,
         precision=options.precision,
         input=input_spec(checkpoint, options),
         output=output_spec(checkpoint, options),
         preprocess=checkpoint.preprocess,
         labels=checkpoint.labels,
         dataset=checkpoint.dataset,
-        files=tuple(record(path) for path in sorted(folder.iterdir())),
+        files=tuple(record(path) for path in files),
         source_ref=checkpoint.ref,
-        lineage=(*checkpoint.lineage, export_step(checkpoint, plugin, options), *steps),
+        lineage=lineage,
         certificate=certificate,
     )
 

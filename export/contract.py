@@ -6,6 +6,7 @@ Vendor packages are imported inside methods only, so that every plug-in can be l
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -47,6 +48,7 @@ class Format(ABC):
 
     `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
     `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
+    The same checkpoint and options give the same bytes, where `is_reproducible`.
     Precision int8 is a quantization scheme's work: it acts on the file that `write` gives for fp32.
     """
 
@@ -56,6 +58,7 @@ class Format(ABC):
     inputs: ClassVar[tuple[str, ...]] = ("float",)
     has_opset: ClassVar[bool] = False
     has_static_batch: ClassVar[bool] = False
+    is_reproducible: ClassVar[bool] = True
     packages: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -222,6 +225,15 @@ def parse_runtime(text: str) -> tuple[Runtime, str]:
         known = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
         raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {known}.")
     return runtime, variant
+
+
+def not_installed(extra: str, *modules: str) -> Unavailable | None:
+    """What is missing if one of these modules, which that extra brings, cannot be found. Imports none of them."""
+    for name in modules:
+        if find_spec(name) is None:
+            reason, fix = f"the package {name} is not installed", f"pip install 'reszoo[{extra}]'"
+            return Unavailable(what=extra, reason=reason, fix=fix)
+    return None
 
 
 def unavailable_error(missing: Unavailable) -> UnavailableError:

@@ -13,6 +13,7 @@ from ..core.files import cache_dir, explained, staged_folder
 from ..core.types import Artifact, Candidate, Checkpoint
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
+from . import deployment
 from . import parity as parities
 from .artifacts import MANIFEST, is_untouched, read
 from .candidates import candidate, export_step
@@ -43,6 +44,8 @@ def export(
         parity = parities.prove(unproven, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
         artifact = Artifact(**msgspec.structs.asdict(unproven) | {"path": Path(), "parity": parity})
+        extras = deployment.write(artifact, checkpoint, plugin.parity_runtime, staging)
+        artifact = msgspec.structs.replace(artifact, extras=extras)
         write_json(staging / MANIFEST, artifact)
     return msgspec.structs.replace(artifact, path=out.absolute())
 

@@ -1,0 +1,62 @@
+"""ExecuTorch's program, with everything that XNNPACK can compute handed to XNNPACK."""
+
+from pathlib import Path
+
+from ...core.types import Checkpoint, Unavailable
+from ..contract import ExportOptions, Format, input_spec, not_installed
+from ..exporters import example, quiet
+from .onnx import deployed
+
+MODEL_FILE = "model.pte"
+LARGEST_BATCH = 1024  # a program has room for its largest output
+# PyTorch chooses another kernel below 16, and would note that as a bound of the batch.
+TRACED_BATCH = 32
+
+
+class ExecuTorchFormat(Format):
+    """A dynamic batch goes up to LARGEST_BATCH. Inputs have to be contiguous."""
+
+    name = "executorch"
+    parity_runtime = "executorch"
+    precisions = ("fp32",)
+    has_static_batch = True
+    packages = ("torch", "executorch")
+
+    def unavailable(self) -> Unavailable | None:
+        return not_installed("executorch", "executorch")
+
+    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        with quiet():
+            content = _lower(checkpoint, options)
+        (folder / MODEL_FILE).write_bytes(content)
+
+
+def _lower(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
+    from executorch.exir.passes import MemoryPlanningPass
+    from torch import Tensor, nn
+
+    from ...zoo import build
+
+    class FlatMean(nn.Module):
+        """(N, C, H, W) -> (N, C). XNNPACK takes a reshape to (-1, C), but none that names the batch."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x.mean((2, 3), keepdim=True).view(-1, x.shape[1])
+
+    model = build(checkpoint)
+    model.pool = FlatMean()
+    module = deployed(model, checkpoint.preprocess, options)
+    dynamic = None if options.batch else ({0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)},)
+    program = torch.export.export(
+        module, (example(input_spec(checkpoint, options), TRACED_BATCH),), dynamic_shapes=dynamic
+    )
+    edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+    # a caller's input is read where it lies: no memory is kept for the largest one
+    planning = MemoryPlanningPass(alloc_graph_input=False)
+    return bytes(edge.to_executorch(ExecutorchBackendConfig(memory_planning_pass=planning)).buffer)
+
+
+FORMAT = ExecuTorchFormat()
