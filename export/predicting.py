@@ -45,7 +45,7 @@ def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidat
     if wanted is None:
         return model, _first_available(model.format), ""
     runtime, variant = parse_runtime(wanted)
-    if missing := runtime.unavailable("cpu", variant):
+    if missing := runtime.unavailable(runtime.devices[0], variant):
         raise unavailable_error(missing)
     if model.format in runtime.formats:
         return model, runtime, variant
@@ -62,14 +62,14 @@ def predict(model: Candidate, runtime: Runtime, variant: str, paths: Sequence[Pa
 
     Raises UsageError for what is no image or does not fit the network, ReszooError for logits that are no numbers.
     """
-    fixed = model.input.shape[0]
-    size = fixed if isinstance(fixed, int) else TOGETHER
-    with runtime.load(model, device="cpu", threads=available_cores(), variant=variant) as session:
+    least, most = model.input.batch_limits
+    size = max(least, min(TOGETHER, most or TOGETHER))
+    with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant=variant) as session:
         for start in range(0, len(paths), size):
             chunk = paths[start : start + size]
             pixels = np.stack([read_image(path, model.preprocess) for path in chunk])
-            if size == fixed:  # the last batch is filled up, and its logits cut
-                pixels = np.resize(pixels, (size, *pixels.shape[1:]))
+            if len(chunk) < least:  # the last batch is filled up, and its logits cut
+                pixels = np.resize(pixels, (least, *pixels.shape[1:]))
             logits = session.predict(feed(pixels, model.input, model.preprocess))[: len(chunk)]
             for path, row in zip(chunk, logits, strict=True):
                 yield Prediction(image=path, top=_best(row, model, path, top))
@@ -105,7 +105,7 @@ def _first_available(format_name: str) -> Runtime:
     missing = []
     for runtime in runtimes().values():
         if format_name in runtime.formats:
-            problem = runtime.unavailable("cpu")
+            problem = runtime.unavailable(runtime.devices[0])
             if problem is None:
                 return runtime
             missing.append(problem)

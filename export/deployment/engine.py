@@ -14,7 +14,7 @@ class Engine(NamedTuple):
     packages  what pip installs for it
     opens     suffixes of the files that `load` opens
     load      from such a file to a function from a batch (N, ...) to its logits (N, classes), both numpy arrays. Its
-              source text goes into run.py: it imports its engine itself, and may use `Path`, `Any` and `np` besides
+              source text goes into run.py: it imports its engine itself, and may use what run.py imports besides
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 from ...core.hosts import versions
 from ...core.types import Artifact, Checkpoint, Preprocess, Step, TensorSpec
+from ..contract import formats
 from .script import Entry
 
 COLOURS = {1: "grey", 3: "RGB"}
@@ -18,7 +19,7 @@ Licence of the weights: {checkpoint.licence}.
 
 ## Run it
 
-{_running(runtime_name, entry)}
+{_running(artifact, runtime_name, entry)}
 
 ## What it takes and gives
 
@@ -49,23 +50,38 @@ def _network(checkpoint: Checkpoint) -> str:
     return f"A residual network ({spec.family}, {units}) that tells {classes} apart."
 
 
-def _running(runtime_name: str, entry: Entry | None) -> str:
+def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
     if entry is None:
         return (
-            f"There is no run.py: {runtime_name} runs these files with the network's code, which is reszoo's.\n\n"
+            f"There is no run.py: inside reszoo, {runtime_name} runs these files.\n\n"
             "    pip install reszoo\n    reszoo predict . IMAGE..."
         )
     packages = ("numpy", "pillow", *entry.engine.packages)
     return (
         f"    pip install {' '.join(packages)}\n    python run.py IMAGE...\n\n"
         f"prints the five likeliest classes. It was made with {_versions(versions(packages))}; reszoo is not needed.\n"
+        f"{_binding(artifact)}"
         "Where reszoo is installed, `reszoo predict . IMAGE...` does the same."
     )
 
 
+def _binding(artifact: Artifact) -> str:
+    """What an engine is bound to; nothing for a file that any version of its runtime opens."""
+    if not formats()[artifact.format].is_for_gpus:
+        return ""
+    named = artifact.made[0].config["compute_capability"]
+    gpus = f"GPUs of compute capability {named}" if named else "all GPUs that its library runs on"
+    return (
+        f"The engine is for {gpus}, and for that version of the library alone; model.onnx is what it was built from.\n"
+    )
+
+
 def _interface(artifact: Artifact) -> str:
-    fixed = artifact.input.shape[0]
-    batch = f"always {fixed}: fill a smaller one up" if isinstance(fixed, int) else "any number of images"
+    least, most = artifact.input.batch_limits
+    if least == most:
+        batch = f"always {least}: fill a smaller one up"
+    else:
+        batch = f"{least} to {most} images" if most else "any number of images"
     return _table(
         ("", "name", "shape", "type", "layout"), *map(_tensor, ("in", "out"), (artifact.input, artifact.output))
     ) + (
@@ -110,6 +126,8 @@ def _exactness(artifact: Artifact, checkpoint: Checkpoint) -> str:
         ("mean error", f"{parity.mean_abs_error:.2g}"),
         ("same first class", f"{100 * parity.top1_agreement:.2f} %"),
     ]
+    if parity.through:
+        rows.insert(0, ("not run", f"the files themselves: these are the figures of their {parity.through} graph"))
     if certificate:
         proven = f"proven for {certificate.proven} of {certificate.layers} integer layers"
         rows.append(("no 16-bit sum saturates", f"{proven}; {certificate.reduced} channels were reduced for it"))

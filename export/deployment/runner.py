@@ -28,8 +28,8 @@ def pixels(path: str, prepare: dict[str, Any]) -> np.ndarray:
 
 
 def feed(image: np.ndarray, spec: dict[str, Any], prepare: dict[str, Any]) -> np.ndarray:
-    """One image as the model takes it, repeated where its batch is fixed."""
-    batch = np.repeat(image[None], spec["shape"][0] if isinstance(spec["shape"][0], int) else 1, axis=0)
+    """One image as the model takes it, repeated until its smallest batch is full."""
+    batch = np.repeat(image[None], int(str(spec["shape"][0]).replace("batch", "1").split("..")[0]), axis=0)
     if spec["dtype"] != "uint8":  # else it is normalised inside the model
         batch = (batch / np.float32(255) - np.array(prepare["mean"], np.float32)) / np.array(prepare["std"], np.float32)
     return np.ascontiguousarray(batch.transpose(0, 3, 1, 2) if spec["layout"] == "NCHW" else batch, spec["dtype"])

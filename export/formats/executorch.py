@@ -1,11 +1,17 @@
 """ExecuTorch's program, with everything that XNNPACK can compute handed to XNNPACK."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...core.types import Checkpoint, Unavailable
-from ..contract import ExportOptions, Format, input_spec, not_installed
+from ...quantize.config import QuantizeConfig
+from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
 from ..exporters import example, quiet
+from ..rewriting import rewrite
 from .onnx import deployed
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
 
 MODEL_FILE = "model.pte"
 LARGEST_BATCH = 1024  # a program has room for its largest output
@@ -13,29 +19,32 @@ LARGEST_BATCH = 1024  # a program has room for its largest output
 TRACED_BATCH = 32
 
 
-class ExecuTorchFormat(Format):
+class ExecuTorchFormat(GraphFormat):
     """A dynamic batch goes up to LARGEST_BATCH. Inputs have to be contiguous."""
 
     name = "executorch"
     parity_runtime = "executorch"
-    precisions = ("fp32",)
+    precisions = ("fp32", "int8")
+    graph_kind = "torch"
+    natural_int8 = QuantizeConfig(scheme="int8-pt2e")
     has_static_batch = True
-    packages = ("torch", "executorch")
+    packages = ("executorch", "torch")
 
     def unavailable(self) -> Unavailable | None:
         return not_installed("executorch", "executorch")
 
-    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> "ExportedProgram":
         with quiet():
-            content = _lower(checkpoint, options)
+            return _traced(checkpoint, options)
+
+    def convert(self, graph: "ExportedProgram", checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        with quiet():
+            content = _lower(graph)
         (folder / MODEL_FILE).write_bytes(content)
 
 
-def _lower(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+def _traced(checkpoint: Checkpoint, options: ExportOptions) -> "ExportedProgram":
     import torch
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
-    from executorch.exir.passes import MemoryPlanningPass
     from torch import Tensor, nn
 
     from ...zoo import build
@@ -48,11 +57,19 @@ def _lower(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
 
     model = build(checkpoint)
     model.pool = FlatMean()
+    rewrite(model)
     module = deployed(model, checkpoint.preprocess, options)
     dynamic = None if options.batch else ({0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)},)
-    program = torch.export.export(
+    return torch.export.export(
         module, (example(input_spec(checkpoint, options), TRACED_BATCH),), dynamic_shapes=dynamic
     )
+
+
+def _lower(program: "ExportedProgram") -> bytes:
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import ExecutorchBackendConfig, to_edge_transform_and_lower
+    from executorch.exir.passes import MemoryPlanningPass
+
     edge = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
     # a caller's input is read where it lies: no memory is kept for the largest one
     planning = MemoryPlanningPass(alloc_graph_input=False)

@@ -4,35 +4,40 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.types import Checkpoint, Unavailable
-from ..contract import ExportOptions, Format, input_spec, not_installed
+from ...quantize.config import QuantizeConfig
+from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
 from ..exporters import example, quiet
+from ..rewriting import rewrite
 from .onnx import deployed
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 MODEL_FILE = "model.tflite"
 IDENTIFIER = b"TFL3"  # of the flatbuffer's schema
 
 
-class LiteRtFormat(Format):
+class LiteRtFormat(GraphFormat):
     name = "litert"
     parity_runtime = "litert"
-    precisions = ("fp32", "fp16")
+    precisions = ("fp32", "fp16", "int8")
+    graph_kind = "litert"
+    natural_int8 = QuantizeConfig(scheme="int8-litert")
     inputs = ("float", "uint8")
     has_static_batch = True
-    packages = ("torch", "litert-torch", "litert-converter", "ai-edge-quantizer")
+    packages = ("litert-torch", "torch", "litert-converter", "ai-edge-quantizer")
 
     def unavailable(self) -> Unavailable | None:
         return not_installed("litert", "litert_torch", "ai_edge_litert")
 
-    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         with quiet():
             content = _convert(checkpoint, options)
-            if options.precision == "fp16":
-                content = _halve_weights(content)
-            if options.batch is None:
-                content = _free_batch(content)
+            return content if options.batch else _free_batch(content)
+
+    def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        with quiet():
+            content = _halve_weights(graph) if options.precision == "fp16" else graph
         (folder / MODEL_FILE).write_bytes(content)
 
 
@@ -52,30 +57,11 @@ def _convert(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
     litert_torch.config.show_progress = False
     model = build(checkpoint)
     model.pool = SpatialMean()
-    _project(model)
+    rewrite(model)
     floats = msgspec.structs.replace(options, precision="fp32")
     module = deployed(model, checkpoint.preprocess, floats)
     converted = litert_torch.convert(module, (example(input_spec(checkpoint, options), batch=1),))
     return bytes(converted.model_content())
-
-
-def _project(model: "nn.Module") -> None:
-    """Turn option A's shortcuts into the 1x1 convolutions, of zeros and ones, that they are equal to.
-
-    The converter pads channels only where they come first: it would transpose before and after each.
-    """
-    import torch
-    from torch import nn
-
-    from ...models.blocks import PadShortcut
-    from ...models.resnet import Unit
-
-    for unit in model.modules():
-        if isinstance(unit, Unit) and isinstance(pad := getattr(unit, "shortcut", None), PadShortcut):
-            channels = unit.convs[0].get_parameter("weight").shape[1]
-            unit.shortcut = nn.Conv2d(channels, pad.before + channels + pad.after, 1, pad.stride, bias=False)
-            with torch.no_grad():
-                unit.shortcut.weight.zero_()[pad.before : pad.before + channels, :, 0, 0] = torch.eye(channels)
 
 
 def _halve_weights(content: bytes) -> bytes:

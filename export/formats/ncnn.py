@@ -20,7 +20,7 @@ class NcnnFormat(Format):
     name = "ncnn"
     parity_runtime = "ncnn"
     precisions = ("fp32", "fp16")
-    packages = ("torch", "pnnx", "ncnn")
+    packages = ("pnnx", "ncnn", "torch")
 
     def unavailable(self) -> Unavailable | None:
         return not_installed("ncnn", "pnnx", "ncnn")

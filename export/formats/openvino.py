@@ -1,49 +1,49 @@
 """OpenVINO's intermediate representation, read from the ONNX model. fp16 is that of the weights on disk."""
 
-import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from ...core.silence import without_telemetry
 from ...core.types import Checkpoint, Unavailable
-from ..contract import ExportOptions, Format, not_installed
+from ...quantize.config import QuantizeConfig
+from ..contract import ExportOptions, GraphFormat, not_installed
 from . import onnx
 
 MODEL_FILE = "model.xml"  # the graph; its weights lie beside it, in model.bin
 
 
-class OpenVinoFormat(Format):
+class OpenVinoFormat(GraphFormat):
+    """Its scheme is the one that needs no further package; NNCF's own comes with another extra."""
+
     name = "openvino"
     parity_runtime = "openvino"
-    precisions = ("fp32", "fp16")
+    precisions = ("fp32", "fp16", "int8")
+    graph_kind = "onnx"
+    natural_int8 = QuantizeConfig(scheme="int8")
     inputs = ("float", "uint8")
     has_static_batch = True
-    packages = (*onnx.FORMAT.packages, "openvino")
+    packages = ("openvino", *onnx.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:
         return not_installed("openvino", "openvino")
 
-    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         import msgspec
 
+        return onnx.FORMAT.graph(checkpoint, msgspec.structs.replace(options, precision="fp32"))
+
+    def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         openvino = engine()
-        floats = msgspec.structs.replace(options, precision="fp32")
-        with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
-            onnx.FORMAT.write(checkpoint, floats, Path(name))
-            model = openvino.Core().read_model(Path(name) / onnx.MODEL_FILE)
-            _name_by_order(model)
-            openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=options.precision == "fp16")
+        model = openvino.Core().read_model(graph)
+        _name_by_order(model)
+        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=options.precision == "fp16")
 
 
 def engine() -> Any:
-    """The module openvino, imported without its telemetry: that would fork this process, to call home."""
-    is_first = "openvino" not in sys.modules
-    if is_first:
-        sys.modules["openvino_telemetry"] = None  # type: ignore[assignment] # not importable: openvino copes with it
-    import openvino
+    """The module openvino, imported without its telemetry."""
+    with without_telemetry():
+        import openvino
 
-    if is_first:
-        del sys.modules["openvino_telemetry"]
     return openvino
 
 

@@ -1,10 +1,10 @@
 """ONNX Runtime's own format: the ONNX model after its graph optimisations, for builds that have no ONNX parser."""
 
-import tempfile
 from pathlib import Path
 
 from ...core.types import Checkpoint, Unavailable
-from ..contract import ExportOptions, Format
+from ...quantize.config import QuantizeConfig
+from ..contract import ExportOptions, GraphFormat
 from . import onnx
 
 MODEL_FILE = "model.ort"
@@ -13,16 +13,18 @@ MODEL_FILE = "model.ort"
 NOT_PORTABLE = ["NchwcTransformer"]
 
 
-class OrtFormat(Format):
+class OrtFormat(GraphFormat):
     name = "ort"
     parity_runtime = "onnxruntime"
     # fp16 would gain nothing: the CPU's kernels are fp32, and the optimised file would hold its weights in that
-    precisions = ("fp32",)
+    precisions = ("fp32", "int8")
+    graph_kind = "onnx"
+    natural_int8 = QuantizeConfig(scheme="int8")
     inputs = ("float", "uint8")
     has_opset = True
     has_static_batch = True
     is_reproducible = False  # some of its tables come out in another order each time
-    packages = (*onnx.FORMAT.packages, "onnxruntime")
+    packages = ("onnxruntime", *onnx.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:
         return None  # onnxruntime is a dependency of reszoo itself
@@ -31,22 +33,20 @@ class OrtFormat(Format):
         super().check(options)
         onnx.FORMAT.check(options)  # the opset
 
-    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+        return onnx.FORMAT.graph(checkpoint, options)
+
+    def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         import onnxruntime
 
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 3
         settings.optimized_model_filepath = str(folder / MODEL_FILE)
         settings.add_session_config_entry("session.save_model_format", "ORT")
-        with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
-            onnx.FORMAT.write(checkpoint, options, Path(name))
-            # the file is written when a session is opened
-            onnxruntime.InferenceSession(
-                str(Path(name) / onnx.MODEL_FILE),
-                settings,
-                providers=["CPUExecutionProvider"],
-                disabled_optimizers=NOT_PORTABLE,
-            )
+        # the file is written when a session is opened
+        onnxruntime.InferenceSession(
+            graph, settings, providers=["CPUExecutionProvider"], disabled_optimizers=NOT_PORTABLE
+        )
 
 
 FORMAT = OrtFormat()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 class LiteRtRuntime(Runtime):
     name = "litert"
+    packages = ("ai-edge-litert",)
     formats = ("litert",)
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:

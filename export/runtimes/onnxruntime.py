@@ -28,6 +28,7 @@ PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 class OnnxRuntime(Runtime):
     name = "onnxruntime"
+    packages = ("onnxruntime", "onnxruntime-gpu")
     formats = ("onnx", "ort")
     devices = ("cpu", "cuda")
 

@@ -23,6 +23,7 @@ VERBS = [
     ["data", "list"],
     ["train"],
     ["export"],
+    ["predict"],
     ["bench"],
     ["compare"],
     ["report"],

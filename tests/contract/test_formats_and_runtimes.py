@@ -15,7 +15,7 @@ from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import Format, Runtime, formats, not_installed, parse_runtime, runtimes
-from reszoo.export.parity import feed, sample_images
+from reszoo.export.parity import feed, runnable, sample_images
 
 # variants that compute with fewer bits: the largest error, relative to the largest logit
 REDUCED = {"bf16": 5e-2}
@@ -23,6 +23,7 @@ REDUCED = {"bf16": 5e-2}
 REF = "resnet8_v2.reszoo_digits"
 # every runtime with every format that it runs
 PAIRS = {f"{runtime.name}-{name}": (runtime, name) for runtime in runtimes().values() for name in runtime.formats}
+ENGINES = ("tensorrt", "tensorrt-rtx")
 
 Make = Callable[[str], Artifact]
 
@@ -46,17 +47,19 @@ def plugin(request: pytest.FixtureRequest) -> Format:
 
 @pytest.fixture(params=runtimes().values(), ids=lambda plugin: plugin.name)
 def runtime(request: pytest.FixtureRequest) -> Runtime:
-    if missing := request.param.unavailable("cpu"):
-        pytest.skip(missing.reason)
-    return request.param
+    return running(request.param)
 
 
 @pytest.fixture(params=PAIRS.values(), ids=PAIRS.keys())
 def pair(request: pytest.FixtureRequest) -> tuple[Runtime, str]:
     runtime, name = request.param
-    if missing := runtime.unavailable("cpu"):
+    return running(runtime), usable(formats()[name]).name
+
+
+def running(runtime: Runtime) -> Runtime:
+    if missing := runtime.unavailable(runtime.devices[0]):
         pytest.skip(missing.reason)
-    return runtime, usable(formats()[name]).name
+    return runtime
 
 
 def usable(plugin: Format) -> Format:
@@ -66,8 +69,8 @@ def usable(plugin: Format) -> Format:
 
 
 def test_plugins_are_found_by_listing_the_folder() -> None:
-    assert {"onnx", "torch", "openvino", "ort", "litert", "executorch", "ncnn"} <= formats().keys()
-    assert {"onnxruntime", "torch", "openvino", "litert", "executorch", "ncnn"} <= runtimes().keys()
+    assert {"onnx", "torch", "openvino", "ort", "litert", "executorch", "ncnn", "coreml", *ENGINES} <= formats().keys()
+    assert {"onnxruntime", "torch", "openvino", "litert", "executorch", "ncnn", *ENGINES} <= runtimes().keys()
     assert all(plugin.parity_runtime in runtimes() for plugin in formats().values())
     assert all(plugin.name in runtimes()[plugin.parity_runtime].formats for plugin in formats().values())
     assert all(set(runtime.formats) <= formats().keys() for runtime in runtimes().values())
@@ -86,6 +89,8 @@ def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: 
     assert artifact.parity.n == 256
     assert artifact.parity.images == "digits/train, seed 0"
     assert artifact.parity.top1_agreement == 1
+    runtime = runtimes()[plugin.parity_runtime]
+    assert (artifact.parity.through is None) == (runtime.unavailable(runtime.devices[0]) is None)
     assert artifacts.read(artifact.path) == artifact
     assert [step.name for step in artifact.lineage] == [*(s.name for s in checkpoint.lineage), "export"]
     assert artifact.lineage[-1].input_sha256 == checkpoint.sha256
@@ -100,15 +105,15 @@ def test_the_same_checkpoint_gives_the_same_bytes_and_nothing_is_said_where_mach
     plugin.write(checkpoint, ExportOptions(), tmp_path)
     assert capfd.readouterr().out == ""
     if plugin.is_reproducible:
-        assert tuple(artifacts.record(path) for path in sorted(tmp_path.iterdir())) == first.files
+        assert tuple(artifacts.record(path, tmp_path) for path in artifacts.files_in(tmp_path)) == first.files
     for file in first.files:
         assert str(first.path.parent).encode() not in (first.path / file.name).read_bytes()
 
 
 def test_a_moved_artifact_still_works(plugin: Format, checkpoint: Checkpoint, make: Make, tmp_path: Path) -> None:
     moved = artifacts.read(shutil.copytree(make(plugin.name).path, tmp_path / "there"))
-    runtime = runtimes()[plugin.parity_runtime]
-    with runtime.load(moved, device="cpu", threads=1, variant="") as session:
+    model, runtime = runnable(moved, plugin.parity_runtime)
+    with runtime.load(model, device=runtime.devices[0], threads=1, variant="") as session:
         images, _ = sample_images("digits", moved.preprocess, 2)
         assert session.predict(feed(images, moved.input, moved.preprocess)).shape == (2, 10)
 
@@ -130,7 +135,7 @@ def test_every_runtime_gives_the_same_logits_at_any_batch_thread_count_and_varia
 ) -> None:
     runtime, name = pair
     artifact = make(name)
-    here = {variant for variant in runtime.variants if not runtime.unavailable("cpu", variant)}
+    here = {variant for variant in runtime.variants if not runtime.unavailable(runtime.devices[0], variant)}
     for variant in here - {"compile"}:
         for threads in (1, 2):
             check_logits(runtime, artifact, checkpoint, threads, variant)
@@ -148,7 +153,7 @@ def test_placing_running_and_reading_apart_is_predicting(
     artifact = make(name)
     inputs = real(artifact, 8)
     for variant in {"", "throughput"} & set(runtime.variants):
-        with runtime.load(artifact, device="cpu", threads=2, variant=variant) as session:
+        with runtime.load(artifact, device=runtime.devices[0], threads=2, variant=variant) as session:
             placed = [session.place(part) for part in np.split(inputs, 2)]
             found = []
             for part in placed:
@@ -164,7 +169,7 @@ def test_what_was_read_stays_as_it_is_when_the_session_runs_again(
     runtime, name = pair
     artifact = make(name)
     first, second = np.split(real(artifact, 4), 2)
-    with runtime.load(artifact, device="cpu", threads=1, variant="") as session:
+    with runtime.load(artifact, device=runtime.devices[0], threads=1, variant="") as session:
         found = session.predict(first)
         before = found.copy()
         session.predict(second)
@@ -179,8 +184,8 @@ def test_a_profile_holds_every_layer_of_a_run_with_its_time(
         pytest.skip(f"{runtime.name} tells nothing of its kernels")
     artifact = make(name)
     inputs = real(artifact, 64)
-    one = runtime.profile(artifact, inputs[:1], device="cpu", threads=1, runs=20, limit_s=60)
-    many = runtime.profile(artifact, inputs, device="cpu", threads=1, runs=10**9, limit_s=0.1)
+    one = runtime.profile(artifact, inputs[:1], device=runtime.devices[0], threads=1, runs=20, limit_s=60)
+    many = runtime.profile(artifact, inputs, device=runtime.devices[0], threads=1, runs=10**9, limit_s=0.1)
     assert one
     assert many
     layers = [kernel for kernel in many if re.search("Conv(?!ert)|Gemm|MatMul|FullyConnected", kernel.operator)]
@@ -208,11 +213,11 @@ def test_every_runtime_with_a_gpu_agrees_with_the_cpu(
     if missing := runtime.unavailable("cuda"):
         pytest.skip(missing.reason)
     artifact = make(name)
-    logits = {}
-    for device in ("cpu", "cuda"):
-        with runtime.load(artifact, device=device, threads=1, variant="") as session:
-            logits[device] = session.predict(real(artifact, 64))
-    assert (logits["cpu"].argmax(1) == logits["cuda"].argmax(1)).mean() >= 0.98
+    inputs = real(artifact, 64)
+    expected = zoo.build(checkpoint)(torch.from_numpy(inputs)).detach().numpy()
+    with runtime.load(artifact, device="cuda", threads=1, variant="") as session:
+        found = session.predict(inputs)
+    assert (found.argmax(1) == expected.argmax(1)).mean() >= 0.98
 
 
 def real(artifact: Artifact, n: int) -> np.ndarray:
@@ -225,7 +230,7 @@ def check_logits(runtime: Runtime, artifact: Artifact, checkpoint: Checkpoint, t
     """In batches of 1, 3, the rest and 1 again, against the network in PyTorch."""
     inputs = real(artifact, 34)
     expected = zoo.build(checkpoint)(torch.from_numpy(inputs)).detach().numpy()
-    with runtime.load(artifact, device="cpu", threads=threads, variant=variant) as session:
+    with runtime.load(artifact, device=runtime.devices[0], threads=threads, variant=variant) as session:
         found = np.concatenate([session.predict(part) for part in np.split(inputs, [1, 4, 33])])
     assert found.dtype == np.float32
     tolerance = REDUCED.get(variant, 1e-4)

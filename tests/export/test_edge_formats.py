@@ -10,7 +10,8 @@ from foreign import randomise
 from reszoo import models, zoo
 from reszoo.core.types import Artifact, Checkpoint, Preprocess
 from reszoo.export import ExportOptions, artifacts, export
-from reszoo.export.contract import Format, Session, formats, runtimes
+from reszoo.export.contract import Format, Session, formats
+from reszoo.export.parity import runnable
 
 V2 = "resnet8_v2.reszoo_digits"
 BATCH = 3
@@ -45,8 +46,8 @@ def bottleneck(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 def opened(artifact: Artifact) -> Session:
-    runtime = runtimes()[formats()[artifact.format].parity_runtime]
-    return runtime.load(artifact, device="cpu", threads=1, variant="")
+    model, runtime = runnable(artifact, formats()[artifact.format].parity_runtime)
+    return runtime.load(model, device=runtime.devices[0], threads=1, variant="")
 
 
 def test_projections_raw_pixels_and_a_fixed_batch_survive(
