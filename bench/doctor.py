@@ -163,7 +163,7 @@ def _swap_used_bytes() -> int:
 
 
 def _runtime(runtime: Runtime) -> Tool:
-    packages = (runtime.name, f"{runtime.name}-gpu")
+    packages = runtime.packages or (runtime.name,)
     missing = {device: _missing(packages[0], partial(runtime.unavailable, device)) for device in runtime.devices}
     devices = tuple(device for device, why in missing.items() if why is None)
     return Tool(
@@ -176,11 +176,10 @@ def _runtime(runtime: Runtime) -> Tool:
 
 
 def _format(plugin: Format) -> Tool:
-    packages = sorted(plugin.packages, key=lambda package: package != plugin.name)  # its own first
-    missing = _missing(packages[0], plugin.unavailable)
+    missing = _missing(plugin.packages[0], plugin.unavailable)
     return Tool(
         name=plugin.name,
-        version=_version(packages),
+        version=_version(plugin.packages),
         works=missing is None,
         devices=(),
         missing=(missing,) if missing else (),

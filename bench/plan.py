@@ -1,6 +1,7 @@
 """From what the user asked for to a list of measurements: which artifact, in which scenario, with what beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -8,9 +9,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ..core.errors import UsageError
-from ..core.measured import Scenario
+from ..core.measured import Failure, Scenario
 from ..core.types import Artifact, Checkpoint, Unavailable
-from ..export.contract import Runtime, runtimes
+from ..export.attempts import Outcome, attempt
+from ..export.contract import ExportOptions, Runtime, runtimes
 from ..export.exporting import exported
 from .affinity import choose_cores
 from .harness import Evaluation
@@ -40,7 +42,7 @@ def plan(
     wish: AccuracyWish | None = None,
     *,
     bind: bool = True,
-) -> list[Planned | Unavailable]:
+) -> Sequence[Planned | Unavailable]:
     """Every combination of threads and batches for one target in one runtime (`common` holds all the rest).
 
     A checkpoint is exported to the runtime's first format, or taken from the cache. Accuracy does not depend on
@@ -55,13 +57,72 @@ def plan(
     artifact = target if isinstance(target, Artifact) else exported(target, runtime.formats[0])
     if artifact.format not in runtime.formats:
         return [_wrong_format(artifact, runtime)]
+    return _every_count(artifact, common, threads, batches, wish, bind)
+
+
+def plan_all(
+    target: Checkpoint | Artifact,
+    common: Scenario,
+    threads: Sequence[int],
+    batches: Sequence[int],
+    wish: AccuracyWish | None = None,
+    *,
+    bind: bool = True,
+    watch: Callable[[str], None] = lambda _: None,
+) -> Iterator[Planned | Unavailable | Failure]:
+    """The same in every runtime, with every format that it runs, in each of its variants that can be had here.
+
+    A runtime or a format that is not here, and an export that fails, are values among the others. Of an artifact there
+    is its own format alone. `watch` is told which format a checkpoint is being exported to.
+    """
+    if wish:
+        check_labels(target, wish.dataset)
+    made: dict[str, Outcome] = {target.format: target} if isinstance(target, Artifact) else {}
+    for runtime in runtimes().values():
+        scenario = replace(common, runtime=runtime.name)
+        names = [name for name in runtime.formats if isinstance(target, Checkpoint) or name in made]
+        if names and (missing := _missing(runtime, scenario)):
+            yield missing
+            continue
+        for name in names:
+            if isinstance(target, Checkpoint) and name not in made:
+                watch(name)
+                made[name] = attempt(target, name, ExportOptions(), partial(exported, target, name))
+                yield from _miss(made[name], scenario)
+            if isinstance(artifact := made[name], Artifact):
+                for in_variant in _in_variants(runtime, scenario):
+                    yield from _every_count(artifact, in_variant, threads, batches, wish, bind)
+
+
+def _in_variants(runtime: Runtime, scenario: Scenario) -> list[Scenario]:
+    """Those that can be had here. One that takes minutes to get ready is only measured where it is named."""
+    several = [replace(scenario, variant=name) for name in runtime.variants if name not in runtime.slow_variants]
+    return [each for each in several if not _missing(runtime, each)]
+
+
+def _miss(outcome: Outcome, scenario: Scenario) -> Iterator[Unavailable | Failure]:
+    """What stands in the place of an artifact that could not be made."""
+    if isinstance(outcome, Unavailable):
+        yield outcome
+    elif not isinstance(outcome, Artifact):
+        yield Failure(what=outcome.what, scenario=scenario, reason=outcome.reason, output=outcome.fix)
+
+
+def _every_count(
+    artifact: Artifact,
+    common: Scenario,
+    threads: Sequence[int],
+    batches: Sequence[int],
+    wish: AccuracyWish | None,
+    bind: bool,
+) -> list[Planned]:
     _check_batches(artifact, batches)
-    planned: list[Planned | Unavailable] = []
+    planned = []
     for t, b in product(sorted(threads), sorted(batches)):
         cores = choose_cores(t * common.streams) if bind else ()
         planned.append(Planned(artifact, replace(common, threads=t, batch=b, cores=cores)))
-    if wish and isinstance(first := planned[0], Planned):
-        planned[0] = first._replace(evaluation=_evaluation(artifact, first.scenario, wish))
+    if wish:
+        planned[0] = planned[0]._replace(evaluation=_evaluation(artifact, planned[0].scenario, wish))
     return planned
 
 

@@ -119,6 +119,11 @@ def subject_name(subject: Subject) -> str:
     return f"{subject.source_ref}, {_format(subject)}, {subject.scenario.runtime_name}"
 
 
+def way(m: Measurement) -> str:
+    """ "openvino (onnx fp32)": what runs it, and the format that it is in."""
+    return f"{m.subject.scenario.runtime_name} ({_format(m.subject)})"
+
+
 def _format(subject: Subject) -> str:
     """ "onnx fp32 uint8": uint8 where raw pixels are the input."""
     uint8 = " uint8" if subject.input_dtype == "uint8" else ""

@@ -18,9 +18,19 @@ if TYPE_CHECKING:
     from ..bench.harness import Progress as Stage
     from ..bench.plan import AccuracyWish, Planned
     from ..bench.table import Outcome
-    from ..core.measured import Scenario
+    from ..core.measured import Failure, Scenario
     from ..core.types import Unavailable
 
+    Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
+
+ALL = "all"
+Runtimes = Annotated[
+    str,
+    typer.Option(
+        help="Engines, comma-separated, such as torch, torch:channels_last, onnxruntime; see `reszoo doctor`. "
+        f"Or {ALL}: every one that is here, with every format that it runs."
+    ),
+]
 Threads = Annotated[str, typer.Option(help="Numbers of threads, comma-separated.")]
 Batches = Annotated[str, typer.Option(help="Batch sizes, comma-separated.")]
 Precision = Annotated[
@@ -43,7 +53,7 @@ PerClass = Annotated[bool, typer.Option("--per-class", help="Print every class, 
 
 def bench(
     refs: options.Refs,
-    runtime: options.Runtimes = "torch,onnxruntime",
+    runtime: Runtimes = "torch,onnxruntime",
     threads: Threads = "1",
     batch: Batches = "1",
     streams: options.Streams = 1,
@@ -62,6 +72,8 @@ def bench(
     json: options.Json = False,
 ) -> None:
     """Measure checkpoints and artifacts. A checkpoint is first exported to what each runtime needs.
+
+    The fastest way to run each model is named below its table.
 
     Example: reszoo bench resnet8_v1.reszoo_digits --runtime torch,onnxruntime --batch 1,32 --accuracy digits
     """
@@ -115,36 +127,42 @@ def _plan(
     counts: tuple[list[int], list[int]],
     wish: "AccuracyWish | None",
     bind: bool,
-) -> "list[Planned | Unavailable]":
+) -> "list[Item]":
     from msgspec.structs import replace
+    from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-    from ..bench.plan import plan
+    from ..bench.plan import plan, plan_all
     from ..export.contract import parse_runtime
     from .targets import targets
 
-    engines = [parse_runtime(text) for text in dict.fromkeys(runtime.split(","))]
-    planned: list[Planned | Unavailable] = []
+    engines = [] if runtime == ALL else [parse_runtime(text) for text in dict.fromkeys(runtime.split(","))]
+    planned: list[Item] = []
     for target in targets(refs):
         for engine, variant in engines:
             scenario = replace(common, runtime=engine.name, variant=variant)
             planned += plan(target, scenario, *counts, wish, bind=bind)
+        if runtime == ALL:
+            with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
+                task = bar.add_task("", total=None)
+                watch = partial(_follow_export, bar, task)
+                planned += plan_all(target, common, *counts, wish, bind=bind, watch=watch)
     return planned
 
 
-def _measure_all(planned: "list[Planned | Unavailable]", out: Path, patience_s: float) -> "Iterator[Outcome]":
+def _measure_all(planned: "list[Item]", out: Path, patience_s: float) -> "Iterator[Outcome]":
     """Each is written as soon as it is there, so that an interrupt loses none that was measured."""
     from rich.markup import escape
     from rich.progress import BarColumn, SpinnerColumn, TimeElapsedColumn
 
     from ..bench.harness import measure
+    from ..bench.plan import Planned
     from ..bench.results import write
     from ..core.measured import Measurement
-    from ..core.types import Unavailable
 
     with output.progress(SpinnerColumn(), "{task.description}", BarColumn(), TimeElapsedColumn()) as bar:
         whole = bar.add_task("measuring", total=len(planned))
         for item in planned:
-            if isinstance(item, Unavailable):
+            if not isinstance(item, Planned):
                 yield item
                 continue
             scenario = item.scenario
@@ -162,6 +180,10 @@ def _measure_all(planned: "list[Planned | Unavailable]", out: Path, patience_s: 
             bar.advance(whole)
 
 
+def _follow_export(bar: "Progress", task: "TaskID", format_name: str) -> None:
+    bar.update(task, description=f"exporting to {format_name}")
+
+
 def _follow(bar: "Progress", task: "TaskID", title: str, stage: "Stage") -> None:
     bar.update(task, description=f"{title}: {stage.stage}", completed=stage.done, total=stage.total or None)
 
@@ -175,6 +197,7 @@ def _records(outcomes: "list[Outcome]") -> list[dict[str, object]]:
 def _print(outcomes: "list[Outcome]") -> None:
     from rich.markup import escape
 
+    from ..bench.fastest import fastest
     from ..bench.table import HEADERS, accuracies, by_model, row
 
     for model, measured in by_model(outcomes).items():
@@ -183,7 +206,7 @@ def _print(outcomes: "list[Outcome]") -> None:
         for measurement in measured:
             table.add_row(*row(measurement))
         output.console().print(table)
-        for line in accuracies(measured):
+        for line in accuracies(measured) + fastest(measured):
             output.console().print(" " + line, markup=False)
 
 

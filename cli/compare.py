@@ -68,17 +68,21 @@ def compare(
 
 
 def _contestants(refs: list[str], runtime: str, common: "Scenario", bind: bool) -> "list[Contestant]":
-    """Every REF on every runtime. Naming one REF twice is how to see the noise."""
+    """Every REF on every runtime that runs it. Naming one REF twice is how to see the noise."""
     from msgspec.structs import replace
 
     from ..bench.comparison import Contestant
     from ..bench.plan import Planned, plan
+    from ..core.types import Artifact
     from ..export.contract import parse_runtime
     from .targets import targets
 
     engines = [parse_runtime(text) for text in runtime.split(",")]
+    known = {name for engine, _ in engines for name in engine.formats}
     found = []
     for target, (engine, variant) in product([t for ref in refs for t in targets([ref])], engines):
+        if isinstance(target, Artifact) and target.format in known - set(engine.formats):
+            continue  # it runs on another of them
         scenario = replace(common, runtime=engine.name, variant=variant)
         (item,) = plan(target, scenario, [common.threads], [common.batch], bind=bind)
         if not isinstance(item, Planned):

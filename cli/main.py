@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ReszooError
-from . import bench, cache, compare, data, doctor, download, export, prune, quantize, report, show, train
+from . import bench, cache, compare, data, doctor, download, export, predict, prune, quantize, report, show, train
 from . import list as list_
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command("train")(train.train)
 app.command("prune")(prune.prune)
 app.command("export")(export.export)
 app.command("quantize")(quantize.quantize)
+app.command("predict")(predict.predict)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)

@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 
 Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
 SchemeName = Annotated[
-    str | None, typer.Option(help="int8, or int8-nncf (OpenVINO's own).", show_default="the format's natural one")
+    str | None,
+    typer.Option(
+        help="int8 or int8-nncf (OpenVINO's own), int8-litert, int8-pt2e (ExecuTorch).",
+        show_default="the format's natural one",
+    ),
 ]
-FormatName = Annotated[str, typer.Option("--to", metavar="FORMAT", help="What the artifact is.")]
+FormatName = Annotated[
+    str | None,
+    typer.Option("--to", metavar="FORMAT", help="What the artifact is.", show_default="onnx, or what the scheme makes"),
+]
 Calibration = Annotated[
     Literal["minmax", "percentile", "entropy", "mse"] | None,
     typer.Option(help="How an activation's range is chosen.", show_default="the scheme's own: mse for int8"),
@@ -30,7 +37,8 @@ Calibration = Annotated[
 Images = Annotated[int | None, typer.Option(help="Training images to calibrate on.", show_default="512")]
 Seed = Annotated[int | None, typer.Option(help="Chooses those images.", show_default="0")]
 Activations = Annotated[
-    Literal["u8", "s8"] | None, typer.Option(help="u8 for CPUs, s8 for TensorRT.", show_default="u8")
+    Literal["u8", "s8"] | None,
+    typer.Option(help="u8 for CPUs, s8 for TensorRT.", show_default="the scheme's own: u8 for int8"),
 ]
 Equalise = Annotated[
     bool | None, typer.Option("--equalise/--no-equalise", help="Equalise weights across layers.", show_default="no")
@@ -69,7 +77,7 @@ Out = Annotated[
 def quantize(
     refs: Refs,
     scheme: SchemeName = None,
-    to: FormatName = "onnx",
+    to: FormatName = None,
     calibration: Calibration = None,
     images: Images = None,
     seed: Seed = None,
@@ -93,6 +101,7 @@ def quantize(
     """
     from ..export.contract import ExportOptions, format_named
     from ..export.exporting import checked
+    from ..export.quantizing import format_for
     from .shares import parse_share
     from .targets import checkpoints
 
@@ -106,6 +115,7 @@ def quantize(
         "saturation": saturation,
         "keep_float": tuple(keep_float) if keep_float else None,
     }
+    to = to or format_for(scheme)
     config = _config(to, scheme, {name: value for name, value in given.items() if value is not None})
     wanted = ExportOptions(precision="int8", quantize=config, input=input, batch=parse_batch(batch))
     options = checked(wanted, format_named(to))
@@ -130,20 +140,25 @@ def quantize(
 
 
 class Quantized(NamedTuple):
-    """An artifact and its float counterpart; the ladder and the race, where they were asked for."""
+    """An artifact and its float counterpart; the ladder and the race, where they were asked for.
+
+    `layers` are those of an ONNX graph: other formats are not looked into.
+    """
 
     artifact: "Artifact"
     floats: "Artifact"
-    layers: "Layers"
+    layers: "Layers | None"
     fit: "Fit | None"
     race: "Race | Failure | None"
 
 
 def _config(format_name: str, scheme: str | None, given: dict[str, Any]) -> "QuantizeConfig":
-    from ..quantize.config import QuantizeConfig
-    from ..quantize.contract import natural_scheme
+    import msgspec
 
-    return QuantizeConfig(scheme=scheme or natural_scheme(format_name).name, **given)
+    from ..export.contract import format_named
+    from ..export.quantizing import config_for
+
+    return msgspec.structs.replace(config_for(format_named(format_name), scheme), **given)
 
 
 def _explain(
@@ -176,6 +191,7 @@ def _quantize(
     import msgspec
 
     from ..export.exporting import exported, folder_name
+    from ..export.formats.onnx import OnnxFormat
     from ..quantize.summary import layers
     from . import ladder
 
@@ -184,7 +200,8 @@ def _quantize(
     artifact = _export(source, format_name, options, out or Path(f"{source.ref}-{folder_name(format_name, options)}"))
     floats = exported(source, format_name, msgspec.structs.replace(options, precision="fp32", quantize=None))
     race = _race(artifact, floats) if measure else None
-    return Quantized(artifact, floats, layers(artifact.path / artifact.files[0].name), fit, race)
+    found = layers(artifact.path / artifact.files[0].name) if format_name == OnnxFormat.name else None
+    return Quantized(artifact, floats, found, fit, race)
 
 
 def _export(source: "Checkpoint", format_name: str, options: "ExportOptions", folder: Path) -> "Artifact":
@@ -254,12 +271,12 @@ def _print_table(rows: list[Quantized]) -> None:
             f"{parity.max_abs_error:.2g}",
             f"{parity.mean_abs_error:.2g}",
             f"{parity.top1_agreement:.4f} of {parity.n}",
-            f"{layers.quantized} of {layers.quantized + len(layers.floats)}",
+            f"{layers.quantized} of {layers.quantized + len(layers.floats)}" if layers else "not counted",
             _certificate(artifact),
         )
     output.console().print(table)
     for row in rows:
-        if row.layers.floats:
+        if row.layers and row.layers.floats:
             output.console().print(f"in float in {row.artifact.path}: {', '.join(row.layers.floats)}", markup=False)
 
 

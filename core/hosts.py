@@ -24,6 +24,16 @@ LIBRARIES = (
     "onnxruntime-gpu",
     "openvino",
     "nncf",
+    "litert-torch",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "executorch",
+    "torchao",
+    "ncnn",
+    "pnnx",
+    "coremltools",
+    "tensorrt",
+    "tensorrt-rtx-cu13",
     "numpy",
 )
 SOURCE = Path(__file__).resolve().parents[1]

@@ -33,12 +33,20 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class TensorSpec(Noun, frozen=True, kw_only=True):
-    """One named input or output. A dimension is a number, or a name where it is dynamic ("batch")."""
+    """One named input or output. A dimension is a number, or a name where it is dynamic: "batch", or "1..64"."""
 
     name: str
     shape: tuple[int | str, ...]
     dtype: DType
     layout: Layout
+
+    @property
+    def batch_limits(self) -> tuple[int, int | None]:
+        """The smallest and the largest batch; None where there is no largest."""
+        least, _, most = str(self.shape[0]).partition("..")
+        if least.isdecimal():
+            return int(least), int(most or least)
+        return 1, None
 
 
 class Preprocess(Noun, frozen=True, kw_only=True):
@@ -181,7 +189,10 @@ class FileRecord(Noun, frozen=True, kw_only=True):
 
 
 class Parity(Noun, frozen=True, kw_only=True):
-    """How far an artifact's logits are from its source's, on `n` images of `images`."""
+    """How far an artifact's logits are from its source's, on `n` images of `images`.
+
+    `through` names the format of the graph that was run instead, where the artifact could be made but not be run.
+    """
 
     reference: str
     images: str
@@ -189,6 +200,7 @@ class Parity(Noun, frozen=True, kw_only=True):
     max_abs_error: float
     mean_abs_error: float
     top1_agreement: Fraction
+    through: str | None = None
 
 
 class Certificate(Noun, frozen=True, kw_only=True):
@@ -242,9 +254,13 @@ class Candidate(Noun, frozen=True, kw_only=True):
 
 
 class Artifact(Candidate, frozen=True, kw_only=True):
-    """A proven model in one deployable format: a folder with its files and its manifest, `artifact.json`."""
+    """A proven model in one deployable format: a folder with its files and its manifest, `artifact.json`.
+
+    `extras` are what stands beside the model for people. They may change it: only `files` have to be as written.
+    """
 
     parity: Parity
+    extras: tuple[FileRecord, ...] = ()
 
 
 class Unavailable(Noun, frozen=True, kw_only=True):

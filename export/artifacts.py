@@ -1,6 +1,6 @@
 """Artifact folders: reading and checking them, and the ones kept in the cache."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import msgspec
 
@@ -18,7 +18,7 @@ def is_artifact(folder: Path) -> bool:
 
 
 def is_untouched(folder: Path) -> bool:
-    """Whether an artifact is all that is in the folder, so that another may take its place."""
+    """Whether the folder holds an artifact and nothing of its user's, so that another may take its place."""
     if not is_artifact(folder):
         return False
     try:
@@ -26,25 +26,35 @@ def is_untouched(folder: Path) -> bool:
     except ReszooError:
         return False  # whatever it is, it is not for us to delete
     names = {MANIFEST, *(file.name for file in artifact.files)}
-    return {path.name for path in folder.iterdir()} <= names
+    found = [record(path, folder) for path in files_in(folder)]
+    return all(file.name in names or file in artifact.extras for file in found)
 
 
 def read(folder: Path) -> Artifact:
     """The artifact in `folder`, with every file's length and hash checked."""
     artifact = read_json(folder / MANIFEST, Artifact, FIX)
-    for record in artifact.files:
-        _check(folder / record.name, record)
+    for file in artifact.files:
+        _check(folder, file)
     return msgspec.structs.replace(artifact, path=folder.absolute())
 
 
-def record(path: Path) -> FileRecord:
-    return FileRecord(name=path.name, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+def files_in(folder: Path) -> list[Path]:
+    """All of them, those of folders within it too: a model can be a folder itself."""
+    return sorted(path for path in folder.rglob("*") if not path.is_dir())
 
 
-def _check(path: Path, expected: FileRecord) -> None:
-    if path.name != expected.name:
+def record(path: Path, folder: Path | None = None) -> FileRecord:
+    """Its name is as seen from `folder`, by default the one that it lies in."""
+    name = path.relative_to(folder or path.parent).as_posix()
+    return FileRecord(name=name, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+
+
+def _check(folder: Path, expected: FileRecord) -> None:
+    name = PurePosixPath(expected.name)
+    if name.is_absolute() or ".." in name.parts:
         raise ReszooError(f"{MANIFEST} names a file outside its folder: {expected.name!r}", FIX)
+    path = folder / name
     if not path.is_file():
         raise ReszooError(f"{path} is missing from the artifact", FIX)
-    if record(path) != expected:
+    if record(path, folder) != expected:
         raise ReszooError(f"{path} is damaged: its sha256 is not the one in {MANIFEST}", FIX)

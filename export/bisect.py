@@ -9,7 +9,6 @@ runtime         the runtime's integer kernels         against the quantized grap
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ import onnx
 
 from .. import datasets
 from ..core.errors import UsageError
-from ..core.types import Candidate, Checkpoint, Preprocess
+from ..core.types import Checkpoint, Preprocess
 from ..datasets.preprocess import normalise
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
@@ -33,6 +32,7 @@ from .contract import ExportOptions, format_named
 from .explanation import AnyReason, Explanation, Finding, Stage, StageName, advice
 from .exporting import checked
 from .formats.onnx import FORMAT as ONNX
+from .formats.onnx import MODEL_FILE as ONNX_FILE
 from .parity import feed
 from .quantizing import calibrated
 from .tracing import Tracer
@@ -89,8 +89,8 @@ def explain(
     ):
         raw, images = further_images(checkpoint, config, max(IMAGES, options.batch or 0))
         batches = _batches(feed(raw, candidate.input, candidate.preprocess), options.batch or BATCH)
-        source, quantized = prepared(_file(model.floats), config), onnx.load(_file(candidate))
-        stages = _float_stages(checkpoint, options, raw, onnx.load(_file(model.floats)), batches)
+        source, quantized = prepared(model.graph, config), onnx.load(candidate.path / ONNX_FILE)
+        stages = _float_stages(checkpoint, options, raw, onnx.load_from_string(model.graph), batches)
     found = compare(source, quantized, lambda: _watched(batches, partial(watch, "comparing layers")), run)
     if not found.layers:
         raise UsageError("no layer is quantized, so there is nothing to explain", "Leave --keep-float away.")
@@ -136,11 +136,6 @@ def _watched(batches: list[Array], watch: Callable[[int, int], None]) -> Iterato
     for done, batch in enumerate(batches, start=1):
         yield batch
         watch(done, len(batches))
-
-
-def _file(candidate: Candidate) -> Path:
-    (file,) = candidate.files
-    return candidate.path / file.name
 
 
 def _float_stages(

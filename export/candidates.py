@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from ..core.documents import to_builtins
+import msgspec
+
 from ..core.hosts import versions
 from ..core.types import Candidate, Certificate, Checkpoint, Step
-from .artifacts import record
+from .artifacts import files_in, record
 from .contract import ExportOptions, Format, input_spec, output_spec
+from .formats.torch import TorchFormat
 
 
 def candidate(
@@ -18,27 +20,53 @@ def candidate(
     certificate: Certificate | None = None,
 ) -> Candidate:
     """What `plugin` has written into `folder`; `steps` are what was done to it after that."""
+    lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options), *steps)
+    files = [path for path in files_in(folder) if path.name not in plugin.companions]
+    return _described(checkpoint, plugin.name, options, folder, files, lineage, certificate)
+
+
+def in_place(checkpoint: Checkpoint) -> Candidate:
+    """The checkpoint as PyTorch runs it where it lies: nothing is written, so there is nothing to prove."""
+    weights = checkpoint.weights_path
+    return _described(checkpoint, TorchFormat.name, ExportOptions(), weights.parent, [weights], checkpoint.lineage)
+
+
+def _described(
+    checkpoint: Checkpoint,
+    format_name: str,
+    options: ExportOptions,
+    folder: Path,
+    files: list[Path],
+    lineage: tuple[Step, ...],
+    certificate: Certificate | None = None,
+) -> Candidate:
     return Candidate(
         path=folder,
-        format=plugin.name,
+        format=format_name,
         precision=options.precision,
         input=input_spec(checkpoint, options),
         output=output_spec(checkpoint, options),
         preprocess=checkpoint.preprocess,
         labels=checkpoint.labels,
         dataset=checkpoint.dataset,
-        files=tuple(record(path) for path in sorted(folder.iterdir())),
+        files=tuple(record(path, folder) for path in files),
         source_ref=checkpoint.ref,
-        lineage=(*checkpoint.lineage, export_step(checkpoint, plugin, options), *steps),
+        lineage=lineage,
         certificate=certificate,
     )
 
 
 def export_step(checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> Step:
-    chosen = {key: str(value) for key, value in to_builtins(options).items() if key != "quantize"}
+    chosen = msgspec.structs.asdict(options)
+    chosen["batch"] = chosen.pop("batches") or options.batch
+    del chosen["quantize"]  # that is a step of its own
     return Step(
         name="export",
-        config={"format": plugin.name, **chosen},
+        config={"format": plugin.name, **{name: _text(value) for name, value in chosen.items()}},
         versions=versions(("reszoo", *plugin.packages)),
         input_sha256=checkpoint.sha256,
     )
+
+
+def _text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -6,6 +6,7 @@ Vendor packages are imported inside methods only, so that every plug-in can be l
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -17,6 +18,7 @@ from ..core.measured import Kernel
 from ..core.registry import choose, discover
 from ..core.types import Candidate, Checkpoint, Noun, Precision, TensorSpec, Unavailable
 from ..quantize.config import QuantizeConfig
+from ..quantize.contract import GraphKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,19 +29,41 @@ Device = Literal["cpu", "cuda"]
 WARM_UP_RUNS = 20
 
 
-class ExportOptions(Noun, frozen=True, kw_only=True):
-    """What the user chose. `batch` None is a dynamic batch; `opset` None is the format's default.
+class BatchRange(Noun, frozen=True, kw_only=True):
+    """The batch sizes that an engine is built for, and `opt`, the one that it is fastest at (TensorRT's own terms)."""
 
+    min: int
+    opt: int
+    max: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min <= self.opt <= self.max:
+            raise UsageError(
+                f"{self} is no range of batch sizes",
+                "Write the smallest, the usual and the largest, all above 0: --batch 1:8:64.",
+            )
+
+    def __str__(self) -> str:
+        return f"{self.min}:{self.opt}:{self.max}"
+
+
+class ExportOptions(Noun, frozen=True, kw_only=True):
+    """What the user chose.
+
+    `batch` None is a dynamic batch, of any size or of those in `batches`; `opset` None is the format's default.
     `input` is what the deployed model is fed with: "float" is the normalised float32 NCHW tensor, "uint8" the raw
     pixels (NHWC), normalised inside the graph. `quantize` goes with precision int8 only; None there is the format's
-    natural scheme with its defaults.
+    natural scheme with its defaults. `compute_capability` names the GPUs to build for, ("8.6", "12.0"); empty is the
+    format's own choice.
     """
 
     precision: Precision = "fp32"
     quantize: QuantizeConfig | None = None
     batch: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    batches: BatchRange | None = None
     input: Literal["float", "uint8"] = "float"
     opset: int | None = None
+    compute_capability: tuple[str, ...] = ()
 
 
 class Format(ABC):
@@ -47,7 +71,8 @@ class Format(ABC):
 
     `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
     `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
-    Precision int8 is a quantization scheme's work: it acts on the file that `write` gives for fp32.
+    The same checkpoint and options give the same bytes, where `is_reproducible`. `companions` are those of the files
+    written that stand beside the model for people: a runtime needs none of them.
     """
 
     name: ClassVar[str]
@@ -56,6 +81,10 @@ class Format(ABC):
     inputs: ClassVar[tuple[str, ...]] = ("float",)
     has_opset: ClassVar[bool] = False
     has_static_batch: ClassVar[bool] = False
+    has_batch_range: ClassVar[bool] = False
+    is_for_gpus: ClassVar[bool] = False
+    is_reproducible: ClassVar[bool] = True
+    companions: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -80,6 +109,40 @@ class Format(ABC):
             raise UsageError(f"format {self.name} has no opset", "Leave --opset away.")
         if options.batch is not None and not self.has_static_batch:
             raise UsageError(f"format {self.name} always has a dynamic batch", "Leave --batch away.")
+        if options.batches is not None and not self.has_batch_range:
+            raise UsageError(f"format {self.name} takes no range of batch sizes", "Write --batch dynamic or --batch 8.")
+        if options.compute_capability and not self.is_for_gpus:
+            raise UsageError(f"format {self.name} is not built for a GPU", "Leave --compute-capability away.")
+
+    def complete(self, options: ExportOptions) -> ExportOptions:
+        """The options with what they leave open and this format has to decide."""
+        return options
+
+    def stand_in(self, written: Candidate) -> "tuple[Candidate, Runtime] | None":
+        """What proves the files where they can be written but not run, if anything does, and what runs that."""
+        return None
+
+
+class GraphFormat(Format):
+    """A format that is converted from a graph, so that a quantization scheme can stand between the two.
+
+    `graph_kind` says what the graph is, and with it which schemes there are; `natural_int8` is what precision int8
+    means unless the user names another scheme.
+    """
+
+    graph_kind: ClassVar[GraphKind]
+    natural_int8: ClassVar[QuantizeConfig]
+
+    @abstractmethod
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> Any:
+        """The network as this format is converted from it: what `graph_kind` stands for."""
+
+    @abstractmethod
+    def convert(self, graph: Any, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        """Write the files of the graph, which is quantized where `options.precision` is int8, into `folder`."""
+
+    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        self.convert(self.graph(checkpoint, options), checkpoint, options, folder)
 
 
 class Clock:
@@ -157,12 +220,18 @@ class Session(ABC):
 
 
 class Runtime(ABC):
-    """An engine that runs artifacts of some formats. `variants` are its own ways to do so ("" is the default)."""
+    """An engine that runs artifacts of some formats. `variants` are its own ways to do so ("" is the default).
+
+    `slow_variants` are those that take minutes to load a model: they are used only where they are named.
+    `packages` are those that pip may have installed it from, where they are not called as it is.
+    """
 
     name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
     formats: ClassVar[tuple[str, ...]]
     devices: ClassVar[tuple[Device, ...]] = ("cpu",)
     variants: ClassVar[tuple[str, ...]] = ("",)
+    slow_variants: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
@@ -224,6 +293,15 @@ def parse_runtime(text: str) -> tuple[Runtime, str]:
     return runtime, variant
 
 
+def not_installed(extra: str, *modules: str) -> Unavailable | None:
+    """What is missing if one of these modules, which that extra brings, cannot be found. Imports none of them."""
+    for name in modules:
+        if find_spec(name) is None:
+            reason, fix = f"the package {name} is not installed", f"pip install 'reszoo[{extra}]'"
+            return Unavailable(what=extra, reason=reason, fix=fix)
+    return None
+
+
 def unavailable_error(missing: Unavailable) -> UnavailableError:
     return UnavailableError(f"{missing.what} is not available here: {missing.reason}", missing.fix)
 
@@ -231,12 +309,19 @@ def unavailable_error(missing: Unavailable) -> UnavailableError:
 def input_spec(checkpoint: Checkpoint, options: ExportOptions) -> TensorSpec:
     """The deployed model's input."""
     channels, height, width = checkpoint.spec.input
-    batch = options.batch or "batch"
+    batch = _batch(options)
     if options.input == "uint8":
         return TensorSpec(name="input", shape=(batch, height, width, channels), dtype="uint8", layout="NHWC")
     return TensorSpec(name="input", shape=(batch, channels, height, width), dtype="float32", layout="NCHW")
 
 
 def output_spec(checkpoint: Checkpoint, options: ExportOptions) -> TensorSpec:
-    shape = (options.batch or "batch", checkpoint.spec.num_classes)
+    shape = (_batch(options), checkpoint.spec.num_classes)
     return TensorSpec(name="logits", shape=shape, dtype="float32", layout="NC")
+
+
+def _batch(options: ExportOptions) -> int | str:
+    """As `TensorSpec.batch_limits` reads it."""
+    if options.batches:
+        return f"{options.batches.min}..{options.batches.max}"
+    return options.batch or "batch"

@@ -13,10 +13,11 @@ from ..core.files import cache_dir, explained, staged_folder
 from ..core.types import Artifact, Candidate, Checkpoint
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
+from . import deployment
 from . import parity as parities
-from .artifacts import MANIFEST, is_untouched, read
+from .artifacts import MANIFEST, is_untouched, read, record
 from .candidates import candidate, export_step
-from .contract import ExportOptions, Format, format_named
+from .contract import ExportOptions, Format, format_named, formats
 from .quantizing import Watch, calibrated, completed, step
 
 
@@ -43,6 +44,9 @@ def export(
         parity = parities.prove(unproven, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
         artifact = Artifact(**msgspec.structs.asdict(unproven) | {"path": Path(), "parity": parity})
+        extras = deployment.write(artifact, checkpoint, plugin.parity_runtime, staging)
+        extras += tuple(record(staging / name) for name in plugin.companions)
+        artifact = msgspec.structs.replace(artifact, extras=extras)
         write_json(staging / MANIFEST, artifact)
     return msgspec.structs.replace(artifact, path=out.absolute())
 
@@ -63,21 +67,25 @@ def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | 
 def checked(options: ExportOptions, plugin: Format) -> ExportOptions:
     """The options, complete; refused where the format or the quantization scheme does not have them."""
     plugin.check(options)
-    return completed(options, plugin.name)
+    return completed(plugin.complete(options), plugin)
 
 
 def folder_name(format_name: str, options: ExportOptions) -> str:
     """ "onnx-fp32", and what was chosen besides: "onnx-fp16-uint8-batch8-opset20", "onnx-int8-entropy-images256"."""
     parts = [format_name, options.precision]
-    options = completed(options, format_name)
+    options = completed(options, formats()[format_name])
     if options.quantize is not None:
         parts = [format_name, options.quantize.scheme, *_words(options.quantize)]
     if options.input != "float":
         parts.append(options.input)
     if options.batch:
         parts.append(f"batch{options.batch}")
+    if options.batches:
+        parts.append(f"batch{str(options.batches).replace(':', '-')}")
     if options.opset:
         parts.append(f"opset{options.opset}")
+    if options.compute_capability:
+        parts.append(f"sm{'-'.join(options.compute_capability)}")
     return "-".join(parts)
 
 
@@ -108,7 +116,7 @@ def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportO
         shutil.rmtree(folder, ignore_errors=True)  # not there, or damaged: it is made anew, and proven again
         return None
     lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options))
-    if options.quantize is not None:  # the same checkpoint and versions give the same float file
+    if options.quantize is not None:  # the same checkpoint and versions give the same float graph
         lineage = (*lineage, step(checkpoint, options.quantize, kept.lineage[-1].input_sha256))
     fresh = lineage, checkpoint.labels, checkpoint.preprocess
     return kept if (kept.lineage, kept.labels, kept.preprocess) == fresh else None

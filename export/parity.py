@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..quantize.config import QuantizeConfig
+    from .contract import Runtime
 
 IMAGES = 256
 SEED = 0
@@ -33,11 +34,6 @@ TOLERANCES: dict[Precision, Tolerance] = {
     "fp32": Tolerance(1e-4, 0.999),
     "fp16": Tolerance(2e-2, 0.98),
     "int8": Tolerance(0.25, 0.95),
-}
-FIXES: dict[Precision, str] = {
-    "fp32": "Try another --opset, and report it with the checkpoint's name.",
-    "fp16": "Try another --opset or --precision fp32, and report it with the checkpoint's name.",
-    "int8": "Try `reszoo quantize` with another --calibration, --bias-correction, or layers kept in --keep-float.",
 }
 
 
@@ -71,10 +67,39 @@ def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed:
     """Run the artifact and its source on the same images. Outside the tolerance is an error."""
     parity, scale = _compare(candidate, checkpoint, runtime_name, seed)
     if found := _outside(parity, candidate.precision, scale):
+        where = _where(candidate, checkpoint, seed)
         raise ReszooError(
-            f"the exported model differs from its source: {found}; nothing was written", FIXES[candidate.precision]
+            f"the exported model differs from its source: {found}{where}; nothing was written", _fix(candidate)
         )
     return parity
+
+
+def _where(candidate: Candidate, checkpoint: Checkpoint, seed: int) -> str:
+    """The first layer that differs, of what is an ONNX graph or was made from one that is there."""
+    from .divergence import IMAGES as FEW
+    from .divergence import LEAST_DB, first_divergence
+    from .formats.onnx import MODEL_FILE
+
+    graph = candidate.path / MODEL_FILE
+    if not graph.is_file() or candidate.precision not in LEAST_DB:
+        return ""
+    least, most = candidate.input.batch_limits
+    images, _ = sample_images(checkpoint.dataset, checkpoint.preprocess, max(least, min(FEW, most or FEW)), seed)
+    return f"; {first_divergence(graph, candidate, checkpoint, feed(images, candidate.input, candidate.preprocess))}"
+
+
+def _fix(candidate: Candidate) -> str:
+    from .contract import formats
+
+    if candidate.precision == "int8":
+        return (
+            f"`reszoo quantize {candidate.source_ref} --explain` looks for the first bad layer. Try another "
+            "--calibration, --bias-correction, or layers kept in --keep-float."
+        )
+    ways = ["another --opset"] if formats()[candidate.format].has_opset else []
+    ways += ["--precision fp32"] if candidate.precision != "fp32" else []
+    report = "eport it with the checkpoint's name."
+    return f"Try {' or '.join(ways)}, and r{report}" if ways else f"R{report}"
 
 
 def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> str | None:
@@ -87,14 +112,12 @@ def _compare(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, se
     """Also the largest logit of the source."""
     import numpy as np
 
-    from .contract import runtimes
-
-    fixed = candidate.input.shape[0]
-    n = max(IMAGES, fixed) if isinstance(fixed, int) else IMAGES
+    model, runtime = runnable(candidate, runtime_name)
+    n = max(IMAGES, candidate.input.batch_limits[0])
     images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n, seed)
     expected = _reference(checkpoint, images)
     inputs = feed(images, candidate.input, candidate.preprocess)
-    with runtimes()[runtime_name].load(candidate, device="cpu", threads=available_cores(), variant="") as session:
+    with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant="") as session:
         found = np.concatenate([session.predict(part) for part in _split(inputs, candidate.input)])
     expected = expected[: len(found)]
     difference = np.abs(found.astype(np.float64) - expected)
@@ -105,6 +128,7 @@ def _compare(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, se
         max_abs_error=float(difference.max()),
         mean_abs_error=float(difference.mean()),
         top1_agreement=float((found.argmax(1) == expected.argmax(1)).mean()),
+        through=None if model is candidate else model.format,
     )
     return parity, float(np.abs(expected).max())
 
@@ -121,13 +145,24 @@ def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
         return torch.cat([model(part) for part in parts]).numpy()
 
 
+def runnable(candidate: Candidate, runtime_name: str) -> "tuple[Candidate, Runtime]":
+    """The artifact and its runtime. Where that cannot run here: what stands in for the artifact, and what runs that."""
+    from .contract import formats, runtimes
+
+    runtime: Runtime = runtimes()[runtime_name]
+    if runtime.unavailable(runtime.devices[0]) and (other := formats()[candidate.format].stand_in(candidate)):
+        return other
+    return candidate, runtime
+
+
 def _split(inputs: "np.ndarray", spec: TensorSpec) -> "list[np.ndarray]":
-    """Batches of the fixed size (a remainder is left out), or of 1, 3, 64, 64, ... where the batch is dynamic."""
+    """Batches of the fixed size, or of 1, 3, 64, 64, ..., within its limits. A remainder below them is left out."""
     import numpy as np
 
-    if isinstance(fixed := spec.shape[0], int):
-        return np.split(inputs[: len(inputs) // fixed * fixed], len(inputs) // fixed)
-    return np.split(inputs, [1, 1 + 3, *range(1 + 3 + 64, len(inputs), 64)])
+    least, most = spec.batch_limits
+    odd, many = min(least + 2, most or 3), max(least, min(64, most or 64))
+    parts = np.split(inputs, [least, *range(least + odd, len(inputs), many)])
+    return [part for part in parts if len(part) >= least]
 
 
 def _outside(parity: Parity, precision: Precision, scale: float) -> str | None:

@@ -1,12 +1,13 @@
-"""Between a format and a quantization scheme: the float file that the scheme acts on, and the images it looks at."""
+"""Between a format and a quantization scheme: the graph that the scheme acts on, and the images it looks at."""
 
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -17,9 +18,10 @@ from ..core.hosts import versions
 from ..core.registry import unknown
 from ..core.types import Candidate, Checkpoint, Step
 from ..quantize.config import QuantizeConfig
-from ..quantize.contract import Feeds, Scheme, Variants, natural_scheme, scheme_named
+from ..quantize.contract import Feeds, Scheme, Variants, scheme_named, schemes
 from .candidates import candidate
-from .contract import ExportOptions, Format, input_spec
+from .contract import ExportOptions, Format, GraphFormat, formats, input_spec
+from .formats.onnx import OnnxFormat
 from .parity import feed, refusal, seed_for
 
 if TYPE_CHECKING:
@@ -32,43 +34,79 @@ BATCH = 16  # images at once: every tensor of the network is kept for them
 Watch = Callable[[int, int], None]  # images looked at so far, and in all
 
 
-def completed(options: ExportOptions, format_name: str) -> ExportOptions:
-    """The options with what they leave open about quantization: the format's natural scheme, its own calibration."""
+def completed(options: ExportOptions, plugin: Format) -> ExportOptions:
+    """The options with what they leave open about quantization: the format's natural scheme, the scheme's choices."""
     if options.precision != "int8":
         return options
-    config = options.quantize or QuantizeConfig(scheme=natural_scheme(format_name).name)
-    return msgspec.structs.replace(options, quantize=scheme_of(config, format_name).complete(config))
+    config = options.quantize or config_for(plugin)
+    return msgspec.structs.replace(options, quantize=scheme_of(config, plugin).complete(config))
 
 
-def scheme_of(config: QuantizeConfig, format_name: str) -> Scheme:
-    """The scheme, if it can work here and on files of this format."""
-    scheme = scheme_named(config.scheme)
-    if format_name not in scheme.formats:
+def config_for(plugin: Format, scheme: str | None = None) -> QuantizeConfig:
+    """What the format is quantized with where the user names no more than a scheme, if that."""
+    natural = _quantizable(plugin).natural_int8
+    return natural if scheme in (None, natural.scheme) else QuantizeConfig(scheme=scheme)
+
+
+def format_for(scheme: str | None) -> str:
+    """The format that a scheme is natural for, else the first that it can quantize; ONNX where none is named."""
+    if scheme is None:
+        return OnnxFormat.name
+    kind = scheme_named(scheme).graph_kind
+    fitting = [other for other in formats().values() if isinstance(other, GraphFormat) and other.graph_kind == kind]
+    return min(fitting, key=lambda plugin: plugin.natural_int8.scheme != scheme).name
+
+
+def scheme_of(config: QuantizeConfig, plugin: Format) -> Scheme:
+    """The scheme, if it can work here and on what this format is converted from."""
+    kind = _quantizable(plugin).graph_kind
+    fitting = [scheme.name for scheme in schemes().values() if scheme.graph_kind == kind]
+    if config.scheme in schemes() and config.scheme not in fitting:
         raise UsageError(
-            f"scheme {scheme.name} does not quantize the format {format_name}", f"It takes {', '.join(scheme.formats)}."
+            f"scheme {config.scheme} does not quantize the format {plugin.name}", f"Choose {' or '.join(fitting)}."
         )
-    return scheme
+    return scheme_named(config.scheme)
+
+
+def _quantizable(plugin: Format) -> GraphFormat:
+    if not isinstance(plugin, GraphFormat):
+        fitting = ", ".join(name for name, other in formats().items() if isinstance(other, GraphFormat))
+        raise UsageError(f"no scheme quantizes the format {plugin.name}", f"Choose one of {fitting}.")
+    return plugin
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A checkpoint's float file, `floats`, and what a scheme makes of it for any layers that are to stay in float."""
+    """A checkpoint's float graph, and what a scheme makes of it for any layers that are to stay in float.
+
+    `graph_sha256` is of the graph's bytes, or of the checkpoint's weights where it has none. `folder` is for `floats`.
+    """
 
     checkpoint: Checkpoint
-    plugin: Format
+    plugin: GraphFormat
     options: ExportOptions
     config: QuantizeConfig
     images: "Dataset"
-    floats: Candidate
+    graph: Any
+    graph_sha256: str
     variants: Variants
+    folder: Path
+
+    @cached_property
+    def floats(self) -> Candidate:
+        """The float graph's files, written when they are first asked for."""
+        options = _floats(self.options)
+        with explained(self.folder):
+            self.plugin.convert(self.graph, self.checkpoint, options, self.folder)
+        return candidate(self.checkpoint, self.plugin, options, self.folder)
 
     def write(self, keep_float: Sequence[str], folder: Path) -> Candidate:
-        """Write the quantized file in which these nodes stay in float, into an empty folder."""
+        """Write the quantized files in which these nodes stay in float, into an empty folder."""
         config = msgspec.structs.replace(self.config, keep_float=tuple(keep_float))
         options = msgspec.structs.replace(self.options, quantize=config)
-        (source,) = self.floats.files
-        certificate = self.variants.write(keep_float, folder / source.name)
-        done = _step(config, self.images, source.sha256)
+        graph, certificate = self.variants.quantized(keep_float)
+        self.plugin.convert(graph, self.checkpoint, options, folder)
+        done = _step(config, self.images, self.graph_sha256)
         return candidate(self.checkpoint, self.plugin, options, folder, done, certificate=certificate)
 
     @contextmanager
@@ -88,23 +126,23 @@ class Calibrated:
 def calibrated(
     checkpoint: Checkpoint, plugin: Format, options: ExportOptions, config: QuantizeConfig, watch: Watch
 ) -> Iterator[Calibrated]:
-    """The checkpoint, calibrated as `config` says; its float file is there until the end.
+    """The checkpoint, calibrated as `config` says; its float files are there until the end.
 
     Raises UnavailableError where the network's training images are not on this machine, and UsageError for a node in
     `config.keep_float` that is never quantized.
     """
-    scheme = scheme_of(config, plugin.name)
-    images = calibration_images(checkpoint, config)
-    floats = msgspec.structs.replace(options, precision="fp32", quantize=None)
-    feeds = _feeds(checkpoint, floats, images, watch, scheme.passes(config))
+    scheme, source = scheme_of(config, plugin), _quantizable(plugin)
+    images, floats = calibration_images(checkpoint, config), _floats(options)
+    graph = source.graph(checkpoint, floats)
+    digest = hashlib.sha256(graph).hexdigest() if isinstance(graph, bytes) else checkpoint.sha256
+    variants = scheme.variants(graph, _feeds(checkpoint, floats, images, watch, scheme.passes(config)), config)
+    _check_layers(config, variants)
     with _temporary_folder() as folder:
-        with explained(folder):
-            plugin.write(checkpoint, floats, folder)
-            source = candidate(checkpoint, plugin, floats, folder)
-            (model,) = folder.iterdir()
-            variants = scheme.variants(model, feeds, config)
-        _check_layers(config, variants)
-        yield Calibrated(checkpoint, plugin, options, config, images, source, variants)
+        yield Calibrated(checkpoint, source, options, config, images, graph, digest, variants, folder)
+
+
+def _floats(options: ExportOptions) -> ExportOptions:
+    return msgspec.structs.replace(options, precision="fp32", quantize=None)
 
 
 @contextmanager
@@ -137,7 +175,7 @@ def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Datas
 
 
 def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> Step:
-    """What was done to the float file with that hash. `indices_sha256` is of the images' positions, int64."""
+    """What was done to the float graph with that hash. `indices_sha256` is of the images' positions, int64."""
     return _step(config, calibration_images(checkpoint, config), input_sha256)
 
 
@@ -156,7 +194,7 @@ def _step(config: QuantizeConfig, images: "Dataset", input_sha256: str) -> Step:
 
 
 def _feeds(checkpoint: Checkpoint, options: ExportOptions, images: "Dataset", watch: Watch, passes: int) -> Feeds:
-    """Batches as the float file takes them: of its fixed size, if it has one (a remainder is left out)."""
+    """Batches as the float graph takes them: of its fixed size, if it has one (a remainder is left out)."""
     spec, size = input_spec(checkpoint, options), options.batch or BATCH
     if options.batch and len(images) < options.batch:
         raise UsageError(

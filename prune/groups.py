@@ -55,7 +55,7 @@ def dependency_graph(model: ResNet) -> "DependencyGraph":
 def check_installed() -> None:
     if not find_spec("torch_pruning"):
         raise UnavailableError(
-            "pruning channels needs the package torch-pruning, which is not installed", "pip install 'reszoo[prune]'"
+            "pruning channels needs the package torch-pruning, which is not installed", "pip install torch-pruning"
         )
 
 

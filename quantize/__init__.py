@@ -2,7 +2,6 @@
 
 from .config import QuantizeConfig as QuantizeConfig
 from .contract import Scheme as Scheme
-from .contract import natural_scheme as natural_scheme
 from .contract import scheme_named as scheme_named
 
-__all__ = ["QuantizeConfig", "Scheme", "natural_scheme", "scheme_named"]
+__all__ = ["QuantizeConfig", "Scheme", "scheme_named"]

@@ -63,7 +63,7 @@ def observe(
     """
     run = _Runner(model, tensors)
     found = {name: Observation() for name in tensors}
-    for batch in run.batches(checked(feeds, model)):
+    for batch in run.batches(checked(feeds, input_size(model))):
         for name, values in batch.items():
             found[name].add(values)
             if not np.isfinite(found[name].limit):
@@ -108,13 +108,18 @@ class _Runner:
             yield found | ({self.input: batch} if self.input in self.tensors else {})
 
 
-def checked(feeds: Feeds, model: onnx.ModelProto) -> Iterator[NDArray[np.generic]]:
-    """The batches, and an error if they do not fit `model`, if no image differs from the others, or all are blank."""
+def input_size(model: onnx.ModelProto) -> list[int]:
+    """The shape of one image, as the model takes it."""
     _, *size = (dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim)
+    return size
+
+
+def checked(feeds: Feeds, size: Sequence[int]) -> Iterator[NDArray[np.generic]]:
+    """The batches, and an error if an image is not of `size`, if none differs from the others, or all are blank."""
     first: NDArray[np.generic] | None = None
     images, differ, contrast = 0, False, False
     for batch in feeds():
-        if list(batch.shape[1:]) != size:
+        if tuple(batch.shape[1:]) != tuple(size):
             found, wanted = ("x".join(map(str, shape)) for shape in (batch.shape[1:], size))
             raise ReszooError(f"the calibration images are {found}, but the network takes {wanted}", DATA_FIX)
         first = batch[0] if first is None else first

@@ -16,8 +16,9 @@ Saturation = Literal["certify", "ignore"]
 class QuantizeConfig(Noun, frozen=True, kw_only=True):
     """How a float model becomes an integer one.
 
-    calibration      how an activation's range is chosen from what it held on the calibration images; None: the
-                     scheme's own way
+    None is the scheme's own choice, everywhere.
+
+    calibration      how an activation's range is chosen from what it held on the calibration images
     images, seed     which training images those are
     activations      u8: any zero point, for CPUs; s8: symmetric, as TensorRT wants it
     equalise         cross-layer equalisation before (Nagel et al. 2019, section 4.1)
@@ -30,10 +31,10 @@ class QuantizeConfig(Noun, frozen=True, kw_only=True):
     calibration: Calibration | None = None
     images: Positive = 512
     seed: NotNegative = 0
-    activations: Activations = "u8"
-    equalise: bool = False
-    bias_correction: bool = True
-    saturation: Saturation = "certify"
+    activations: Activations | None = None
+    equalise: bool | None = None
+    bias_correction: bool | None = None
+    saturation: Saturation | None = None
     keep_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

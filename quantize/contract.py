@@ -5,20 +5,22 @@ Vendor packages are imported inside methods only, so that every scheme can be li
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from ..core.errors import UnavailableError, UsageError
 from ..core.registry import choose, discover
 from ..core.types import Certificate, Precision, Unavailable
-from .config import Activations, Calibration, QuantizeConfig
+from .config import Activations, Calibration, QuantizeConfig, Saturation
 
 if TYPE_CHECKING:
     import numpy as np
 
 Feeds = Callable[[], "Iterator[np.ndarray]"]
+
+# What schemes take and give, always in memory. onnx, litert: the bytes of such a file; torch: an ExportedProgram.
+GraphKind = Literal["onnx", "litert", "torch"]
 
 
 class Layer(NamedTuple):
@@ -32,8 +34,18 @@ class Layer(NamedTuple):
     macs: int
 
 
+class Quantized(NamedTuple):
+    """A graph of its scheme's kind, and the certificate of its integer layers.
+
+    The certificate is None where it was not asked for or the scheme has none.
+    """
+
+    graph: Any
+    certificate: Certificate | None = None
+
+
 class Variants(ABC):
-    """A calibrated model, from which files with any of its layers in float are written without calibrating again.
+    """A calibrated graph, from which others with any of its layers in float are made without calibrating again.
 
     `layers` are all that could be quantized and may be kept in float, in the graph's order.
     """
@@ -41,44 +53,57 @@ class Variants(ABC):
     layers: tuple[Layer, ...]
 
     @abstractmethod
-    def write(self, keep_float: Collection[str], out: Path) -> Certificate | None:
-        """Write the file in which the nodes of these names stay in float; their order does not matter.
+    def quantized(self, keep_float: Collection[str]) -> Quantized:
+        """The graph in which the nodes of these names stay in float; their order does not matter.
 
-        The same names give the same bytes, whatever was written before. Gives the certificate of the integer layers,
-        or None where it was not asked for or the scheme has none. Raises UsageError for a node that is not there.
+        The same names give the same graph, whatever was made before. Raises UsageError for a node that is not there.
         """
 
 
 class Scheme(ABC):
-    """A way to quantize model files of some formats.
+    """A way to quantize graphs of one kind.
 
-    `formats` are those whose files it takes and gives, `natural_for` those where `--precision int8` means it.
-    The versions of `packages` go into the lineage. It has these `calibrations`, the default first, and `activations`.
+    The versions of `packages` go into the lineage. `calibrations` and the fields below it hold what the options of
+    QuantizeConfig can be, the scheme's own choice first.
     `runtime` is the one that it is made for, where it is made for one: what it gives is raced and examined there.
     """
 
     name: ClassVar[str]
     precision: ClassVar[Precision]
-    formats: ClassVar[tuple[str, ...]]
-    natural_for: ClassVar[tuple[str, ...]] = ()
+    graph_kind: ClassVar[GraphKind]
     packages: ClassVar[tuple[str, ...]]
+    runtime: ClassVar[str | None] = None
     calibrations: ClassVar[tuple[Calibration, ...]]
     activations: ClassVar[tuple[Activations, ...]]
-    runtime: ClassVar[str | None] = None
+    equalise: ClassVar[tuple[bool, ...]]
+    bias_correction: ClassVar[tuple[bool, ...]]
+    saturation: ClassVar[tuple[Saturation, ...]]
 
     @abstractmethod
     def unavailable(self) -> Unavailable | None:
         """Why this scheme cannot work here, or None."""
 
     def complete(self, config: QuantizeConfig) -> QuantizeConfig:
-        """The configuration with this scheme's own calibration where it names none.
+        """The configuration with this scheme's own choices where it names none.
 
         Raises UsageError for what the scheme does not have.
         """
-        config = replace(config, calibration=config.calibration or self.calibrations[0])
-        for name, known in (("calibration", self.calibrations), ("activations", self.activations)):
-            if (value := getattr(config, name)) not in known:
-                raise UsageError(f"scheme {self.name} has no {name} {value}", f"It has {', '.join(known)}.")
+        choices: dict[str, tuple[str | bool, ...]] = {
+            "calibration": self.calibrations,
+            "activations": self.activations,
+            "equalise": self.equalise,
+            "bias_correction": self.bias_correction,
+            "saturation": self.saturation,
+        }
+        for name, known in choices.items():
+            value = getattr(config, name)
+            if value is None:
+                config = replace(config, **{name: known[0]})
+            elif value not in known:
+                is_switch = isinstance(value, bool)
+                asked = name.replace("_", " ") if is_switch else f"{name} {value}"
+                fix = "Leave the option away." if is_switch else f"It has {', '.join(map(str, known))}."
+                raise UsageError(f"scheme {self.name} has no {asked}", fix)
         return config
 
     @abstractmethod
@@ -86,18 +111,18 @@ class Scheme(ABC):
         """How often `variants` goes through all feeds, for who shows the time left."""
 
     @abstractmethod
-    def variants(self, model: Path, feeds: Feeds, config: QuantizeConfig) -> Variants:
-        """Calibrate the float file `model`, as if no layer were to stay in float. `config` is complete.
+    def variants(self, graph: Any, feeds: Feeds, config: QuantizeConfig) -> Variants:
+        """Calibrate the float `graph`, as if no layer were to stay in float. `config` is complete.
 
-        `feeds()` yields the calibration batches, the same each time, as the model's input takes them; nothing is fed
-        once this has returned, and `model` has to stay where it is. Raises UsageError for a model that is quantized
-        already or a name in `config.keep_float` that is not there, and ReszooError for operators that it does not
-        know, weights or activations that are not finite, and images that tell nothing.
+        `feeds()` yields the calibration batches, the same each time, as the graph's input takes them; nothing is fed
+        once this has returned, and `graph` is left as it was. Raises UsageError for a graph that is quantized already
+        or a name in `config.keep_float` that is not there, and ReszooError for operators that it does not know,
+        weights or activations that are not finite, and images that tell nothing.
         """
 
-    def apply(self, model: Path, out: Path, feeds: Feeds, config: QuantizeConfig) -> Certificate | None:
-        """Quantize the float file `model` into the file `out`; the same inputs give the same bytes."""
-        return self.variants(model, feeds, self.complete(config)).write(config.keep_float, out)
+    def apply(self, graph: Any, feeds: Feeds, config: QuantizeConfig) -> Quantized:
+        """Quantize the float `graph`; the same inputs give the same bytes."""
+        return self.variants(graph, feeds, self.complete(config)).quantized(config.keep_float)
 
 
 def schemes() -> dict[str, Scheme]:
@@ -112,15 +137,3 @@ def scheme_named(name: str) -> Scheme:
     if missing := chosen.unavailable():
         raise UnavailableError(f"{missing.what} is not available here: {missing.reason}", missing.fix)
     return chosen
-
-
-def natural_scheme(format_name: str) -> Scheme:
-    """The scheme that a format is quantized with unless the user names another."""
-    for scheme in schemes().values():
-        if format_name in scheme.natural_for:
-            return scheme
-    raise UsageError(f"no scheme quantizes the format {format_name}", f"Choose {', '.join(_formats())}.")
-
-
-def _formats() -> list[str]:
-    return sorted({name for scheme in schemes().values() for name in scheme.formats})

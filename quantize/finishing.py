@@ -1,13 +1,12 @@
-"""The end of every ONNX scheme: certified weights, corrected biases, and the file."""
+"""The end of every ONNX scheme: certified weights and corrected biases."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import onnx
 
-from ..core.types import Certificate
 from .bias_correction import Array, correct_biases
 from .config import QuantizeConfig
+from .contract import Quantized
 from .saturation import reduce_weights
 
 
@@ -16,9 +15,8 @@ def finish(
     quantized: onnx.ModelProto,
     means: Mapping[str, Array],
     config: QuantizeConfig,
-    out: Path,
-) -> Certificate | None:
-    """Write `quantized`, which was made from `floats`, as `config` wants it.
+) -> Quantized:
+    """The file of `quantized`, which was made from `floats`, as `config` wants it.
 
     Biases are corrected last: what the certificate reduces, they have to make up for too. `means` are the mean inputs
     of `correct_biases`, by the names in `floats`.
@@ -28,5 +26,4 @@ def finish(
         quantized, certificate = reduce_weights(quantized)
     if config.bias_correction:
         correct_biases(floats, quantized, means)
-    out.write_bytes(quantized.SerializeToString(deterministic=True))
-    return certificate
+    return Quantized(quantized.SerializeToString(deterministic=True), certificate)

@@ -5,8 +5,6 @@ one weight a channel, which a per-channel 8-bit weight holds exactly. So does op
 padding with zero channels: it is a 1x1 convolution with weights 0 and 1. Spatial means become global average pools.
 """
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -17,9 +15,9 @@ from .graph import Graph, attributes
 from .reading import read
 
 
-def prepared(path: Path, config: QuantizeConfig) -> onnx.ModelProto:
-    """The float graph in `path` as schemes quantize it: rewritten, and equalised if that is wanted."""
-    model = read(path)
+def prepared(content: bytes, config: QuantizeConfig) -> onnx.ModelProto:
+    """The float graph of an ONNX file as schemes quantize it: rewritten, and equalised if that is wanted."""
+    model = read(content)
     prepare(model)
     if config.equalise:
         equalise(model)

@@ -1,7 +1,5 @@
 """Reading a float ONNX graph, and refusing what cannot be quantized with a reason."""
 
-from pathlib import Path
-
 import numpy as np
 import onnx
 from onnx import numpy_helper
@@ -12,14 +10,14 @@ STANDARD = ("", "ai.onnx")
 FIX = "Export the checkpoint again: reszoo export REF --to onnx --out FOLDER."
 
 
-def read(path: Path) -> onnx.ModelProto:
-    """The model in `path`, with the shape of every tensor inferred; checked to be float, finite and standard ONNX."""
+def read(content: bytes) -> onnx.ModelProto:
+    """An ONNX file's model, with the shape of every tensor inferred; checked to be float, finite and standard ONNX."""
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:
-        model = onnx.load(path)
+        model = onnx.load_from_string(content)
     except DecodeError as error:
-        raise ReszooError(f"{path.name} is not an ONNX file: {error}", FIX) from error
+        raise ReszooError(f"this is not an ONNX file: {error}", FIX) from error
     _check_float(model)
     _check_operators(model)
     _check_finite(model)

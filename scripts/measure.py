@@ -1,7 +1,7 @@
 """Measure what the docs quote, as a user would run it: `python scripts/measure.py [PART...]`, on an idle machine.
 
-Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 to resnet56 (`reszoo download`), and the extras
-openvino and nncf. What it measures goes to docs/measurements/, each part for itself; `scripts/tables.py` makes the
+Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 to resnet56 (`reszoo download`), and the extra
+all. What it measures goes to docs/measurements/, each part for itself; `scripts/tables.py` makes the
 tables from there. All of it takes some hours, most of it the many comparisons that measure the instrument.
 """
 
@@ -95,6 +95,11 @@ def quantization(out: Path) -> None:
     _run(sys.executable, str(ROOT / "scripts" / "quantization.py"), "--out", str(out))
 
 
+def runtimes(out: Path) -> None:
+    """Every format on every runtime."""
+    _run(sys.executable, str(ROOT / "scripts" / "runtimes.py"), "--out", str(out))
+
+
 PARTS: dict[str, Callable[[Path], None]] = {
     "startup": startup,
     "export": export,
@@ -102,6 +107,7 @@ PARTS: dict[str, Callable[[Path], None]] = {
     "speed": speed,
     "accuracy": accuracy,
     "quantization": quantization,
+    "runtimes": runtimes,
     "instrument": instrument,
 }
 

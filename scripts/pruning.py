@@ -5,7 +5,7 @@ latency    times: minutes, on an idle machine. It chooses the networks that have
            then fine-tunes, and measures the speed of those that are done
 
 Each goes on where an interrupted run has stopped: figures go to --out as soon as they are known, checkpoints to --work.
-Needs CIFAR-10 (`reszoo data get cifar10`), resnet56_v1.akamaster_cifar10 and the extras openvino and prune. Everything
+Needs CIFAR-10 (`reszoo data get cifar10`), resnet56_v1.akamaster_cifar10 and the extra openvino. Everything
 goes through the command line, as a user would do it.
 """
 

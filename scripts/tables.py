@@ -14,6 +14,8 @@ from statistics import median
 from typing import Any, TypeVar
 
 import msgspec
+from markdown import host_line, table
+from runtime_tables import RUNTIME_TABLES
 
 from reszoo.bench.comparison import ratios
 from reszoo.bench.table import contestants
@@ -134,13 +136,7 @@ def _command(ref: str, run: dict[str, Any]) -> str:
 
 
 def host() -> str:
-    return _host_line(comparisons("speed")[0].host, ("torch", "onnx", "onnxruntime", "openvino"))
-
-
-def _host_line(host: Host, packages: Sequence[str]) -> str:
-    sets = ", ".join(host.instruction_sets)
-    found = ", ".join(f"{name} {host.versions[name]}" for name in packages)
-    return f"{host.cpu}, {host.cores} cores, {sets}; {host.os}; Python {host.python}, {found}.\n"
+    return host_line(comparisons("speed")[0].host, ("torch", "onnx", "onnxruntime", "openvino"))
 
 
 def coverage() -> str:
@@ -211,7 +207,7 @@ def alarms() -> str:
 
 def int8_host() -> str:
     document = json.loads((MEASUREMENTS / "quantization" / "integers.json").read_text())
-    return _host_line(msgspec.convert(document["host"], Host), ("onnxruntime", "openvino", "nncf"))
+    return host_line(msgspec.convert(document["host"], Host), ("onnxruntime", "openvino", "nncf"))
 
 
 def int8_accuracy() -> str:
@@ -311,6 +307,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "int8_ways": int8_ways,
     "int8_speed": int8_speed,
     "int8_integers": int8_integers,
+    **RUNTIME_TABLES,
 }
 
 
@@ -341,11 +338,6 @@ def _documents(folder: str, kind: type[T]) -> list[T]:
 
 def _range(values: Sequence[float], form: str) -> str:
     return f"{min(values):{form}} to {max(values):{form}}"
-
-
-def table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines)
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ import msgspec
 from ...core.errors import ReszooError, UsageError
 from ...core.hosts import available_cores
 from ...core.types import Candidate, Checkpoint
-from ...export.contract import ExportOptions, format_named, runtimes
+from ...export.contract import ExportOptions, format_named, runtimes, unavailable_error
 from ...export.exporting import checked
 from ...export.quantizing import Calibrated, calibrated
 from ...quantize.ladder import climb
@@ -88,7 +88,8 @@ def fit(
     "rung 2 of at most 27" and so on (images). `on_damages` and `on_rung` are told what is found as soon as it is.
 
     Raises UsageError for a `max_drop` that is not from 0 to below 1 or options that are not quantized,
-    UnavailableError where the data set is not on this machine, and ReszooError if the budget cannot be met.
+    UnavailableError where the data set or the runtime is not on this machine, and ReszooError if the budget cannot be
+    met.
     """
     if not 0 <= max_drop < 1:
         raise UsageError(
@@ -99,7 +100,10 @@ def fit(
     if options.quantize is None:
         raise UsageError(f"precision {options.precision} has no layer to keep in float", "Choose precision int8.")
     runtime = runtimes()[plugin.parity_runtime]
-    load = partial(runtime.load, device="cpu", threads=available_cores(), variant="")
+    device = runtime.devices[0]
+    if missing := runtime.unavailable(device):
+        raise unavailable_error(missing)
+    load = partial(runtime.load, device=device, threads=available_cores(), variant="")
     with calibrated(checkpoint, plugin, options, options.quantize, partial(watch, "calibrating")) as model:
         ladder = _Ladder(model, load, max_drop, watch, on_rung)
         chosen: frozenset[str] = frozenset()

@@ -4,7 +4,9 @@ import shlex
 
 from ...core.documents import to_builtins
 from ...core.measured import Measurement, Scenario, Subject
-from ...quantize.config import QuantizeConfig
+from ...export.contract import formats
+from ...export.quantizing import config_for
+from ...quantize.contract import schemes
 
 UNSET = "None"  # as a step's config has it
 DEFAULT = Scenario(runtime="", variant="", device="cpu", batch=1, threads=1)
@@ -31,14 +33,16 @@ def _making(subject: Subject) -> tuple[str, list[str]]:
         if (value := export.get(name, UNSET)) != UNSET:
             options += [f"--{name}", value]
     if quantized := steps.get("quantize"):
-        return "quantize", [*options, *_quantizing(quantized)]
+        return "quantize", [*options, *_quantizing(quantized, subject.artifact_format)]
     return "export", [*(["--precision", subject.precision] if subject.precision != "fp32" else []), *options]
 
 
-def _quantizing(config: dict[str, str]) -> list[str]:
-    """The options of `reszoo quantize` that are not the default."""
+def _quantizing(config: dict[str, str], format_name: str) -> list[str]:
+    """The options of `reszoo quantize` that are not the default for that format."""
     options = []
-    for name, default in to_builtins(QuantizeConfig()).items():
+    plugin, scheme = formats()[format_name], config["scheme"]
+    defaults = to_builtins(schemes()[scheme].complete(config_for(plugin, scheme)))
+    for name, default in (defaults | {"scheme": config_for(plugin).scheme}).items():
         value = config[name]
         option = f"--{name.replace('_', '-')}"
         match default:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from ...core.errors import ReszooError, UsageError
 from ...core.types import Checkpoint, Preprocess, Unavailable
-from ..contract import ExportOptions, Format, input_spec
+from ...quantize.config import QuantizeConfig
+from ..contract import ExportOptions, GraphFormat, input_spec
 
 if TYPE_CHECKING:
     import onnx
@@ -21,14 +22,16 @@ OPSETS = range(18, 26)
 DEFAULT_OPSET = 18
 
 
-class OnnxFormat(Format):
+class OnnxFormat(GraphFormat):
     name = "onnx"
     parity_runtime = "onnxruntime"
     precisions = ("fp32", "fp16", "int8")
+    graph_kind = "onnx"
+    natural_int8 = QuantizeConfig(scheme="int8")
     inputs = ("float", "uint8")
     has_opset = True
     has_static_batch = True
-    packages = ("torch", "onnx", "onnxscript")
+    packages = ("onnx", "onnxscript", "torch")
 
     def unavailable(self) -> Unavailable | None:
         return None  # onnx and onnxscript are dependencies of reszoo itself
@@ -41,7 +44,7 @@ class OnnxFormat(Format):
                 f"Choose one from {OPSETS.start} to {OPSETS.stop - 1} (default {DEFAULT_OPSET}).",
             )
 
-    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         import onnx
 
         from ...zoo import build
@@ -50,7 +53,11 @@ class OnnxFormat(Format):
         _clean(model)
         _describe(model, checkpoint)
         onnx.checker.check_model(model, full_check=True)
-        (folder / MODEL_FILE).write_bytes(model.SerializeToString(deterministic=True))
+        content: bytes = model.SerializeToString(deterministic=True)
+        return content
+
+    def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        (folder / MODEL_FILE).write_bytes(graph)
 
 
 def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions) -> "nn.Module":

@@ -11,13 +11,15 @@ from ...core.errors import ReszooError
 from ...core.measured import Kernel
 from ...core.types import Candidate, Unavailable
 from ..contract import WARM_UP_RUNS, Device, Runtime, Session
-from ..formats.onnx import MODEL_FILE
+from ..formats import onnx as onnx_format
+from ..formats import ort
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
     from onnxruntime import OrtValue
 
+FILES = {"onnx": onnx_format.MODEL_FILE, "ort": ort.MODEL_FILE}
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 KERNEL_TIME = "_kernel_time"  # ends the name of a profile's event for one kernel of one run
 ADDED = re.compile(r"_token_\d+$|_nchwc$")  # to the name of a node that an optimisation rewrote
@@ -26,7 +28,8 @@ PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 
 class OnnxRuntime(Runtime):
     name = "onnxruntime"
-    formats = ("onnx",)
+    packages = ("onnxruntime", "onnxruntime-gpu")
+    formats = ("onnx", "ort")
     devices = ("cpu", "cuda")
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
@@ -87,7 +90,7 @@ class OnnxRuntimeSession(Session):
         if profile:
             options.enable_profiling = True
             options.profile_file_prefix = str(profile)
-        path = model.path / MODEL_FILE
+        path = model.path / FILES[model.format]
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
         except Exception as error:  # ONNX Runtime's own error classes share no base but Exception

@@ -1,14 +1,18 @@
-"""OpenVINO on the CPU, tuned for latency. For throughput, let several sessions run at once."""
+"""OpenVINO on the CPU: tuned for latency, for throughput, or in bfloat16."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError
 from ...core.measured import Kernel
 from ...core.types import Candidate, Unavailable
-from ..contract import WARM_UP_RUNS, Device, Runtime, Session
-from ..formats.onnx import MODEL_FILE
+from ..contract import WARM_UP_RUNS, Device, Runtime, Session, not_installed
+from ..formats import onnx as onnx_format
+from ..formats import openvino as ir
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,25 +22,31 @@ if TYPE_CHECKING:
 ADDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")  # to the name of a node that was rewritten
 PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 
+FILES = {"onnx": onnx_format.MODEL_FILE, "openvino": ir.MODEL_FILE}
+
 
 class OpenVinoRuntime(Runtime):
     name = "openvino"
-    formats = ("onnx",)
+    formats = ("onnx", "openvino")
+    variants = ("", "throughput", "bf16")
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
-        try:
-            import openvino  # noqa: F401
-        except ImportError:
+        if missing := not_installed("openvino", "openvino"):
+            return missing
+        if variant == "bf16" and not _has_bf16():
             return Unavailable(
-                what="openvino", reason="the package openvino is not installed", fix="pip install 'reszoo[openvino]'"
+                what="openvino:bf16",
+                reason="this CPU has no instructions for bfloat16",
+                fix="Use a CPU with avx512_bf16 or amx_bf16, or the runtime openvino.",
             )
         return None
 
     def preload(self) -> None:
-        import openvino  # noqa: F401
+        ir.engine()
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "OpenVinoSession":
-        return OpenVinoSession(model, threads)
+        kind = ThroughputSession if variant == "throughput" else OpenVinoSession
+        return kind(model, threads, is_bf16=variant == "bf16")
 
     def profile(
         self, model: Candidate, batch: "np.ndarray", *, device: Device, threads: int, runs: int, limit_s: float
@@ -44,9 +54,10 @@ class OpenVinoRuntime(Runtime):
         with OpenVinoSession(model, threads, profile=True) as session:
             placed = session.place(batch)
             warm_up = session.repeat(placed, WARM_UP_RUNS, limit_s)
-            before = _totals(session.request.profiling_info, warm_up)
+            (request,) = session.requests_for(len(batch))
+            before = _totals(request.profiling_info, warm_up)
             counted = session.repeat(placed, runs, limit_s)
-            seen = session.request.profiling_info
+            seen = request.profiling_info
         after = _totals(seen, warm_up + counted)
         return tuple(
             _kernel(info, (after[info.node_name] - before[info.node_name]).total_seconds() / counted)
@@ -55,53 +66,117 @@ class OpenVinoRuntime(Runtime):
         )
 
     def run_graph(self, model: "onnx.ModelProto", batch: "np.ndarray") -> "dict[str, np.ndarray]":
-        import openvino
-        from openvino import properties
-
+        openvino = ir.engine()
         core = openvino.Core()
-        options = {properties.hint.inference_precision: openvino.Type.f32}
+        options = {openvino.properties.hint.inference_precision: openvino.Type.f32}
         compiled = core.compile_model(core.read_model(model=model.SerializeToString()), "CPU", options)
         found = compiled.create_infer_request().infer({0: batch})
         return {output.name: found[number] for number, output in enumerate(model.graph.output)}
 
 
 class OpenVinoSession(Session):
-    """One infer request; its input is a tensor that shares the batch's memory. With `profile`, it counts time."""
+    """A model compiled for one batch size is faster than one for any, so each size that is met has its own.
 
-    def __init__(self, model: Candidate, threads: int, profile: bool = False) -> None:
-        import openvino
-        from openvino import properties
+    An input is a tensor that shares the batch's memory. With `profile`, the requests count time.
+    """
 
-        options: dict[Any, Any] = {
+    hint = "LATENCY"
+    requests_per_size = 1
+
+    def __init__(self, model: Candidate, threads: int, is_bf16: bool = False, profile: bool = False) -> None:
+        openvino = ir.engine()
+        properties = openvino.properties
+        self.path = model.path / FILES[model.format]
+        batch, *self.shape = model.input.shape
+        self.is_fixed = isinstance(batch, int)
+        self.core = openvino.Core()
+        with explained(self.path):
+            self.model = self.core.read_model(self.path)
+        self.options: dict[Any, Any] = {
             properties.inference_num_threads: threads,
-            properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
+            properties.hint.performance_mode: getattr(properties.hint.PerformanceMode, self.hint),
             # The precision is the artifact's: on CPUs with bfloat16 OpenVINO would lower it by itself.
-            properties.hint.inference_precision: openvino.Type.f32,
+            properties.hint.inference_precision: openvino.Type.bf16 if is_bf16 else openvino.Type.f32,
             properties.enable_profiling: profile,
         }
-        path = model.path / MODEL_FILE
-        try:
-            compiled = openvino.Core().compile_model(str(path), "CPU", options)
-        except RuntimeError as error:
-            raise ReszooError(f"OpenVINO cannot load {path}: {error}", "Export it again.") from error
-        self.request = compiled.create_infer_request()
+        self.requests: dict[int, list[Any]] = {}
+
+    def requests_for(self, size: int) -> list[Any]:
+        """The infer requests of the model that was compiled for batches of this size."""
+        if size not in self.requests:
+            if not self.is_fixed:
+                self.model.reshape([size, *self.shape])
+            with explained(self.path):
+                compiled = self.core.compile_model(self.model, "CPU", self.options)
+            self.requests[size] = [compiled.create_infer_request() for _ in range(self.requests_per_size)]
+        return self.requests[size]
 
     def place(self, batch: "np.ndarray") -> Any:
         import openvino
 
-        return openvino.Tensor(batch, shared_memory=True)
+        return len(batch), openvino.Tensor(batch, shared_memory=True)
 
     def run(self, placed: Any) -> Any:
-        self.request.set_input_tensor(placed)
-        self.request.infer(share_outputs=True)  # without a copy that nobody may want
-        return self.request
+        size, tensor = placed
+        (request,) = self.requests_for(size)
+        request.set_input_tensor(tensor)
+        request.infer(share_outputs=True)  # without a copy that nobody may want
+        return request
 
     def read(self, result: Any) -> "np.ndarray":
         logits: np.ndarray = result.get_output_tensor().data.copy()
         return logits
 
     def close(self) -> None:
-        del self.request
+        self.requests.clear()
+        del self.model, self.core
+
+
+class ThroughputSession(OpenVinoSession):
+    """A batch is split over as many infer requests as there are threads, which run at once, each on one thread."""
+
+    hint = "THROUGHPUT"
+
+    def __init__(self, model: Candidate, threads: int, is_bf16: bool = False) -> None:
+        from openvino import properties
+
+        super().__init__(model, threads, is_bf16)
+        self.requests_per_size = 1 if self.is_fixed else threads
+        self.options[properties.hint.num_requests] = self.requests_per_size
+
+    def place(self, batch: "np.ndarray") -> Any:
+        import numpy as np
+
+        parts = np.array_split(batch, min(len(batch), self.requests_per_size))
+        return [super(ThroughputSession, self).place(part) for part in parts]
+
+    def run(self, placed: Any) -> Any:
+        at_work = []
+        for i, (size, tensor) in enumerate(placed):
+            request = self.requests_for(size)[i]
+            request.set_input_tensor(tensor)
+            request.start_async()
+            at_work.append(request)
+        for request in at_work:
+            request.wait()
+        return at_work
+
+    def read(self, result: Any) -> "np.ndarray":
+        import numpy as np
+
+        return np.concatenate([super(ThroughputSession, self).read(request) for request in result])
+
+
+def _has_bf16() -> bool:
+    return "BF16" in ir.engine().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise ReszooError(f"OpenVINO cannot load {path}: {error}", "Export it again.") from error
 
 
 def _totals(seen: "list[ProfilingInfo]", runs: int) -> dict[str, timedelta]:

@@ -1,20 +1,15 @@
 """PyTorch: eager, with channels-last memory, in bfloat16, compiled, or as a CUDA graph."""
 
 import shutil
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ...core.types import Candidate, Unavailable
 from ..contract import Clock, Device, Runtime, Session
+from ..cuda import CudaEventClock, CudaGraphs
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
-
-# How often the run is repeated before a CUDA graph is captured: libraries set themselves up in the first ones.
-RUNS_BEFORE_CAPTURE = 3
-# How far the host may be ahead of the GPU, in marks of the clock: two for each sample.
-MARKS_AHEAD = 8
 
 
 class TorchRuntime(Runtime):
@@ -22,6 +17,7 @@ class TorchRuntime(Runtime):
     formats = ("torch",)
     devices = ("cpu", "cuda")
     variants = ("", "channels_last", "bf16", "compile", "cuda_graph")
+    slow_variants = ("compile",)
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
         import torch
@@ -94,68 +90,13 @@ class TorchSession(Session):
         torch.set_num_threads(self.threads_before)
 
 
-class CudaGraphSession(TorchSession):
-    """All kernels of a run are launched at once: recorded for each shape at its first run, then replayed."""
-
-    def __init__(self, model: Candidate, device: Device, threads: int, variant: str) -> None:
-        super().__init__(model, device, threads, variant)
-        self.graphs: dict[Any, tuple[Any, torch.Tensor, torch.Tensor]] = {}
-
-    def run(self, placed: "torch.Tensor") -> Any:
-        if placed.shape not in self.graphs:
-            self.graphs[placed.shape] = self._record(placed)
-        graph, static_input, static_output = self.graphs[placed.shape]
-        static_input.copy_(placed)
-        graph.replay()
-        return static_output
-
-    def _record(self, placed: "torch.Tensor") -> "tuple[Any, torch.Tensor, torch.Tensor]":
-        import torch
-
-        static_input = placed.clone()
-        # capturing needs runs on a stream that is not the default one first
-        beside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
-            for _ in range(RUNS_BEFORE_CAPTURE):
-                super().run(static_input)
-        torch.cuda.current_stream().wait_stream(beside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            static_output = super().run(static_input)
-        return graph, static_input, static_output
+class CudaGraphSession(CudaGraphs, TorchSession):
+    def launch(self, placed: "torch.Tensor") -> Any:
+        return TorchSession.run(self, placed)
 
     def close(self) -> None:
         self.graphs.clear()
         super().close()
-
-
-class CudaEventClock(Clock):
-    """The GPU's own clock, read on its stream: the host is not timed, and waits only for runs that are long past."""
-
-    name = "cuda_events"
-
-    def __init__(self, session: TorchSession) -> None:
-        super().__init__(session)
-        self.mark = self._record
-        self.finish = self._wait
-        self.under_way: deque[Any] = deque()
-
-    def _record(self) -> Any:
-        import torch
-
-        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
-        self.under_way.append(event)
-        return event
-
-    def _wait(self) -> None:
-        """The next mark is in the stream's order anyway; but the host must not run far ahead of the GPU."""
-        while len(self.under_way) > MARKS_AHEAD:
-            self.under_way.popleft().synchronize()
-
-    def seconds(self, start: Any, stop: Any) -> float:
-        return float(start.elapsed_time(stop)) / 1e3
 
 
 RUNTIME = TorchRuntime()

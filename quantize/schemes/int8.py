@@ -7,12 +7,11 @@ of convolutions and additions only, so that it can fuse what lies between.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...core.types import Certificate, Unavailable
+from ...core.types import Unavailable
 from ..config import QuantizeConfig
-from ..contract import Feeds, Layer, Scheme, Variants
+from ..contract import Feeds, Layer, Quantized, Scheme, Variants
 
 if TYPE_CHECKING:
     import onnx
@@ -27,11 +26,13 @@ FLOAT_OUTPUTS = ("Gemm", "MatMul")
 class Int8(Scheme):
     name = "int8"
     precision = "int8"
-    formats = ("onnx",)
-    natural_for = ("onnx",)
+    graph_kind = "onnx"
     packages = ("onnxruntime", "onnx", "numpy")
     calibrations = ("mse", "minmax", "percentile", "entropy")
     activations = ("u8", "s8")
+    equalise = (False, True)
+    bias_correction = (True, False)
+    saturation = ("certify", "ignore")
 
     def unavailable(self) -> Unavailable | None:
         return None  # onnxruntime is a dependency of reszoo itself
@@ -39,7 +40,7 @@ class Int8(Scheme):
     def passes(self, config: QuantizeConfig) -> int:
         return 1 if config.calibration == "minmax" else 2
 
-    def variants(self, model: Path, feeds: Feeds, config: QuantizeConfig) -> "Int8Variants":
+    def variants(self, graph: bytes, feeds: Feeds, config: QuantizeConfig) -> "Int8Variants":
         from ..bias_correction import add_biases, linear_inputs
         from ..calibration import observe
         from ..nodes import check_names, quantizable
@@ -47,17 +48,17 @@ class Int8(Scheme):
         from ..ranges import METHODS
 
         config = self.complete(config)
-        graph = prepared(model, config)
-        check_names(graph, config.keep_float)
+        model = prepared(graph, config)
+        check_names(model, config.keep_float)
         if config.bias_correction:
-            add_biases(graph)
-        layers = quantizable(graph)
-        means = linear_inputs(graph) if config.bias_correction else set()
-        seen = observe(graph, _tensors(graph, layers), feeds, histograms=self.passes(config) > 1, means=means)
+            add_biases(model)
+        layers = quantizable(model)
+        means = linear_inputs(model) if config.bias_correction else set()
+        seen = observe(model, _tensors(model, layers), feeds, histograms=self.passes(config) > 1, means=means)
         method = METHODS[config.calibration or self.calibrations[0]]
         return Int8Variants(
             layers=layers,
-            graph=graph,
+            graph=model,
             ranges={name: method(tensor, config.activations == "s8") for name, tensor in seen.items()},
             means={name: tensor.mean for name, tensor in seen.items() if tensor.mean is not None},
             config=config,
@@ -74,13 +75,13 @@ class Int8Variants(Variants):
     means: "dict[str, Array]"
     config: QuantizeConfig
 
-    def write(self, keep_float: Collection[str], out: Path) -> Certificate | None:
+    def quantized(self, keep_float: Collection[str]) -> Quantized:
         from ..finishing import finish
         from ..nodes import check_names, shifting
 
         check_names(self.graph, keep_float)
         quantized = _quantize(self.graph, self.ranges, [*keep_float, *shifting(self.graph)], self.config)
-        return finish(self.graph, quantized, self.means, self.config, out)
+        return finish(self.graph, quantized, self.means, self.config)
 
 
 def _tensors(model: "onnx.ModelProto", layers: tuple[Layer, ...]) -> list[str]:

@@ -14,9 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...core.types import Certificate, Unavailable
+from ...core.silence import without_telemetry
+from ...core.types import Unavailable
 from ..config import QuantizeConfig
-from ..contract import Feeds, Layer, Scheme, Variants
+from ..contract import Feeds, Layer, Quantized, Scheme, Variants
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 class Int8Nncf(Scheme):
     name = "int8-nncf"
     precision = "int8"
-    formats = ("onnx",)
+    graph_kind = "onnx"
     packages = ("nncf", "onnxruntime", "onnx", "numpy")
     runtime = "openvino"
     calibrations = ("minmax",)
     activations = ("u8",)
+    equalise = (False, True)
+    bias_correction = (True, False)
+    saturation = ("certify", "ignore")
 
     def unavailable(self) -> Unavailable | None:
         if find_spec("nncf"):
@@ -44,22 +48,22 @@ class Int8Nncf(Scheme):
     def passes(self, config: QuantizeConfig) -> int:
         return 1
 
-    def variants(self, model: Path, feeds: Feeds, config: QuantizeConfig) -> "NncfVariants":
+    def variants(self, graph: bytes, feeds: Feeds, config: QuantizeConfig) -> "NncfVariants":
         from ..bias_correction import add_biases, linear_inputs
-        from ..calibration import checked, observe
+        from ..calibration import checked, input_size, observe
         from ..nodes import check_names, quantizable
         from ..preparation import prepared
 
         config = self.complete(config)
-        graph = prepared(model, config)
-        check_names(graph, config.keep_float)
-        batches, means = list(checked(feeds, graph)), {}
+        model = prepared(graph, config)
+        check_names(model, config.keep_float)
+        batches, means = list(checked(feeds, input_size(model))), {}
         if config.bias_correction:
-            add_biases(graph)
-            wanted = linear_inputs(graph)
-            seen = observe(graph, sorted(wanted), lambda: iter(batches), histograms=False, means=wanted)
+            add_biases(model)
+            wanted = linear_inputs(model)
+            seen = observe(model, sorted(wanted), lambda: iter(batches), histograms=False, means=wanted)
             means = {name: tensor.mean for name, tensor in seen.items() if tensor.mean is not None}
-        return NncfVariants(quantizable(graph), graph, batches, means, config)
+        return NncfVariants(quantizable(model), model, batches, means, config)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class NncfVariants(Variants):
     means: "dict[str, Array]"
     config: QuantizeConfig
 
-    def write(self, keep_float: Collection[str], out: Path) -> Certificate | None:
+    def quantized(self, keep_float: Collection[str]) -> Quantized:
         from ..finishing import finish
         from ..nodes import check_names, shifting
 
@@ -80,7 +84,7 @@ class NncfVariants(Variants):
         with quietly():
             quantized = self._quantize([*keep_float, *shifting(self.graph)])
         requantize_moved(quantized)
-        return finish(self.graph, quantized, self.means, self.config, out)
+        return finish(self.graph, quantized, self.means, self.config)
 
     def _quantize(self, ignored: list[str]) -> "onnx.ModelProto":
         import nncf
@@ -151,7 +155,7 @@ def quietly() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), without_telemetry():
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

@@ -20,6 +20,7 @@ LEVELS = (
     ("cli",),
 )
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+PLUGINS = {"formats", "runtimes", "schemes"}
 FILES = [path.relative_to(ROOT) for room in LEVEL for path in sorted((ROOT / room).rglob("*.py"))]
 
 
@@ -74,11 +75,16 @@ def test_tests_import_the_package_never_the_folders(path: Path) -> None:
     assert [m for m in absolute_imports(ast.walk(ast.parse(path.read_text()))) if m in LEVEL] == []
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if p.parts[1] in {"formats", "runtimes", "schemes"}], ids=str)
+@pytest.mark.parametrize("path", [p for p in FILES if PLUGINS & set(p.parts)], ids=str)
 def test_plugins_import_their_vendors_inside_functions(path: Path) -> None:
     """So every plug-in can be listed where nothing but reszoo's core is installed."""
     top = ast.parse((ROOT / path).read_text()).body
     assert [m for m in absolute_imports(top) if m not in sys.stdlib_module_names] == []
+
+
+def test_the_plugins_of_every_vendor_are_among_them() -> None:
+    seen = {path.as_posix() for path in FILES if PLUGINS & set(path.parts)}
+    assert {"export/formats/litert.py", "export/formats/openvino.py", "export/runtimes/openvino.py"} <= seen
 
 
 def test_the_reader_of_imports_sees_every_spelling() -> None:

@@ -1,6 +1,5 @@
 """Quantization within a budget: planted outliers are found and kept in float, and what is promised is what is made."""
 
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -20,10 +19,11 @@ from reszoo.core.types import Candidate, Checkpoint
 from reszoo.datasets.preprocess import normalise
 from reszoo.export import ExportOptions, export
 from reszoo.export.contract import format_named, runtimes
+from reszoo.export.exporting import checked
+from reszoo.export.formats.onnx import OnnxFormat
 from reszoo.export.parity import sample_images
 from reszoo.export.quantizing import calibrated
 from reszoo.quantize import QuantizeConfig
-from reszoo.quantize.contract import Variants
 
 REF = "resnet8_v1.reszoo_digits"
 
@@ -142,7 +142,7 @@ def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
         input="uint8",
     )
     found = fit(zoo.load(REF), "onnx", options, 0.02, watch=watch)
-    assert (found.options, found.damages) == (options, ())
+    assert (found.options, found.damages) == (checked(options, format_named("onnx")), ())
     assert [rung.kept for rung in found.rungs] == [("node_linear",)]
     assert stages == {"calibrating": (128, 128), "float model": (143, 143), "rung 1": (143, 143)}
 
@@ -160,16 +160,16 @@ def test_a_variant_is_there_for_a_runtime_and_gone_afterwards(planted: Checkpoin
 
 
 def test_a_full_disk_is_told_plainly(planted: Checkpoint) -> None:
-    class Full(Variants):
-        def write(self, keep_float: Collection[str], out: Path) -> None:
-            Path("/dev/full").write_bytes(b"model")
+    class Full(OnnxFormat):
+        def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+            Path("/dev/full").write_bytes(graph)
 
     options = int8()
     assert options.quantize is not None
     with (
         calibrated(planted, format_named("onnx"), options, options.quantize, lambda done, total: None) as model,
         pytest.raises(ReszooError, match=r"no space left on the disk for .*reszoo-"),
-        replace(model, variants=Full()).keeping([]),
+        replace(model, plugin=Full()).keeping([]),
     ):
         pass
 

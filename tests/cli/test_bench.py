@@ -6,24 +6,25 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
+from inprocess import reszoo
 from processes import INTERRUPTIBLE, children, state, wait_until_gone
 
 from reszoo import zoo
+from reszoo.bench import comparison
 
 V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
 LARGER = "resnet8_v1.reszoo_cifar10"
 QUICK = ("--time-limit", "0.3", "--precision", "50%")
 
 
-def reszoo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*arguments), capture_output=True, text=True, cwd=cwd)
-
-
-def command(*arguments: str) -> list[str]:
-    return [str(Path(sys.executable).with_name("reszoo")), *arguments]
+@pytest.fixture(autouse=True)
+def one_cache(cache: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this file: what one test has exported, the next one finds."""
+    monkeypatch.setenv("RESZOO_CACHE", str(tmp_path_factory.getbasetemp() / "bench-cache"))
 
 
 def test_export_then_bench(tmp_path: Path) -> None:
@@ -55,19 +56,20 @@ def a_broken_copy(folder: Path) -> Path:
 
 def test_the_accuracy_gate(tmp_path: Path) -> None:
     gate = ("--accuracy", "digits", "--reference", V1, "--runtime", "onnxruntime", *QUICK)
-    same = reszoo("bench", V1, *gate, "--max-drop", "2%", "--per-class", cwd=tmp_path)
+    same = reszoo("bench", V1, *gate, "--max-drop", "2%", "--json", cwd=tmp_path)
     assert same.returncode == 0, same.stderr
-    assert "+0.00 points lost" in same.stdout
-    assert "pass: 0.00 points lost" in same.stdout
+    *_, loss = json.loads(same.stdout)
+    assert (loss["kind"], loss["verdict"], loss["n"], loss["drop"]) == ("loss", "pass", 359, 0.0)
+
+    strict = reszoo("bench", V1, *gate, "--max-drop", "0.1%", "--per-class", cwd=tmp_path)
+    assert strict.returncode == 1
+    assert "+0.00 points lost" in strict.stdout
+    assert "not enough images to tell" in strict.stdout
+    assert "the accuracy gate is not met" in strict.stderr
     with next((tmp_path / "results").glob("*.confusion.csv")).open() as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["true class", *zoo.load(V1).labels]
     assert sum(int(cell) for row in rows[1:] for cell in row[1:]) == 359
-
-    strict = reszoo("bench", V1, *gate, "--max-drop", "0.1%", cwd=tmp_path)
-    assert strict.returncode == 1
-    assert "not enough images to tell" in strict.stdout
-    assert "the accuracy gate is not met" in strict.stderr
 
     a_broken_copy(tmp_path / "broken")
     worse = reszoo("bench", "broken", *gate, "--max-drop", "1%", cwd=tmp_path)
@@ -82,14 +84,6 @@ def test_a_gate_without_a_candidate_is_not_met(tmp_path: Path) -> None:
     assert done.returncode == 3, done.stderr
     assert "onnxruntime runs onnx" in done.stderr
     assert "no accuracy could be compared" in done.stderr
-
-
-def test_the_gate_speaks_json(tmp_path: Path) -> None:
-    gate = ("--accuracy", "digits", "--reference", V1, "--max-drop", "2%", "--runtime", "onnxruntime", *QUICK)
-    done = reszoo("bench", V1, *gate, "--json", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    *_, loss = json.loads(done.stdout)
-    assert (loss["kind"], loss["verdict"], loss["n"], loss["drop"]) == ("loss", "pass", 359, 0.0)
 
 
 MISTAKES = [
@@ -114,8 +108,10 @@ def test_a_mistake_is_said_before_anything_is_measured(arguments: list[str], rea
     assert not (tmp_path / "results").exists()
 
 
-def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path) -> None:
+def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same network takes several times as long for images of 32x32 as for the digits, which are 8x8."""
+    less = partial(comparison.Effort, round_s=0.2, least_rounds=3)
+    monkeypatch.setattr(comparison, "Effort", less)
     race = ("--precision", "50%", "--time-limit", "1", "--fail-if-slower", "3%")
     done = reszoo("compare", V1, LARGER, *race, cwd=tmp_path)
     assert "times slower" in done.stdout, done.stderr
@@ -126,7 +122,8 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> None:
-    race = command("compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")
+    program = str(Path(sys.executable).with_name("reszoo"))
+    race = (program, "compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")
     with subprocess.Popen(
         [*INTERRUPTIBLE, *race], cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True
     ) as running:

@@ -24,6 +24,7 @@ VERBS = [
     ["train"],
     ["prune"],
     ["export"],
+    ["predict"],
     ["bench"],
     ["compare"],
     ["report"],

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -118,21 +119,34 @@ def test_every_family_is_proven_on_photographs_where_its_data_set_is_not_here(ar
     assert artifact.parity.max_abs_error < 1e-3
 
 
-class Broken(OnnxFormat):
-    """Writes the model of a network whose last layer was disturbed after it was read."""
+def convolutions(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    return [node for node in model.graph.node if node.op_type == "Conv"]
+
+
+class Disturbed(OnnxFormat):
+    """Writes a network in which a convolution in its middle has other weights than it should."""
 
     def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         super().write(checkpoint, options, folder)
         model = onnx.load(folder / "model.onnx")
-        bias = next(tensor for tensor in model.graph.initializer if tensor.dims == [10])
-        bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) + 0.1, bias.name))
+        victim = convolutions(model)[3]
+        weight = next(tensor for tensor in model.graph.initializer if tensor.name == victim.input[1])
+        weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight)[::-1].copy(), weight.name))
         onnx.save(model, folder / "model.onnx")
 
 
-def test_an_export_that_differs_is_an_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reszoo.export.exporting.format_named", lambda name: Broken())
-    with pytest.raises(ReszooError, match=r"differs from its source.*nothing was written"):
-        export(zoo.load(V1), "onnx", out=tmp_path / "made")
+@pytest.mark.parametrize("options", [{}, {"precision": "fp16", "input": "uint8", "batch": 3}], ids=str)
+def test_an_export_that_differs_names_the_first_layer_that_does_and_leaves_nothing(
+    options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fine = ExportOptions(**options)
+    OnnxFormat().write(zoo.load(V1), fine, tmp_path)
+    victim = convolutions(onnx.load(tmp_path / "model.onnx"))[3].name
+    monkeypatch.setattr("reszoo.export.exporting.format_named", lambda name: Disturbed())
+    with pytest.raises(ReszooError, match=r"differs from its source.*nothing was written") as caught:
+        export(zoo.load(V1), "onnx", out=tmp_path / "made", options=fine)
+    assert f"the first layer that differs is the Conv {victim} (" in str(caught.value)
+    assert "Try another --opset" in caught.value.fix
     assert list(tmp_path.glob("*made*")) == list(tmp_path.glob(".staging*")) == []
 
 

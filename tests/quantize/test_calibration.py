@@ -40,7 +40,7 @@ def squared_error(values: NDArray[np.float32], bounds: Range, symmetric: bool) -
 
 
 def test_what_is_seen_is_what_the_tensors_held(float_file: Path, feeds: Feeds, images: np.ndarray) -> None:
-    found = observe(read(float_file), ["input", "mean"], feeds, histograms=True, means=["input"])
+    found = observe(read(float_file.read_bytes()), ["input", "mean"], feeds, histograms=True, means=["input"])
     assert (found["input"].lowest, found["input"].highest) == (images.min(), images.max())
     assert found["mean"].lowest >= 0  # after a ReLU
     assert found["mean"].mean is None
@@ -63,11 +63,11 @@ def test_what_is_seen_is_what_the_tensors_held(float_file: Path, feeds: Feeds, i
 )
 def test_images_that_tell_nothing_are_refused(float_file: Path, batches: list[np.ndarray], message: str) -> None:
     with pytest.raises(ReszooError, match=message):
-        observe(read(float_file), ["input"], lambda: iter(batches), histograms=False)
+        observe(read(float_file.read_bytes()), ["input"], lambda: iter(batches), histograms=False)
 
 
 def test_activations_that_overflow_are_named(float_files: dict[str, Path], feeds: Feeds) -> None:
-    model = read(float_files["v1"])
+    model = read(float_files["v1"].read_bytes())
     weight = next(weight for weight in model.graph.initializer if weight.name.endswith("head.bias"))
     weight.CopyFrom(onnx.numpy_helper.from_array(np.full(10, np.inf, np.float32), weight.name))
     with pytest.raises(ReszooError, match="'logits' is NaN or infinite"):

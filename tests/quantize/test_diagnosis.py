@@ -39,8 +39,8 @@ class Quantized:
 
     def __init__(self, source: Path, folder: Path, feeds: Feeds, **choices: object) -> None:
         config = QuantizeConfig(**choices)
-        scheme_named("int8").apply(source, folder / "int8.onnx", feeds, config)
-        self.floats, self.integers = prepared(source, config), onnx.load(folder / "int8.onnx")
+        made = scheme_named("int8").apply(source.read_bytes(), feeds, config)
+        self.floats, self.integers = prepared(source.read_bytes(), config), onnx.load_from_string(made.graph)
 
     def layers(self, feeds: Feeds) -> dict[str, LayerError]:
         return {layer.name: layer for layer in compare(self.floats, self.integers, feeds).layers}
@@ -189,7 +189,7 @@ def test_a_range_that_is_too_narrow_clips(
 def test_a_layer_that_stays_in_float_has_no_error_of_its_own(
     float_files: dict[str, Path], feeds: Feeds, others: Feeds, tmp_path: Path
 ) -> None:
-    stem = prepared(float_files["v1"], QuantizeConfig()).graph.node[0].name
+    stem = prepared(float_files["v1"].read_bytes(), QuantizeConfig()).graph.node[0].name
     layers = Quantized(float_files["v1"], tmp_path, feeds, keep_float=(stem, "node_linear")).layers(others)
     assert not {stem, "node_linear"} & layers.keys()
     assert len(layers) >= 10

@@ -1,0 +1,1 @@
+"""One file an engine: it defines `ENGINE`, an instance of `export.deployment.engine.Engine`."""

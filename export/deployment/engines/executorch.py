@@ -1,0 +1,17 @@
+"""ExecuTorch, on the CPU. Its Python interface takes PyTorch's tensors."""
+
+from pathlib import Path
+from typing import Any
+
+from ..engine import Engine
+
+
+def load(path: Path) -> Any:
+    import torch
+    from executorch.runtime import Runtime
+
+    program = Runtime.get().load_program(path)
+    return lambda batch: program.load_method("forward").execute([torch.from_numpy(batch)])[0].numpy()
+
+
+ENGINE = Engine("executorch", packages=("executorch", "torch"), opens=(".pte",), load=load)

@@ -1,0 +1,103 @@
+"""LiteRT's flatbuffer, through litert-torch. fp16 is that of the weights on disk."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...core.types import Checkpoint, Unavailable
+from ...quantize.config import QuantizeConfig
+from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
+from ..exporters import example, quiet
+from ..rewriting import rewrite
+from .onnx import deployed
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MODEL_FILE = "model.tflite"
+IDENTIFIER = b"TFL3"  # of the flatbuffer's schema
+
+
+class LiteRtFormat(GraphFormat):
+    name = "litert"
+    parity_runtime = "litert"
+    precisions = ("fp32", "fp16", "int8")
+    graph_kind = "litert"
+    natural_int8 = QuantizeConfig(scheme="int8-litert")
+    inputs = ("float", "uint8")
+    has_static_batch = True
+    packages = ("litert-torch", "torch", "litert-converter", "ai-edge-quantizer")
+
+    def unavailable(self) -> Unavailable | None:
+        return not_installed("litert", "litert_torch", "ai_edge_litert")
+
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+        with quiet():
+            content = _convert(checkpoint, options)
+            return content if options.batch else _free_batch(content)
+
+    def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        with quiet():
+            content = _halve_weights(graph) if options.precision == "fp16" else graph
+        (folder / MODEL_FILE).write_bytes(content)
+
+
+def _convert(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+    import litert_torch
+    import msgspec
+    from torch import nn
+
+    from ...zoo import build
+
+    class SpatialMean(nn.Module):
+        """(N, C, H, W) -> (N, C), without a reshape."""
+
+        def forward(self, x: "Tensor") -> "Tensor":
+            return x.mean((2, 3))
+
+    litert_torch.config.show_progress = False
+    model = build(checkpoint)
+    model.pool = SpatialMean()
+    rewrite(model)
+    floats = msgspec.structs.replace(options, precision="fp32")
+    module = deployed(model, checkpoint.preprocess, floats)
+    converted = litert_torch.convert(module, (example(input_spec(checkpoint, options), batch=1),))
+    return bytes(converted.model_content())
+
+
+def _halve_weights(content: bytes) -> bytes:
+    from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
+    from ai_edge_quantizer.quantizer import AlgorithmName, Quantizer
+
+    quantizer = Quantizer(content)
+    quantizer.add_weight_only_config(
+        regex=".*",
+        operation_name=TFLOperationName.ALL_SUPPORTED,
+        num_bits=16,
+        granularity=QuantGranularity.TENSORWISE,
+        algorithm_key=AlgorithmName.FLOAT_CASTING,
+    )
+    return bytes(quantizer.quantize().quantized_model)
+
+
+def _free_batch(content: bytes) -> bytes:
+    """Let the interpreter resize the batch. The converter knows no dynamic one: it writes a batch of 1."""
+    import flatbuffers
+    import numpy as np
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    (graph,) = model.subgraphs
+    for index in (*graph.inputs, *graph.outputs):
+        tensor = graph.tensors[index]
+        tensor.shapeSignature = np.array([-1, *tensor.shape[1:]], np.int32)
+    for operator in graph.operators:  # a transpose of one channel is written as a reshape
+        if model.operatorCodes[operator.opcodeIndex].builtinCode == schema.BuiltinOperator.RESHAPE:
+            constant = model.buffers[graph.tensors[operator.inputs[1]].buffer]
+            _, *rest = np.frombuffer(bytes(constant.data), np.int32)
+            constant.data = np.frombuffer(np.array([-1, *rest], np.int32).tobytes(), np.uint8)
+    builder = flatbuffers.Builder(len(content))
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+FORMAT = LiteRtFormat()

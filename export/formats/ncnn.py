@@ -1,0 +1,53 @@
+"""ncnn's parameters and weights, through pnnx. fp16 is that of the weights on disk."""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ...core.errors import ReszooError
+from ...core.types import Checkpoint, Unavailable
+from ..contract import ExportOptions, Format, input_spec, not_installed
+from ..exporters import example, quiet
+
+PARAM_FILE = "model.ncnn.param"
+WEIGHTS_FILE = "model.ncnn.bin"
+TRACED = "model.pt"
+
+
+class NcnnFormat(Format):
+    """ncnn computes one image at a time, so that any batch will do."""
+
+    name = "ncnn"
+    parity_runtime = "ncnn"
+    precisions = ("fp32", "fp16")
+    packages = ("pnnx", "ncnn", "torch")
+
+    def unavailable(self) -> Unavailable | None:
+        return not_installed("ncnn", "pnnx", "ncnn")
+
+    def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        import torch
+
+        from ...zoo import build
+
+        with tempfile.TemporaryDirectory(prefix="reszoo-") as name, quiet():
+            fed = example(input_spec(checkpoint, options), batch=1)
+            torch.jit.trace(build(checkpoint), (fed,)).save(Path(name) / TRACED)  # type: ignore[no-untyped-call]
+            _convert(Path(name), list(fed.shape), is_half=options.precision == "fp16")
+            for file in (PARAM_FILE, WEIGHTS_FILE):
+                (folder / file).write_bytes((Path(name) / file).read_bytes())
+
+
+def _convert(folder: Path, shape: list[int], is_half: bool) -> None:
+    import pnnx
+
+    shown = ",".join(map(str, shape))
+    # not its Python function, which runs a program that it has just written, and hides errors
+    command = [pnnx.EXEC_PATH, TRACED, f"inputshape=[{shown}]f32", f"fp16={int(is_half)}"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode or not (folder / WEIGHTS_FILE).is_file():
+        said = (done.stderr + done.stdout).strip().splitlines()[-1:]
+        raise ReszooError(f"pnnx cannot convert the network: {''.join(said)}", "Export to another format.")
+
+
+FORMAT = NcnnFormat()

@@ -1,0 +1,57 @@
+"""OpenVINO's intermediate representation, read from the ONNX model. fp16 is that of the weights on disk."""
+
+from pathlib import Path
+from typing import Any
+
+from ...core.silence import without_telemetry
+from ...core.types import Checkpoint, Unavailable
+from ...quantize.config import QuantizeConfig
+from ..contract import ExportOptions, GraphFormat, not_installed
+from . import onnx
+
+MODEL_FILE = "model.xml"  # the graph; its weights lie beside it, in model.bin
+
+
+class OpenVinoFormat(GraphFormat):
+    """Its scheme is the one that needs no further package; NNCF's own comes with another extra."""
+
+    name = "openvino"
+    parity_runtime = "openvino"
+    precisions = ("fp32", "fp16", "int8")
+    graph_kind = "onnx"
+    natural_int8 = QuantizeConfig(scheme="int8")
+    inputs = ("float", "uint8")
+    has_static_batch = True
+    packages = ("openvino", *onnx.FORMAT.packages)
+
+    def unavailable(self) -> Unavailable | None:
+        return not_installed("openvino", "openvino")
+
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+        import msgspec
+
+        return onnx.FORMAT.graph(checkpoint, msgspec.structs.replace(options, precision="fp32"))
+
+    def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        openvino = engine()
+        model = openvino.Core().read_model(graph)
+        _name_by_order(model)
+        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=options.precision == "fp16")
+
+
+def engine() -> Any:
+    """The module openvino, imported without its telemetry."""
+    with without_telemetry():
+        import openvino
+
+    return openvino
+
+
+def _name_by_order(model: Any) -> None:
+    """Where ONNX had no name, OpenVINO counts through the whole process: the bytes would tell what ran before."""
+    for i, operation in enumerate(model.get_ordered_ops()):
+        if operation.get_friendly_name() == operation.get_name():
+            operation.set_friendly_name(f"{operation.get_type_name()}_{i}")
+
+
+FORMAT = OpenVinoFormat()

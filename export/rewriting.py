@@ -1,0 +1,43 @@
+"""Networks with fewer kinds of layers, for converters that know no more, and that compute the same.
+
+Whatever scales, subsamples or pads channels becomes a convolution, which every engine has in floats and in integers.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def rewrite(model: "nn.Module") -> None:
+    """Turn option A's shortcuts, and the batch norms that follow no convolution, into convolutions, in place.
+
+    Some converters pad channels only where they come first, and would transpose before and after each; and some fold
+    a norm behind an addition into the convolution in front, whose output has another reader.
+    """
+    from torch import nn
+
+    from ..models.blocks import PadShortcut, RouteShortcut
+    from ..models.resnet import ResNet, UnitV2
+
+    for module in model.modules():
+        if isinstance(pad := getattr(module, "shortcut", None), PadShortcut):
+            places = [pad.before + channel for channel in range(pad.in_channels)]
+            module.shortcut = RouteShortcut(places, pad.out_channels, pad.stride)
+        norms = module.norms if isinstance(module, UnitV2) else module.final if isinstance(module, ResNet) else ()
+        if norms and isinstance(norm := norms[0], nn.BatchNorm2d):
+            norms[0] = _depthwise(norm)
+
+
+def _depthwise(norm: "nn.BatchNorm2d") -> "nn.Conv2d":
+    """1x1, with one weight and one bias a channel: y = gamma (x - mean) / sqrt(var + eps) + beta."""
+    import torch
+    from torch import nn
+
+    out = nn.Conv2d(norm.num_features, norm.num_features, 1, groups=norm.num_features)
+    mean, var = norm.get_buffer("running_mean").double(), norm.get_buffer("running_var").double()
+    with torch.no_grad():
+        scale = norm.weight.double() / (var + norm.eps).sqrt()
+        out.weight.copy_(scale.view(-1, 1, 1, 1))
+        out.get_parameter("bias").copy_(norm.bias.double() - mean * scale)
+    return out.eval()

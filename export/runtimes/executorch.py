@@ -1,0 +1,79 @@
+"""ExecuTorch on the CPU, with its XNNPACK kernels."""
+
+import warnings
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ...core.errors import ReszooError
+from ...core.types import Candidate, Unavailable
+from ..contract import Device, Runtime, Session, not_installed
+from ..formats.executorch import MODEL_FILE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+
+class ExecuTorchRuntime(Runtime):
+    name = "executorch"
+    formats = ("executorch",)
+
+    def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
+        return not_installed("executorch", "executorch")
+
+    def preload(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that its Python interface is experimental
+            import executorch.runtime  # noqa: F401
+
+    def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "ExecuTorchSession":
+        self.preload()
+        return ExecuTorchSession(model, threads)
+
+
+class ExecuTorchSession(Session):
+    """All sessions of a process share one thread pool, which must not change under an open one."""
+
+    open_sessions: ClassVar[int] = 0
+
+    def __init__(self, model: Candidate, threads: int) -> None:
+        from executorch.runtime import Runtime as Engine
+
+        self._size_pool(threads)
+        path = model.path / MODEL_FILE
+        try:
+            self.program = Engine.get().load_program(path)
+            self.method: Any = self.program.load_method("forward")
+        except RuntimeError as error:
+            raise ReszooError(f"ExecuTorch cannot load {path}: {error}", "Export it again.") from error
+        ExecuTorchSession.open_sessions += 1
+
+    def _size_pool(self, threads: int) -> None:
+        from executorch.extension.pybindings import portable_lib
+
+        if (size := portable_lib._threadpool_get_thread_count()) == threads:
+            return
+        if self.open_sessions:
+            raise ReszooError(
+                f"ExecuTorch has one thread pool, and an open session uses it with {size} threads",
+                f"Close that session first, or use {size} threads.",
+            )
+        portable_lib._unsafe_reset_threadpool(threads)
+
+    def place(self, batch: "np.ndarray") -> "torch.Tensor":
+        import torch
+
+        return torch.from_numpy(batch).contiguous()
+
+    def run(self, placed: "torch.Tensor") -> "torch.Tensor":
+        (logits,) = self.method.execute([placed])
+        return logits  # type: ignore[no-any-return]
+
+    def read(self, result: "torch.Tensor") -> "np.ndarray":
+        return result.numpy()
+
+    def close(self) -> None:
+        del self.method, self.program
+        ExecuTorchSession.open_sessions -= 1
+
+
+RUNTIME = ExecuTorchRuntime()

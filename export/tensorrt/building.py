@@ -1,0 +1,158 @@
+"""From an ONNX graph to an engine: strongly typed, so that the graph alone decides on precision."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from ...core.errors import ReszooError, UsageError
+from ...core.files import write_atomic
+from ...core.types import Candidate, Checkpoint, Unavailable
+from ...quantize.config import QuantizeConfig
+from .. import cuda
+from ..contract import BatchRange, ExportOptions, GraphFormat, Runtime, input_spec, runtimes
+from ..exporters import quiet
+from ..formats import onnx
+from .library import MODEL_FILE, Library, listener
+
+LAYERS_FILE = "layers.txt"
+DEFAULT_BATCHES = BatchRange(min=1, opt=8, max=64)
+
+
+class EngineFormat(GraphFormat):
+    """An engine, the ONNX graph that it was built from, and what became of that graph's layers.
+
+    The graph lies beside the engine because an engine outlives neither its library's version nor its GPU: it can be
+    built anew from the graph, and where there is no GPU, the graph is what can be proven.
+    """
+
+    library: ClassVar[Library]
+    precisions = ("fp32", "fp16", "int8")
+    graph_kind = "onnx"
+    # a GPU's integer kernels have 32-bit sums, which cannot saturate
+    natural_int8 = QuantizeConfig(scheme="int8", activations="s8", saturation="ignore")
+    has_opset = True
+    has_static_batch = True
+    has_batch_range = True
+    is_for_gpus = True
+    is_reproducible = False  # names of inner tensors are counted through the whole process
+    companions = (onnx.MODEL_FILE, LAYERS_FILE)
+
+    def unavailable(self) -> Unavailable | None:
+        if missing := self.library.unavailable():
+            return missing
+        if not self.library.targets:
+            return cuda.unavailable(self.library.name)
+        return None
+
+    def check(self, options: ExportOptions) -> None:
+        super().check(options)
+        onnx.FORMAT.check(msgspec.structs.replace(options, batches=None, compute_capability=()))  # the opset
+        known = self.library.targets or cuda.capabilities()
+        for wanted in options.compute_capability:
+            if wanted not in known:
+                raise UsageError(
+                    f"{self.library.title} cannot build for compute capability {wanted} here",
+                    f"It can for {', '.join(known) or 'none, without a GPU'}.",
+                )
+
+    def complete(self, options: ExportOptions) -> ExportOptions:
+        """A range for a dynamic batch; the GPU here, for the library that builds for no other."""
+        return msgspec.structs.replace(
+            options,
+            batches=None if options.batch else options.batches or DEFAULT_BATCHES,
+            compute_capability=options.compute_capability or (() if self.library.targets else cuda.capabilities()),
+        )
+
+    def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+        return onnx.FORMAT.graph(checkpoint, options)
+
+    def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        options = self.complete(options)
+        if options.precision == "int8":
+            graph = _with_float_biases(graph)
+        with quiet():
+            engine, layers = _build(self.library, graph, checkpoint, options)
+        (folder / MODEL_FILE).write_bytes(engine)
+        (folder / onnx.MODEL_FILE).write_bytes(graph)
+        (folder / LAYERS_FILE).write_text(layers, encoding="utf-8")
+
+    def stand_in(self, written: Candidate) -> tuple[Candidate, Runtime]:
+        """The graph that it was built from."""
+        runtime = runtimes()[onnx.FORMAT.parity_runtime]
+        return msgspec.structs.replace(written, format=onnx.FORMAT.name), runtime
+
+
+def _with_float_biases(graph: bytes) -> bytes:
+    """The Q/DQ graph without integer biases: schemes hold them in 32 bits, the libraries dequantize 8 at most."""
+    import numpy as np
+    import onnx
+
+    from ...quantize.graph import Graph
+
+    model = onnx.ModelProto.FromString(graph)
+    view, kept = Graph(model), []
+    for node in model.graph.node:
+        biases = view.weights.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if biases is not None and biases.data_type == onnx.TensorProto.INT32:
+            integers, scale = view.array(node.input[0]), view.array(node.input[1])
+            floats = (integers * scale.astype(np.float64)).astype(np.float32)
+            model.graph.initializer.append(onnx.numpy_helper.from_array(floats, node.output[0]))
+        else:
+            kept.append(onnx.NodeProto.FromString(node.SerializeToString()))
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    read = {name for node in kept for name in node.input}
+    unread = [weight for weight in model.graph.initializer if weight.name not in read]
+    for weight in unread:
+        model.graph.initializer.remove(weight)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _build(library: Library, graph: bytes, checkpoint: Checkpoint, options: ExportOptions) -> tuple[bytes, str]:
+    """The engine, and a text about its layers."""
+    trt = library.load()
+    log = listener(trt)
+    builder = trt.Builder(log)
+    network = builder.create_network(0)
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse(graph):
+        said = " ".join(str(parser.get_error(0)).split())
+        raise ReszooError(f"{library.title} cannot read the graph: {said}", "Try another --opset.")
+    log.errors.clear()  # a parser that has done its work complains about its thread
+    config = builder.create_builder_config()
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the text
+    config.clear_flag(trt.BuilderFlag.TF32)  # which would give fp32 ten bits of mantissa instead of 23
+    if options.batches:
+        config.add_optimization_profile(_profile(builder, checkpoint, options, options.batches))
+    build = _build_unseen if library.targets else _build_timed
+    engine = build(library, options.compute_capability, builder, network, config)
+    if engine is None:
+        raise ReszooError(f"{library.title} cannot build the engine: {log.said}", "Export to another format.")
+    return bytes(engine), log.layers
+
+
+def _profile(builder: Any, checkpoint: Checkpoint, options: ExportOptions, batches: BatchRange) -> Any:
+    spec = input_spec(checkpoint, options)
+    profile = builder.create_optimization_profile()
+    profile.set_shape(spec.name, *((size, *spec.shape[1:]) for size in (batches.min, batches.opt, batches.max)))
+    return profile
+
+
+def _build_unseen(library: Library, targets: tuple[str, ...], builder: Any, network: Any, config: Any) -> Any:
+    """TensorRT for RTX needs no GPU: what depends on it is decided where the engine runs."""
+    known = library.load().ComputeCapability
+    config.num_compute_capabilities = len(targets)
+    for number, target in enumerate(targets):
+        config.set_compute_capability(getattr(known, f"SM{target.replace('.', '')}"), number)
+    return builder.build_serialized_network(network, config)
+
+
+def _build_timed(library: Library, targets: tuple[str, ...], builder: Any, network: Any, config: Any) -> Any:
+    """TensorRT times kernels on the GPU to choose among them. What it has timed once, it need not time again."""
+    kept = library.kept_file()
+    cache = config.create_timing_cache(kept.read_bytes() if kept.is_file() else b"")
+    config.set_timing_cache(cache, ignore_mismatch=False)
+    engine = builder.build_serialized_network(network, config)
+    write_atomic(kept, bytes(cache.serialize()))
+    return engine

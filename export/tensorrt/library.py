@@ -1,0 +1,69 @@
+"""The two libraries, how their words are heard, and what they learnt on this machine's GPU."""
+
+import re
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ...core.files import cache_dir
+from ...core.types import Unavailable
+from .. import cuda
+from ..contract import not_installed
+
+MODEL_FILE = "model.engine"
+LAYERS = "Layers:\n"  # begins what a builder says of the layers it has made
+
+
+@dataclass(frozen=True)
+class Library:
+    """`name` is that of the format, the runtime and the extra; `targets` the GPUs that it can build for unseen."""
+
+    name: str
+    title: str
+    module: str
+    package: str
+    targets: tuple[str, ...] = ()
+
+    def unavailable(self) -> Unavailable | None:
+        return not_installed(self.name, self.module)
+
+    def load(self) -> Any:
+        return import_module(self.module)
+
+    def kept_file(self) -> Path:
+        """What was learnt while building for this GPU, or compiled on it: worth nothing to other ones and versions."""
+        words = (self.name, self.load().__version__, cuda.name(), *cuda.capabilities())
+        return cache_dir() / "tensorrt" / re.sub(r"[^\w.]+", "_", "-".join(words))
+
+
+TENSORRT = Library(name="tensorrt", title="TensorRT", module="tensorrt", package="tensorrt")
+TENSORRT_RTX = Library(
+    name="tensorrt-rtx",
+    title="TensorRT for RTX",
+    module="tensorrt_rtx",
+    package="tensorrt-rtx-cu13",
+    targets=("7.5", "8.0", "8.6", "8.9", "12.0", "12.1"),
+)
+
+
+def listener(trt: Any) -> Any:
+    """A logger that prints nothing: it keeps `errors`, the first of which is `said`, and a text about the `layers`."""
+
+    class Listener(trt.ILogger):  # type: ignore[misc] # the base is only known when it is imported
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.errors: list[str] = []
+            self.layers = ""
+
+        @property
+        def said(self) -> str:
+            return self.errors[0] if self.errors else "it does not say why"
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity <= trt.ILogger.ERROR:
+                self.errors.append(" ".join(message.split()))
+            elif message.startswith(LAYERS):
+                self.layers = message
+
+    return Listener()

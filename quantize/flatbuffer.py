@@ -1,0 +1,92 @@
+"""A LiteRT file, read: its operators by name, and refused with a reason where it cannot be quantized."""
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.errors import ReszooError, UsageError
+from .contract import Layer
+
+PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+SHIFTS = ("ADD", "SUB", "MUL")  # with a constant: they normalise raw pixels, and always stay in float
+
+
+class Operator(NamedTuple):
+    """An operator: its name in reszoo ("conv_2d_3": its kind, its place in the file), what it reads and writes."""
+
+    name: str
+    kind: str
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+
+
+class Model:
+    """The one graph of a file. `tensors` are the schema's, and `input` is the one that is fed."""
+
+    def __init__(self, content: bytes) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        kinds = {number: kind for kind, number in vars(schema.BuiltinOperator).items()}
+        self.float = schema.TensorType.FLOAT32
+        self.model = schema.ModelT.InitFromPackedBuf(content, 0)
+        (graph,) = self.model.subgraphs
+        self.tensors: list[Any] = graph.tensors
+        (fed,) = graph.inputs
+        self.input = self.tensors[fed]
+        self.operators = []
+        for place, operator in enumerate(graph.operators):
+            kind = kinds[self.model.operatorCodes[operator.opcodeIndex].builtinCode]
+            read, written = ([self.tensors[i] for i in some if i >= 0] for some in (operator.inputs, operator.outputs))
+            self.operators.append(Operator(f"{kind.lower()}_{place}", kind, tuple(read), tuple(written)))
+
+    def constant(self, tensor: Any) -> bytes | None:
+        """The bytes that a tensor holds in the file, or None for one that is computed."""
+        data = self.model.buffers[tensor.buffer].data
+        return None if data is None or not len(data) else bytes(data)
+
+    def observable(self) -> dict[int, str]:
+        """The float tensors that are computed, by their index."""
+        return {
+            index: tensor.name.decode()
+            for index, tensor in enumerate(self.tensors)
+            if tensor.type == self.float and self.constant(tensor) is None
+        }
+
+    def check(self) -> None:
+        """Refuse a graph that is quantized already, and weights that are not finite."""
+        for tensor in self.tensors:
+            if tensor.quantization is not None and tensor.quantization.scale is not None:
+                raise UsageError(
+                    f"the graph is quantized already: tensor {tensor.name.decode()!r} has a scale",
+                    "Quantize the float checkpoint that it was made from.",
+                )
+            if tensor.type == self.float and (data := self.constant(tensor)) is not None:
+                values = np.frombuffer(data, np.float32)
+                if bad := int(np.count_nonzero(~np.isfinite(values))):
+                    raise ReszooError(
+                        f"{bad} of the {values.size} weights of {tensor.name.decode()!r} are NaN or infinite",
+                        "Train the checkpoint again, or load an undamaged one.",
+                    )
+
+    def shifting(self) -> list[Operator]:
+        return [
+            operator
+            for operator in self.operators
+            if operator.kind in SHIFTS and any(self.constant(tensor) is not None for tensor in operator.inputs)
+        ]
+
+    def layers(self) -> Iterator[Layer]:
+        """The operators on activations that can be quantized."""
+        shifts = self.shifting()
+        for operator in self.operators:
+            if operator not in shifts and {operator.inputs[0].type, operator.outputs[0].type} == {self.float}:
+                yield Layer(operator.name, operator.kind, _macs(operator))
+
+
+def _macs(operator: Operator) -> int:
+    """For one image: every weight of a convolution is used once for each pixel of its output, (N, H, W, C)."""
+    if operator.kind not in PRODUCTS:
+        return 0
+    return prod(map(int, operator.inputs[1].shape)) * prod(map(int, operator.outputs[0].shape[1:-1]))

@@ -1,0 +1,169 @@
+"""8-bit integers for ExecuTorch by torchao's PT2E, placed as XNNPACK computes: weights symmetric per output channel.
+
+Batch norms are folded first. `mse` is the quantizer's own choice of ranges, from histograms; it takes long.
+"""
+
+import copy
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import ReszooError, UsageError
+from ...core.registry import unknown
+from ...core.silence import quietly
+from ...core.types import Unavailable
+from ..config import QuantizeConfig
+from ..contract import Feeds, Layer, Quantized, Scheme, Variants
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch.export import ExportedProgram
+    from torch.fx import GraphModule
+
+# What XNNPACK's quantizer looks for. Whatever only moves integers goes with what it reads.
+LAYERS = ("conv2d", "linear", "add")
+SMALLEST_SCALE = 2**-12  # as the quantizer has it
+
+
+class Int8Pt2e(Scheme):
+    name = "int8-pt2e"
+    precision = "int8"
+    graph_kind = "torch"
+    packages = ("executorch", "torchao", "torch")
+    calibrations = ("minmax", "mse")
+    activations = ("s8",)
+    equalise = (False,)
+    bias_correction = (False,)
+    saturation = ("ignore",)
+
+    def unavailable(self) -> Unavailable | None:
+        for package in ("executorch", "torchao"):
+            if not find_spec(package):
+                reason = f"the package {package} is not installed"
+                return Unavailable(what="scheme int8-pt2e", reason=reason, fix="pip install 'reszoo[executorch]'")
+        return None
+
+    def passes(self, config: QuantizeConfig) -> int:
+        return 1
+
+    def variants(self, graph: "ExportedProgram", feeds: Feeds, config: QuantizeConfig) -> "Pt2eVariants":
+        from ..calibration import checked
+
+        config = self.complete(config)
+        _check(graph)
+        _, *size = _input(graph).shape
+        module = graph.module(check_guards=False)
+        layers = tuple(_layers(module))
+        _check_names(layers, config.keep_float)
+        return Pt2eVariants(layers, graph, module, list(checked(feeds, size)), config)
+
+
+@dataclass(frozen=True)
+class Pt2eVariants(Variants):
+    """Each variant is calibrated anew, on the `batches` that are kept for it."""
+
+    layers: tuple[Layer, ...]
+    program: "ExportedProgram"
+    module: "GraphModule"
+    batches: "list[np.ndarray]"
+    config: QuantizeConfig
+
+    def quantized(self, keep_float: Collection[str]) -> Quantized:
+        import torch
+
+        _check_names(self.layers, keep_float)
+        with quietly():
+            fed, _ = self.program.example_inputs
+            module = self._quantized(keep_float)
+            return Quantized(torch.export.export(module, fed, dynamic_shapes=_dynamic(self.program)))
+
+    def _quantized(self, keep_float: Collection[str]) -> "GraphModule":
+        import torch
+        from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
+        from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+
+        quantizer = XNNPACKQuantizer().set_global(_types(self.config))
+        quantizer.set_filter_function(lambda node: node.name not in keep_float)
+        prepared = prepare_pt2e(copy.deepcopy(self.module), quantizer)
+        with torch.inference_mode():
+            for batch in self.batches:
+                if not prepared(torch.from_numpy(batch)).isfinite().all():
+                    raise ReszooError(
+                        "the logits are NaN or infinite on the calibration images",
+                        "Check the checkpoint's accuracy: reszoo bench REF --accuracy NAME.",
+                    )
+        converted: GraphModule = convert_pt2e(prepared)
+        return converted
+
+
+def _types(config: QuantizeConfig) -> Any:
+    """What weights and activations become, and who observes them."""
+    from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import get_symmetric_quantization_config
+    from torchao.quantization.pt2e import MinMaxObserver
+
+    types = get_symmetric_quantization_config(is_per_channel=True)
+    if config.calibration == "mse":
+        return types
+    observer = MinMaxObserver.with_args(eps=SMALLEST_SCALE)
+    activations = replace(types.input_activation, observer_or_fake_quant_ctr=observer)
+    return replace(types, input_activation=activations, output_activation=activations)
+
+
+def _input(program: "ExportedProgram") -> Any:
+    """The tensor that is fed, without its values."""
+    (name,) = program.graph_signature.user_inputs
+    return next(node for node in program.graph.nodes if node.name == name).meta["val"]
+
+
+def _dynamic(program: "ExportedProgram") -> Any:
+    """The bounds of the batch, as torch.export takes them; None where it is fixed."""
+    from torch.export import Dim
+
+    bounds = {str(symbol): bound for symbol, bound in program.range_constraints.items()}
+    batch = bounds.get(str(_input(program).shape[0]))
+    return batch and ({0: Dim("batch", min=1, max=int(batch.upper))},)
+
+
+def _check(program: "ExportedProgram") -> None:
+    """Refuse a graph that is quantized already, and weights that are not finite."""
+    for node in program.graph.nodes:
+        if node.op == "call_function" and getattr(node.target, "namespace", "") == "quantized_decomposed":
+            raise UsageError(
+                f"the graph is quantized already: node {node.name!r} is a {node.target.__name__}",
+                "Quantize the float checkpoint that it was made from.",
+            )
+    for name, weight in program.state_dict.items():
+        if bad := int((~weight.isfinite()).sum()):
+            raise ReszooError(
+                f"{bad} of the {weight.numel()} weights of {name!r} are NaN or infinite",
+                "Train the checkpoint again, or load an undamaged one.",
+            )
+
+
+def _layers(module: "GraphModule") -> Iterator[Layer]:
+    for node in module.graph.nodes:
+        kind = _kind(node)
+        if kind in LAYERS:
+            yield Layer(node.name, kind, _macs(node) if kind != "add" else 0)
+
+
+def _kind(node: Any) -> str:
+    """ "conv2d" of aten.conv2d.default."""
+    return str(node.target.__name__).partition(".")[0] if node.op == "call_function" else ""
+
+
+def _macs(node: Any) -> int:
+    """For one image: every weight is used once for each pixel of the output, (N, C, H, W) or (N, C)."""
+    return int(prod(node.args[1].meta["val"].shape) * prod(node.meta["val"].shape[2:]))
+
+
+def _check_names(layers: tuple[Layer, ...], keep_float: Collection[str]) -> None:
+    names = [layer.name for layer in layers]
+    for name in keep_float:
+        if name not in names:
+            raise unknown(name, names, "graph node")
+
+
+SCHEME = Int8Pt2e()

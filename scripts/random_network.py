@@ -1,0 +1,91 @@
+"""A checkpoint with random weights, for measuring latency and parity where no trained one can be had.
+
+`python scripts/random_network.py ARCH --out FOLDER` gives ImageNet networks the ten classes of CIFAR-10, whose images
+are enlarged to 224x224: so there are real images to prove an export on, and to calibrate with.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from msgspec.structs import replace
+from torch import nn
+
+from reszoo import datasets, models
+from reszoo.core.hosts import versions
+from reszoo.core.types import Checkpoint, Preprocess, Step
+from reszoo.datasets.info import info
+from reszoo.datasets.preprocess import normalise
+from reszoo.models.resnet import ResNet
+from reszoo.zoo import checkpoints
+
+DATASET = "cifar10"
+IMAGES = 128  # that the statistics of the batch norms are taken from
+PREPROCESS = Preprocess(
+    mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), input=(3, 224, 224), resize=224, crop=224
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("arch", metavar="ARCH", help="such as resnet50_v2")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    options = parser.parse_args()
+    make(options.arch, options.out)
+
+
+def make(arch: str, out: Path) -> Checkpoint:
+    """The same architecture gives the same weights."""
+    labels = info(DATASET).classes
+    spec = replace(models.spec_of(arch), num_classes=len(labels))
+    torch.manual_seed(0)
+    model = models.build(spec)
+    _settle(model)
+    return checkpoints.save(
+        out,
+        model.state_dict(),
+        ref=f"{arch}.random",
+        spec=spec,
+        preprocess=PREPROCESS,
+        labels=labels,
+        dataset=DATASET,
+        metrics=(),
+        licence="MIT",
+        lineage=(
+            Step(
+                name="initialise",
+                config={"arch": arch, "seed": "0"},
+                versions=versions(("reszoo", "torch")),
+                input_sha256="",
+            ),
+        ),
+    )
+
+
+@torch.no_grad()
+def _settle(model: ResNet) -> None:
+    """Let the network see training images once, so that its answers are worth comparing.
+
+    The batch norms take their statistics from them: else the signal would grow with every unit. The head reads the
+    directions in which the features differ most, each once for a class and once, negated, for another: of a random
+    one, all classes would be nearly equal for every image.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None  # the mean over all batches
+    images, _ = next(datasets.calibration_sample(DATASET, IMAGES, 0).batches(PREPROCESS, IMAGES))
+    batches = torch.from_numpy(normalise(images, PREPROCESS)).split(32)
+    head, model.head = model.head, nn.Identity()
+    for batch in batches:
+        model(batch)
+    model.eval()
+    features = torch.cat([model(batch) for batch in batches])
+    mean = features.mean(0)
+    directions = torch.linalg.svd(features - mean, full_matrices=False).Vh[: head.out_features // 2]
+    head.weight.copy_(torch.cat([directions, -directions]))
+    head.bias.copy_(-head.weight @ mean)
+    model.head = head
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Measure every runtime: `python scripts/runtimes.py --out FOLDER [PART...]`, on an idle machine.
+
+Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 and resnet56 (`reszoo download`) and the extra all.
+Everything goes through the command line, as a user would do it. Called by `scripts/measure.py runtimes`; it takes two
+hours, and one that was interrupted goes on with the next network.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from random_network import make as make_random
+
+from reszoo.bench.statistics import median, median_interval
+from reszoo.core.documents import read_json, to_builtins
+from reszoo.core.files import cache_dir
+from reszoo.core.hosts import describe
+from reszoo.core.measured import Measurement
+
+RESZOO = str(Path(sys.executable).with_name("reszoo"))
+TRAINED = ["resnet20_v1.akamaster_cifar10", "resnet56_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10"]
+RANDOM = ["resnet18_v1", "resnet50_v2"]  # at 224x224: for latency and parity only
+NETWORKS = [*TRAINED, *(f"{arch}.random" for arch in RANDOM)]
+SECONDS = {"trained": "2.5", "random": "6"}  # of sampling at most, for each figure
+WORK = cache_dir() / "runtimes"  # what is made is kept for the next part
+Figures = list[dict[str, Any]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when left out")
+    parser.add_argument("--out", type=Path, required=True, help="what is measured goes here")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for part in options.parts or PARTS:
+        PARTS[part](options.out)
+
+
+def exports(out: Path) -> None:
+    """Each network in every format, float and int8: bytes, parity, seconds, or why not."""
+    for network, found in unfinished(out / "exports.json"):
+        ref = source(network)
+        wish = ("--to", "all", "--precision", "fp32,int8", "--out", str(WORK / network), "--json")
+        said = json.loads(run(RESZOO, "export", ref, *wish, may_fail=True))
+        kept = ("kind", "format", "precision", "seconds", "reason", "fix", "parity", "files")
+        found += [{"network": network, **{key: each[key] for key in kept if key in each}} for each in said]
+        write(out / "exports.json", found)
+
+
+def accuracy(out: Path) -> None:
+    """Every artifact of a trained network on the 10,000 test images, against the checkpoint, image by image."""
+    for network, found in unfinished(out / "accuracy.json", TRAINED):
+        wish = ("--accuracy", "cifar10", "--reference", network, "--threads", "2", "--batch", "1")
+        quick = ("--time-limit", "0.1", "--precision", "50%")  # the latency beside it is not what is asked for
+        with tempfile.TemporaryDirectory() as results:
+            said = bench(network, *wish, *quick, "--out", results)
+        measured = [each for each in said if each["kind"] == "measurement" and each["accuracy"]]
+        found += [{**named(network, each["subject"]), **counted(each["accuracy"])} for each in measured]
+        write(out / "accuracy.json", found)
+
+
+def latency(out: Path) -> None:
+    """Every artifact on every runtime, with one and two threads, at batch 1 and 32."""
+    for network, found in unfinished(out / "latency.json"):
+        limit = SECONDS["trained" if network in TRAINED else "random"]
+        wish = ("--threads", "1,2", "--batch", "1,32", "--time-limit", limit)
+        with tempfile.TemporaryDirectory() as results:
+            bench(network, *wish, "--out", results)
+            documents = [read_json(path, Measurement, "Measure again.") for path in Path(results).glob("*.json")]
+        for m in sorted(documents, key=lambda m: m.started_at):
+            low, high = median_interval(m.samples_s)
+            cold = m.cold_start
+            found.append(
+                {
+                    **named(network, to_builtins(m.subject)),
+                    "threads": m.subject.scenario.threads,
+                    "batch": m.subject.scenario.batch,
+                    "median_s": median(m.samples_s),
+                    "interval_s": [low, high],
+                    "samples": len(m.samples_s),
+                    "taken_bytes": m.memory.taken_bytes,
+                    "cold_start_s": cold.import_s + cold.load_s + cold.first_run_s,
+                    "warnings": sorted({warning.kind for warning in m.warnings}),
+                }
+            )
+        write(out / "latency.json", found)
+
+
+def race(out: Path) -> None:
+    """The fastest artifact of each network against eager PyTorch, in turn."""
+    for network in NETWORKS:
+        for threads in (1, 2):
+            folder = out / f"race-{network}-t{threads}"
+            if folder.exists():
+                continue
+            figures = [f for f in known(out / "latency.json") if f["network"] == network]
+            rivals = [f for f in figures if f["threads"] == threads and f["batch"] == 1 and f["runtime"] != "torch"]
+            best = min(rivals, key=lambda f: float(f["median_s"]))
+            artifact = WORK / network / f"{network}-{best['format']}-{best['precision']}"
+            runtimes = f"torch,{best['runtime']}"
+            wish = ("--runtime", runtimes, "--threads", str(threads), "--time-limit", "45", "--out", str(folder))
+            run(RESZOO, "compare", source(network), str(artifact), *wish)
+
+
+PARTS: dict[str, Callable[[Path], None]] = {
+    "exports": exports,
+    "accuracy": accuracy,
+    "latency": latency,
+    "race": race,
+}
+
+
+def source(network: str) -> str:
+    """A checkpoint's name, or the folder of one with random weights, which is made when it is first asked for."""
+    arch, _, tag = network.partition(".")
+    if tag != "random":
+        return network
+    folder = WORK / "checkpoints" / network
+    if not folder.exists():
+        make_random(arch, folder)
+    return str(folder)
+
+
+def bench(network: str, *options: str) -> Figures:
+    folders = [str(manifest.parent) for manifest in sorted((WORK / network).glob("*/artifact.json"))]
+    said: Figures = json.loads(run(RESZOO, "bench", *folders, "--runtime", "all", *options, "--json", may_fail=True))
+    return said
+
+
+def named(network: str, subject: dict[str, Any]) -> dict[str, Any]:
+    scenario = subject["scenario"]
+    variant = f":{scenario['variant']}" if scenario["variant"] else ""
+    return {
+        "network": network,
+        "runtime": scenario["runtime"] + variant,
+        "format": subject["artifact_format"],
+        "precision": subject["precision"],
+        "bytes": subject["artifact_bytes"],
+    }
+
+
+def counted(accuracy: dict[str, Any]) -> dict[str, int]:
+    return {"correct": accuracy["correct"], "n": accuracy["n"]}
+
+
+def unfinished(path: Path, networks: list[str] = NETWORKS) -> Iterator[tuple[str, Figures]]:
+    """Each network that has no figures yet, with the list of all that were found."""
+    for network in networks:
+        found = known(path)
+        if not any(each["network"] == network for each in found):
+            print(path.stem, network, flush=True)
+            yield network, found
+
+
+def known(path: Path) -> Figures:
+    found: Figures = json.loads(path.read_text())["figures"] if path.exists() else []
+    return found
+
+
+def write(path: Path, figures: Figures) -> None:
+    document = {"host": to_builtins(describe()), "figures": figures}
+    path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def run(*command: str, may_fail: bool = False) -> str:
+    """What the command prints. Exit code 1 says that one of many things failed; the output has the others."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode not in ((0, 1) if may_fail else (0,)):
+        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    main()

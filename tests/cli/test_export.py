@@ -1,0 +1,129 @@
+"""`reszoo export` to several formats: each is tried, and told."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from reszoo.cli import export as verb
+from reszoo.cli.main import app
+from reszoo.core.errors import ReszooError
+from reszoo.export import artifacts, contract
+from reszoo.export.contract import formats
+
+REF = "resnet8_v1.reszoo_digits"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def reszoo_export(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["export", REF, *arguments])
+
+
+def code(done: Result) -> int:
+    return done.exception.exit_code if isinstance(done.exception, ReszooError) else done.exit_code
+
+
+def breaks(monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> None:
+    def write(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(formats()[name], "write", write)
+
+
+def hides(monkeypatch: pytest.MonkeyPatch, *hidden: str) -> None:
+    found = contract.find_spec
+    monkeypatch.setattr(contract, "find_spec", lambda name: None if name in hidden else found(name))
+
+
+def test_several_formats_go_into_one_folder() -> None:
+    done = reszoo_export("--to", "torch,onnx", "--out", "made", "--json")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [(row["kind"], row["format"], row["precision"]) for row in rows] == [
+        ("artifact", "torch", "fp32"),
+        ("artifact", "onnx", "fp32"),
+    ]
+    assert all(row["seconds"] > 0 and row["parity"]["n"] == 256 for row in rows)
+    assert {path.name for path in Path("made").iterdir()} == {f"{REF}-torch-fp32", f"{REF}-onnx-fp32"}
+    assert [str(artifacts.read(Path(row["path"])).path) for row in rows] == [row["path"] for row in rows]
+
+
+def test_one_that_fails_does_not_end_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(monkeypatch, "ort", RuntimeError("no such kernel\nat line 3"))
+    hides(monkeypatch, "pnnx")
+    done = reszoo_export("--to", "ncnn,ort,torch")
+    assert code(done) == 1
+    assert str(done.exception) == "1 of 3 exports failed"
+    assert re.search(
+        rf"{REF} as ncnn fp32 +the package pnnx is not installed +pip install 'reszoo\[ncnn\]'", done.stdout
+    )
+    assert re.search(
+        rf"{REF} as ort fp32 +unexpected RuntimeError: no such kernel +`reszoo --debug export", done.stdout
+    )
+    assert re.search(rf"{REF}-torch-fp32 +\d+\.\d kB +\d+\.\d ", done.stdout)
+    assert sorted(path.name for path in Path().iterdir() if path.name != "cache") == [f"{REF}-torch-fp32"]
+
+
+def test_an_interrupt_keeps_and_tells_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(monkeypatch, "ort", KeyboardInterrupt())
+    done = reszoo_export("--to", "torch,ort,onnx", "--out", "made")
+    assert done.exit_code != 0
+    assert f"{REF}-torch-fp32" in done.stdout
+    assert [path.name for path in Path("made").iterdir()] == [f"{REF}-torch-fp32"]
+
+
+def test_missing_ones_alone_are_no_failure_but_nothing_at_all_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    hides(monkeypatch, "pnnx", "litert_torch")
+    assert code(reszoo_export("--to", "torch,ncnn")) == 0
+    done = reszoo_export("--to", "litert,ncnn", "--json")
+    assert code(done) == 3
+    assert [(row["kind"], row["fix"]) for row in json.loads(done.stdout)] == [
+        ("unavailable", "pip install 'reszoo[litert]'"),
+        ("unavailable", "pip install 'reszoo[ncnn]'"),
+    ]
+
+
+def test_of_all_formats_those_without_a_precision_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = {name: formats()[name] for name in ("onnx", "torch")}
+    monkeypatch.setattr("reszoo.export.contract.formats", lambda: some)
+    monkeypatch.setattr("reszoo.export.attempts.formats", lambda: some)
+    done = reszoo_export("--to", "all", "--precision", "fp16", "--json")
+    assert code(done) == 0
+    made, other = json.loads(done.stdout)
+    assert (made["format"], made["precision"]) == ("onnx", "fp16")
+    assert other["reason"] == "format torch has no precision fp16"
+
+
+MISTAKES: list[tuple[list[str], int, str]] = [
+    (["--to", "onnx,onx"], 2, "unknown format 'onx'"),
+    (["--to", "onnx,torch", "--precision", "fp16"], 2, "format torch has no precision fp16"),
+    (["--precision", "fp32,fp9"], 2, "unknown precision 'fp9'\nChoose from fp32, fp16"),
+    (["--to", "ort", "--precision", "fp16"], 2, "format ort has no precision fp16"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "exit_code", "reason"), MISTAKES, ids=str)
+def test_what_is_named_must_be_possible(arguments: list[str], exit_code: int, reason: str) -> None:
+    done = reszoo_export(*arguments, "--out", "made")
+    assert code(done) == exit_code
+    assert reason in str(done.exception)
+    assert not Path("made").exists()
+
+
+def test_the_help_lists_every_format() -> None:
+    """By its file, as no plug-in is imported for it."""
+    assert sorted(formats()) == verb.FORMATS
+
+
+def test_one_alone_fails_as_the_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(monkeypatch, "torch", ReszooError("it is broken", "Mend it."))
+    done: Any = reszoo_export("--to", "torch")
+    assert str(done.exception) == "it is broken\nMend it."
+    assert done.stdout == ""

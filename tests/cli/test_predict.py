@@ -1,0 +1,155 @@
+"""`reszoo predict` as its users meet it."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from PIL import Image
+
+from reszoo import datasets, zoo
+from reszoo.cli.predict import predict
+from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.core.types import Artifact, Preprocess
+from reszoo.export import ExportOptions, export
+from reszoo.export.predicting import TOGETHER, read_image, resolve, softmax
+
+REF = "resnet8_v1.reszoo_digits"
+DIGITS = TOGETHER + 8
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """Fed with raw pixels, three at a time."""
+    options = ExportOptions(input="uint8", batch=3)
+    return export(zoo.load(REF), "onnx", out=tmp_path_factory.mktemp("predict") / "made", options=options)
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real digits of the test split, named by their place and their class, some in a folder within."""
+    folder = tmp_path_factory.mktemp("digits")
+    (folder / "inner").mkdir()
+    test = datasets.load("digits", "test")
+    for n in range(DIGITS):
+        name = f"{'inner/' if n % 3 else ''}{n:02d}-{test.labels[n]}.png"
+        Image.fromarray(test.images[n][..., 0]).save(folder / name)
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def predicted(capsys: pytest.CaptureFixture[str], ref: str, *images: Path, **options: object) -> dict[str, object]:
+    predict(ref, list(images), json=True, **options)
+    found: dict[str, object] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_every_way_gives_the_same_answers(raw: Artifact, digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A checkpoint where it lies, an artifact whose batches have to be filled up, and an export into the cache."""
+    ways = {
+        "torch": predicted(capsys, REF, digits),
+        "onnxruntime": predicted(capsys, str(raw.path), digits),
+        "torch:channels_last": predicted(capsys, REF, digits, runtime="torch:channels_last"),
+    }
+    ways["exported"] = predicted(capsys, REF, digits, runtime="onnxruntime")
+    assert [way["runtime"] for way in ways.values()] == ["torch", "onnxruntime", "torch:channels_last", "onnxruntime"]
+    answers = [way["predictions"] for way in ways.values()]
+    right = 0
+    for same in zip(*answers, strict=True):
+        assert len({one["image"] for one in same}) == 1
+        assert len({one["top"][0]["label"] for one in same}) == 1
+        likely = [[guess["probability"] for guess in one["top"]] for one in same]
+        np.testing.assert_allclose(likely, [likely[0]] * len(same), atol=1e-4)
+        right += Path(same[0]["image"]).stem.endswith(f"-{same[0]['top'][0]['label']}")
+    assert len(answers[0]) == DIGITS
+    assert right >= 0.9 * DIGITS
+
+
+def test_the_classes_come_in_order_and_all_of_them_sum_to_one(
+    raw: Artifact, digits: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = predicted(capsys, str(raw.path), next(digits.glob("*.png")), top=1000)
+    ((guesses),) = [prediction["top"] for prediction in found["predictions"]]
+    likely = [guess["probability"] for guess in guesses]
+    assert likely == sorted(likely, reverse=True)
+    assert sum(likely) == pytest.approx(1, abs=1e-12)
+    assert sorted(guess["label"] for guess in guesses) == list(raw.labels)
+    assert all(raw.labels[guess["index"]] == guess["label"] for guess in guesses)
+
+
+def test_the_command_prints_a_table(raw: Artifact, digits: Path, tmp_path: Path) -> None:
+    image = next(digits.glob("*-7.png"))
+    command = [Path(sys.executable).with_name("reszoo"), "predict", raw.path, image, "--top", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert f"{REF}, onnx fp32, in onnxruntime" in done.stdout
+    assert re.search(rf"{image} +\d\d\.\d\d % +7 *\n +\d+\.\d\d % +\d *\n", done.stdout)
+
+
+def test_huge_logits_are_no_infinite_probabilities() -> None:
+    np.testing.assert_array_equal(softmax(np.array([3e38, 0, -3e38], np.float32)), [1, 0, 0])
+
+
+MISTAKES = [
+    ("text.png", "text.png is not a PNG, JPEG, BMP or WebP image"),
+    ("cut.png", r"cut.png cannot be read: .*truncated"),
+    ("pixel.png", r"pixel.png: 1x1 images do not give the 8x8 input(?s:.*)Make it 8 pixels wide and 8 high"),
+    ("deep.png", "deep.png has more than 8 bits per channel"),
+    ("empty", "there is no image in .*empty"),
+    ("nowhere.png", "there is no image .*nowhere.png"),
+]
+
+
+@pytest.mark.parametrize(("name", "reason"), MISTAKES, ids=lambda value: value.split()[0])
+def test_what_is_no_image_of_the_networks_size_is_named(
+    name: str, reason: str, raw: Artifact, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text.png").write_text("no image")
+    good = next(digits.glob("*.png"))
+    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-30])
+    Image.new("L", (1, 1)).save(tmp_path / "pixel.png")
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "deep.png")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match=reason):
+        predict(str(raw.path), [good, tmp_path / name])
+    assert capsys.readouterr().out == ""
+
+
+def test_a_runtime_that_cannot_run_it_is_refused(raw: Artifact) -> None:
+    with pytest.raises(UsageError, match=rf"in format onnx, and torch runs torch(?s:.*)name the checkpoint: {REF}"):
+        resolve(raw, "torch")
+    with pytest.raises(UsageError, match="unknown runtime 'onnxruntim'"):
+        resolve(raw, "onnxruntim")
+    with pytest.raises(UsageError, match="no runtime runs the format 'nnef'"):
+        resolve(replace(raw, format="nnef"), None)
+    with pytest.raises(UnavailableError, match="CUDA graphs need a GPU"):
+        resolve(zoo.load(REF), "torch:cuda_graph")
+
+
+def test_one_network_at_a_time(digits: Path) -> None:
+    with pytest.raises(UsageError, match="names 2 networks"):
+        predict("resnet8_v*.reszoo_digits", [digits])
+
+
+def test_weights_that_are_not_numbers_give_no_probabilities(digits: Path, tmp_path: Path) -> None:
+    good = zoo.load(REF)
+    state = zoo.build(good).state_dict()
+    state["head.bias"][3] = float("nan")
+    fields = {name: getattr(good, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
+    zoo.save(tmp_path / "nan", state, ref="nan.test", metrics=(), lineage=(), **fields)
+    with pytest.raises(ReszooError, match=r"nan.test as torch, fp32 gave logits that are no numbers for .*\.png"):
+        predict(str(tmp_path / "nan"), [digits])
+
+
+def test_one_pixel_is_enough_where_the_network_resizes_and_a_thread_of_pixels_is_too_much(tmp_path: Path) -> None:
+    preprocess = Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, input=(3, 224, 224), resize=256, crop=224)
+    Image.new("RGB", (1, 1), "teal").save(tmp_path / "pixel.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "pixel.png", preprocess), np.full((224, 224, 3), [0, 128, 128]))
+    Image.new("RGB", (1, 9000)).save(tmp_path / "thread.png")
+    with pytest.raises(UsageError, match=r"thread\.png is too narrow: 1x9000 pixels would become 256x2304000"):
+        read_image(tmp_path / "thread.png", preprocess)

@@ -1,0 +1,79 @@
+"""What a format makes of other networks and options than the contract tests have."""
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from foreign import randomise
+
+from reszoo import models, zoo
+from reszoo.core.types import Artifact, Checkpoint, Preprocess
+from reszoo.export import ExportOptions, artifacts, export
+from reszoo.export.contract import Format, Session, formats
+from reszoo.export.parity import runnable
+
+V2 = "resnet8_v2.reszoo_digits"
+BATCH = 3
+
+
+@pytest.fixture(params=sorted(formats().keys() - {"onnx", "torch"}))
+def plugin(request: pytest.FixtureRequest) -> Format:
+    plugin: Format = formats()[request.param]
+    if missing := plugin.unavailable():
+        pytest.skip(missing.reason)
+    return plugin
+
+
+@pytest.fixture(scope="module")
+def bottleneck(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """A small relative of resnet50_v1: projections, the 7x7 stem, max pooling, three channels."""
+    spec = msgspec.structs.replace(
+        models.spec_of("resnet50_v1"), depths=(1, 1), widths=(8, 16), stem_width=8, num_classes=5, input=(3, 32, 32)
+    )
+    return zoo.save(
+        tmp_path_factory.mktemp("bottleneck"),
+        randomise(models.build(spec)).state_dict(),
+        ref="bottleneck.random",
+        spec=spec,
+        preprocess=Preprocess(mean=(0.4, 0.5, 0.6), std=(0.25,) * 3, input=spec.input),
+        labels=tuple("abcde"),
+        dataset="none",
+        metrics=(),
+        licence="MIT",
+        lineage=(),
+    )
+
+
+def opened(artifact: Artifact) -> Session:
+    model, runtime = runnable(artifact, formats()[artifact.format].parity_runtime)
+    return runtime.load(model, device=runtime.devices[0], threads=1, variant="")
+
+
+def test_projections_raw_pixels_and_a_fixed_batch_survive(
+    plugin: Format, bottleneck: Checkpoint, tmp_path: Path
+) -> None:
+    options = ExportOptions(
+        input="uint8" if "uint8" in plugin.inputs else "float", batch=BATCH if plugin.has_static_batch else None
+    )
+    artifact = export(bottleneck, plugin.name, out=tmp_path / "made", options=options)
+    assert artifact.parity.top1_agreement == 1
+    images = np.zeros((BATCH + 1, *artifact.input.shape[1:]), artifact.input.dtype)
+    with opened(artifact) as session:
+        assert session.predict(images[:BATCH]).shape == (BATCH, 5)
+        if options.batch is None:
+            assert session.predict(images).shape == (BATCH + 1, 5)
+        else:
+            with pytest.raises(Exception, match=r"(?i)shape|dim|size|error"):
+                session.predict(images)
+
+
+@pytest.mark.parametrize("name", ["litert", "ncnn", "openvino"])
+def test_half_precision_halves_the_weights(name: str, tmp_path: Path) -> None:
+    plugin = formats()[name]
+    if missing := plugin.unavailable():
+        pytest.skip(missing.reason)
+    half = export(zoo.load(V2), name, out=tmp_path / "fp16", options=ExportOptions(precision="fp16"))
+    assert half.size_bytes < 0.7 * zoo.load(V2).size_bytes
+    assert half.parity.max_abs_error > 1e-4
+    assert artifacts.read(half.path) == half

@@ -1,0 +1,95 @@
+"""The schemes for LiteRT and ExecuTorch: what they leave in float, and what they refuse."""
+
+import copy
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from reszoo import zoo
+from reszoo.core.errors import ReszooError
+from reszoo.export import ExportOptions
+from reszoo.export.contract import formats
+from reszoo.models.cost import cost_of
+from reszoo.quantize import QuantizeConfig, Scheme
+from reszoo.quantize.contract import Feeds, Layer, schemes
+
+REF = "resnet8_v1.reszoo_digits"
+FORMATS = {"int8-litert": "litert", "int8-pt2e": "executorch"}
+
+
+@pytest.fixture(params=FORMATS)
+def scheme(request: pytest.FixtureRequest) -> Scheme:
+    if missing := schemes()[request.param].unavailable():
+        pytest.skip(missing.reason)
+    return schemes()[request.param]
+
+
+@cache
+def graph(scheme: str) -> Any:
+    return formats()[FORMATS[scheme]].graph(zoo.load(REF), ExportOptions())  # type: ignore[attr-defined]
+
+
+def poisoned(source: Any) -> Any:
+    """The same network with a weight that is no number."""
+    if not isinstance(source, bytes):
+        broken = copy.deepcopy(source)
+        broken.state_dict["model.head.weight"].detach()[3, 5] = float("nan")
+        return broken
+    head = zoo.build(zoo.load(REF)).head.weight.detach().numpy().tobytes()
+    assert source.count(head) == 1
+    return source.replace(head, np.float32("nan").tobytes() + head[4:])
+
+
+def products(made: Any) -> Counter[str]:
+    """Which types of weights the convolutions and matrix products of a quantized network have."""
+    if not isinstance(made, bytes):
+        reads = [node.args[1] for node in made.graph.nodes if "conv2d" in node.name or "linear" in node.name]
+        return Counter("int8" if "dequantize_per_channel" in weight.name else "float" for weight in reads)
+    from reszoo.quantize.flatbuffer import PRODUCTS, Model
+
+    model = Model(made)
+    read = [operator.inputs[1] for operator in model.operators if operator.kind in PRODUCTS]
+    return Counter("float" if tensor.type == model.float else "int8" for tensor in read)
+
+
+def test_layers_are_those_of_the_network_with_its_multiply_adds(scheme: Scheme, feeds: Feeds) -> None:
+    found = scheme.variants(graph(scheme.name), feeds, QuantizeConfig(scheme=scheme.name)).layers
+    network = Counter(layer.macs for layer in cost_of(zoo.load(REF).spec).layers)
+    shortcuts = Counter([16 * 32 * 4 * 4, 32 * 64 * 2 * 2])  # option A's, as 1x1 convolutions
+    assert Counter(layer.macs for layer in found if layer.macs) == network + shortcuts
+    assert sum(layer.op.lower() == "add" for layer in found) == 3
+    assert len({layer.name for layer in found}) == len(found)
+
+
+def test_layers_that_are_to_stay_float_do(scheme: Scheme, feeds: Feeds) -> None:
+    variants = scheme.variants(graph(scheme.name), feeds, QuantizeConfig(scheme=scheme.name))
+    every: list[Layer] = [layer for layer in variants.layers if layer.macs]
+    assert products(variants.quantized(()).graph) == {"int8": len(every)}
+    kept = [layer.name for layer in (every[0], every[-1])]
+    assert products(variants.quantized(kept).graph) == {"int8": len(every) - 2, "float": 2}
+
+
+BAD: dict[str, tuple[Callable[[np.ndarray], list[np.ndarray]], str]] = {
+    "none": (lambda images: [], "no calibration image"),
+    "blank": (lambda images: [np.zeros_like(images)], "images are blank"),
+    "equal": (lambda images: [np.repeat(images[:1], 4, axis=0)], "images are equal"),
+    "another size": (lambda images: [images[:, :, 1:]], "images are 1x7x8, but the network takes 1x8x8"),
+    "no numbers": (lambda images: [np.where(images > 1, np.nan, images)], "NaN or infinite"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_images_that_tell_nothing_are_refused(scheme: Scheme, bad: str, images: np.ndarray) -> None:
+    change, message = BAD[bad]
+    config = QuantizeConfig(scheme=scheme.name)
+    with pytest.raises(ReszooError, match=message):
+        scheme.apply(graph(scheme.name), lambda: iter(change(images)), config)
+
+
+def test_weights_that_are_not_numbers_are_named(scheme: Scheme, feeds: Feeds) -> None:
+    with pytest.raises(ReszooError, match=r"1 of the 640 weights of '.*head.*' are NaN"):
+        scheme.apply(poisoned(graph(scheme.name)), feeds, QuantizeConfig(scheme=scheme.name))
