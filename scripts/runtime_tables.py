@@ -50,16 +50,17 @@ def ways(network: str) -> str:
     """Every way to run a network; in bold the fastest of each setting, and those whose intervals overlap its own."""
     by_way: dict[tuple[str, str, str], dict[tuple[int, int], dict[str, Any]]] = {}
     for each in figures("latency", network):
+        if each["kind"] != "measurement":
+            continue
         key = each["runtime"], each["format"], each["precision"]
         by_way.setdefault(key, {})[each["threads"], each["batch"]] = each
     accuracies = {(a["runtime"], a["format"], a["precision"]): a for a in _accuracies(network)}
-    limit = {s: min((w[s] for w in by_way.values()), key=lambda f: float(f["median_s"])) for s in SETTINGS}
+    best = {s: min((w[s] for w in by_way.values() if s in w), key=lambda f: float(f["median_s"])) for s in SETTINGS}
     rows = []
-    for key in sorted(by_way, key=lambda key: float(by_way[key][1, 1]["median_s"])):
-        found = by_way[key]
+    for key, found in sorted(by_way.items(), key=lambda item: float(next(iter(item[1].values()))["median_s"])):
         runtime, name, precision = key
-        cells = [_milliseconds(found[s], limit[s]) for s in SETTINGS]
-        one = found[1, 1]
+        cells = [_milliseconds(found[s], best[s]) if s in found else "failed" for s in SETTINGS]
+        one = next(iter(found.values()))
         resources = f"{one['bytes'] / 1e6:.2f}", f"{one['taken_bytes'] / 1e6:.0f}", f"{1e3 * one['cold_start_s']:.0f}"
         accuracy = (_accuracy(accuracies.get(key)),) if accuracies else ()
         rows.append((runtime, name, precision, *cells, *accuracy, *resources))
@@ -105,16 +106,20 @@ def _export(each: dict[str, Any]) -> str:
     if each["kind"] != "artifact":
         return "refused"
     parity = each["parity"]
-    return f"{parity['max_abs_error']:.1g}, {100 * parity['top1_agreement']:.1f} %, {each['seconds']:.0f} s"
+    through = " *" if parity["through"] else ""
+    return f"{parity['max_abs_error']:.1g}, {100 * parity['top1_agreement']:.1f} %, {each['seconds']:.0f} s{through}"
 
 
 def runtimes_missing() -> str:
-    """What could not be made, and why."""
+    """What could not be made or measured, and why."""
     rows: dict[tuple[str, str], list[str]] = {}
     for short, network in NETWORKS.items():
         for each in figures("exports", network):
             if each["kind"] != "artifact":
                 rows.setdefault((f"{each['format']} {each['precision']}", each["reason"]), []).append(short)
+        for each in figures("latency", network):
+            if each["kind"] == "failure":
+                rows.setdefault((each["what"], each["reason"]), []).append(short)
     everywhere = list(NETWORKS)
     return table(
         ("what", "networks", "why"),

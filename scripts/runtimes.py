@@ -1,12 +1,13 @@
 """Measure every runtime: `python scripts/runtimes.py --out FOLDER [PART...]`, on an idle machine.
 
 Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 and resnet56 (`reszoo download`) and the extra all.
-Everything goes through the command line, as a user would do it. Called by `scripts/measure.py runtimes`; it takes two
-hours, and one that was interrupted goes on with the next network.
+Everything goes through the command line, as a user would do it. Called by `scripts/measure.py runtimes`; it takes some
+hours, and one that was interrupted goes on where it was: what it has is in the cache until all is done.
 """
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from reszoo.bench.statistics import median, median_interval
 from reszoo.core.documents import read_json, to_builtins
 from reszoo.core.files import cache_dir
 from reszoo.core.hosts import describe
-from reszoo.core.measured import Measurement
+from reszoo.core.measured import Measurement, Subject
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 TRAINED = ["resnet20_v1.akamaster_cifar10", "resnet56_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10"]
@@ -36,18 +37,23 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when left out")
     parser.add_argument("--out", type=Path, required=True, help="what is measured goes here")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    figures = WORK / "figures"
+    figures.mkdir(parents=True, exist_ok=True)
     for part in options.parts or PARTS:
-        PARTS[part](options.out)
+        PARTS[part](figures)
+    shutil.copytree(figures, options.out, dirs_exist_ok=True)
+    if not options.parts:
+        shutil.rmtree(WORK)  # the next run measures anew
 
 
 def exports(out: Path) -> None:
     """Each network in every format, float and int8: bytes, parity, seconds, or why not."""
     for network, found in unfinished(out / "exports.json"):
         ref = source(network)
+        shutil.rmtree(WORK / network, ignore_errors=True)
         wish = ("--to", "all", "--precision", "fp32,int8", "--out", str(WORK / network), "--json")
         said = json.loads(run(RESZOO, "export", ref, *wish, may_fail=True))
-        kept = ("kind", "format", "precision", "seconds", "reason", "fix", "parity", "files")
+        kept = ("kind", "format", "precision", "seconds", "reason", "fix", "parity", "path")
         found += [{"network": network, **{key: each[key] for key in kept if key in each}} for each in said]
         write(out / "exports.json", found)
 
@@ -55,12 +61,11 @@ def exports(out: Path) -> None:
 def accuracy(out: Path) -> None:
     """Every artifact of a trained network on the 10,000 test images, against the checkpoint, image by image."""
     for network, found in unfinished(out / "accuracy.json", TRAINED):
-        wish = ("--accuracy", "cifar10", "--reference", network, "--threads", "2", "--batch", "1")
+        wish = ("--accuracy", "cifar10", "--threads", "2", "--batch", "1")
         quick = ("--time-limit", "0.1", "--precision", "50%")  # the latency beside it is not what is asked for
-        with tempfile.TemporaryDirectory() as results:
-            said = bench(network, *wish, *quick, "--out", results)
-        measured = [each for each in said if each["kind"] == "measurement" and each["accuracy"]]
-        found += [{**named(network, each["subject"]), **counted(each["accuracy"])} for each in measured]
+        for m in measured(network, *wish, *quick)[0]:
+            if m.accuracy:
+                found.append({**named(network, m.subject), "correct": m.accuracy.correct, "n": m.accuracy.n})
         write(out / "accuracy.json", found)
 
 
@@ -69,15 +74,15 @@ def latency(out: Path) -> None:
     for network, found in unfinished(out / "latency.json"):
         limit = SECONDS["trained" if network in TRAINED else "random"]
         wish = ("--threads", "1,2", "--batch", "1,32", "--time-limit", limit)
-        with tempfile.TemporaryDirectory() as results:
-            bench(network, *wish, "--out", results)
-            documents = [read_json(path, Measurement, "Measure again.") for path in Path(results).glob("*.json")]
-        for m in sorted(documents, key=lambda m: m.started_at):
+        several, failures = measured(network, *wish)
+        found += [{"network": network, **failure} for failure in failures]
+        for m in several:
             low, high = median_interval(m.samples_s)
             cold = m.cold_start
             found.append(
                 {
-                    **named(network, to_builtins(m.subject)),
+                    "kind": "measurement",
+                    **named(network, m.subject),
                     "threads": m.subject.scenario.threads,
                     "batch": m.subject.scenario.batch,
                     "median_s": median(m.samples_s),
@@ -94,17 +99,19 @@ def latency(out: Path) -> None:
 def race(out: Path) -> None:
     """The fastest artifact of each network against eager PyTorch, in turn."""
     for network in NETWORKS:
+        measured = [each for each in known(out / "latency.json") if is_of(each, network, "measurement")]
+        made = {(e["format"], e["precision"]): e for e in known(out / "exports.json") if is_of(e, network, "artifact")}
         for threads in (1, 2):
             folder = out / f"race-{network}-t{threads}"
             if folder.exists():
                 continue
-            figures = [f for f in known(out / "latency.json") if f["network"] == network]
-            rivals = [f for f in figures if f["threads"] == threads and f["batch"] == 1 and f["runtime"] != "torch"]
+            rivals = [f for f in measured if (f["threads"], f["batch"]) == (threads, 1) and f["runtime"] != "torch"]
             best = min(rivals, key=lambda f: float(f["median_s"]))
-            artifact = WORK / network / f"{network}-{best['format']}-{best['precision']}"
-            runtimes = f"torch,{best['runtime']}"
-            wish = ("--runtime", runtimes, "--threads", str(threads), "--time-limit", "45", "--out", str(folder))
-            run(RESZOO, "compare", source(network), str(artifact), *wish)
+            artifact = made[best["format"], best["precision"]]["path"]
+            wish = ("--runtime", f"torch,{best['runtime']}", "--threads", str(threads), "--time-limit", "45")
+            with tempfile.TemporaryDirectory() as results:
+                run(RESZOO, "compare", source(network), artifact, *wish, "--out", results)
+                shutil.copytree(results, folder)
 
 
 PARTS: dict[str, Callable[[Path], None]] = {
@@ -126,26 +133,29 @@ def source(network: str) -> str:
     return str(folder)
 
 
-def bench(network: str, *options: str) -> Figures:
+def measured(network: str, *options: str) -> tuple[list[Measurement], Figures]:
+    """Every artifact of the network on every runtime; and what was tried and failed."""
     folders = [str(manifest.parent) for manifest in sorted((WORK / network).glob("*/artifact.json"))]
-    said: Figures = json.loads(run(RESZOO, "bench", *folders, "--runtime", "all", *options, "--json", may_fail=True))
-    return said
+    with tempfile.TemporaryDirectory() as results:
+        command = (RESZOO, "bench", *folders, "--runtime", "all", *options, "--out", results, "--json")
+        said = json.loads(run(*command, may_fail=True))
+        found = [read_json(path, Measurement, "Measure again.") for path in Path(results).glob("*.json")]
+    failures = [each for each in said if each["kind"] == "failure"]
+    return sorted(found, key=lambda m: m.started_at), failures
 
 
-def named(network: str, subject: dict[str, Any]) -> dict[str, Any]:
-    scenario = subject["scenario"]
-    variant = f":{scenario['variant']}" if scenario["variant"] else ""
+def named(network: str, subject: Subject) -> dict[str, Any]:
     return {
         "network": network,
-        "runtime": scenario["runtime"] + variant,
-        "format": subject["artifact_format"],
-        "precision": subject["precision"],
-        "bytes": subject["artifact_bytes"],
+        "runtime": subject.scenario.runtime_name,
+        "format": subject.artifact_format,
+        "precision": subject.precision,
+        "bytes": subject.artifact_bytes,
     }
 
 
-def counted(accuracy: dict[str, Any]) -> dict[str, int]:
-    return {"correct": accuracy["correct"], "n": accuracy["n"]}
+def is_of(figures: dict[str, Any], network: str, kind: str) -> bool:
+    return figures["network"] == network and figures["kind"] == kind
 
 
 def unfinished(path: Path, networks: list[str] = NETWORKS) -> Iterator[tuple[str, Figures]]:
