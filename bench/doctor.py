@@ -9,8 +9,9 @@ from typing import NamedTuple
 from ..core import sysfs
 from ..core.hosts import describe, versions
 from ..core.measured import Conditions, Host
+from ..core.silence import quietly
 from ..core.types import Noun, Unavailable
-from ..export.contract import Format, Runtime, formats, runtimes
+from ..export.contract import Device, Format, Runtime, formats, runtimes
 from .machine import ADVICE, Watch, unrest
 
 WATCH_S = 1.0
@@ -164,7 +165,7 @@ def _swap_used_bytes() -> int:
 
 def _runtime(runtime: Runtime) -> Tool:
     packages = runtime.packages or (runtime.name,)
-    missing = {device: _missing(packages[0], partial(runtime.unavailable, device)) for device in runtime.devices}
+    missing = {device: _missing(packages[0], partial(_runs, runtime, device)) for device in runtime.devices}
     devices = tuple(device for device, why in missing.items() if why is None)
     return Tool(
         name=runtime.name,
@@ -173,6 +174,15 @@ def _runtime(runtime: Runtime) -> Tool:
         devices=devices,
         missing=tuple(filter(None, missing.values())),
     )
+
+
+def _runs(runtime: Runtime, device: Device) -> Unavailable | None:
+    """Only its import tells whether an engine that is installed is whole."""
+    if missing := runtime.unavailable(device):
+        return missing
+    with quietly():
+        runtime.preload()
+    return None
 
 
 def _format(plugin: Format) -> Tool:
@@ -193,6 +203,7 @@ def _version(packages: Sequence[str]) -> str | None:
 def _missing(package: str, check: Callable[[], Unavailable | None]) -> Unavailable | None:
     try:
         return check()
-    except (ImportError, OSError) as error:  # it is installed, but broken: just what a doctor has to find
-        reason = f"it cannot be imported: {str(error).strip().splitlines()[0]}"
+    except Exception as error:  # it is installed, but broken: just what a doctor has to find, whatever it raises
+        said = str(error).strip().split("\n")[0] or type(error).__name__
+        reason = f"it cannot be imported: {said}"
         return Unavailable(what=package, reason=reason, fix=f"pip install --force-reinstall {package}")

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import datasets
-from ..core.errors import ReszooError
-from ..core.types import Candidate
+from ..core.errors import ReszooError, UsageError
+from ..core.types import Artifact, Candidate
 from ..datasets.info import Split
 from ..export.contract import Session
 from ..export.parity import feed
@@ -23,7 +23,7 @@ def evaluate(
     batch: int,
     on_progress: Callable[[int, int], None],
 ) -> Predictions:
-    """Run the split through `session` in batches of `batch` images, or of the model's own size where it is fixed.
+    """Run the split through `session` in batches of `batch` images, or of the nearest number that the model takes.
 
     One batch of images is held at a time. After each, `on_progress(done, total)` is told. Raises ReszooError where
     the logits are not a finite number for each class: such a network is broken, not inaccurate.
@@ -56,15 +56,26 @@ def evaluate(
 
 
 def batch_size(model: Candidate, wanted: int) -> int:
-    """How many images at a time: as many as wanted, unless the model takes one number only."""
-    fixed = model.input.shape[0]
-    return fixed if isinstance(fixed, int) else wanted
+    """How many images at a time: as many as wanted, or the nearest number that the model takes."""
+    least, most = model.input.batch_limits
+    return max(least, min(wanted, most or wanted))
+
+
+def check_batch(artifact: Artifact, batch: int) -> None:
+    """Refuse a batch that the model does not take."""
+    least, most = artifact.input.batch_limits
+    if batch_size(artifact, batch) == batch:
+        return
+    takes = f"has a fixed batch of {least}" if least == most else f"takes batches of {least} to {most}"
+    raise UsageError(
+        f"{artifact.path} {takes}", f"Use --batch {batch_size(artifact, batch)}, or export it again with another."
+    )
 
 
 def predict(session: Session, model: Candidate, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The logits of one batch of images, uint8 (n, H, W, C) -> (n, classes).
 
-    Where the model's batch is fixed, a smaller one is filled up, and its logits cut.
+    A batch smaller than the model takes is filled up, and its logits cut.
     """
     filled = np.resize(images, (batch_size(model, len(images)), *images.shape[1:]))
     logits: NDArray[np.float32] = session.predict(feed(filled, model.input, model.preprocess))[: len(images)]

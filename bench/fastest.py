@@ -1,5 +1,6 @@
 """Which of several ways to run a model is the fastest, for each number of threads and each batch."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ..core.measured import Measurement, Scenario
@@ -7,22 +8,31 @@ from .rounding import milliseconds
 from .statistics import median, median_interval
 from .table import way
 
+# What a process keeps for life, such as its memory layout, is in no interval of one process. The same model in two
+# processes, in turn, was this far apart at most (docs/benchmarking.md, `agreement`, against a bare loop).
+PROCESS_NOISE = 0.05
+
 
 def fastest(measured: Sequence[Measurement]) -> list[str]:
-    """A line for each setting in which there was a choice. Rivals whose intervals overlap the best one's are named."""
-    settings: dict[str, list[Measurement]] = {}
+    """A line for each setting in which there was a choice. Rivals that one process each cannot tell apart are named.
+
+    Of an artifact that was measured twice in one way, the first counts.
+    """
+    settings: dict[str, dict[tuple[str, str], Measurement]] = {}
     for m in measured:
-        settings.setdefault(_setting(m.subject.scenario), []).append(m)
-    return [" ".join(_told(setting, several)) for setting, several in settings.items() if len(several) > 1]
+        scenario = m.subject.scenario
+        ways = settings.setdefault(_setting(scenario), {})
+        ways.setdefault((m.subject.artifact_sha256, scenario.runtime_name), m)
+    return [" ".join(_told(setting, [*ways.values()])) for setting, ways in settings.items() if len(ways) > 1]
 
 
 def _told(setting: str, several: list[Measurement]) -> Iterator[str]:
+    alike = Counter(map(way, several))
     best, *others = sorted(several, key=lambda m: median(m.samples_s))
-    yield f"fastest with {setting}: {way(best)}, {_latency(best)}."
-    limit = median_interval(best.samples_s).high
-    rivals = [m for m in others if median_interval(m.samples_s).low <= limit]
-    if rivals:
-        named = " and ".join(f"{way(m)}, {_latency(m)}" for m in rivals)
+    yield f"fastest with {setting}: {_named(best, alike)}."
+    limit = (1 + PROCESS_NOISE) * median_interval(best.samples_s).high
+    if rivals := [m for m in others if median_interval(m.samples_s).low <= limit]:
+        named = " and ".join(_named(m, alike) for m in rivals)
         yield f"It cannot be told apart from {named}: `reszoo compare` measures in turn."
 
 
@@ -32,6 +42,9 @@ def _setting(scenario: Scenario) -> str:
     return f"{threads}{streams}, batch {scenario.batch}"
 
 
-def _latency(m: Measurement) -> str:
+def _named(m: Measurement, alike: Counter[str]) -> str:
+    """Its latency, and "!" where there is reason to doubt it. A hash tells two artifacts of one kind apart."""
     low, high = median_interval(m.samples_s)
-    return f"{milliseconds(median(m.samples_s))} ms ({milliseconds(low)} to {milliseconds(high)})"
+    which = f" {m.subject.artifact_sha256[:8]}" if alike[way(m)] > 1 else ""
+    latency = f"{milliseconds(median(m.samples_s))} ms ({milliseconds(low)} to {milliseconds(high)})"
+    return f"{way(m)}{which}, {latency}{' !' * bool(m.warnings)}"

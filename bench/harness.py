@@ -68,6 +68,7 @@ def measure(
     the worker too.
     """
     host, started_at, load_before = describe(), now(), load_average()
+    name = f"{artifact.source_ref} on {scenario}"
     try:
         what = subject(artifact, scenario)  # before anything is measured: its folder may be gone afterwards
         with Worker(artifact, scenario, module=module, patience_s=patience_s) as worker:
@@ -81,10 +82,10 @@ def measure(
             conditions = watch.stop()
             memory = _memory(worker, loaded, scenario)
             accuracy = _accuracy(worker, evaluation, on_progress) if evaluation else None
-    except (WorkerError, ReszooError) as error:
-        output = error.output if isinstance(error, WorkerError) else ""
-        name = f"{artifact.source_ref} on {scenario}"
-        return Failure(what=name, scenario=scenario, reason=str(error), output=output)
+    except WorkerError as error:
+        return Failure(what=name, scenario=scenario, reason=error.reason, output=error.output)
+    except ReszooError as error:
+        return Failure(what=name, scenario=scenario, reason=error.problem, fix=error.fix)
     return Measurement(
         subject=what,
         host=host,

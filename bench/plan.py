@@ -15,6 +15,7 @@ from ..export.attempts import Outcome, attempt
 from ..export.contract import ExportOptions, Runtime, runtimes
 from ..export.exporting import exported
 from .affinity import choose_cores
+from .evaluate import batch_size, check_batch
 from .harness import Evaluation
 from .results import predictions_path
 
@@ -87,25 +88,20 @@ def plan_all(
         for name in names:
             if isinstance(target, Checkpoint) and name not in made:
                 watch(name)
-                made[name] = attempt(target, name, ExportOptions(), partial(exported, target, name))
-                yield from _miss(made[name], scenario)
+                made[name] = outcome = attempt(target, name, ExportOptions(), partial(exported, target, name))
+                if not isinstance(outcome, Artifact):
+                    yield outcome
             if isinstance(artifact := made[name], Artifact):
-                for in_variant in _in_variants(runtime, scenario):
-                    yield from _every_count(artifact, in_variant, threads, batches, wish, bind)
+                fitting = [batch for batch in batches if batch_size(artifact, batch) == batch]
+                yield from (_wrong_batch(artifact, batch) for batch in batches if batch not in fitting)
+                for in_variant in _in_variants(runtime, scenario) if fitting else ():
+                    yield from _every_count(artifact, in_variant, threads, fitting, wish, bind)
 
 
 def _in_variants(runtime: Runtime, scenario: Scenario) -> list[Scenario]:
     """Those that can be had here. One that takes minutes to get ready is only measured where it is named."""
     several = [replace(scenario, variant=name) for name in runtime.variants if name not in runtime.slow_variants]
     return [each for each in several if not _missing(runtime, each)]
-
-
-def _miss(outcome: Outcome, scenario: Scenario) -> Iterator[Unavailable | Failure]:
-    """What stands in the place of an artifact that could not be made."""
-    if isinstance(outcome, Unavailable):
-        yield outcome
-    elif not isinstance(outcome, Artifact):
-        yield Failure(what=outcome.what, scenario=scenario, reason=outcome.reason, output=outcome.fix)
 
 
 def _every_count(
@@ -141,25 +137,35 @@ def check_labels(target: Checkpoint | Artifact, dataset: str) -> None:
 
 
 def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:
-    if scenario.device not in runtime.devices:
-        what, devices = f"{runtime.name} on {scenario.device}", ", ".join(runtime.devices)
-        return Unavailable(what=what, reason=f"it runs on {devices} only", fix=f"Use --device {devices}.")
-    return runtime.unavailable(scenario.device, scenario.variant)
+    if scenario.device in runtime.devices:
+        return runtime.unavailable(scenario.device, scenario.variant)
+    devices = ", ".join(runtime.devices)
+    what, reason = f"{runtime.name} on {scenario.device}", f"it runs on {devices} only"
+    if missing := runtime.unavailable(runtime.devices[0]):
+        return Unavailable(what=what, reason=f"{reason}, and {missing.reason}", fix=missing.fix)
+    return Unavailable(what=what, reason=reason, fix=f"Use --device {devices}.")
 
 
 def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
-    fixed = artifact.input.shape[0]
-    if isinstance(fixed, int) and set(batches) != {fixed}:
-        raise UsageError(f"{artifact.path} has a fixed batch of {fixed}", f"Use --batch {fixed}, or export it again.")
+    for batch in batches:
+        check_batch(artifact, batch)
 
 
 def _evaluation(artifact: Artifact, scenario: Scenario, wish: AccuracyWish) -> Evaluation:
-    fixed = artifact.input.shape[0]
     return Evaluation(
         dataset=wish.dataset,
         split="test",
-        batch=fixed if isinstance(fixed, int) else EVALUATION_BATCH,
+        batch=batch_size(artifact, EVALUATION_BATCH),
         predictions=predictions_path(wish.folder, artifact, scenario, wish.dataset, "test"),
+    )
+
+
+def _wrong_batch(artifact: Artifact, batch: int) -> Unavailable:
+    least, most = artifact.input.batch_limits
+    return Unavailable(
+        what=f"{artifact.path} at batch {batch}",
+        reason=f"it takes batches of {least} to {most}",
+        fix=f"Export {artifact.source_ref} --to {artifact.format} again, with another --batch.",
     )
 
 

@@ -160,7 +160,8 @@ def misses(outcomes: Sequence[Outcome | Comparison]) -> list[str]:
         if isinstance(outcome, Unavailable):
             lines.append(f"{outcome.what}: not available here: {outcome.reason}. {outcome.fix}")
         elif isinstance(outcome, Failure):
-            lines.append(f"{outcome.what}: failed: {outcome.reason}\n{outcome.output}".rstrip())
+            said = filter(None, (f"{outcome.what}: failed: {outcome.reason}", outcome.fix, outcome.output))
+            lines.append("\n".join(said).rstrip())
     return lines
 
 

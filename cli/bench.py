@@ -1,6 +1,6 @@
 """`reszoo bench`: latency, memory and accuracy, each scenario in a fresh process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +9,7 @@ import typer
 
 from ..core.errors import ReszooError, UnavailableError
 from . import options, output
-from .options import parse_counts, parse_precision
+from .options import ALL, parse_counts, parse_precision, words
 from .shares import parse_share
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
     Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
 
-ALL = "all"
 Runtimes = Annotated[
     str,
     typer.Option(
         help="Engines, comma-separated, such as torch, torch:channels_last, onnxruntime; see `reszoo doctor`. "
-        f"Or {ALL}: every one that is here, with every format that it runs."
+        f"Or {ALL}: every one that is here, in every variant, with every format that it runs; variants that take "
+        "minutes to load, such as torch:compile, only by name."
     ),
 ]
 Threads = Annotated[str, typer.Option(help="Numbers of threads, comma-separated.")]
@@ -135,18 +135,27 @@ def _plan(
     from ..export.contract import parse_runtime
     from .targets import targets
 
-    engines = [] if runtime == ALL else [parse_runtime(text) for text in dict.fromkeys(runtime.split(","))]
+    engines = [] if runtime == ALL else [parse_runtime(text) for text in dict.fromkeys(words(runtime))]
     planned: list[Item] = []
     for target in targets(refs):
         for engine, variant in engines:
             scenario = replace(common, runtime=engine.name, variant=variant)
-            planned += plan(target, scenario, *counts, wish, bind=bind)
+            _add(planned, plan(target, scenario, *counts, wish, bind=bind))
         if runtime == ALL:
             with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
                 task = bar.add_task("", total=None)
                 watch = partial(_follow_export, bar, task)
-                planned += plan_all(target, common, *counts, wish, bind=bind, watch=watch)
+                _add(planned, plan_all(target, common, *counts, wish, bind=bind, watch=watch))
     return planned
+
+
+def _add(planned: "list[Item]", more: "Iterable[Item]") -> None:
+    """What is missing for many is said once."""
+    from ..core.types import Unavailable
+
+    for item in more:
+        if not (isinstance(item, Unavailable) and item in planned):
+            planned.append(item)
 
 
 def _measure_all(planned: "list[Item]", out: Path, patience_s: float) -> "Iterator[Outcome]":

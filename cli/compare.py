@@ -8,7 +8,7 @@ import typer
 
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from . import options, output
-from .options import parse_precision
+from .options import ALL, parse_precision, words
 from .shares import parse_share
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def compare(
 
 
 def _contestants(refs: list[str], runtime: str, common: "Scenario", bind: bool) -> "list[Contestant]":
-    """Every REF on every runtime that runs it. Naming one REF twice is how to see the noise."""
+    """Every REF on every runtime that runs it; other pairs are told. Naming one REF twice is how to see the noise."""
     from msgspec.structs import replace
 
     from ..bench.comparison import Contestant
@@ -77,17 +77,26 @@ def _contestants(refs: list[str], runtime: str, common: "Scenario", bind: bool) 
     from ..export.contract import parse_runtime
     from .targets import targets
 
-    engines = [parse_runtime(text) for text in runtime.split(",")]
+    if runtime == ALL:
+        raise UsageError(
+            "compare needs to know which runtimes", f"Name them: `reszoo bench --runtime {ALL}` finds them."
+        )
+    engines = [parse_runtime(text) for text in words(runtime)]
     known = {name for engine, _ in engines for name in engine.formats}
-    found = []
+    found, left_out = [], []
     for target, (engine, variant) in product([t for ref in refs for t in targets([ref])], engines):
         if isinstance(target, Artifact) and target.format in known - set(engine.formats):
+            left_out.append(f"{target.path} on {engine.name}")
             continue  # it runs on another of them
         scenario = replace(common, runtime=engine.name, variant=variant)
         (item,) = plan(target, scenario, [common.threads], [common.batch], bind=bind)
         if not isinstance(item, Planned):
             raise UnavailableError(f"{item.what} is not available here: {item.reason}", item.fix)
         found.append(Contestant(item.artifact, item.scenario))
+    if left_out:
+        output.err_console().print(
+            f"Left out, as the runtime has not that format: {', '.join(left_out)}.", markup=False
+        )
     if len(found) < 2:
         raise UsageError("one contestant is no comparison", "Name two REFs, or two runtimes; REF REF shows the noise.")
     return found

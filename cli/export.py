@@ -5,23 +5,23 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
 
 import typer
 
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.registry import listed
 from . import output
+from .options import ALL, Batch, ComputeCapability, InputKind, Opset, export_options, words
 
 if TYPE_CHECKING:
     from ..core.types import Artifact, Checkpoint, Precision
     from ..export.attempts import Outcome
-    from ..export.contract import BatchRange, ExportOptions
+    from ..export.contract import ExportOptions
 
     Wish = tuple[str, ExportOptions]  # a format, and how
 
 FORMATS = listed(Path(__file__).resolve().parents[1] / "export" / "formats")
-ALL = "all"
 
 
 def export(
@@ -36,18 +36,10 @@ def export(
             help="Arithmetic of the exported model, or several; int8 is calibrated, see `reszoo quantize`.",
         ),
     ] = "fp32",
-    input: Annotated[  # noqa: A002 - it is the option's name
-        Literal["float", "uint8"],
-        typer.Option(help="float: normalised NCHW. uint8: raw NHWC pixels, normalised inside the graph."),
-    ] = "float",
-    batch: Annotated[
-        str, typer.Option(metavar="dynamic|N|MIN:OPT:MAX", help="Any batch size, just one, or an engine's range.")
-    ] = "dynamic",
-    opset: Annotated[int | None, typer.Option(help="ONNX operator set, 18 to 25.", show_default="18")] = None,
-    compute_capability: Annotated[
-        str | None,
-        typer.Option(metavar="8.6,8.9", help="GPUs to build an engine for.", show_default="the format's own choice"),
-    ] = None,
+    input: InputKind = "float",  # noqa: A002 - it is the option's name
+    batch: Batch = "dynamic",
+    opset: Opset = None,
+    compute_capability: ComputeCapability = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -56,23 +48,19 @@ def export(
             show_default="./REF-FORMAT-PRECISION...",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the artifacts' manifests as JSON.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: each artifact's manifest, or why there is none.")
+    ] = False,
 ) -> None:
     """Export checkpoints. Nothing appears unless it computes what the checkpoint does, on real images.
 
+    A format that is named must be there; of all of them, some may not.
+
     Example: reszoo export resnet8_v1.reszoo_digits --to onnx --input uint8 --out digits-onnx
     """
-    from ..export.contract import ExportOptions
     from .targets import checkpoints
 
-    batches = parse_batch_range(batch)
-    common = ExportOptions(
-        input=input,
-        batch=None if batches else parse_batch(batch),
-        batches=batches,
-        opset=opset,
-        compute_capability=tuple(compute_capability.split(",")) if compute_capability else (),
-    )
+    common = export_options(input, batch, opset, compute_capability)
     wishes = _wishes(to, parse_precisions(precision), common)
     sources = checkpoints(refs)
     if out is not None and len(wishes) == 1 and len(sources) > 1:
@@ -84,7 +72,7 @@ def export(
     finally:
         if attempts:  # what was made before an interrupt is told
             _print(attempts, json)
-    _judge(attempts)
+    _judge(attempts, is_all=to == ALL)
 
 
 class Attempt(NamedTuple):
@@ -104,7 +92,7 @@ def _wishes(to: str, precisions: "list[Precision]", common: "ExportOptions") -> 
     from ..core.registry import choose
     from ..export.contract import format_named, formats
 
-    names = list(formats()) if to == ALL else list(dict.fromkeys(to.split(",")))
+    names = list(formats()) if to == ALL else list(dict.fromkeys(words(to)))
     wishes = [(name, replace(common, precision=precision)) for name in names for precision in precisions]
     if to != ALL:
         for name, options in wishes:
@@ -172,7 +160,7 @@ def _row(artifact: "Artifact", seconds: float) -> tuple[str, ...]:
         f"{parity.max_abs_error:.2g}",
         f"{parity.mean_abs_error:.2g}",
         f"{parity.top1_agreement:.4f}",
-        f"{parity.n} ({parity.images})" + (f", through {parity.through}" if parity.through else ""),
+        f"{parity.n} ({parity.images}){output.through(parity)}",
     )
 
 
@@ -184,15 +172,18 @@ def _record(attempt: Attempt) -> dict[str, object]:
     return {"kind": type(attempt.outcome).__name__.lower(), **asked, **to_builtins(attempt.outcome)}
 
 
-def _judge(attempts: list[Attempt]) -> None:
-    """Exit 1 if anything failed, 3 if nothing could be made at all."""
-    from ..core.types import Artifact, Unavailable
+def _judge(attempts: list[Attempt], *, is_all: bool) -> None:
+    """Exit 1 if anything failed, 3 if something that was named could not be made, or of all formats none."""
+    from ..core.measured import Failure
+    from ..core.types import Unavailable
 
     outcomes = [attempt.outcome for attempt in attempts]
-    if failed := [each for each in outcomes if not isinstance(each, Artifact | Unavailable)]:
-        raise ReszooError(f"{len(failed)} of {len(outcomes)} exports failed")
-    if not any(isinstance(each, Artifact) for each in outcomes):
-        raise UnavailableError("nothing could be made here")
+    failed = sum(isinstance(each, Failure) for each in outcomes)
+    missing = sum(isinstance(each, Unavailable) for each in outcomes)
+    if failed:
+        raise ReszooError(f"{failed} of {len(outcomes)} exports failed")
+    if missing == len(outcomes) or (missing and not is_all):
+        raise UnavailableError(f"{missing} of {len(outcomes)} exports cannot be made here")
 
 
 def parse_precisions(text: str) -> "list[Precision]":
@@ -200,27 +191,7 @@ def parse_precisions(text: str) -> "list[Precision]":
     from ..core.types import Precision
 
     known: tuple[Precision, ...] = get_args(Precision)
-    names = text.split(",")
+    names = words(text)
     if unknown := set(names).difference(known):
         raise UsageError(f"unknown precision {min(unknown)!r}", f"Choose from {', '.join(known)}.")
     return [precision for precision in known if precision in names]
-
-
-def parse_batch(text: str) -> int | None:
-    if text == "dynamic":
-        return None
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    raise UsageError(
-        f"--batch {text!r} is neither dynamic nor a positive number", "Write --batch dynamic or --batch 8."
-    )
-
-
-def parse_batch_range(text: str) -> "BatchRange | None":
-    """ "1:8:64" -> the sizes; None for what is no range."""
-    from ..export.contract import BatchRange
-
-    sizes = text.split(":")
-    if len(sizes) != 3 or not all(size.isdecimal() for size in sizes):
-        return None
-    return BatchRange(**dict(zip(("min", "opt", "max"), map(int, sizes), strict=True)))

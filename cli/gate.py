@@ -34,17 +34,14 @@ def planned(reference: str, common: "Scenario", wish: "AccuracyWish") -> "Planne
     from ..bench.plan import Planned, plan
     from ..core.types import Artifact
     from ..export.contract import runtimes
-    from .targets import targets
+    from .targets import target
 
-    found = targets([reference])
-    if len(found) != 1:
-        raise UsageError(f"--reference {reference} names {len(found)} networks", "Name one.")
-    format_name = found[0].format if isinstance(found[0], Artifact) else "torch"
+    base = target(reference)
+    format_name = base.format if isinstance(base, Artifact) else "torch"
     runtime = next(name for name, runtime in runtimes().items() if format_name in runtime.formats)
     scenario = replace(common, runtime=runtime, streams=1)
-    fixed = found[0].input.shape[0] if isinstance(found[0], Artifact) else 1
-    batch = fixed if isinstance(fixed, int) else 1
-    (item,) = plan(found[0], scenario, [1], [batch], wish)
+    batch = base.input.batch_limits[0] if isinstance(base, Artifact) else 1
+    (item,) = plan(base, scenario, [1], [batch], wish)
     if isinstance(item, Planned):
         return item
     raise UnavailableError(f"the reference {reference} cannot be measured: {item.reason}", item.fix)

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
     from rich.table import Table
 
+    from ..core.types import Parity
+
 
 @cache
 def console() -> "Console":
@@ -87,3 +89,8 @@ def count(number: float) -> str:
             return f"{number:.0f}" if unit == "" else f"{number:.3g}{unit}"
         number /= 1000
     return f"{number:.3g} G"
+
+
+def through(parity: "Parity") -> str:
+    """What was run in the artifact's place, behind the number of images: ", through onnx"."""
+    return f", through {parity.through}" if parity.through else ""

@@ -31,13 +31,10 @@ def predict(
     Example: reszoo predict digits-onnx seven.png photographs/
     """
     from ..export import predicting
-    from .targets import targets
+    from .targets import target
 
-    found = targets([ref])
-    if len(found) > 1:
-        raise UsageError(f"{ref!r} names {len(found)} networks", "Choose one of them.")
-    paths = list(_files(images))
-    model, engine, variant = predicting.resolve(found[0], runtime)
+    paths = list(_files(images))  # before anything is downloaded
+    model, engine, variant = predicting.resolve(target(ref), runtime)
     predictions = list(predicting.predict(model, engine, variant, paths, top))
     name = f"{engine.name}:{variant}" if variant else engine.name
     if json:

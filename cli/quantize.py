@@ -6,26 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 import typer
 
 from ..core.errors import UsageError
+from ..core.registry import listed
 from . import output
-from .export import parse_batch
+from .options import Batch, ComputeCapability, InputKind, Opset, export_options
 
 if TYPE_CHECKING:
     from ..bench.quantization.fit import Fit
     from ..bench.quantization.payoff import Race
     from ..core.measured import Failure
-    from ..core.types import Artifact, Checkpoint
+    from ..core.types import Artifact, Checkpoint, Unavailable
     from ..export.contract import ExportOptions
     from ..quantize.config import QuantizeConfig
     from ..quantize.summary import Layers
 
 Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
-SchemeName = Annotated[
-    str | None,
-    typer.Option(
-        help="int8 or int8-nncf (OpenVINO's own), int8-litert, int8-pt2e (ExecuTorch).",
-        show_default="the format's natural one",
-    ),
-]
+SCHEMES = listed(Path(__file__).resolve().parents[1] / "quantize" / "schemes")
+SchemeName = Annotated[str | None, typer.Option(help=f"{', '.join(SCHEMES)}.", show_default="the format's natural one")]
 FormatName = Annotated[
     str | None,
     typer.Option("--to", metavar="FORMAT", help="What the artifact is.", show_default="onnx, or what the scheme makes"),
@@ -38,7 +34,7 @@ Images = Annotated[int | None, typer.Option(help="Training images to calibrate o
 Seed = Annotated[int | None, typer.Option(help="Chooses those images.", show_default="0")]
 Activations = Annotated[
     Literal["u8", "s8"] | None,
-    typer.Option(help="u8 for CPUs, s8 for TensorRT.", show_default="the scheme's own: u8 for int8"),
+    typer.Option(help="u8 for CPUs, s8 for TensorRT.", show_default="the format's own: u8 on CPUs"),
 ]
 Equalise = Annotated[
     bool | None, typer.Option("--equalise/--no-equalise", help="Equalise weights across layers.", show_default="no")
@@ -49,7 +45,7 @@ BiasCorrection = Annotated[
 ]
 Saturation = Annotated[
     Literal["certify", "ignore"] | None,
-    typer.Option(help="certify: no kernel can saturate 16-bit sums.", show_default="certify"),
+    typer.Option(help="certify: no kernel can saturate 16-bit sums.", show_default="certify on CPUs"),
 ]
 KeepFloat = Annotated[
     list[str] | None, typer.Option("--keep-float", metavar="NODE", help="A graph node that stays in float.")
@@ -58,8 +54,6 @@ MaxDrop = Annotated[
     str | None,
     typer.Option(metavar="SHARE", help="Keep the fewest layers in float that lose at most this much accuracy on val."),
 ]
-InputKind = Annotated[Literal["float", "uint8"], typer.Option(help="What it is fed with, as in `reszoo export`.")]
-Batch = Annotated[str, typer.Option(metavar="dynamic|N", help="Any batch size, or just one.")]
 Measure = Annotated[
     bool, typer.Option("--measure/--no-measure", help="Race it against its float source, for some seconds.")
 ]
@@ -89,6 +83,8 @@ def quantize(
     max_drop: MaxDrop = None,
     input: InputKind = "float",  # noqa: A002 - it is the option's name
     batch: Batch = "dynamic",
+    opset: Opset = None,
+    compute_capability: ComputeCapability = None,
     measure: Measure = True,
     explain: Explain = False,
     plot: Plot = None,
@@ -99,7 +95,9 @@ def quantize(
 
     Example: reszoo quantize resnet8_v1.reszoo_digits --max-drop 0.5% --out digits-int8
     """
-    from ..export.contract import ExportOptions, format_named
+    from msgspec.structs import replace
+
+    from ..export.contract import format_named
     from ..export.exporting import checked
     from ..export.quantizing import format_for
     from .shares import parse_share
@@ -117,8 +115,8 @@ def quantize(
     }
     to = to or format_for(scheme)
     config = _config(to, scheme, {name: value for name, value in given.items() if value is not None})
-    wanted = ExportOptions(precision="int8", quantize=config, input=input, batch=parse_batch(batch))
-    options = checked(wanted, format_named(to))
+    common = export_options(input, batch, opset, compute_capability)
+    options = checked(replace(common, precision="int8", quantize=config), format_named(to))
     budget = parse_share(max_drop, "--max-drop") if max_drop else None
     if explain and (max_drop or out):
         raise UsageError("--explain writes no artifact", "Leave --max-drop and --out away.")
@@ -142,14 +140,14 @@ def quantize(
 class Quantized(NamedTuple):
     """An artifact and its float counterpart; the ladder and the race, where they were asked for.
 
-    `layers` are those of an ONNX graph: other formats are not looked into.
+    `layers` are those of an ONNX graph, if one is among the files: others are not looked into.
     """
 
     artifact: "Artifact"
     floats: "Artifact"
     layers: "Layers | None"
     fit: "Fit | None"
-    race: "Race | Failure | None"
+    race: "Race | Unavailable | Failure | None"
 
 
 def _config(format_name: str, scheme: str | None, given: dict[str, Any]) -> "QuantizeConfig":
@@ -191,7 +189,7 @@ def _quantize(
     import msgspec
 
     from ..export.exporting import exported, folder_name
-    from ..export.formats.onnx import OnnxFormat
+    from ..export.formats.onnx import MODEL_FILE
     from ..quantize.summary import layers
     from . import ladder
 
@@ -200,7 +198,8 @@ def _quantize(
     artifact = _export(source, format_name, options, out or Path(f"{source.ref}-{folder_name(format_name, options)}"))
     floats = exported(source, format_name, msgspec.structs.replace(options, precision="fp32", quantize=None))
     race = _race(artifact, floats) if measure else None
-    found = layers(artifact.path / artifact.files[0].name) if format_name == OnnxFormat.name else None
+    graph = artifact.path / MODEL_FILE
+    found = layers(graph) if graph.is_file() else None
     return Quantized(artifact, floats, found, fit, race)
 
 
@@ -219,7 +218,7 @@ def _export(source: "Checkpoint", format_name: str, options: "ExportOptions", fo
         return export(source, format_name, out=folder, options=options, watch=watch)
 
 
-def _race(artifact: "Artifact", floats: "Artifact") -> "Race | Failure":
+def _race(artifact: "Artifact", floats: "Artifact") -> "Race | Unavailable | Failure":
     """One thread, one image; what a user can ask `reszoo compare` for in other ways."""
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
@@ -241,7 +240,9 @@ def _print(rows: list[Quantized], json: bool) -> None:
 
 
 def _record(row: Quantized) -> dict[str, object]:
+    from ..core.documents import to_builtins
     from ..core.measured import Failure
+    from ..core.types import Unavailable
     from . import ladder
 
     record: dict[str, object] = {
@@ -253,12 +254,16 @@ def _record(row: Quantized) -> dict[str, object]:
         record["ladder"] = ladder.as_records(row.fit)
     if isinstance(row.race, Failure):
         record["race"] = {"kind": "failure", "reason": row.race.reason, "output": row.race.output}
+    elif isinstance(row.race, Unavailable):
+        record["race"] = {"kind": "unavailable", **to_builtins(row.race)}
     elif row.race:
         record["race"] = {"kind": "ratio", "scenario": row.race.scenario, **row.race.ratio._asdict()}
     return record
 
 
 def _print_table(rows: list[Quantized]) -> None:
+    from ..core.types import Unavailable
+
     table = output.table(
         "artifact", "bytes", "of fp32", "max error", "mean error", "top-1 agreement", "integer layers", "certificate"
     )
@@ -270,11 +275,17 @@ def _print_table(rows: list[Quantized]) -> None:
             f"{artifact.size_bytes / floats.size_bytes:.0%}",
             f"{parity.max_abs_error:.2g}",
             f"{parity.mean_abs_error:.2g}",
-            f"{parity.top1_agreement:.4f} of {parity.n}",
+            f"{parity.top1_agreement:.4f} of {parity.n}{output.through(parity)}",
             f"{layers.quantized} of {layers.quantized + len(layers.floats)}" if layers else "not counted",
             _certificate(artifact),
         )
     output.console().print(table)
+    others = output.table("not raced", "why", "what to do")
+    for row in rows:
+        if isinstance(row.race, Unavailable):
+            others.add_row(str(row.artifact.path), row.race.reason, row.race.fix)
+    if others.row_count:
+        output.console().print(others)
     for row in rows:
         if row.layers and row.layers.floats:
             output.console().print(f"in float in {row.artifact.path}: {', '.join(row.layers.floats)}", markup=False)
@@ -282,11 +293,12 @@ def _print_table(rows: list[Quantized]) -> None:
 
 def _print_race(row: Quantized) -> None:
     """How it did against float, beside the table or the JSON."""
+    from ..bench.quantization.payoff import Race
     from ..core.measured import Failure
 
     if isinstance(row.race, Failure):
         said = f"{row.race.what}: {row.race.reason}\n{row.race.output}".rstrip()
-    elif row.race:
+    elif isinstance(row.race, Race):
         said = row.race.told(row.artifact.path)
     else:
         return

@@ -29,6 +29,17 @@ def targets(refs: Sequence[str]) -> list[Checkpoint | Artifact]:
     return list(found.values())
 
 
+def target(ref: str) -> Checkpoint | Artifact:
+    """The one that the reference names. Where it names several, nothing is downloaded."""
+    from .. import zoo
+
+    names = [] if "/" in ref or Path(ref).exists() else zoo.resolve(ref)
+    if len(names) > 1:
+        raise UsageError(f"{ref!r} names {len(names)} networks", "Choose one of them.")
+    (found,) = targets([ref])
+    return found
+
+
 def checkpoints(refs: Sequence[str]) -> list[Checkpoint]:
     """The same, where only checkpoints will do."""
     found = []

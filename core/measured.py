@@ -279,9 +279,13 @@ class Kernel(Noun, frozen=True, kw_only=True):
 
 
 class Failure(Noun, frozen=True, kw_only=True):
-    """A measurement that was tried and went wrong: the reason, and the last lines that the worker printed."""
+    """Something that was tried and went wrong: an export, or a measurement in `scenario`.
+
+    `output` is what the measurement's worker printed last.
+    """
 
     what: str
-    scenario: Scenario
     reason: str
-    output: str
+    fix: str = ""
+    scenario: Scenario | None = None
+    output: str = ""

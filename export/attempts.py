@@ -1,27 +1,22 @@
 """An export as a value: the artifact, or why it cannot be made here, or what went wrong."""
 
 import os
+import shlex
 from collections.abc import Callable
 
 from ..core.errors import ReszooError, UnavailableError, UsageError
-from ..core.types import Artifact, Checkpoint, Noun, Unavailable
+from ..core.measured import Failure
+from ..core.types import Artifact, Checkpoint, Unavailable
+from .candidates import export_config
+from .commands import exporting
 from .contract import ExportOptions, formats
 from .exporting import checked
 
-
-class FailedExport(Noun, frozen=True, kw_only=True):
-    """An export that was tried and went wrong."""
-
-    what: str
-    reason: str
-    fix: str
-
-
-Outcome = Artifact | Unavailable | FailedExport
+Outcome = Artifact | Unavailable | Failure
 
 
 def attempt(checkpoint: Checkpoint, format_name: str, options: ExportOptions, make: Callable[[], Artifact]) -> Outcome:
-    """What `make` gives, which exports in this way. Of errors, only unexpected ones are raised, to be debugged."""
+    """What `make` gives, which exports in this way. Errors are values; with --debug, unexpected ones are raised."""
     what = f"{checkpoint.ref} as {format_name} {options.precision}"
     try:
         if missing := _missing(format_name, options):
@@ -30,13 +25,14 @@ def attempt(checkpoint: Checkpoint, format_name: str, options: ExportOptions, ma
     except UnavailableError as error:
         return Unavailable(what=what, reason=error.problem, fix=error.fix)
     except ReszooError as error:
-        return FailedExport(what=what, reason=error.problem, fix=error.fix)
+        return Failure(what=what, reason=error.problem, fix=error.fix)
     except Exception as error:  # the makers' converters have errors of many kinds
         if os.environ.get("RESZOO_DEBUG"):
             raise
         said = str(error).strip().split("\n")[0]
-        fix = f"`reszoo --debug export {checkpoint.ref} --to {format_name}` shows where."
-        return FailedExport(what=what, reason=f"unexpected {type(error).__name__}: {said}", fix=fix)
+        words = ["export", checkpoint.ref, "--to", format_name, *exporting(export_config(options))]
+        fix = f"`reszoo --debug {shlex.join(words)}` shows where."
+        return Failure(what=what, reason=f"unexpected {type(error).__name__}: {said}", fix=fix)
 
 
 def _missing(format_name: str, options: ExportOptions) -> Unavailable | None:

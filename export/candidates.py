@@ -8,7 +8,7 @@ from ..core.hosts import versions
 from ..core.types import Candidate, Certificate, Checkpoint, Step
 from .artifacts import files_in, record
 from .contract import ExportOptions, Format, input_spec, output_spec
-from .formats.torch import TorchFormat
+from .formats import torch
 
 
 def candidate(
@@ -22,18 +22,18 @@ def candidate(
     """What `plugin` has written into `folder`; `steps` are what was done to it after that."""
     lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options), *steps)
     files = [path for path in files_in(folder) if path.name not in plugin.companions]
-    return _described(checkpoint, plugin.name, options, folder, files, lineage, certificate)
+    return _described(checkpoint, plugin, options, folder, files, lineage, certificate)
 
 
 def in_place(checkpoint: Checkpoint) -> Candidate:
     """The checkpoint as PyTorch runs it where it lies: nothing is written, so there is nothing to prove."""
     weights = checkpoint.weights_path
-    return _described(checkpoint, TorchFormat.name, ExportOptions(), weights.parent, [weights], checkpoint.lineage)
+    return _described(checkpoint, torch.FORMAT, ExportOptions(), weights.parent, [weights], checkpoint.lineage)
 
 
 def _described(
     checkpoint: Checkpoint,
-    format_name: str,
+    plugin: Format,
     options: ExportOptions,
     folder: Path,
     files: list[Path],
@@ -42,10 +42,10 @@ def _described(
 ) -> Candidate:
     return Candidate(
         path=folder,
-        format=format_name,
+        format=plugin.name,
         precision=options.precision,
-        input=input_spec(checkpoint, options),
-        output=output_spec(checkpoint, options),
+        input=input_spec(checkpoint, options, plugin.largest_batch),
+        output=output_spec(checkpoint, options, plugin.largest_batch),
         preprocess=checkpoint.preprocess,
         labels=checkpoint.labels,
         dataset=checkpoint.dataset,
@@ -57,15 +57,20 @@ def _described(
 
 
 def export_step(checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> Step:
-    chosen = msgspec.structs.asdict(options)
-    chosen["batch"] = chosen.pop("batches") or options.batch
-    del chosen["quantize"]  # that is a step of its own
     return Step(
         name="export",
-        config={"format": plugin.name, **{name: _text(value) for name, value in chosen.items()}},
-        versions=versions(("reszoo", *plugin.packages)),
+        config={"format": plugin.name, **export_config(options)},
+        versions=versions(("reszoo",)) | plugin.versions(),
         input_sha256=checkpoint.sha256,
     )
+
+
+def export_config(options: ExportOptions) -> dict[str, str]:
+    """The options but for quantization, which is a step of its own, as `reszoo export` reads them."""
+    chosen = msgspec.structs.asdict(options)
+    chosen["batch"] = chosen.pop("batches") or options.batch
+    del chosen["quantize"]
+    return {name: _text(value) for name, value in chosen.items()}
 
 
 def _text(value: object) -> str:

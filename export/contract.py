@@ -6,19 +6,21 @@ Vendor packages are imported inside methods only, so that every plug-in can be l
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 
-from ..core.errors import UnavailableError, UsageError
+from ..core.errors import UsageError
+from ..core.hosts import versions
 from ..core.measured import Kernel
+from ..core.missing import not_installed as not_installed
+from ..core.missing import unavailable_error as unavailable_error
 from ..core.registry import choose, discover
 from ..core.types import Candidate, Checkpoint, Noun, Precision, TensorSpec, Unavailable
-from ..quantize.config import QuantizeConfig
-from ..quantize.contract import GraphKind
+from ..quantize.config import Activations, QuantizeConfig
+from ..quantize.contract import GraphKind, Scheme
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +73,7 @@ class Format(ABC):
 
     `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
     `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
+    A dynamic batch ends at `largest_batch`; None is no end.
     The same checkpoint and options give the same bytes, where `is_reproducible`. `companions` are those of the files
     written that stand beside the model for people: a runtime needs none of them.
     """
@@ -82,6 +85,7 @@ class Format(ABC):
     has_opset: ClassVar[bool] = False
     has_static_batch: ClassVar[bool] = False
     has_batch_range: ClassVar[bool] = False
+    largest_batch: ClassVar[int | None] = None
     is_for_gpus: ClassVar[bool] = False
     is_reproducible: ClassVar[bool] = True
     companions: ClassVar[tuple[str, ...]] = ()
@@ -118,6 +122,10 @@ class Format(ABC):
         """The options with what they leave open and this format has to decide."""
         return options
 
+    def versions(self) -> dict[str, str]:
+        """What it is written with, for the lineage; packages that are not installed are left out."""
+        return versions(self.packages)
+
     def stand_in(self, written: Candidate) -> "tuple[Candidate, Runtime] | None":
         """What proves the files where they can be written but not run, if anything does, and what runs that."""
         return None
@@ -126,12 +134,26 @@ class Format(ABC):
 class GraphFormat(Format):
     """A format that is converted from a graph, so that a quantization scheme can stand between the two.
 
-    `graph_kind` says what the graph is, and with it which schemes there are; `natural_int8` is what precision int8
-    means unless the user names another scheme.
+    `graph_kind` says what the graph is, and with `activations`, those that it can be converted with, which schemes
+    there are. `natural_int8` is what precision int8 means, in all that the user leaves open.
     """
 
     graph_kind: ClassVar[GraphKind]
+    activations: ClassVar[tuple[Activations, ...]] = ("u8", "s8")
     natural_int8: ClassVar[QuantizeConfig]
+
+    def fits(self, scheme: Scheme) -> bool:
+        """Whether it can be converted from what the scheme makes."""
+        return scheme.graph_kind == self.graph_kind and not set(scheme.activations).isdisjoint(self.activations)
+
+    def check(self, options: ExportOptions) -> None:
+        super().check(options)
+        asked = options.quantize.activations if options.quantize else None
+        if asked not in (None, *self.activations):
+            raise UsageError(
+                f"format {self.name} takes no {asked} activations",
+                f"Leave --activations away, or choose {' or '.join(self.activations)}.",
+            )
 
     @abstractmethod
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> Any:
@@ -255,6 +277,11 @@ class Runtime(ABC):
         """
         return None
 
+    @property
+    def has_profile(self) -> bool:
+        """Whether `profile` tells anything."""
+        return type(self).profile is not Runtime.profile
+
     def run_graph(self, model: "onnx.ModelProto", batch: "np.ndarray") -> "dict[str, np.ndarray] | None":
         """All outputs of an ONNX graph with one input, by name, as this CPU computes them with all optimisations.
 
@@ -293,35 +320,22 @@ def parse_runtime(text: str) -> tuple[Runtime, str]:
     return runtime, variant
 
 
-def not_installed(extra: str, *modules: str) -> Unavailable | None:
-    """What is missing if one of these modules, which that extra brings, cannot be found. Imports none of them."""
-    for name in modules:
-        if find_spec(name) is None:
-            reason, fix = f"the package {name} is not installed", f"pip install 'reszoo[{extra}]'"
-            return Unavailable(what=extra, reason=reason, fix=fix)
-    return None
-
-
-def unavailable_error(missing: Unavailable) -> UnavailableError:
-    return UnavailableError(f"{missing.what} is not available here: {missing.reason}", missing.fix)
-
-
-def input_spec(checkpoint: Checkpoint, options: ExportOptions) -> TensorSpec:
-    """The deployed model's input."""
+def input_spec(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int | None = None) -> TensorSpec:
+    """The deployed model's input; `largest_batch` is the format's."""
     channels, height, width = checkpoint.spec.input
-    batch = _batch(options)
+    batch = _batch(options, largest_batch)
     if options.input == "uint8":
         return TensorSpec(name="input", shape=(batch, height, width, channels), dtype="uint8", layout="NHWC")
     return TensorSpec(name="input", shape=(batch, channels, height, width), dtype="float32", layout="NCHW")
 
 
-def output_spec(checkpoint: Checkpoint, options: ExportOptions) -> TensorSpec:
-    shape = (_batch(options), checkpoint.spec.num_classes)
+def output_spec(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int | None = None) -> TensorSpec:
+    shape = (_batch(options, largest_batch), checkpoint.spec.num_classes)
     return TensorSpec(name="logits", shape=shape, dtype="float32", layout="NC")
 
 
-def _batch(options: ExportOptions) -> int | str:
+def _batch(options: ExportOptions, largest: int | None) -> int | str:
     """As `TensorSpec.batch_limits` reads it."""
     if options.batches:
         return f"{options.batches.min}..{options.batches.max}"
-    return options.batch or "batch"
+    return options.batch or (f"1..{largest}" if largest else "batch")

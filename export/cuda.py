@@ -21,6 +21,9 @@ def unavailable(what: str) -> Unavailable | None:
 
     if torch.cuda.is_available():
         return None
+    if torch.version.cuda is None:
+        reason = "this build of PyTorch is without CUDA"
+        return Unavailable(what=what, reason=reason, fix="Install one with CUDA, on a machine with an NVIDIA GPU.")
     return Unavailable(what=what, reason="PyTorch finds no CUDA GPU", fix="Use a machine with an NVIDIA GPU.")
 
 
@@ -83,8 +86,10 @@ class CudaEventClock(Clock):
 
     name = "cuda_events"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, stream: "torch.cuda.Stream | None" = None) -> None:
+        """`stream` is the one that the session's kernels are queued on; None is the thread's current one."""
         super().__init__(session)
+        self.stream = stream
         self.mark = self._record
         self.finish = self._wait
         self.under_way: deque[Any] = deque()
@@ -93,7 +98,7 @@ class CudaEventClock(Clock):
         import torch
 
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        event.record()
+        event.record(self.stream)
         self.under_way.append(event)
         return event
 

@@ -109,12 +109,14 @@ def _words(config: QuantizeConfig) -> list[str]:
 
 
 def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> Artifact | None:
-    """The artifact in the cache, if it is undamaged and would come out the same today."""
+    """The artifact in the cache, if it is undamaged, would come out the same today, and no better proof can be had."""
     try:
         kept = read(folder)
     except ReszooError:
         shutil.rmtree(folder, ignore_errors=True)  # not there, or damaged: it is made anew, and proven again
         return None
+    if kept.parity.through and parities.runnable(kept, plugin.parity_runtime)[0] is kept:
+        return None  # it was written where it could not be run
     lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options))
     if options.quantize is not None:  # the same checkpoint and versions give the same float graph
         lineage = (*lineage, step(checkpoint, options.quantize, kept.lineage[-1].input_sha256))

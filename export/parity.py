@@ -67,39 +67,58 @@ def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed:
     """Run the artifact and its source on the same images. Outside the tolerance is an error."""
     parity, scale = _compare(candidate, checkpoint, runtime_name, seed)
     if found := _outside(parity, candidate.precision, scale):
-        where = _where(candidate, checkpoint, seed)
-        raise ReszooError(
-            f"the exported model differs from its source: {found}{where}; nothing was written", _fix(candidate)
-        )
+        verdict = "; ".join([found, *_where(candidate, checkpoint, seed), "nothing was written"])
+        raise ReszooError(f"the exported model differs from its source: {verdict}", _fix(candidate))
     return parity
 
 
-def _where(candidate: Candidate, checkpoint: Checkpoint, seed: int) -> str:
-    """The first layer that differs, of what is an ONNX graph or was made from one that is there."""
+def _where(candidate: Candidate, checkpoint: Checkpoint, seed: int) -> list[str]:
+    """The first layer that differs, if one can be looked for. Whatever goes wrong here, the verdict stands."""
+    try:
+        return _first_divergence(candidate, checkpoint, seed)
+    except Exception as error:  # of any of the libraries that are asked
+        said = (str(error).splitlines() or [""])[0]
+        return [f"the layer could not be found ({type(error).__name__}: {said})"]
+
+
+def _first_divergence(candidate: Candidate, checkpoint: Checkpoint, seed: int) -> list[str]:
+    """In words, of what is an ONNX graph or was made from one that is there."""
     from .divergence import IMAGES as FEW
     from .divergence import LEAST_DB, first_divergence
     from .formats.onnx import MODEL_FILE
 
     graph = candidate.path / MODEL_FILE
     if not graph.is_file() or candidate.precision not in LEAST_DB:
-        return ""
+        return []
     least, most = candidate.input.batch_limits
     images, _ = sample_images(checkpoint.dataset, checkpoint.preprocess, max(least, min(FEW, most or FEW)), seed)
-    return f"; {first_divergence(graph, candidate, checkpoint, feed(images, candidate.input, candidate.preprocess))}"
+    return [first_divergence(graph, candidate, checkpoint, feed(images, candidate.input, candidate.preprocess))]
 
 
 def _fix(candidate: Candidate) -> str:
     from .contract import formats
 
     if candidate.precision == "int8":
-        return (
-            f"`reszoo quantize {candidate.source_ref} --explain` looks for the first bad layer. Try another "
-            "--calibration, --bias-correction, or layers kept in --keep-float."
-        )
+        return _int8_fix(candidate)
     ways = ["another --opset"] if formats()[candidate.format].has_opset else []
     ways += ["--precision fp32"] if candidate.precision != "fp32" else []
     report = "eport it with the checkpoint's name."
     return f"Try {' or '.join(ways)}, and r{report}" if ways else f"R{report}"
+
+
+def _int8_fix(candidate: Candidate) -> str:
+    """What its scheme has and was not asked for. Only ONNX graphs can be explained."""
+    from ..quantize.contract import schemes
+
+    config = next(step.config for step in reversed(candidate.lineage) if step.name == "quantize")
+    scheme = schemes()[config["scheme"]]
+    ways = ["another --calibration"] if len(scheme.calibrations) > 1 else []
+    if True in scheme.bias_correction and config["bias_correction"] != str(True):
+        ways.append("--bias-correction")
+    ways.append("--max-drop, which keeps layers in float")
+    command = f"reszoo quantize {candidate.source_ref} --scheme {scheme.name}"
+    fix = f"Try `{command} --to {candidate.format}` with {' or '.join(ways)}."
+    return f"{fix} `{command} --explain` looks for the first bad layer." if scheme.graph_kind == "onnx" else fix
 
 
 def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> str | None:
@@ -113,7 +132,7 @@ def _compare(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, se
     import numpy as np
 
     model, runtime = runnable(candidate, runtime_name)
-    n = max(IMAGES, candidate.input.batch_limits[0])
+    n = IMAGES + candidate.input.batch_limits[0] - 1  # what does not fill a batch is left out
     images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n, seed)
     expected = _reference(checkpoint, images)
     inputs = feed(images, candidate.input, candidate.preprocess)

@@ -39,7 +39,10 @@ def completed(options: ExportOptions, plugin: Format) -> ExportOptions:
     if options.precision != "int8":
         return options
     config = options.quantize or config_for(plugin)
-    return msgspec.structs.replace(options, quantize=scheme_of(config, plugin).complete(config))
+    scheme, natural = scheme_of(config, plugin), config_for(plugin, config.scheme)
+    left_open = [name for name, value in msgspec.structs.asdict(config).items() if value is None]
+    config = msgspec.structs.replace(config, **{name: getattr(natural, name) for name in left_open})
+    return msgspec.structs.replace(options, quantize=scheme.complete(config))
 
 
 def config_for(plugin: Format, scheme: str | None = None) -> QuantizeConfig:
@@ -52,15 +55,15 @@ def format_for(scheme: str | None) -> str:
     """The format that a scheme is natural for, else the first that it can quantize; ONNX where none is named."""
     if scheme is None:
         return OnnxFormat.name
-    kind = scheme_named(scheme).graph_kind
-    fitting = [other for other in formats().values() if isinstance(other, GraphFormat) and other.graph_kind == kind]
+    chosen = scheme_named(scheme)
+    fitting = [other for other in formats().values() if isinstance(other, GraphFormat) and other.fits(chosen)]
     return min(fitting, key=lambda plugin: plugin.natural_int8.scheme != scheme).name
 
 
 def scheme_of(config: QuantizeConfig, plugin: Format) -> Scheme:
     """The scheme, if it can work here and on what this format is converted from."""
-    kind = _quantizable(plugin).graph_kind
-    fitting = [scheme.name for scheme in schemes().values() if scheme.graph_kind == kind]
+    source = _quantizable(plugin)
+    fitting = [scheme.name for scheme in schemes().values() if source.fits(scheme)]
     if config.scheme in schemes() and config.scheme not in fitting:
         raise UsageError(
             f"scheme {config.scheme} does not quantize the format {plugin.name}", f"Choose {' or '.join(fitting)}."

@@ -15,6 +15,7 @@ from ..core.errors import ReszooError
 from ..core.hosts import available_cores
 from .contract import Feeds
 from .graph import Graph
+from .refusals import check_activations
 
 BINS = 4096  # over [-limit, limit], so that zero lies on an edge
 DATA_FIX = "Bring in real training images: `reszoo data add NAME PATH... --replace`."
@@ -37,8 +38,8 @@ class Observation:
         return max(abs(self.lowest), abs(self.highest))
 
     def add(self, values: NDArray[np.float32]) -> None:
-        self.lowest = min(self.lowest, float(values.min()))
-        self.highest = max(self.highest, float(values.max()))
+        self.lowest = float(np.minimum(self.lowest, values.min()))  # NaN stays, unlike with min
+        self.highest = float(np.maximum(self.highest, values.max()))
         self.images += len(values)
 
     def add_to_mean(self, values: NDArray[np.float32]) -> None:
@@ -66,11 +67,7 @@ def observe(
     for batch in run.batches(checked(feeds, input_size(model))):
         for name, values in batch.items():
             found[name].add(values)
-            if not np.isfinite(found[name].limit):
-                raise ReszooError(
-                    f"the tensor {name!r} is NaN or infinite on the calibration images",
-                    "Check the checkpoint's accuracy: reszoo bench REF --accuracy NAME.",
-                )
+            check_activations(name, found[name].lowest, found[name].highest)
             if name in means:
                 found[name].add_to_mean(values)
     if histograms:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from ..core.errors import UnavailableError, UsageError
-from ..core.registry import choose, discover
+from ..core.errors import UsageError
+from ..core.missing import unavailable_error
+from ..core.registry import choose, discover, unknown
 from ..core.types import Certificate, Precision, Unavailable
 from .config import Activations, Calibration, QuantizeConfig, Saturation
 
@@ -135,5 +136,12 @@ def scheme_named(name: str) -> Scheme:
     """The scheme; an unknown one is a usage error, one that cannot work here an UnavailableError."""
     chosen: Scheme = choose(schemes(), name, "quantization scheme")
     if missing := chosen.unavailable():
-        raise UnavailableError(f"{missing.what} is not available here: {missing.reason}", missing.fix)
+        raise unavailable_error(missing)
     return chosen
+
+
+def check_names(nodes: Collection[str], keep_float: Collection[str]) -> None:
+    """Refuse names of nodes that a graph with these `nodes` does not have."""
+    for name in keep_float:
+        if name not in nodes:
+            raise unknown(name, nodes, "graph node")

@@ -1,15 +1,20 @@
 """A LiteRT file, read: its operators by name, and refused with a reason where it cannot be quantized."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator
 from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core.errors import ReszooError, UsageError
 from .contract import Layer
+from .refusals import already_quantized, check_kinds, check_weights
 
 PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+QUANTIZABLE = (*PRODUCTS, "ADD", "SUB", "MUL", "MEAN", "AVERAGE_POOL_2D", "LOGISTIC", "GELU", "HARD_SWISH", "RSQRT")
+# They give what they read, elsewhere or limited: in integers or in float, as what is around them.
+MOVERS = ("BROADCAST_TO", "MAX_POOL_2D", "PAD", "PADV2", "RELU", "RESHAPE", "TRANSPOSE")
+FLOATS = ("CAST", "LEAKY_RELU")  # the quantizer leaves them in float
 SHIFTS = ("ADD", "SUB", "MUL")  # with a constant: they normalise raw pixels, and always stay in float
 
 
@@ -41,6 +46,10 @@ class Model:
             read, written = ([self.tensors[i] for i in some if i >= 0] for some in (operator.inputs, operator.outputs))
             self.operators.append(Operator(f"{kind.lower()}_{place}", kind, tuple(read), tuple(written)))
 
+    @property
+    def names(self) -> list[str]:
+        return [operator.name for operator in self.operators]
+
     def constant(self, tensor: Any) -> bytes | None:
         """The bytes that a tensor holds in the file, or None for one that is computed."""
         data = self.model.buffers[tensor.buffer].data
@@ -55,20 +64,13 @@ class Model:
         }
 
     def check(self) -> None:
-        """Refuse a graph that is quantized already, and weights that are not finite."""
+        """Refuse a graph that is quantized already, operators that are not known, and weights that are not finite."""
         for tensor in self.tensors:
             if tensor.quantization is not None and tensor.quantization.scale is not None:
-                raise UsageError(
-                    f"the graph is quantized already: tensor {tensor.name.decode()!r} has a scale",
-                    "Quantize the float checkpoint that it was made from.",
-                )
+                raise already_quantized(f"tensor {tensor.name.decode()!r} has a scale")
             if tensor.type == self.float and (data := self.constant(tensor)) is not None:
-                values = np.frombuffer(data, np.float32)
-                if bad := int(np.count_nonzero(~np.isfinite(values))):
-                    raise ReszooError(
-                        f"{bad} of the {values.size} weights of {tensor.name.decode()!r} are NaN or infinite",
-                        "Train the checkpoint again, or load an undamaged one.",
-                    )
+                check_weights(tensor.name.decode(), np.frombuffer(data, np.float32))
+        check_kinds({operator.kind for operator in self.operators}, {*QUANTIZABLE, *MOVERS, *FLOATS})
 
     def shifting(self) -> list[Operator]:
         return [
@@ -78,11 +80,27 @@ class Model:
         ]
 
     def layers(self) -> Iterator[Layer]:
-        """The operators on activations that can be quantized."""
+        """The operators that can be quantized, or kept in float."""
         shifts = self.shifting()
         for operator in self.operators:
-            if operator not in shifts and {operator.inputs[0].type, operator.outputs[0].type} == {self.float}:
+            if operator.kind in QUANTIZABLE and operator not in shifts:
                 yield Layer(operator.name, operator.kind, _macs(operator))
+
+    def kept_float(self, names: Collection[str]) -> Iterator[Operator]:
+        """The operators that stay in float if those of these names do: also what moves what these read or write."""
+        writer = {id(tensor): operator.name for operator in self.operators for tensor in operator.outputs}
+        readers: dict[int, set[str]] = defaultdict(set)
+        for operator in self.operators:
+            for tensor in operator.inputs:
+                readers[id(tensor)].add(operator.name)
+        floats = set(names)
+        for operator in (*self.operators, *reversed(self.operators)):
+            if operator.kind in MOVERS:
+                reading = readers[id(operator.outputs[0])]
+                if writer.get(id(operator.inputs[0])) in floats or (reading and reading <= floats):
+                    floats.add(operator.name)
+        floats |= {operator.name for operator in self.shifting()}
+        return (operator for operator in self.operators if operator.name in floats)
 
 
 def _macs(operator: Operator) -> int:

@@ -1,11 +1,9 @@
 """The nodes of a float graph that a scheme may quantize or keep in float: their names, and what they cost."""
 
-from collections.abc import Collection
 from math import prod
 
 import onnx
 
-from ..core.registry import unknown
 from .contract import Layer
 from .graph import Graph
 from .layers import PRODUCTS
@@ -31,12 +29,8 @@ def shifting(model: onnx.ModelProto) -> list[str]:
     return [node.name for node in model.graph.node if node.op_type == "Add" and constants & set(node.input)]
 
 
-def check_names(model: onnx.ModelProto, keep_float: Collection[str]) -> None:
-    """Refuse names of nodes that the graph does not have."""
-    names = [node.name for node in model.graph.node]
-    for name in keep_float:
-        if name not in names:
-            raise unknown(name, names, "graph node")
+def names(model: onnx.ModelProto) -> list[str]:
+    return [node.name for node in model.graph.node]
 
 
 def macs(graph: Graph, node: onnx.NodeProto) -> int:

@@ -1,10 +1,10 @@
 """Reading a float ONNX graph, and refusing what cannot be quantized with a reason."""
 
-import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from ..core.errors import ReszooError, UsageError
+from ..core.errors import ReszooError
+from .refusals import already_quantized, check_weights
 
 STANDARD = ("", "ai.onnx")
 FIX = "Export the checkpoint again: reszoo export REF --to onnx --out FOLDER."
@@ -28,10 +28,7 @@ def _check_float(model: onnx.ModelProto) -> None:
     integer = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger", "MatMulInteger")
     for node in model.graph.node:
         if node.op_type in integer or node.op_type.startswith("QLinear"):
-            raise UsageError(
-                f"the graph is quantized already: node {node.name!r} is a {node.op_type}",
-                "Quantize the float checkpoint that it was made from.",
-            )
+            raise already_quantized(f"node {node.name!r} is a {node.op_type}")
 
 
 def _check_operators(model: onnx.ModelProto) -> None:
@@ -51,9 +48,5 @@ def _check_operators(model: onnx.ModelProto) -> None:
 def _check_finite(model: onnx.ModelProto) -> None:
     for weight in model.graph.initializer:
         values = numpy_helper.to_array(weight)
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            bad = int(np.count_nonzero(~np.isfinite(values)))
-            raise ReszooError(
-                f"{bad} of the {values.size} weights of {weight.name!r} are NaN or infinite",
-                "Train the checkpoint again, or load an undamaged one.",
-            )
+        if values.dtype.kind == "f":
+            check_weights(weight.name, values)

@@ -36,6 +36,8 @@ class StreamedBatches:
             num_workers=len(os.sched_getaffinity(0)),
             pin_memory=device.type == "cuda",
             persistent_workers=True,
+            # forked off a clean process: this one may have threads, which a fork would leave behind with their locks
+            multiprocessing_context="forkserver",
         )
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:

@@ -10,6 +10,7 @@ from ...core.types import Artifact, Unavailable
 from ...export.contract import Device, Runtime, runtimes, unavailable_error
 from ...export.parity import feed, sample_images
 from ...quantize.contract import schemes
+from ..evaluate import check_batch
 
 RUNS = 200
 LIMIT_S = 3.0  # for networks that take long
@@ -61,10 +62,10 @@ def total_s(kernels: Sequence[Kernel]) -> float:
     return sum(kernel.seconds for kernel in kernels)
 
 
-def runtime_for(artifact: Artifact, name: str | None = None, device: Device = "cpu") -> Runtime:
+def runtime_for(artifact: Artifact, name: str | None = None, device: Device | None = "cpu") -> Runtime:
     """The named runtime; None is the first that is here and runs the artifact's format.
 
-    One that its quantization scheme was made for comes before all others.
+    One that its quantization scheme was made for comes before all others. No `device` is each runtime's own first.
     """
     scheme = next((step.config["scheme"] for step in artifact.made if step.name == "quantize"), None)
     preferred = schemes()[scheme].runtime if scheme in schemes() else None
@@ -78,13 +79,14 @@ def runtime_for(artifact: Artifact, name: str | None = None, device: Device = "c
         fitting = [chosen]
     missing = None
     for runtime in fitting:
-        if device not in runtime.devices:
+        where = device or runtime.devices[0]
+        if where not in runtime.devices:
             missing = Unavailable(
-                what=f"{runtime.name} on {device}",
+                what=f"{runtime.name} on {where}",
                 reason=f"it runs on {', '.join(runtime.devices)} only",
                 fix=f"Use --device {runtime.devices[0]}.",
             )
-        elif (missing := runtime.unavailable(device)) is None:
+        elif (missing := runtime.unavailable(where)) is None:
             return runtime
     if missing is None:
         raise UsageError(f"no runtime runs the format {artifact.format}", "Export it again, in a format of today.")
@@ -92,10 +94,8 @@ def runtime_for(artifact: Artifact, name: str | None = None, device: Device = "c
 
 
 def batch_for(artifact: Artifact, batch: int | None = None) -> int:
-    """The batch that was asked for, which a fixed one has to equal; None is the fixed one, or 1."""
-    fixed = artifact.input.shape[0]
-    if not isinstance(fixed, int):
-        return batch or 1
-    if batch not in (None, fixed):
-        raise UsageError(f"{artifact.path} has a fixed batch of {fixed}", f"Leave --batch {batch} away.")
-    return fixed
+    """The batch that was asked for, which the artifact has to take; None is the smallest that it does."""
+    if batch is None:
+        return artifact.input.batch_limits[0]
+    check_batch(artifact, batch)
+    return batch

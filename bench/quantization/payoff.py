@@ -4,8 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ...core.errors import UnavailableError
 from ...core.measured import Comparison, Failure, Scenario
-from ...core.types import Artifact
+from ...core.types import Artifact, Unavailable
+from ...export.contract import runtimes
 from ..affinity import choose_cores
 from ..comparison import AGAIN, Contestant, Effort, Ratio, compare, ratio
 from ..table import verdict
@@ -31,7 +33,11 @@ class Race(NamedTuple):
         s = self.scenario
         where = f"on {s.runtime_name} with --threads {s.threads} --batch {s.batch}"
         text = f"{path} against float {where}: {verdict(self.ratio)}"
-        return text if self.is_won else f"{text}. `reszoo doctor {path}` shows why."
+        if self.is_won:
+            return text
+        if runtimes()[s.runtime].has_profile:
+            return f"{text}. `reszoo doctor {path}` shows why."
+        return f"{text}. {s.runtime} does not tell why: quantize it --to onnx, which `reszoo doctor` can look into."
 
 
 def payoff(
@@ -43,16 +49,21 @@ def payoff(
     batch: int | None = None,
     effort: Effort = EFFORT,
     on_round: Callable[[Ratio], None] = lambda _: None,
-) -> Race | Failure:
+) -> Race | Unavailable | Failure:
     """`artifact` against `floats`, which it was made from: below 1, quantizing has paid.
 
-    Both run in `runtime` (None: the first that fits). `on_round` gets what is known so far, from the second round on.
-    Raises UsageError for a runtime or a batch that does not go with the artifacts.
+    Both run in `runtime` (None: the first that fits), on its first device; Unavailable is that they cannot here.
+    `on_round` gets what is known so far, from the second round on. Raises UsageError for a runtime or a batch that
+    does not go with the artifacts.
     """
+    try:
+        engine = runtime_for(artifact, runtime, device=None)
+    except UnavailableError as error:
+        return Unavailable(what=f"racing {artifact.path}", reason=error.problem, fix=error.fix)
     scenario = Scenario(
-        runtime=runtime_for(artifact, runtime).name,
+        runtime=engine.name,
         variant="",
-        device="cpu",
+        device=engine.devices[0],
         batch=batch_for(artifact, batch),
         threads=threads,
         cores=choose_cores(threads),

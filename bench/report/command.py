@@ -2,21 +2,20 @@
 
 import shlex
 
-from ...core.documents import to_builtins
 from ...core.measured import Measurement, Scenario, Subject
-from ...export.contract import formats
-from ...export.quantizing import config_for
-from ...quantize.contract import schemes
+from ...export.commands import making
+from ...export.contract import runtimes
 
-UNSET = "None"  # as a step's config has it
 DEFAULT = Scenario(runtime="", variant="", device="cpu", batch=1, threads=1)
 
 
 def command(m: Measurement) -> str:
     """For a shell. An artifact that is not what `bench` exports by itself is made first."""
     subject = m.subject
-    verb, chosen = _making(subject)
-    if not chosen and verb == "export":
+    verb, chosen = making(
+        subject.artifact_format, subject.made, precision=subject.precision, input_dtype=subject.input_dtype
+    )
+    if not chosen and verb == "export" and _is_what_bench_exports(subject):
         return shlex.join(["reszoo", "bench", subject.source_ref, *_options(m)])
     folder = f"{subject.source_ref}-{subject.artifact_format}-{subject.precision}"
     folder += "-uint8" if subject.input_dtype == "uint8" else ""
@@ -24,35 +23,10 @@ def command(m: Measurement) -> str:
     return f"{shlex.join(make)} && {shlex.join(['reszoo', 'bench', folder, *_options(m)])}"
 
 
-def _making(subject: Subject) -> tuple[str, list[str]]:
-    """The verb that makes the artifact, and what it needs to be told."""
-    steps = {step.name: step.config for step in subject.made}
-    export = steps.get("export", {})
-    options = ["--input", "uint8"] if subject.input_dtype == "uint8" else []
-    for name in ("batch", "opset"):
-        if (value := export.get(name, UNSET)) != UNSET:
-            options += [f"--{name}", value]
-    if quantized := steps.get("quantize"):
-        return "quantize", [*options, *_quantizing(quantized, subject.artifact_format)]
-    return "export", [*(["--precision", subject.precision] if subject.precision != "fp32" else []), *options]
-
-
-def _quantizing(config: dict[str, str], format_name: str) -> list[str]:
-    """The options of `reszoo quantize` that are not the default for that format."""
-    options = []
-    plugin, scheme = formats()[format_name], config["scheme"]
-    defaults = to_builtins(schemes()[scheme].complete(config_for(plugin, scheme)))
-    for name, default in (defaults | {"scheme": config_for(plugin).scheme}).items():
-        value = config[name]
-        option = f"--{name.replace('_', '-')}"
-        match default:
-            case bool():
-                options += [] if value == str(default) else [option if value == "True" else f"--no-{option[2:]}"]
-            case list() | tuple():
-                options += [word for node in value.split(",") if node for word in (option, node)]
-            case _ if value != str(default):
-                options += [option, value]
-    return options
+def _is_what_bench_exports(subject: Subject) -> bool:
+    """For a checkpoint that is to run there; no runtime of that name may be left."""
+    runtime = runtimes().get(subject.scenario.runtime)
+    return runtime is not None and runtime.formats[0] == subject.artifact_format
 
 
 def _options(m: Measurement) -> list[str]:

@@ -3,8 +3,10 @@
 from ...core.hosts import versions
 from ...core.types import Artifact, Checkpoint, Preprocess, Step, TensorSpec
 from ..contract import formats
+from ..tensorrt.library import OLDEST
 from .script import Entry
 
+INCLUDED = ("onnxruntime", "torch")  # the runtimes that come with reszoo; any other has an extra of its name
 COLOURS = {1: "grey", 3: "RGB"}
 # Of a step's configuration, what tells where the weights came from and what became of them.
 TELLING = ("url", "arch", "dataset", "teacher", "format", "precision", "scheme", "calibration", "images")
@@ -52,9 +54,10 @@ def _network(checkpoint: Checkpoint) -> str:
 
 def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
     if entry is None:
+        package = "reszoo" if runtime_name in INCLUDED else f"'reszoo[{runtime_name}]'"
         return (
             f"There is no run.py: inside reszoo, {runtime_name} runs these files.\n\n"
-            "    pip install reszoo\n    reszoo predict . IMAGE..."
+            f"    pip install {package}\n    reszoo predict . IMAGE..."
         )
     packages = ("numpy", "pillow", *entry.engine.packages)
     return (
@@ -70,9 +73,10 @@ def _binding(artifact: Artifact) -> str:
     if not formats()[artifact.format].is_for_gpus:
         return ""
     named = artifact.made[0].config["compute_capability"]
-    gpus = f"GPUs of compute capability {named}" if named else "all GPUs that its library runs on"
+    gpus = f"of compute capability {named}" if named else f"from compute capability {OLDEST} on"
     return (
-        f"The engine is for {gpus}, and for that version of the library alone; model.onnx is what it was built from.\n"
+        f"The engine is for GPUs {gpus}, and for that version of the library alone; "
+        "model.onnx is what it was built from.\n"
     )
 
 

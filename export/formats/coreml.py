@@ -8,20 +8,20 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from ...core.silence import quietly
 from ...core.types import Candidate, Checkpoint, Unavailable
 from ..contract import ExportOptions, Format, Runtime, input_spec, not_installed
-from ..exporters import example, quiet
+from ..exporters import example
 from .onnx import deployed
 
 MODEL_FOLDER = "model.mlpackage"
-LARGEST_BATCH = 1024
 TRACED_BATCH = 2
 # a package's parts, as its Manifest.json lists them
 PROGRAM, WEIGHTS = "com.apple.CoreML/model.mlmodel", "com.apple.CoreML/weights/weight.bin"
 
 
 class CoreMlFormat(Format):
-    """A dynamic batch goes up to LARGEST_BATCH. fp16 is what Core ML computes in, where the device can.
+    """fp16 is what Core ML computes in, where the device can.
 
     Where Core ML is not, the program is read back from the package and computed in PyTorch to prove it.
     """
@@ -30,6 +30,7 @@ class CoreMlFormat(Format):
     parity_runtime = "coreml"
     precisions = ("fp32", "fp16")
     has_static_batch = True
+    largest_batch = 1024
     packages = ("coremltools", "torch")
 
     def unavailable(self) -> Unavailable | None:
@@ -37,8 +38,8 @@ class CoreMlFormat(Format):
 
     def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         bars = redirect_stderr(io.StringIO())  # of its progress; errors are raised
-        with quiet(), bars, tempfile.TemporaryDirectory(prefix="reszoo-") as name:
-            model = _convert(checkpoint, options)
+        with quietly(), bars, tempfile.TemporaryDirectory(prefix="reszoo-") as name:
+            model = _convert(checkpoint, options, self.largest_batch)
             model.save(f"{name}/{MODEL_FOLDER}")
             _package(model.get_spec(), Path(name) / MODEL_FOLDER, folder / MODEL_FOLDER)
 
@@ -52,13 +53,13 @@ class CoreMlFormat(Format):
 
 def coremltools() -> Any:
     """The package, imported without its talk of what it was not tested with."""
-    with quiet():
+    with quietly():
         import coremltools
 
     return coremltools
 
 
-def _convert(checkpoint: Checkpoint, options: ExportOptions) -> Any:
+def _convert(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int) -> Any:
     import numpy as np
     import torch
     from msgspec.structs import replace
@@ -68,9 +69,9 @@ def _convert(checkpoint: Checkpoint, options: ExportOptions) -> Any:
     ct = coremltools()
     spec = input_spec(checkpoint, options)
     module = deployed(build(checkpoint), checkpoint.preprocess, replace(options, precision="fp32"))
-    dynamic = None if options.batch else ({0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)},)
+    dynamic = None if options.batch else ({0: torch.export.Dim("batch", min=1, max=largest_batch)},)
     program = torch.export.export(module, (example(spec, TRACED_BATCH),), dynamic_shapes=dynamic)
-    batch = options.batch or ct.RangeDim(1, LARGEST_BATCH)
+    batch = options.batch or ct.RangeDim(1, largest_batch)
     precision = ct.precision.FLOAT16 if options.precision == "fp16" else ct.precision.FLOAT32
     return ct.convert(
         program.run_decompositions({}),
@@ -85,7 +86,7 @@ def _convert(checkpoint: Checkpoint, options: ExportOptions) -> Any:
 
 def _package(spec: Any, saved: Path, package: Path) -> None:
     """What coremltools has saved, less what differs each time: the date, and random names in the manifest."""
-    del spec.description.metadata.userDefined["com.github.apple.coremltools.conversion_date"]
+    spec.description.metadata.userDefined.pop("com.github.apple.coremltools.conversion_date", None)
     parts = {
         PROGRAM: spec.SerializeToString(deterministic=True),
         WEIGHTS: (saved / "Data" / WEIGHTS).read_bytes(),

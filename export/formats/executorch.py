@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
 from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
-from ..exporters import example, quiet
+from ..exporters import example
 from ..rewriting import rewrite
 from .onnx import deployed
 
@@ -14,13 +15,12 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 MODEL_FILE = "model.pte"
-LARGEST_BATCH = 1024  # a program has room for its largest output
 # PyTorch chooses another kernel below 16, and would note that as a bound of the batch.
 TRACED_BATCH = 32
 
 
 class ExecuTorchFormat(GraphFormat):
-    """A dynamic batch goes up to LARGEST_BATCH. Inputs have to be contiguous."""
+    """Inputs have to be contiguous."""
 
     name = "executorch"
     parity_runtime = "executorch"
@@ -28,22 +28,23 @@ class ExecuTorchFormat(GraphFormat):
     graph_kind = "torch"
     natural_int8 = QuantizeConfig(scheme="int8-pt2e")
     has_static_batch = True
+    largest_batch = 1024  # a program has room for its largest output
     packages = ("executorch", "torch")
 
     def unavailable(self) -> Unavailable | None:
         return not_installed("executorch", "executorch")
 
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> "ExportedProgram":
-        with quiet():
-            return _traced(checkpoint, options)
+        with quietly():
+            return _traced(checkpoint, options, self.largest_batch)
 
     def convert(self, graph: "ExportedProgram", checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
-        with quiet():
+        with quietly():
             content = _lower(graph)
         (folder / MODEL_FILE).write_bytes(content)
 
 
-def _traced(checkpoint: Checkpoint, options: ExportOptions) -> "ExportedProgram":
+def _traced(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int) -> "ExportedProgram":
     import torch
     from torch import Tensor, nn
 
@@ -59,7 +60,7 @@ def _traced(checkpoint: Checkpoint, options: ExportOptions) -> "ExportedProgram"
     model.pool = FlatMean()
     rewrite(model)
     module = deployed(model, checkpoint.preprocess, options)
-    dynamic = None if options.batch else ({0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)},)
+    dynamic = None if options.batch else ({0: torch.export.Dim("batch", min=1, max=largest_batch)},)
     return torch.export.export(
         module, (example(input_spec(checkpoint, options), TRACED_BATCH),), dynamic_shapes=dynamic
     )

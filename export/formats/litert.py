@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
 from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
-from ..exporters import example, quiet
+from ..exporters import example
 from ..rewriting import rewrite
 from .onnx import deployed
 
@@ -31,12 +32,12 @@ class LiteRtFormat(GraphFormat):
         return not_installed("litert", "litert_torch", "ai_edge_litert")
 
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
-        with quiet():
+        with quietly():
             content = _convert(checkpoint, options)
             return content if options.batch else _free_batch(content)
 
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
-        with quiet():
+        with quietly():
             content = _halve_weights(graph) if options.precision == "fp16" else graph
         (folder / MODEL_FILE).write_bytes(content)
 

@@ -5,9 +5,10 @@ import tempfile
 from pathlib import Path
 
 from ...core.errors import ReszooError
+from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
 from ..contract import ExportOptions, Format, input_spec, not_installed
-from ..exporters import example, quiet
+from ..exporters import example
 
 PARAM_FILE = "model.ncnn.param"
 WEIGHTS_FILE = "model.ncnn.bin"
@@ -30,7 +31,7 @@ class NcnnFormat(Format):
 
         from ...zoo import build
 
-        with tempfile.TemporaryDirectory(prefix="reszoo-") as name, quiet():
+        with tempfile.TemporaryDirectory(prefix="reszoo-") as name, quietly():
             fed = example(input_spec(checkpoint, options), batch=1)
             torch.jit.trace(build(checkpoint), (fed,)).save(Path(name) / TRACED)  # type: ignore[no-untyped-call]
             _convert(Path(name), list(fed.shape), is_half=options.precision == "fp16")

@@ -1,15 +1,14 @@
 """ONNX through PyTorch's torch.export-based exporter: batch norms folded, batch dynamic unless asked otherwise."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.errors import ReszooError, UsageError
+from ...core.silence import quietly
 from ...core.types import Checkpoint, Preprocess, Unavailable
 from ...quantize.config import QuantizeConfig
 from ..contract import ExportOptions, GraphFormat, input_spec
+from ..exporters import example
 
 if TYPE_CHECKING:
     import onnx
@@ -20,6 +19,7 @@ MODEL_FILE = "model.onnx"
 # it writes itself.
 OPSETS = range(18, 26)
 DEFAULT_OPSET = 18
+TRACED_BATCH = 2  # torch.export makes constants of 0 and 1
 
 
 class OnnxFormat(GraphFormat):
@@ -91,14 +91,11 @@ def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions
     import torch
 
     spec = input_spec(checkpoint, options)
-    # A dynamic batch is traced at 2: 0 and 1 are specialised by torch.export.
-    shape = [size if isinstance(size, int) else 2 for size in spec.shape]
-    example = torch.zeros(shape, dtype=getattr(torch, spec.dtype))
     opset = options.opset or DEFAULT_OPSET
-    with _quiet(logging.getLogger("torch.onnx")):
+    with quietly():
         program = torch.onnx.export(
             module,
-            (example,),
+            (example(spec, TRACED_BATCH),),
             dynamo=True,
             opset_version=opset,
             input_names=[spec.name],
@@ -113,17 +110,6 @@ def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions
     if written != opset:
         raise ReszooError(f"the exporter wrote opset {written} instead of {opset}", "Choose another --opset.")
     return model
-
-
-@contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    """Errors only: the exporter warns of choices that are ours."""
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _clean(model: "onnx.ModelProto") -> None:

@@ -138,11 +138,9 @@ class ThroughputSession(OpenVinoSession):
     hint = "THROUGHPUT"
 
     def __init__(self, model: Candidate, threads: int, is_bf16: bool = False) -> None:
-        from openvino import properties
-
         super().__init__(model, threads, is_bf16)
         self.requests_per_size = 1 if self.is_fixed else threads
-        self.options[properties.hint.num_requests] = self.requests_per_size
+        self.options[ir.engine().properties.hint.num_requests] = self.requests_per_size
 
     def place(self, batch: "np.ndarray") -> Any:
         import numpy as np

@@ -4,8 +4,8 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from ...core.types import Candidate, Unavailable
+from .. import cuda
 from ..contract import Clock, Device, Runtime, Session
-from ..cuda import CudaEventClock, CudaGraphs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,11 +20,9 @@ class TorchRuntime(Runtime):
     slow_variants = ("compile",)
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
-        import torch
-
         what = f"torch:{variant} on {device}" if variant else f"torch on {device}"
-        if device == "cuda" and not torch.cuda.is_available():
-            return Unavailable(what=what, reason="PyTorch finds no CUDA GPU", fix="Use --device cpu, or a GPU machine.")
+        if device == "cuda" and (missing := cuda.unavailable(what)):
+            return missing
         if variant == "cuda_graph" and device != "cuda":
             return Unavailable(what=what, reason="CUDA graphs need a GPU", fix="Add --device cuda, or leave it away.")
         if variant == "compile" and not shutil.which("g++"):
@@ -76,7 +74,7 @@ class TorchSession(Session):
             torch.cuda.synchronize()
 
     def clock(self) -> Clock:
-        return CudaEventClock(self) if self.device.type == "cuda" else Clock(self)
+        return cuda.CudaEventClock(self) if self.device.type == "cuda" else Clock(self)
 
     def allocator_peak_bytes(self) -> int | None:
         import torch
@@ -90,7 +88,7 @@ class TorchSession(Session):
         torch.set_num_threads(self.threads_before)
 
 
-class CudaGraphSession(CudaGraphs, TorchSession):
+class CudaGraphSession(cuda.CudaGraphs, TorchSession):
     def launch(self, placed: "torch.Tensor") -> Any:
         return TorchSession.run(self, placed)
 

@@ -1,17 +1,20 @@
 """From an ONNX graph to an engine: strongly typed, so that the graph alone decides on precision."""
 
+import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 
 from ...core.errors import ReszooError, UsageError
-from ...core.files import write_atomic
+from ...core.files import cache_dir, write_atomic
+from ...core.silence import quietly
 from ...core.types import Candidate, Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
 from .. import cuda
 from ..contract import BatchRange, ExportOptions, GraphFormat, Runtime, input_spec, runtimes
-from ..exporters import quiet
 from ..formats import onnx
 from .library import MODEL_FILE, Library, listener
 
@@ -29,6 +32,7 @@ class EngineFormat(GraphFormat):
     library: ClassVar[Library]
     precisions = ("fp32", "fp16", "int8")
     graph_kind = "onnx"
+    activations = ("s8",)  # a zero point of u8 is for DLA alone: elsewhere the parser takes it for int8's
     # a GPU's integer kernels have 32-bit sums, which cannot saturate
     natural_int8 = QuantizeConfig(scheme="int8", activations="s8", saturation="ignore")
     has_opset = True
@@ -44,6 +48,10 @@ class EngineFormat(GraphFormat):
         if not self.library.targets:
             return cuda.unavailable(self.library.name)
         return None
+
+    def versions(self) -> dict[str, str]:
+        """The library's own word: it may have been installed from a package of another name."""
+        return super().versions() | {self.library.package: self.library.load().__version__}
 
     def check(self, options: ExportOptions) -> None:
         super().check(options)
@@ -69,9 +77,7 @@ class EngineFormat(GraphFormat):
 
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         options = self.complete(options)
-        if options.precision == "int8":
-            graph = _with_float_biases(graph)
-        with quiet():
+        with quietly():
             engine, layers = _build(self.library, graph, checkpoint, options)
         (folder / MODEL_FILE).write_bytes(engine)
         (folder / onnx.MODEL_FILE).write_bytes(graph)
@@ -81,32 +87,6 @@ class EngineFormat(GraphFormat):
         """The graph that it was built from."""
         runtime = runtimes()[onnx.FORMAT.parity_runtime]
         return msgspec.structs.replace(written, format=onnx.FORMAT.name), runtime
-
-
-def _with_float_biases(graph: bytes) -> bytes:
-    """The Q/DQ graph without integer biases: schemes hold them in 32 bits, the libraries dequantize 8 at most."""
-    import numpy as np
-    import onnx
-
-    from ...quantize.graph import Graph
-
-    model = onnx.ModelProto.FromString(graph)
-    view, kept = Graph(model), []
-    for node in model.graph.node:
-        biases = view.weights.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
-        if biases is not None and biases.data_type == onnx.TensorProto.INT32:
-            integers, scale = view.array(node.input[0]), view.array(node.input[1])
-            floats = (integers * scale.astype(np.float64)).astype(np.float32)
-            model.graph.initializer.append(onnx.numpy_helper.from_array(floats, node.output[0]))
-        else:
-            kept.append(onnx.NodeProto.FromString(node.SerializeToString()))
-    del model.graph.node[:]
-    model.graph.node.extend(kept)
-    read = {name for node in kept for name in node.input}
-    unread = [weight for weight in model.graph.initializer if weight.name not in read]
-    for weight in unread:
-        model.graph.initializer.remove(weight)
-    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _build(library: Library, graph: bytes, checkpoint: Checkpoint, options: ExportOptions) -> tuple[bytes, str]:
@@ -150,9 +130,21 @@ def _build_unseen(library: Library, targets: tuple[str, ...], builder: Any, netw
 
 def _build_timed(library: Library, targets: tuple[str, ...], builder: Any, network: Any, config: Any) -> Any:
     """TensorRT times kernels on the GPU to choose among them. What it has timed once, it need not time again."""
-    kept = library.kept_file()
-    cache = config.create_timing_cache(kept.read_bytes() if kept.is_file() else b"")
-    config.set_timing_cache(cache, ignore_mismatch=False)
+    words = (library.name, library.load().__version__, cuda.name(), *targets)
+    file = cache_dir() / "tensorrt" / re.sub(r"[^\w.]+", "_", "-".join(words))
+    cache = timing_cache(config, file)
     engine = builder.build_serialized_network(network, config)
-    write_atomic(kept, bytes(cache.serialize()))
+    if engine is not None and cache is not None:
+        with suppress(ReszooError):  # it only saves time: without it the engine is as good
+            write_atomic(file, bytes(cache.serialize()))
     return engine
+
+
+def timing_cache(config: Any, file: Path) -> Any:
+    """What was timed before, in the use of `config`; an empty one where the file is not there or does not fit."""
+    known = file.read_bytes() if os.access(file, os.R_OK) else b""
+    for data in dict.fromkeys((known, b"")):
+        cache = config.create_timing_cache(data)
+        if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+            return cache
+    return None

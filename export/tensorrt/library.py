@@ -1,17 +1,14 @@
-"""The two libraries, how their words are heard, and what they learnt on this machine's GPU."""
+"""The two libraries, what their engines run on, and how their words are heard."""
 
-import re
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
-from ...core.files import cache_dir
 from ...core.types import Unavailable
-from .. import cuda
 from ..contract import not_installed
 
 MODEL_FILE = "model.engine"
+OLDEST = "8.0"  # the compute capability from which on an engine runs that names none
 LAYERS = "Layers:\n"  # begins what a builder says of the layers it has made
 
 
@@ -31,10 +28,13 @@ class Library:
     def load(self) -> Any:
         return import_module(self.module)
 
-    def kept_file(self) -> Path:
-        """What was learnt while building for this GPU, or compiled on it: worth nothing to other ones and versions."""
-        words = (self.name, self.load().__version__, cuda.name(), *cuda.capabilities())
-        return cache_dir() / "tensorrt" / re.sub(r"[^\w.]+", "_", "-".join(words))
+    def runs_on(self, capability: str, built_for: str) -> bool:
+        """Whether a GPU of that compute capability runs an engine for "8.6,12.0", or "" for all from OLDEST on."""
+        return capability in built_for.split(",") if built_for else _number(capability) >= _number(OLDEST)
+
+
+def _number(capability: str) -> tuple[int, ...]:
+    return tuple(map(int, capability.split(".")))
 
 
 TENSORRT = Library(name="tensorrt", title="TensorRT", module="tensorrt", package="tensorrt")

@@ -1,14 +1,17 @@
-"""Running an engine: buffers are PyTorch's tensors on the GPU, kernels are queued on a stream of the session's own."""
+"""Running an engine: buffers are PyTorch's tensors on the GPU, kernels are queued on a stream of the session's own.
 
-import shlex
+No session keeps anything for the next one: what TensorRT for RTX compiles on the GPU, it compiles in every process,
+so that all cold starts are alike.
+"""
+
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...core.errors import ReszooError
-from ...core.files import write_atomic
 from ...core.types import Candidate, Unavailable
 from .. import cuda
+from ..commands import again
 from ..contract import Clock, Device, Runtime, Session, unavailable_error
-from .library import MODEL_FILE, Library, listener
+from .library import MODEL_FILE, OLDEST, Library, listener
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,34 +44,53 @@ class EngineRuntime(Runtime):
 
 
 class EngineSession(Session):
+    """Its stream is named in every call: PyTorch's current one is each thread's own, and sessions change threads.
+
+    On the default stream the library would wait for the whole device.
+    """
+
     def __init__(self, model: Candidate, library: Library) -> None:
         import torch
 
-        self.trt = library.load()
-        check_match(model, library, self.trt.__version__, *cuda.capabilities())
-        log = listener(self.trt)
-        self.engine = self.trt.Runtime(log).deserialize_cuda_engine((model.path / MODEL_FILE).read_bytes())
+        self.trt, self.title, self.path = library.load(), library.title, model.path
+        (capability,) = cuda.capabilities()
+        check_match(model, library, self.trt.__version__, capability)
+        self.log = listener(self.trt)
+        self.engine = self.trt.Runtime(self.log).deserialize_cuda_engine((model.path / MODEL_FILE).read_bytes())
         if self.engine is None:
-            raise ReszooError(f"{library.title} refuses {model.path / MODEL_FILE}: {log.said}", rebuild(model))
+            raise ReszooError(
+                f"{library.title} refuses {model.path / MODEL_FILE}: {self.log.said}",
+                rebuild_for(capability, model, library),
+            )
         self.input, self.output, self.classes = model.input.name, model.output.name, len(model.labels)
-        self.kernels = Kernels(library, self.engine) if library.targets else None
+        self.settings = (eager(library, self.engine),) if library.targets else ()
         self.context = self.new_context()
-        # on the default stream the library would wait for the whole device
-        self.stream_before = torch.cuda.current_stream()
-        torch.cuda.set_stream(torch.cuda.Stream())  # type: ignore[no-untyped-call]
+        self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def new_context(self) -> Any:
-        settings = (self.kernels.settings,) if self.kernels else ()
-        context = self.engine.create_execution_context(*settings)
+        context = self.engine.create_execution_context(*self.settings)
+        if context is None:
+            raise ReszooError(
+                f"{self.title} cannot make {self.path} ready to run: {self.log.said}",
+                "Free some of the GPU's memory, or export it again with a smaller --batch.",
+            )
         context.nvtx_verbosity = self.trt.ProfilingVerbosity.NONE  # each run would be told to a profiler, at a price
         return context
 
     def place(self, batch: "np.ndarray") -> "torch.Tensor":
         import torch
 
-        return torch.from_numpy(batch).cuda().contiguous()
+        with torch.cuda.stream(self.stream):
+            return torch.from_numpy(batch).cuda().contiguous()
 
     def run(self, placed: "torch.Tensor") -> "torch.Tensor":
+        import torch
+
+        with torch.cuda.stream(self.stream):
+            return self.launch(placed)
+
+    def launch(self, placed: "torch.Tensor") -> "torch.Tensor":
+        """A run on the current stream."""
         import torch
 
         if not self.context.set_input_shape(self.input, tuple(placed.shape)):
@@ -84,35 +106,36 @@ class EngineSession(Session):
         return logits
 
     def read(self, result: "torch.Tensor") -> "np.ndarray":
-        return result.cpu().numpy()
+        import torch
+
+        with torch.cuda.stream(self.stream):
+            return result.cpu().numpy()
 
     def synchronise(self) -> None:
-        import torch
-
-        torch.cuda.synchronize()
+        self.stream.synchronize()
 
     def clock(self) -> Clock:
-        return cuda.CudaEventClock(self)
+        return cuda.CudaEventClock(self, self.stream)
 
     def close(self) -> None:
-        import torch
-
-        torch.cuda.synchronize()
-        torch.cuda.set_stream(self.stream_before)
-        if self.kernels:
-            self.kernels.keep()
-        del self.context, self.kernels, self.engine
+        self.synchronise()
+        del self.context, self.settings, self.engine
 
 
 class CudaGraphSession(cuda.CudaGraphs, EngineSession):
     """Each shape that it meets has a context of its own: a graph is only good while its context keeps its shape."""
 
+    launch = EngineSession.launch
+
     def __init__(self, model: Candidate, library: Library) -> None:
         super().__init__(model, library)
         self.contexts: list[Any] = []
 
-    def launch(self, placed: "torch.Tensor") -> Any:
-        return EngineSession.run(self, placed)
+    def run(self, placed: "torch.Tensor") -> Any:
+        import torch
+
+        with torch.cuda.stream(self.stream):
+            return super().run(placed)
 
     def record(self, placed: "torch.Tensor") -> "tuple[Any, torch.Tensor, torch.Tensor]":
         self.context = self.new_context()
@@ -120,53 +143,44 @@ class CudaGraphSession(cuda.CudaGraphs, EngineSession):
         return super().record(placed)
 
     def close(self) -> None:
+        self.synchronise()
         self.graphs.clear()
         self.contexts.clear()
         super().close()
 
 
-class Kernels:
-    """TensorRT for RTX compiles an engine's kernels on the GPU that runs it. What it has compiled once is kept."""
+def eager(library: Library, engine: Any) -> Any:
+    """Settings by which a shape's kernels are compiled at its first run.
 
-    def __init__(self, library: Library, engine: Any) -> None:
-        self.file = library.kept_file()
-        self.settings = engine.create_runtime_config()
-        # at a shape's first run: left to itself it compiles in the background, and kernels change while they are timed
-        eager = library.load().DynamicShapesKernelSpecializationStrategy.EAGER
-        self.settings.dynamic_shapes_kernel_specialization_strategy = eager
-        self.cache = self.settings.create_runtime_cache()
-        if self.file.is_file():
-            self.cache.deserialize(self.file.read_bytes())  # after a new driver it may not fit: then all is compiled
-        self.settings.set_runtime_cache(self.cache)
-
-    def keep(self) -> None:
-        write_atomic(self.file, bytes(self.cache.serialize()))
+    Left to itself, TensorRT for RTX compiles in the background, and kernels change while they are timed.
+    """
+    settings = engine.create_runtime_config()
+    strategy = library.load().DynamicShapesKernelSpecializationStrategy.EAGER
+    settings.dynamic_shapes_kernel_specialization_strategy = strategy
+    return settings
 
 
 def check_match(model: Candidate, library: Library, version: str, capability: str) -> None:
     """Refuse an engine that another version of the library has built, or that was built for other GPUs."""
     export, *_ = model.made
-    built_with = export.versions.get(library.package, version)
+    built_with = export.versions.get(library.package, "an unknown version")
     if built_with != version:
         raise ReszooError(
             f"{model.path} was built with {library.title} {built_with}, and {version} is installed", rebuild(model)
         )
     built_for = export.config["compute_capability"]
-    if built_for and capability not in built_for.split(","):
+    if not library.runs_on(capability, built_for):
         raise ReszooError(
-            f"{model.path} was built for GPUs of compute capability {built_for}, and this one has {capability}",
-            rebuild(model, capability if library.targets else ""),
+            f"{model.path} was built for GPUs of compute capability {built_for or f'{OLDEST} and above'}, "
+            f"and this one has {capability}",
+            rebuild_for(capability, model, library),
         )
 
 
-def rebuild(model: Candidate, capability: str | None = None) -> str:
-    """How to build the engine again, for the same GPUs or for those of another compute capability."""
-    chosen = model.made[0].config
-    options = {
-        "--precision": model.precision,
-        "--batch": chosen["batch"],
-        "--opset": chosen["opset"],
-        "--compute-capability": chosen["compute_capability"] if capability is None else capability,
-    }
-    words = [word for name, value in options.items() if value not in ("", "None") for word in (name, value)]
-    return f"Build it again: {shlex.join(['reszoo', 'export', model.source_ref, '--to', model.format, *words])}"
+def rebuild_for(capability: str, model: Candidate, library: Library) -> str:
+    """How to build the engine for that GPU; one that the library cannot name is among those that it builds for."""
+    return rebuild(model, compute_capability=capability if capability in library.targets else "")
+
+
+def rebuild(model: Candidate, **changed: str) -> str:
+    return f"Build it again: {again(model, **changed)}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.types import Unavailable
 from ..config import QuantizeConfig
-from ..contract import Feeds, Layer, Quantized, Scheme, Variants
+from ..contract import Feeds, Layer, Quantized, Scheme, Variants, check_names
 
 if TYPE_CHECKING:
     import onnx
@@ -43,13 +43,13 @@ class Int8(Scheme):
     def variants(self, graph: bytes, feeds: Feeds, config: QuantizeConfig) -> "Int8Variants":
         from ..bias_correction import add_biases, linear_inputs
         from ..calibration import observe
-        from ..nodes import check_names, quantizable
+        from ..nodes import names, quantizable
         from ..preparation import prepared
         from ..ranges import METHODS
 
         config = self.complete(config)
         model = prepared(graph, config)
-        check_names(model, config.keep_float)
+        check_names(names(model), config.keep_float)
         if config.bias_correction:
             add_biases(model)
         layers = quantizable(model)
@@ -77,9 +77,9 @@ class Int8Variants(Variants):
 
     def quantized(self, keep_float: Collection[str]) -> Quantized:
         from ..finishing import finish
-        from ..nodes import check_names, shifting
+        from ..nodes import names, shifting
 
-        check_names(self.graph, keep_float)
+        check_names(names(self.graph), keep_float)
         quantized = _quantize(self.graph, self.ranges, [*keep_float, *shifting(self.graph)], self.config)
         return finish(self.graph, quantized, self.means, self.config)
 
@@ -126,6 +126,7 @@ def _quantize(
     options: dict[str, Any] = {
         "ForceQuantizeNoInputCheck": True,  # pools and pads too, though they are met before what they read is
         "ActivationSymmetric": not is_u8,
+        "QuantizeBias": is_u8,  # to 32 bits: TensorRT dequantizes 8 at most
         "OpTypesToExcludeOutputQuantization": list(FLOAT_OUTPUTS if is_u8 else (*PRODUCTS, "Add")),
     }
     quantizer = QDQQuantizer(

@@ -7,16 +7,14 @@ calibration knows only a moving average, which forgets.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from ...core.errors import ReszooError
 from ...core.hosts import available_cores
-from ...core.registry import unknown
+from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Unavailable
 from ..config import QuantizeConfig
-from ..contract import Feeds, Layer, Quantized, Scheme, Variants
+from ..contract import Feeds, Layer, Quantized, Scheme, Variants, check_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,11 +36,7 @@ class Int8LiteRt(Scheme):
     saturation = ("ignore",)
 
     def unavailable(self) -> Unavailable | None:
-        for package in ("ai_edge_quantizer", "ai_edge_litert"):
-            if not find_spec(package):
-                reason = f"the package {package} is not installed"
-                return Unavailable(what="scheme int8-litert", reason=reason, fix="pip install 'reszoo[litert]'")
-        return None
+        return not_installed("litert", "ai_edge_quantizer", "ai_edge_litert", what=f"scheme {self.name}")
 
     def passes(self, config: QuantizeConfig) -> int:
         return 1
@@ -53,7 +47,7 @@ class Int8LiteRt(Scheme):
         self.complete(config)
         model = Model(graph)
         model.check()
-        _check_names(model, config.keep_float)
+        check_names(model.names, config.keep_float)
         return LiteRtVariants(tuple(model.layers()), graph, model, _observe(graph, model, feeds))
 
 
@@ -68,29 +62,20 @@ class LiteRtVariants(Variants):
         from ai_edge_quantizer.qtyping import TFLOperationName
         from ai_edge_quantizer.quantizer import AlgorithmName, Quantizer
 
-        _check_names(self.model, keep_float)
+        check_names(self.model.names, keep_float)
         quantizer, every = Quantizer(self.graph), TFLOperationName.ALL_SUPPORTED
         quantizer.add_static_config(".*", every, activation_num_bits=8, weight_num_bits=8)
         for end in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
             quantizer.update_quantization_recipe(".*", end, algorithm_key=AlgorithmName.NO_QUANTIZE)
-        floats = {*keep_float, *(operator.name for operator in self.model.shifting())}
-        for operator in self.model.operators:
-            if operator.name in floats:
-                # the quantizer calls an operator by what it writes
-                scope = "".join(f"{tensor.name.decode()};" for tensor in operator.outputs)
-                quantizer.update_quantization_recipe(
-                    f"^{re.escape(scope)}$", every, algorithm_key=AlgorithmName.NO_QUANTIZE
-                )
+        for operator in self.model.kept_float(keep_float):
+            # the quantizer calls an operator by what it writes
+            scope = "".join(f"{tensor.name.decode()};" for tensor in operator.outputs)
+            quantizer.update_quantization_recipe(
+                f"^{re.escape(scope)}$", every, algorithm_key=AlgorithmName.NO_QUANTIZE
+            )
         with quietly():
             made = quantizer.quantize(self.ranges, enable_progress_bar=False, enable_progress_report=False)
         return Quantized(bytes(made.quantized_model))
-
-
-def _check_names(model: "Model", keep_float: Collection[str]) -> None:
-    names = [operator.name for operator in model.operators]
-    for name in keep_float:
-        if name not in names:
-            raise unknown(name, names, "graph node")
 
 
 def _observe(graph: bytes, model: "Model", feeds: Feeds) -> Ranges:
@@ -99,6 +84,7 @@ def _observe(graph: bytes, model: "Model", feeds: Feeds) -> Ranges:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     from ..calibration import checked
+    from ..refusals import check_activations
 
     interpreter = Interpreter(
         model_content=graph,
@@ -117,11 +103,7 @@ def _observe(graph: bytes, model: "Model", feeds: Feeds) -> Ranges:
         for index, name in tensors.items():
             values = interpreter.get_tensor(index)
             low, high = (np.full((1,) * values.ndim, end, np.float32) for end in (values.min(), values.max()))
-            if not np.isfinite([low, high]).all():
-                raise ReszooError(
-                    f"the tensor {name!r} is NaN or infinite on the calibration images",
-                    "Check the checkpoint's accuracy: reszoo bench REF --accuracy NAME.",
-                )
+            check_activations(name, low.item(), high.item())
             seen = ranges.get(name, {"min": low, "max": high})
             ranges[name] = {"min": np.minimum(seen["min"], low), "max": np.maximum(seen["max"], high)}
     return ranges

@@ -5,19 +5,18 @@ Equalisation before it and the certificate and bias correction after it are ours
 weights that the certificate then reduces.
 """
 
-import logging
+import io
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...core.silence import without_telemetry
+from ...core.missing import not_installed
+from ...core.silence import quietly, without_telemetry
 from ...core.types import Unavailable
 from ..config import QuantizeConfig
-from ..contract import Feeds, Layer, Quantized, Scheme, Variants
+from ..contract import Feeds, Layer, Quantized, Scheme, Variants, check_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,11 +38,7 @@ class Int8Nncf(Scheme):
     saturation = ("certify", "ignore")
 
     def unavailable(self) -> Unavailable | None:
-        if find_spec("nncf"):
-            return None
-        return Unavailable(
-            what="scheme int8-nncf", reason="the package nncf is not installed", fix="pip install 'reszoo[nncf]'"
-        )
+        return not_installed("nncf", "nncf", what=f"scheme {self.name}")
 
     def passes(self, config: QuantizeConfig) -> int:
         return 1
@@ -51,12 +46,12 @@ class Int8Nncf(Scheme):
     def variants(self, graph: bytes, feeds: Feeds, config: QuantizeConfig) -> "NncfVariants":
         from ..bias_correction import add_biases, linear_inputs
         from ..calibration import checked, input_size, observe
-        from ..nodes import check_names, quantizable
+        from ..nodes import names, quantizable
         from ..preparation import prepared
 
         config = self.complete(config)
         model = prepared(graph, config)
-        check_names(model, config.keep_float)
+        check_names(names(model), config.keep_float)
         batches, means = list(checked(feeds, input_size(model))), {}
         if config.bias_correction:
             add_biases(model)
@@ -78,10 +73,10 @@ class NncfVariants(Variants):
 
     def quantized(self, keep_float: Collection[str]) -> Quantized:
         from ..finishing import finish
-        from ..nodes import check_names, shifting
+        from ..nodes import names, shifting
 
-        check_names(self.graph, keep_float)
-        with quietly():
+        check_names(names(self.graph), keep_float)
+        with _silent():
             quantized = self._quantize([*keep_float, *shifting(self.graph)])
         requantize_moved(quantized)
         return finish(self.graph, quantized, self.means, self.config)
@@ -146,20 +141,14 @@ def requantize_moved(model: "onnx.ModelProto") -> None:
 
 
 @contextmanager
-def quietly() -> Iterator[None]:
-    """Without NNCF's progress on standard output, the warnings of what it imports, and its telemetry."""
-    loggers = [logging.getLogger(name) for name in ("nncf", "torch.utils.cpp_extension")]
-    levels = [logger.level for logger in loggers]
+def _silent() -> Iterator[None]:
+    """Also without NNCF's progress, and without its telemetry."""
     ci = os.environ.get("NNCF_CI")
     os.environ["NNCF_CI"] = "1"  # which NNCF reads when it is imported: nobody is to be told what is done here
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
     try:
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), without_telemetry():
+        with quietly(), redirect_stdout(io.StringIO()), without_telemetry():
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
         os.environ.pop("NNCF_CI") if ci is None else os.environ.update(NNCF_CI=ci)
 
 

@@ -6,24 +6,27 @@ Batch norms are folded first. `mse` is the quantizer's own choice of ranges, fro
 import copy
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import ReszooError, UsageError
-from ...core.registry import unknown
+from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Unavailable
 from ..config import QuantizeConfig
-from ..contract import Feeds, Layer, Quantized, Scheme, Variants
+from ..contract import Feeds, Layer, Quantized, Scheme, Variants, check_names
 
 if TYPE_CHECKING:
     import numpy as np
     from torch.export import ExportedProgram
     from torch.fx import GraphModule
 
+PRODUCTS = ("conv2d", "linear")
 # What XNNPACK's quantizer looks for. Whatever only moves integers goes with what it reads.
-LAYERS = ("conv2d", "linear", "add")
+LAYERS = (*PRODUCTS, "add", "mul")
+OTHERS = (
+    *("batch_norm", "group_norm", "relu", "leaky_relu", "silu", "gelu", "hardswish", "sigmoid", "rsub", "dropout"),
+    *("max_pool2d", "adaptive_avg_pool2d", "mean", "view", "flatten", "clone", "to", "_assert_tensor_metadata"),
+)
 SMALLEST_SCALE = 2**-12  # as the quantizer has it
 
 
@@ -39,11 +42,7 @@ class Int8Pt2e(Scheme):
     saturation = ("ignore",)
 
     def unavailable(self) -> Unavailable | None:
-        for package in ("executorch", "torchao"):
-            if not find_spec(package):
-                reason = f"the package {package} is not installed"
-                return Unavailable(what="scheme int8-pt2e", reason=reason, fix="pip install 'reszoo[executorch]'")
-        return None
+        return not_installed("executorch", "executorch", "torchao", what=f"scheme {self.name}")
 
     def passes(self, config: QuantizeConfig) -> int:
         return 1
@@ -56,7 +55,7 @@ class Int8Pt2e(Scheme):
         _, *size = _input(graph).shape
         module = graph.module(check_guards=False)
         layers = tuple(_layers(module))
-        _check_names(layers, config.keep_float)
+        check_names([layer.name for layer in layers], config.keep_float)
         return Pt2eVariants(layers, graph, module, list(checked(feeds, size)), config)
 
 
@@ -73,7 +72,7 @@ class Pt2eVariants(Variants):
     def quantized(self, keep_float: Collection[str]) -> Quantized:
         import torch
 
-        _check_names(self.layers, keep_float)
+        check_names([layer.name for layer in self.layers], keep_float)
         with quietly():
             fed, _ = self.program.example_inputs
             module = self._quantized(keep_float)
@@ -84,16 +83,15 @@ class Pt2eVariants(Variants):
         from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import XNNPACKQuantizer
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
+        from ..refusals import check_activations
+
         quantizer = XNNPACKQuantizer().set_global(_types(self.config))
         quantizer.set_filter_function(lambda node: node.name not in keep_float)
         prepared = prepare_pt2e(copy.deepcopy(self.module), quantizer)
         with torch.inference_mode():
             for batch in self.batches:
-                if not prepared(torch.from_numpy(batch)).isfinite().all():
-                    raise ReszooError(
-                        "the logits are NaN or infinite on the calibration images",
-                        "Check the checkpoint's accuracy: reszoo bench REF --accuracy NAME.",
-                    )
+                logits = prepared(torch.from_numpy(batch))
+                check_activations("logits", logits.min().item(), logits.max().item())
         converted: GraphModule = convert_pt2e(prepared)
         return converted
 
@@ -127,43 +125,34 @@ def _dynamic(program: "ExportedProgram") -> Any:
 
 
 def _check(program: "ExportedProgram") -> None:
-    """Refuse a graph that is quantized already, and weights that are not finite."""
+    """Refuse a graph that is quantized already, operators that are not known, and weights that are not finite."""
+    from ..refusals import already_quantized, check_kinds, check_weights
+
     for node in program.graph.nodes:
         if node.op == "call_function" and getattr(node.target, "namespace", "") == "quantized_decomposed":
-            raise UsageError(
-                f"the graph is quantized already: node {node.name!r} is a {node.target.__name__}",
-                "Quantize the float checkpoint that it was made from.",
-            )
+            raise already_quantized(f"node {node.name!r} is a {node.target.__name__}")
     for name, weight in program.state_dict.items():
-        if bad := int((~weight.isfinite()).sum()):
-            raise ReszooError(
-                f"{bad} of the {weight.numel()} weights of {name!r} are NaN or infinite",
-                "Train the checkpoint again, or load an undamaged one.",
-            )
+        check_weights(name, weight.detach().numpy())
+    check_kinds({_kind(node) for node in program.graph.nodes if node.op == "call_function"}, (*LAYERS, *OTHERS))
 
 
 def _layers(module: "GraphModule") -> Iterator[Layer]:
     for node in module.graph.nodes:
         kind = _kind(node)
         if kind in LAYERS:
-            yield Layer(node.name, kind, _macs(node) if kind != "add" else 0)
+            yield Layer(node.name, kind, _macs(node))
 
 
 def _kind(node: Any) -> str:
-    """ "conv2d" of aten.conv2d.default."""
-    return str(node.target.__name__).partition(".")[0] if node.op == "call_function" else ""
+    """ "conv2d" of aten.conv2d.default, "relu" of aten.relu_.default, which works in place."""
+    return str(node.target.__name__).partition(".")[0].removesuffix("_") if node.op == "call_function" else ""
 
 
 def _macs(node: Any) -> int:
     """For one image: every weight is used once for each pixel of the output, (N, C, H, W) or (N, C)."""
+    if _kind(node) not in PRODUCTS:
+        return 0
     return int(prod(node.args[1].meta["val"].shape) * prod(node.meta["val"].shape[2:]))
-
-
-def _check_names(layers: tuple[Layer, ...], keep_float: Collection[str]) -> None:
-    names = [layer.name for layer in layers]
-    for name in keep_float:
-        if name not in names:
-            raise unknown(name, names, "graph node")
 
 
 SCHEME = Int8Pt2e()

@@ -86,7 +86,7 @@ def test_an_artifact_that_is_gone_becomes_a_failure(artifact: Artifact, quick: S
     failed = measure(replace(artifact, path=tmp_path / "gone"), quick)
     assert isinstance(failed, Failure)
     assert "gone/model.onnx cannot be read" in failed.reason
-    assert "Export it again" in failed.reason
+    assert "Export it again" in failed.fix
 
 
 def test_a_worker_that_is_killed_becomes_a_failure(artifact: Artifact, quick: Scenario) -> None:

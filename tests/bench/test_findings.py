@@ -7,8 +7,10 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
+from msgspec.structs import replace
 
 from reszoo import zoo
+from reszoo.bench.evaluate import batch_size
 from reszoo.bench.quantization.examination import Examination, check, examine
 from reszoo.bench.quantization.findings import ADVICE, Finding, FindingKind, findings
 from reszoo.bench.quantization.kernels import batch_for, by_operator, profile, runtime_for, total_s
@@ -213,8 +215,18 @@ def test_a_certified_artifact_that_is_wrong_is_not_told_to_be_certified(plain: A
 def test_a_fixed_batch_is_kept_and_filled(for_tensorrt: Artifact) -> None:
     assert batch_for(for_tensorrt) == batch_for(for_tensorrt, 40) == 40
     assert check(for_tensorrt, 3, ORT).images == 40
-    with pytest.raises(UsageError, match="has a fixed batch of 40\nLeave --batch 8 away"):
+    with pytest.raises(UsageError, match="has a fixed batch of 40\nUse --batch 40, or export it again"):
         examine(for_tensorrt, batch=8)
+
+
+def test_a_batch_is_one_that_an_engine_takes(plain: Artifact) -> None:
+    engine = replace(plain, input=replace(plain.input, shape=("4..64", *plain.input.shape[1:])))
+    assert [batch_size(engine, wanted) for wanted in (1, 5, 100)] == [4, 5, 64]
+    assert (batch_for(engine), batch_for(engine, 64)) == (4, 64)
+    for batch, nearest in ((1, 4), (65, 64)):
+        with pytest.raises(UsageError, match=f"takes batches of 4 to 64\nUse --batch {nearest}, or export it again"):
+            batch_for(engine, batch)
+    assert batch_size(plain, 1000) == batch_for(plain, 1000) == 1000
 
 
 def test_a_runtime_that_does_not_fit_is_refused_with_what_does(plain: Artifact, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import torch
+from msgspec.structs import replace
 
 from reszoo import zoo
 from reszoo.bench.comparison import Effort, Ratio
@@ -10,7 +12,7 @@ from reszoo.bench.quantization.payoff import Race, payoff
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Failure, Scenario
 from reszoo.core.statistics import Interval
-from reszoo.core.types import Artifact
+from reszoo.core.types import Artifact, Unavailable
 from reszoo.export import ExportOptions, export
 from reszoo.quantize import QuantizeConfig
 
@@ -55,3 +57,17 @@ def test_a_warning_comes_where_it_is_not_faster(low: float, high: float, said: s
     assert found.startswith("made against float on onnxruntime with --threads 1 --batch 1: ")
     assert ("`reszoo doctor made`" in found) == (said is not None)
     assert (said or "times faster") in found
+
+
+def test_no_command_is_advised_that_cannot_work(quick: Scenario) -> None:
+    found = Race(replace(quick, runtime="executorch"), Ratio(1.1, Interval(1.05, 1.15))).told(Path("made"))
+    assert "executorch does not tell why: quantize it --to onnx" in found
+    assert "doctor made" not in found
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+def test_an_engine_is_not_raced_where_its_runtime_is_not(artifact: Artifact, int8: Artifact) -> None:
+    found = payoff(replace(int8, format="tensorrt-rtx"), replace(artifact, format="tensorrt-rtx"), effort=BRIEF)
+    assert isinstance(found, Unavailable)
+    assert found.reason.startswith("tensorrt-rtx")
+    assert found.fix

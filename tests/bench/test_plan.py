@@ -70,6 +70,16 @@ def test_a_device_that_the_runtime_does_not_have_is_said(quick: Scenario) -> Non
     assert "runs on cpu only" in missing.reason
 
 
+def test_what_is_not_installed_is_said_before_the_device_is_changed(
+    quick: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reszoo.core.missing.find_spec", lambda _: None)
+    (missing,) = plan(zoo.load(REF), replace(quick, runtime="tensorrt"), [1], [1])
+    assert isinstance(missing, Unavailable)
+    assert missing.reason == "it runs on cuda only, and the package tensorrt is not installed"
+    assert missing.fix == "pip install 'reszoo[tensorrt]'"
+
+
 def test_classes_of_another_data_set_are_refused(
     cache: Path, artifact: Artifact, quick: Scenario, tmp_path: Path
 ) -> None:

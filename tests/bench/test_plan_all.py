@@ -1,6 +1,7 @@
 """`--runtime all`: every runtime that is here, with every format that it runs; and which of them is the fastest."""
 
 import re
+from importlib.util import find_spec
 
 import pytest
 from measurements import a_measurement
@@ -9,9 +10,9 @@ from msgspec.structs import replace
 from reszoo import zoo
 from reszoo.bench.fastest import fastest
 from reszoo.bench.plan import Planned, plan_all
-from reszoo.core.measured import Failure, Scenario
+from reszoo.bench.table import misses
+from reszoo.core.measured import Disturbance, Failure, Scenario
 from reszoo.core.types import Artifact, Unavailable
-from reszoo.export import contract
 from reszoo.export.contract import formats, runtimes
 
 REF = "resnet8_v1.reszoo_digits"
@@ -21,9 +22,8 @@ ENGINES = ("onnxruntime", "torch", "openvino", "litert")
 @pytest.fixture
 def four(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four engines, of which two are not installed."""
-    found = contract.find_spec
     hidden = ("openvino", "ai_edge_litert")
-    monkeypatch.setattr(contract, "find_spec", lambda name: None if name in hidden else found(name))
+    monkeypatch.setattr("reszoo.core.missing.find_spec", lambda name: None if name in hidden else find_spec(name))
     some = {name: runtimes()[name] for name in ENGINES}
     monkeypatch.setattr("reszoo.bench.plan.runtimes", lambda: some)
 
@@ -47,7 +47,8 @@ def test_an_export_that_fails_is_one_failure_among_the_others(quick: Scenario, m
     found = list(plan_all(zoo.load(REF), quick, [1], [1]))
     (failed,) = {p for p in found if isinstance(p, Failure) and "as onnx" in p.what}
     assert failed.reason == "unexpected ZeroDivisionError: division by zero"
-    assert "--debug" in failed.output
+    assert "--debug" in failed.fix
+    assert failed.fix in misses([failed])[0]
     assert "torch" in {p.artifact.format for p in found if isinstance(p, Planned)}
 
 
@@ -56,6 +57,16 @@ def test_an_artifact_is_measured_as_it_is(quick: Scenario, artifact: Artifact) -
     found = list(plan_all(artifact, quick, [1], [1]))
     assert [p.scenario.runtime for p in found if isinstance(p, Planned)] == ["onnxruntime"]
     assert [p.what for p in found if isinstance(p, Unavailable)] == ["openvino"]  # it would run it, torch would not
+
+
+@pytest.mark.usefixtures("four")
+def test_a_batch_that_an_artifact_does_not_take_is_a_value_among_the_others(
+    quick: Scenario, artifact: Artifact
+) -> None:
+    ranged = replace(artifact, input=replace(artifact.input, shape=("2..8", *artifact.input.shape[1:])))
+    found = list(plan_all(ranged, quick, [1], [1, 4]))
+    assert [p.scenario.batch for p in found if isinstance(p, Planned)] == [4]
+    assert "it takes batches of 2 to 8" in [p.reason for p in found if isinstance(p, Unavailable)]
 
 
 def test_the_fastest_is_named_for_each_setting_and_a_tie_is_said() -> None:
@@ -71,6 +82,23 @@ def test_the_fastest_is_named_for_each_setting_and_a_tie_is_said() -> None:
     (clear,) = fastest([fast, slow])
     assert "told apart" not in clear
     assert fastest([fast]) == []  # there was no choice
+
+
+def test_one_process_each_cannot_tell_what_is_as_near_as_two_processes_of_one_model() -> None:
+    fast, near, far = (
+        a_measurement(runtime=name, median_s=ms * 1e-3) for name, ms in (("a", 1), ("b", 1.04), ("c", 1.1))
+    )
+    (line,) = fastest([fast, near, far])
+    assert re.search(r"cannot be told apart from b \(onnx fp32\), [^a-z]* ms \([^)]*\): `reszoo compare`", line)
+
+
+def test_artifacts_of_one_kind_are_told_apart_doubts_are_marked_and_what_is_measured_twice_counts_once() -> None:
+    steal = Disturbance(kind="steal", detail="much")
+    one = a_measurement(artifact_sha256="1" * 64, warnings=(steal,))
+    two = a_measurement(artifact_sha256="2" * 64, median_s=9e-3)
+    (line,) = fastest([two, one])
+    assert re.search(r": onnxruntime \(onnx fp32\) 11111111, .* ms \(.*\) !\.$", line)
+    assert fastest([one, one]) == []
 
 
 def test_settings_are_not_mixed() -> None:

@@ -134,7 +134,8 @@ def test_no_measurement_is_a_usage_error_with_a_fix() -> None:
     [
         ({}, "reszoo bench resnet20_v1.akamaster_cifar10 --runtime onnxruntime --threads 1 --batch 1 --no-bind"),
         (
-            {"runtime": "torch", "variant": "compile", "batch": 8, "streams": 2, "cores": (0, 1), "cold_cache": True},
+            {"runtime": "torch", "variant": "compile", "artifact_format": "torch", "batch": 8, "streams": 2}
+            | {"cores": (0, 1), "cold_cache": True},
             "reszoo bench resnet20_v1.akamaster_cifar10 --runtime torch:compile --threads 1 --batch 8 --streams 2 "
             "--cold-cache",
         ),
@@ -144,8 +145,14 @@ def test_no_measurement_is_a_usage_error_with_a_fix() -> None:
             "--out resnet20_v1.akamaster_cifar10-onnx-fp16-uint8 && "
             "reszoo bench resnet20_v1.akamaster_cifar10-onnx-fp16-uint8 --runtime onnxruntime --threads 1 --batch 1",
         ),
+        (
+            {"runtime": "openvino", "artifact_format": "openvino", "cores": (1,)},
+            "reszoo export resnet20_v1.akamaster_cifar10 --to openvino --out "
+            "resnet20_v1.akamaster_cifar10-openvino-fp32 && "
+            "reszoo bench resnet20_v1.akamaster_cifar10-openvino-fp32 --runtime openvino --threads 1 --batch 1",
+        ),
     ],
-    ids=["plain", "options", "export first"],
+    ids=["plain", "options", "export first", "not the runtime's first format"],
 )
 def test_the_command_says_what_is_not_the_default(changes: dict[str, object], expected: str) -> None:
     assert build([a_measurement(correct=None, **changes)]).rows[0].command == expected

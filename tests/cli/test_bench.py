@@ -86,6 +86,16 @@ def test_a_gate_without_a_candidate_is_not_met(tmp_path: Path) -> None:
     assert "no accuracy could be compared" in done.stderr
 
 
+def test_what_is_left_out_or_missing_is_said_once(tmp_path: Path) -> None:
+    assert reszoo("export", V1, "--to", "torch", "--out", "made", cwd=tmp_path).returncode == 0
+    done = reszoo("compare", "made", "--runtime", "torch, onnxruntime", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("made on onnxruntime") == 1
+    done = reszoo("bench", V1, V2, "--runtime", "torch:cuda_graph", "--json", cwd=tmp_path)
+    assert done.returncode == 3
+    assert [outcome["what"] for outcome in json.loads(done.stdout)] == ["torch:cuda_graph on cpu"]
+
+
 MISTAKES = [
     (["bench", V1, "--reference", V1], "--reference needs an accuracy"),
     (["bench", V1, "--accuracy", "digits", "--max-drop", "1%"], "--max-drop needs something to lose against"),
@@ -97,6 +107,7 @@ MISTAKES = [
     (["compare", V1], "one contestant is no comparison"),
     (["compare", V1, V2, "--fail-if-slower", "-3%"], "--fail-if-slower '-3%'"),
     (["compare", V1, V2, "--runtime", "nothing"], "unknown runtime 'nothing'"),
+    (["compare", V1, V2, "--runtime", "all"], "Name them: `reszoo bench --runtime all` finds them."),
 ]
 
 

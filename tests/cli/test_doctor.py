@@ -17,7 +17,7 @@ from reszoo.cli.main import app
 from reszoo.core.errors import ReszooError
 from reszoo.core.hosts import describe
 from reszoo.core.measured import Conditions, Host
-from reszoo.core.types import Artifact, Unavailable
+from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
 from reszoo.export.contract import Device, Runtime, formats, runtimes
 from reszoo.quantize import QuantizeConfig
@@ -99,10 +99,11 @@ class Broken(Runtime):
     name = "broken"
     formats = ("onnx",)
 
-    def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
-        raise ImportError("libcudart.so.12: cannot open shared object file\nand more")
+    def unavailable(self, device: Device, variant: str = "") -> None:
+        """Its package can be found."""
 
-    def preload(self) -> None: ...
+    def preload(self) -> None:
+        raise ImportError("libcudart.so.12: cannot open shared object file\nand more")
 
     def load(self, *_: object, **__: object) -> None:  # type: ignore[override]
         ...

@@ -2,6 +2,7 @@
 
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from typer.testing import CliRunner, Result
 from reszoo.cli import export as verb
 from reszoo.cli.main import app
 from reszoo.core.errors import ReszooError
-from reszoo.export import artifacts, contract
+from reszoo.export import artifacts
 from reszoo.export.contract import formats
 
 REF = "resnet8_v1.reszoo_digits"
@@ -38,8 +39,7 @@ def breaks(monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> 
 
 
 def hides(monkeypatch: pytest.MonkeyPatch, *hidden: str) -> None:
-    found = contract.find_spec
-    monkeypatch.setattr(contract, "find_spec", lambda name: None if name in hidden else found(name))
+    monkeypatch.setattr("reszoo.core.missing.find_spec", lambda name: None if name in hidden else find_spec(name))
 
 
 def test_several_formats_go_into_one_folder() -> None:
@@ -79,15 +79,27 @@ def test_an_interrupt_keeps_and_tells_what_is_done(monkeypatch: pytest.MonkeyPat
     assert [path.name for path in Path("made").iterdir()] == [f"{REF}-torch-fp32"]
 
 
-def test_missing_ones_alone_are_no_failure_but_nothing_at_all_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_format_that_is_named_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     hides(monkeypatch, "pnnx", "litert_torch")
-    assert code(reszoo_export("--to", "torch,ncnn")) == 0
+    done = reszoo_export("--to", "torch, ncnn")
+    assert code(done) == 3
+    assert str(done.exception) == "1 of 2 exports cannot be made here"
+    assert f"{REF}-torch-fp32" in done.stdout
     done = reszoo_export("--to", "litert,ncnn", "--json")
     assert code(done) == 3
     assert [(row["kind"], row["fix"]) for row in json.loads(done.stdout)] == [
         ("unavailable", "pip install 'reszoo[litert]'"),
         ("unavailable", "pip install 'reszoo[ncnn]'"),
     ]
+
+
+def test_a_failed_export_in_json_has_its_reason_and_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks(monkeypatch, "torch", ReszooError("it is broken", "Mend it."))
+    done = reszoo_export("--to", "torch,onnx", "--json")
+    assert code(done) == 1
+    failed, made = json.loads(done.stdout)
+    assert (failed["kind"], failed["reason"], failed["fix"]) == ("failure", "it is broken", "Mend it.")
+    assert made["kind"] == "artifact"
 
 
 def test_of_all_formats_those_without_a_precision_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +118,7 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["--to", "onnx,torch", "--precision", "fp16"], 2, "format torch has no precision fp16"),
     (["--precision", "fp32,fp9"], 2, "unknown precision 'fp9'\nChoose from fp32, fp16"),
     (["--to", "ort", "--precision", "fp16"], 2, "format ort has no precision fp16"),
+    (["--batch", "1:64"], 2, "--batch '1:64' is no range of batch sizes\nWrite --batch MIN:OPT:MAX"),
 ]
 
 

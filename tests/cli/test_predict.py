@@ -136,6 +136,16 @@ def test_one_network_at_a_time(digits: Path) -> None:
         predict("resnet8_v*.reszoo_digits", [digits])
 
 
+def test_a_mistake_costs_no_download(digits: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESZOO_OFFLINE", "1")
+    with pytest.raises(UnavailableError, match="offline"):
+        predict("resnet20_v1.akamaster_cifar10", [digits])
+    with pytest.raises(UsageError, match="there is no image"):
+        predict("resnet20_v1.akamaster_cifar10", [digits / "typo.png"])
+    with pytest.raises(UsageError, match=r"names \d+ networks"):
+        predict("resnet*_v1.akamaster_cifar10", [digits])
+
+
 def test_weights_that_are_not_numbers_give_no_probabilities(digits: Path, tmp_path: Path) -> None:
     good = zoo.load(REF)
     state = zoo.build(good).state_dict()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from inprocess import reszoo
 from outliers import PLANTED, plant
 
@@ -16,6 +17,7 @@ from reszoo.bench.quantization import payoff
 from reszoo.core.errors import UnavailableError, UsageError
 from reszoo.core.types import Checkpoint
 from reszoo.export import ExportOptions, artifacts, export, exported
+from reszoo.export.contract import formats
 from reszoo.export.exporting import folder_name
 from reszoo.quantize import QuantizeConfig
 
@@ -90,6 +92,20 @@ def test_it_is_raced_against_its_float_source(tmp_path: Path, monkeypatch: pytes
     assert ("`reszoo doctor" in done.stderr) == (high >= 1), done.stderr
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
+def test_an_engine_is_told_of_where_it_cannot_be_raced(tmp_path: Path) -> None:
+    if missing := formats()["tensorrt-rtx"].unavailable():
+        pytest.skip(missing.reason)
+    options = ("--calibration", "minmax", "--images", "32", "--batch", "1:4:8", "--compute-capability", "8.6")
+    done = reszoo("quantize", REF, "--to", "tensorrt-rtx", *options, "--out", "made", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r" of 256, through onnx +10 of 10 +none", done.stdout)
+    assert re.search(r"\nmade|/made +tensorrt-rtx.* is not available here: PyTorch finds no CUDA GPU", done.stdout)
+    made = artifacts.read(tmp_path / "made")
+    assert made.input.batch_limits == (1, 8)
+    assert made.lineage[-1].config["activations"] == "s8"
+
+
 def test_layers_are_kept_in_float_until_the_budget_is_met(tmp_path: Path) -> None:
     plant(tmp_path / "planted")
     command = ("quantize", "./planted", "--calibration", "minmax", "--images", "128", "--no-measure")
@@ -125,6 +141,7 @@ MISTAKES = [
     ([REF, "--images", "2000"], 2, "cannot draw 2000 .* 1295", "from 1 to 1295"),
     ([REF, "--images", "4", "--batch", "8"], 2, "4 calibration images do not fill one batch of 8", "at least 8"),
     ([REF, "--keep-float", "conv1"], 2, "unknown graph node 'conv1'", "Known|Did you mean"),
+    ([REF, "--to", "tensorrt-rtx", "--activations", "u8"], 2, "no u8 activations", "or choose s8"),
     (["*digits", "--out", "x"], 2, "2 checkpoints match", "Leave --out away"),
     (
         [REF, "--scheme", "int8-nncf", "--calibration", "mse"],

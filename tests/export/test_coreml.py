@@ -38,6 +38,13 @@ def test_the_record_says_that_core_ml_has_not_run_it(half: Artifact) -> None:
         resolve(half, None)
 
 
+def test_its_readme_says_how_many_images_it_takes_and_how_to_run_it(half: Artifact) -> None:
+    assert half.input.batch_limits == (1, 1024)
+    readme = (half.path / "README.md").read_text()
+    assert "The batch is 1 to 1024 images." in readme
+    assert "pip install 'reszoo[coreml]'\n    reszoo predict . IMAGE..." in readme
+
+
 def test_its_proof_reads_the_weights_in_the_package(half: Artifact, tmp_path: Path) -> None:
     broken = artifacts.read(shutil.copytree(half.path, tmp_path / "made"))
     weights = tmp_path / "made" / MODEL_FOLDER / "Data" / WEIGHTS

@@ -156,7 +156,7 @@ def test_run_py_gives_the_logits_of_reszoo_where_reszoo_is_not(
 ) -> None:
     """From every kind of file, to the last bit of the pixels."""
     monkeypatch.setenv("CI", "true")  # elsewhere OpenVINO sends a message home when it is imported
-    if missing := runtimes()[name].unavailable("cpu"):
+    if missing := runtimes()[name].unavailable(runtimes()[name].devices[0]):
         pytest.skip(missing.reason)
     artifact = made("onnx" if "onnx" in runtimes()[name].formats else runtimes()[name].formats[0])
     check(artifact, photographer, name, photographs, tmp_path)
@@ -170,6 +170,15 @@ def test_run_py_feeds_whatever_input_the_model_has(
     first, *others = said.splitlines()
     assert re.fullmatch(rf"{digit}: +\d+\.\d\d %  7", first)
     assert len(others) == 4
+
+
+@pytest.mark.skipif(bool(formats()["ncnn"].unavailable()), reason="ncnn is not installed")
+def test_half_weights_are_computed_in_float32_as_by_run_py(made: Callable[..., Artifact]) -> None:
+    """On CPUs that can do otherwise, too."""
+    with runtimes()["ncnn"].load(made("ncnn", REF, precision="fp16"), device="cpu", threads=1, variant="") as session:
+        options = session.net.opt  # type: ignore[attr-defined]
+    switches = ("use_fp16_storage", "use_fp16_packed", "use_fp16_arithmetic")
+    assert not any(getattr(options, switch) for switch in switches)
 
 
 def check(artifact: Artifact, checkpoint: Checkpoint, runtime_name: str, images: list[Path], tmp_path: Path) -> str:
@@ -189,7 +198,9 @@ def check(artifact: Artifact, checkpoint: Checkpoint, runtime_name: str, images:
     assert done.returncode == 0, done.stderr
     with (
         np.load(tmp_path / "found.npz") as found,
-        runtimes()[runtime_name].load(artifact, device="cpu", threads=1, variant="") as session,
+        runtimes()[runtime_name].load(
+            artifact, device=runtimes()[runtime_name].devices[0], threads=1, variant=""
+        ) as session,
     ):
         for n, path in enumerate(images):
             pixels = read_image(path, artifact.preprocess)

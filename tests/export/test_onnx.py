@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnx
 import onnxruntime
@@ -17,6 +18,10 @@ from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Checkpoint, Preprocess
 from reszoo.export import ExportOptions, artifacts, export, exported
 from reszoo.export.formats.onnx import OPSETS, OnnxFormat
+from reszoo.export.parity import _fix
+from reszoo.export.quantizing import format_for, step
+from reszoo.quantize import QuantizeConfig
+from reszoo.quantize.contract import schemes
 
 V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
 
@@ -94,14 +99,15 @@ def test_raw_pixels_give_what_normalised_ones_do(tmp_path: Path) -> None:
 def test_a_fixed_batch_is_fixed_and_proven(tmp_path: Path) -> None:
     artifact = export(zoo.load(V1), "onnx", out=tmp_path / "made", options=ExportOptions(batch=3))
     assert artifact.input.shape == (3, 1, 8, 8)
-    assert artifact.parity.n == 255
+    assert artifact.parity.n == 258
     session = onnxruntime.InferenceSession(artifact.path / "model.onnx")
     with pytest.raises(Exception, match="Got: 1 Expected: 3"):
         session.run(None, {"input": np.zeros((1, 1, 8, 8), np.float32)})
 
 
-def test_a_fixed_batch_larger_than_the_proof_is_proven_too(tmp_path: Path) -> None:
-    artifact = export(zoo.load(V1), "onnx", out=tmp_path / "made", options=ExportOptions(batch=300))
+@pytest.mark.parametrize("batch", [150, 300])
+def test_a_large_fixed_batch_is_proven_on_no_fewer_images(batch: int, tmp_path: Path) -> None:
+    artifact = export(zoo.load(V1), "onnx", out=tmp_path / "made", options=ExportOptions(batch=batch))
     assert artifact.parity.n == 300
 
 
@@ -148,6 +154,46 @@ def test_an_export_that_differs_names_the_first_layer_that_does_and_leaves_nothi
     assert f"the first layer that differs is the Conv {victim} (" in str(caught.value)
     assert "Try another --opset" in caught.value.fix
     assert list(tmp_path.glob("*made*")) == list(tmp_path.glob(".staging*")) == []
+
+
+def test_the_verdict_outlives_a_search_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise RuntimeError("no such node\nat line 7")
+
+    monkeypatch.setattr("reszoo.export.exporting.format_named", lambda name: Disturbed())
+    monkeypatch.setattr("reszoo.export.divergence.first_divergence", fail)
+    said = (
+        r"differs from its source: max error .*; the layer could not be found \(RuntimeError: no such node\); nothing"
+    )
+    with pytest.raises(ReszooError, match=said):
+        export(zoo.load(V1), "onnx", out=tmp_path / "made")
+
+
+INT8_FIXES = {
+    QuantizeConfig(scheme="int8-litert"): (
+        f"Try `reszoo quantize {V1} --scheme int8-litert --to litert` with --max-drop, which keeps layers in float."
+    ),
+    QuantizeConfig(scheme="int8-pt2e"): (
+        f"Try `reszoo quantize {V1} --scheme int8-pt2e --to executorch` with another --calibration "
+        "or --max-drop, which keeps layers in float."
+    ),
+    QuantizeConfig(scheme="int8", bias_correction=False): (
+        f"Try `reszoo quantize {V1} --scheme int8 --to onnx` with another --calibration or --bias-correction "
+        f"or --max-drop, which keeps layers in float. `reszoo quantize {V1} --scheme int8 --explain` looks for the "
+        "first bad layer."
+    ),
+}
+
+
+@pytest.mark.parametrize("config", INT8_FIXES, ids=lambda config: config.scheme)
+def test_only_what_a_scheme_has_is_advised(config: QuantizeConfig, tmp_path: Path) -> None:
+    fixed = schemes()[config.scheme].complete(config)
+    artifact = export(zoo.load(V1), "torch", out=tmp_path / "made")
+    done = step(zoo.load(V1), fixed, "")
+    integer = msgspec.structs.replace(
+        artifact, format=format_for(config.scheme), precision="int8", lineage=(*artifact.lineage, done)
+    )
+    assert _fix(integer) == INT8_FIXES[config]
 
 
 def test_weights_that_are_not_numbers_never_pass(tmp_path: Path) -> None:

@@ -4,10 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
+import pytest
 from packaging.metadata import Metadata
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from reszoo.quantize.contract import schemes
 
 REF = "resnet8_v1.reszoo_digits"
 BLINKERS = Path(__file__).parents[1] / "support" / "blinkers"
@@ -21,7 +27,19 @@ MODULES = {
     "tensorrt": ("tensorrt",),
     "tensorrt-rtx": ("tensorrt_rtx",),
 }
-IN_THE_CORE = {"onnxruntime", "onnx", "ort", "torch"}
+# What each extra names in pyproject.toml.
+PACKAGES = {
+    "openvino": {"openvino"},
+    "nncf": {"nncf"},
+    "litert": {"litert-torch", "ai-edge-litert"},
+    "executorch": {"executorch"},
+    "ncnn": {"ncnn", "pnnx"},
+    "coreml": {"coremltools"},
+    "tensorrt": {"tensorrt"},
+    "tensorrt-rtx": {"tensorrt-rtx-cu13"},
+}
+# What an engine's own makers have it bring of the others.
+UNASKED = {"executorch": {"coremltools"}}
 
 
 def without(extras: set[str], *arguments: str, cwd: Path) -> Any:
@@ -39,20 +57,64 @@ def install(extra: str) -> str:
     return f"pip install 'reszoo[{extra}]'"
 
 
+def required_by(extra: str, metadata: Metadata) -> list[Requirement]:
+    """What this extra adds."""
+    requirements = metadata.requires_dist or []
+    return [each for each in requirements if each.marker and each.marker.evaluate({"extra": extra})]
+
+
+def follow(name: str, extra: str, reached: set[tuple[str, str]]) -> None:
+    """Add this package, with this extra of it, and all that it brings, where they are installed."""
+    try:
+        wanted = [Requirement(text) for text in requires(name) or []]
+    except PackageNotFoundError:
+        return
+    reached.add((name, extra))
+    for each in wanted:
+        if not each.marker or each.marker.evaluate({"extra": extra}):
+            brought = {(str(canonicalize_name(each.name)), of_it) for of_it in ("", *each.extras)}
+            for pair in brought - reached:
+                follow(*pair, reached)
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What the doctor says of this environment as it is."""
+    return without(set(), "doctor", cwd=tmp_path_factory.mktemp("here"))
+
+
+def working(found: Any) -> dict[str, set[str]]:
+    return {kind: {tool["name"] for tool in found[kind] if tool["works"]} for kind in ("runtimes", "formats")}
+
+
 def test_an_extra_brings_one_engine(metadata: Metadata) -> None:
-    brought = {str(extra): set() for extra in metadata.provides_extra or []}
-    for requirement in metadata.requires_dist or []:
-        for extra, names in brought.items():
-            if requirement.marker and requirement.marker.evaluate({"extra": extra}):
-                names.add(requirement.name)
-    assert brought["openvino"] == {"openvino"}
-    assert brought["litert"] == {"litert-torch", "ai-edge-litert"}
-    assert brought["executorch"] == {"executorch"}
-    assert brought["ncnn"] == {"ncnn", "pnnx"}
-    assert brought["coreml"] == {"coremltools"}
-    assert brought.keys() >= MODULES.keys()
+    brought: dict[str, set[str]] = {
+        extra: {requirement.name for requirement in required_by(extra, metadata)} for extra in PACKAGES
+    }
+    assert brought == PACKAGES
     core = {requirement.name for requirement in metadata.requires_dist or [] if not requirement.marker}
-    assert core.isdisjoint(name for extra in MODULES for name in brought[extra])
+    assert core.isdisjoint(set.union(*PACKAGES.values()))
+
+
+@pytest.mark.parametrize("extra", PACKAGES)
+def test_what_an_engine_itself_requires_is_no_other_engine(extra: str) -> None:
+    reached: set[tuple[str, str]] = set()
+    for name in PACKAGES[extra]:
+        follow(name, "", reached)
+    if not reached:
+        pytest.skip(f"the extra {extra} is not installed")
+    others = set.union(*PACKAGES.values()) - PACKAGES[extra]
+    assert others & {name for name, _ in reached} == UNASKED.get(extra, set())
+
+
+@pytest.mark.skipif(os.environ.get("RESZOO_TEST_EXTRAS") != "all", reason="RESZOO_TEST_EXTRAS is not all")
+def test_where_every_extra_is_to_be_tested_none_is_missing_or_broken(metadata: Metadata, here: Any) -> None:
+    """Else an engine that cannot be imported any more would have all its tests skipped, and nobody would know."""
+    (everything,) = required_by("all", metadata)
+    tools = [tool for tool in here["runtimes"] + here["formats"] if tool["name"] in everything.extras]
+    fixes = {why["fix"] for tool in tools for why in tool["missing"]}
+    fixes |= {missing.fix for scheme in schemes().values() if (missing := scheme.unavailable())}
+    assert not {fix for fix in fixes if fix.startswith("pip install")}
 
 
 def test_with_openvino_alone_there_is_openvino_and_for_every_other_its_command(tmp_path: Path) -> None:
@@ -71,11 +133,13 @@ def test_with_openvino_alone_there_is_openvino_and_for_every_other_its_command(t
     }
 
 
-def test_with_two_extras_uninstalled_exactly_these_are_missing(tmp_path: Path) -> None:
-    gone = {"litert", "ncnn"}
-    before, after = without(set(), "doctor", cwd=tmp_path), without(gone, "doctor", cwd=tmp_path)
-    for kind in ("runtimes", "formats"):
-        working = [{tool["name"] for tool in found[kind] if tool["works"]} for found in (before, after)]
-        assert working[0] - working[1] == gone & working[0]
+def test_with_two_extras_uninstalled_exactly_these_are_missing(here: Any, tmp_path: Path) -> None:
+    before = working(here)
+    gone = set(sorted(MODULES.keys() & before["runtimes"] & before["formats"])[:2])
+    if len(gone) < 2:
+        pytest.skip("fewer than two engines of extras are installed")
+    after = without(gone, "doctor", cwd=tmp_path)
+    for kind, names in working(after).items():
+        assert before[kind] - names == gone
     fixes = {tool["name"]: tool["missing"][0]["fix"] for tool in after["runtimes"] if tool["name"] in gone}
     assert fixes == {extra: install(extra) for extra in gone}

@@ -59,6 +59,7 @@ def test_what_is_seen_is_what_the_tensors_held(float_file: Path, feeds: Feeds, i
         ([np.tile(RANDOM.normal(size=(1, 1, 8, 8)).astype(np.float32), (3, 1, 1, 1))] * 2, "all 6 .* are equal"),
         ([RANDOM.normal(size=(4, 1, 9, 9)).astype(np.float32)], "images are 1x9x9, but the network takes 1x8x8"),
         ([np.full((2, 1, 8, 8), np.nan, np.float32)], "'input' is NaN"),
+        ([BELL.ravel()[:128].reshape(2, 1, 8, 8), np.full((2, 1, 8, 8), np.nan, np.float32)], "'input' is NaN"),
     ],
 )
 def test_images_that_tell_nothing_are_refused(float_file: Path, batches: list[np.ndarray], message: str) -> None:

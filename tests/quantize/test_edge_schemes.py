@@ -73,6 +73,47 @@ def test_layers_that_are_to_stay_float_do(scheme: Scheme, feeds: Feeds) -> None:
     assert products(variants.quantized(kept).graph) == {"int8": len(every) - 2, "float": 2}
 
 
+def test_only_layers_that_compute_are_offered_and_the_rest_goes_with_them(feeds: Feeds) -> None:
+    """The network's input is transposed, and option A's shortcut padded, in front of layers."""
+    litert = schemes()["int8-litert"]
+    if missing := litert.unavailable():
+        pytest.skip(missing.reason)
+    from reszoo.quantize.flatbuffer import PRODUCTS, Model
+
+    source = graph("int8-litert")
+    assert {"TRANSPOSE", "PAD"} <= {operator.kind for operator in Model(source).operators}
+    variants = litert.variants(source, feeds, QuantizeConfig(scheme=litert.name))
+    assert {layer.op for layer in variants.layers} == {*PRODUCTS, "ADD", "MEAN"}
+    Model(variants.quantized([layer.name for layer in variants.layers]).graph).check()  # nothing is quantized
+
+
+def with_ceil(scheme: str) -> Any:
+    """A network with an operator that nobody here has looked at."""
+    if scheme == "int8-pt2e":
+        import torch
+
+        class Ceil(torch.nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x.ceil()
+
+        return torch.export.export(Ceil(), (torch.zeros(2, 1, 8, 8),))
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(graph(scheme), 0)
+    for code in model.operatorCodes:
+        if code.builtinCode == schema.BuiltinOperator.MEAN:
+            code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CEIL
+    builder = flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def test_an_operator_that_a_scheme_does_not_know_is_named(scheme: Scheme, feeds: Feeds) -> None:
+    with pytest.raises(ReszooError, match=r"operators that this scheme does not know: (CEIL|ceil)\n"):
+        scheme.apply(with_ceil(scheme.name), feeds, QuantizeConfig(scheme=scheme.name))
+
+
 BAD: dict[str, tuple[Callable[[np.ndarray], list[np.ndarray]], str]] = {
     "none": (lambda images: [], "no calibration image"),
     "blank": (lambda images: [np.zeros_like(images)], "images are blank"),
