@@ -118,10 +118,7 @@ def quantize(
     common = export_options(input, batch, opset, compute_capability)
     options = checked(replace(common, precision="int8", quantize=config), format_named(to))
     budget = parse_share(max_drop, "--max-drop") if max_drop else None
-    if explain and (max_drop or out):
-        raise UsageError("--explain writes no artifact", "Leave --max-drop and --out away.")
-    if plot and not explain:
-        raise UsageError("--plot shows what --explain finds", "Add --explain.")
+    _check_explain(explain, plot, max_drop, out)
     sources = checkpoints(refs)
     if (name := "--out" if out else "--plot" if plot else None) and len(sources) > 1:
         raise UsageError(f"{name} is one, but {len(sources)} checkpoints match", f"Leave {name} away.")
@@ -135,6 +132,14 @@ def quantize(
         finally:
             if rows:  # what was made before an error is told
                 _print(rows, json)
+
+
+def _check_explain(explain: bool, plot: Path | None, max_drop: str | None, out: Path | None) -> None:
+    """It looks, and writes nothing but its plot."""
+    if explain and (max_drop or out):
+        raise UsageError("--explain writes no artifact", "Leave --max-drop and --out away.")
+    if plot and not explain:
+        raise UsageError("--plot shows what --explain finds", "Add --explain.")
 
 
 class Quantized(NamedTuple):

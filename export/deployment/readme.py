@@ -3,7 +3,7 @@
 from ...core.hosts import versions
 from ...core.types import Artifact, Checkpoint, Preprocess, Step, TensorSpec
 from ..contract import formats
-from ..tensorrt.library import OLDEST
+from ..tensorrt.edition import OLDEST
 from .script import Entry
 
 INCLUDED = ("onnxruntime", "torch")  # the runtimes that come with reszoo; any other has an extra of its name

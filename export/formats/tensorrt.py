@@ -1,13 +1,13 @@
 """TensorRT's engine, built on the GPU that it is for."""
 
 from ..tensorrt.building import EngineFormat
-from ..tensorrt.library import TENSORRT
+from ..tensorrt.edition import TENSORRT
 from . import onnx
 
 
 class TensorRtFormat(EngineFormat):
     name = parity_runtime = TENSORRT.name
-    library = TENSORRT
+    edition = TENSORRT
     packages = (TENSORRT.package, *onnx.FORMAT.packages)
 
 

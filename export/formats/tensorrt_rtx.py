@@ -1,13 +1,13 @@
 """TensorRT for RTX's engine, built on any machine: for the GPUs that are named, else for all from 8.0 on."""
 
 from ..tensorrt.building import EngineFormat
-from ..tensorrt.library import TENSORRT_RTX
+from ..tensorrt.edition import TENSORRT_RTX
 from . import onnx
 
 
 class TensorRtxFormat(EngineFormat):
     name = parity_runtime = TENSORRT_RTX.name
-    library = TENSORRT_RTX
+    edition = TENSORRT_RTX
     packages = (TENSORRT_RTX.package, *onnx.FORMAT.packages)
 
 

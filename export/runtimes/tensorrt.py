@@ -1,12 +1,12 @@
 """TensorRT, with or without CUDA graphs."""
 
-from ..tensorrt.library import TENSORRT
+from ..tensorrt.edition import TENSORRT
 from ..tensorrt.running import EngineRuntime
 
 
 class TensorRtRuntime(EngineRuntime):
     name = TENSORRT.name
-    library = TENSORRT
+    edition = TENSORRT
     packages = (TENSORRT.package,)
     formats = (TENSORRT.name,)
 

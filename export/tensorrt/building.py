@@ -16,7 +16,7 @@ from ...quantize.config import QuantizeConfig
 from .. import cuda
 from ..contract import BatchRange, ExportOptions, GraphFormat, Runtime, input_spec, runtimes
 from ..formats import onnx
-from .library import MODEL_FILE, Library, listener
+from .edition import MODEL_FILE, Edition, listener
 
 LAYERS_FILE = "layers.txt"
 DEFAULT_BATCHES = BatchRange(min=1, opt=8, max=64)
@@ -29,7 +29,7 @@ class EngineFormat(GraphFormat):
     built anew from the graph, and where there is no GPU, the graph is what can be proven.
     """
 
-    library: ClassVar[Library]
+    edition: ClassVar[Edition]
     precisions = ("fp32", "fp16", "int8")
     graph_kind = "onnx"
     activations = ("s8",)  # a zero point of u8 is for DLA alone: elsewhere the parser takes it for int8's
@@ -43,24 +43,24 @@ class EngineFormat(GraphFormat):
     companions = (onnx.MODEL_FILE, LAYERS_FILE)
 
     def unavailable(self) -> Unavailable | None:
-        if missing := self.library.unavailable():
+        if missing := self.edition.unavailable():
             return missing
-        if not self.library.targets:
-            return cuda.unavailable(self.library.name)
+        if not self.edition.targets:
+            return cuda.unavailable(self.edition.name)
         return None
 
     def versions(self) -> dict[str, str]:
         """The library's own word: it may have been installed from a package of another name."""
-        return super().versions() | {self.library.package: self.library.load().__version__}
+        return super().versions() | {self.edition.package: self.edition.load().__version__}
 
     def check(self, options: ExportOptions) -> None:
         super().check(options)
         onnx.FORMAT.check(msgspec.structs.replace(options, batches=None, compute_capability=()))  # the opset
-        known = self.library.targets or cuda.capabilities()
+        known = self.edition.targets or cuda.capabilities()
         for wanted in options.compute_capability:
             if wanted not in known:
                 raise UsageError(
-                    f"{self.library.title} cannot build for compute capability {wanted} here",
+                    f"{self.edition.title} cannot build for compute capability {wanted} here",
                     f"It can for {', '.join(known) or 'none, without a GPU'}.",
                 )
 
@@ -69,7 +69,7 @@ class EngineFormat(GraphFormat):
         return msgspec.structs.replace(
             options,
             batches=None if options.batch else options.batches or DEFAULT_BATCHES,
-            compute_capability=options.compute_capability or (() if self.library.targets else cuda.capabilities()),
+            compute_capability=options.compute_capability or (() if self.edition.targets else cuda.capabilities()),
         )
 
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
@@ -78,7 +78,7 @@ class EngineFormat(GraphFormat):
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         options = self.complete(options)
         with quietly():
-            engine, layers = _build(self.library, graph, checkpoint, options)
+            engine, layers = _build(self.edition, graph, checkpoint, options)
         (folder / MODEL_FILE).write_bytes(engine)
         (folder / onnx.MODEL_FILE).write_bytes(graph)
         (folder / LAYERS_FILE).write_text(layers, encoding="utf-8")
@@ -89,26 +89,26 @@ class EngineFormat(GraphFormat):
         return msgspec.structs.replace(written, format=onnx.FORMAT.name), runtime
 
 
-def _build(library: Library, graph: bytes, checkpoint: Checkpoint, options: ExportOptions) -> tuple[bytes, str]:
+def _build(edition: Edition, graph: bytes, checkpoint: Checkpoint, options: ExportOptions) -> tuple[bytes, str]:
     """The engine, and a text about its layers."""
-    trt = library.load()
+    trt = edition.load()
     log = listener(trt)
     builder = trt.Builder(log)
     network = builder.create_network(0)
     parser = trt.OnnxParser(network, log)
     if not parser.parse(graph):
         said = " ".join(str(parser.get_error(0)).split())
-        raise ReszooError(f"{library.title} cannot read the graph: {said}", "Try another --opset.")
+        raise ReszooError(f"{edition.title} cannot read the graph: {said}", "Try another --opset.")
     log.errors.clear()  # a parser that has done its work complains about its thread
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the text
     config.clear_flag(trt.BuilderFlag.TF32)  # which would give fp32 ten bits of mantissa instead of 23
     if options.batches:
         config.add_optimization_profile(_profile(builder, checkpoint, options, options.batches))
-    build = _build_unseen if library.targets else _build_timed
-    engine = build(library, options.compute_capability, builder, network, config)
+    build = _build_unseen if edition.targets else _build_timed
+    engine = build(edition, options.compute_capability, builder, network, config)
     if engine is None:
-        raise ReszooError(f"{library.title} cannot build the engine: {log.said}", "Export to another format.")
+        raise ReszooError(f"{edition.title} cannot build the engine: {log.said}", "Export to another format.")
     return bytes(engine), log.layers
 
 
@@ -119,18 +119,18 @@ def _profile(builder: Any, checkpoint: Checkpoint, options: ExportOptions, batch
     return profile
 
 
-def _build_unseen(library: Library, targets: tuple[str, ...], builder: Any, network: Any, config: Any) -> Any:
+def _build_unseen(edition: Edition, targets: tuple[str, ...], builder: Any, network: Any, config: Any) -> Any:
     """TensorRT for RTX needs no GPU: what depends on it is decided where the engine runs."""
-    known = library.load().ComputeCapability
+    known = edition.load().ComputeCapability
     config.num_compute_capabilities = len(targets)
     for number, target in enumerate(targets):
         config.set_compute_capability(getattr(known, f"SM{target.replace('.', '')}"), number)
     return builder.build_serialized_network(network, config)
 
 
-def _build_timed(library: Library, targets: tuple[str, ...], builder: Any, network: Any, config: Any) -> Any:
+def _build_timed(edition: Edition, targets: tuple[str, ...], builder: Any, network: Any, config: Any) -> Any:
     """TensorRT times kernels on the GPU to choose among them. What it has timed once, it need not time again."""
-    words = (library.name, library.load().__version__, cuda.name(), *targets)
+    words = (edition.name, edition.load().__version__, cuda.name(), *targets)
     file = cache_dir() / "tensorrt" / re.sub(r"[^\w.]+", "_", "-".join(words))
     cache = timing_cache(config, file)
     engine = builder.build_serialized_network(network, config)

@@ -11,7 +11,7 @@ from ...core.types import Candidate, Unavailable
 from .. import cuda
 from ..commands import again
 from ..contract import Clock, Device, Runtime, Session, unavailable_error
-from .library import MODEL_FILE, OLDEST, Library, listener
+from .edition import MODEL_FILE, OLDEST, Edition, listener
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 
 class EngineRuntime(Runtime):
-    library: ClassVar[Library]
+    edition: ClassVar[Edition]
     devices = ("cuda",)
     variants = ("", "cuda_graph")
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
-        if missing := self.library.unavailable():
+        if missing := self.edition.unavailable():
             return missing
         if device == "cpu":
-            reason = f"{self.library.title} runs on GPUs only"
+            reason = f"{self.edition.title} runs on GPUs only"
             return Unavailable(what=f"{self.name} on cpu", reason=reason, fix="Add --device cuda.")
         return cuda.unavailable(f"{self.name} on cuda")
 
     def preload(self) -> None:
         import torch  # noqa: F401
 
-        self.library.load()
+        self.edition.load()
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "EngineSession":
         if missing := self.unavailable(device, variant):
             raise unavailable_error(missing)
         kind = CudaGraphSession if variant == "cuda_graph" else EngineSession
-        return kind(model, self.library)
+        return kind(model, self.edition)
 
 
 class EngineSession(Session):
@@ -49,21 +49,21 @@ class EngineSession(Session):
     On the default stream the library would wait for the whole device.
     """
 
-    def __init__(self, model: Candidate, library: Library) -> None:
+    def __init__(self, model: Candidate, edition: Edition) -> None:
         import torch
 
-        self.trt, self.title, self.path = library.load(), library.title, model.path
+        self.trt, self.title, self.path = edition.load(), edition.title, model.path
         (capability,) = cuda.capabilities()
-        check_match(model, library, self.trt.__version__, capability)
+        check_match(model, edition, self.trt.__version__, capability)
         self.log = listener(self.trt)
         self.engine = self.trt.Runtime(self.log).deserialize_cuda_engine((model.path / MODEL_FILE).read_bytes())
         if self.engine is None:
             raise ReszooError(
-                f"{library.title} refuses {model.path / MODEL_FILE}: {self.log.said}",
-                rebuild_for(capability, model, library),
+                f"{edition.title} refuses {model.path / MODEL_FILE}: {self.log.said}",
+                rebuild_for(capability, model, edition),
             )
         self.input, self.output, self.classes = model.input.name, model.output.name, len(model.labels)
-        self.settings = (eager(library, self.engine),) if library.targets else ()
+        self.settings = (eager(edition, self.engine),) if edition.targets else ()
         self.context = self.new_context()
         self.stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
@@ -127,8 +127,8 @@ class CudaGraphSession(cuda.CudaGraphs, EngineSession):
 
     launch = EngineSession.launch
 
-    def __init__(self, model: Candidate, library: Library) -> None:
-        super().__init__(model, library)
+    def __init__(self, model: Candidate, edition: Edition) -> None:
+        super().__init__(model, edition)
         self.contexts: list[Any] = []
 
     def run(self, placed: "torch.Tensor") -> Any:
@@ -149,37 +149,37 @@ class CudaGraphSession(cuda.CudaGraphs, EngineSession):
         super().close()
 
 
-def eager(library: Library, engine: Any) -> Any:
+def eager(edition: Edition, engine: Any) -> Any:
     """Settings by which a shape's kernels are compiled at its first run.
 
     Left to itself, TensorRT for RTX compiles in the background, and kernels change while they are timed.
     """
     settings = engine.create_runtime_config()
-    strategy = library.load().DynamicShapesKernelSpecializationStrategy.EAGER
+    strategy = edition.load().DynamicShapesKernelSpecializationStrategy.EAGER
     settings.dynamic_shapes_kernel_specialization_strategy = strategy
     return settings
 
 
-def check_match(model: Candidate, library: Library, version: str, capability: str) -> None:
+def check_match(model: Candidate, edition: Edition, version: str, capability: str) -> None:
     """Refuse an engine that another version of the library has built, or that was built for other GPUs."""
     export, *_ = model.made
-    built_with = export.versions.get(library.package, "an unknown version")
+    built_with = export.versions.get(edition.package, "an unknown version")
     if built_with != version:
         raise ReszooError(
-            f"{model.path} was built with {library.title} {built_with}, and {version} is installed", rebuild(model)
+            f"{model.path} was built with {edition.title} {built_with}, and {version} is installed", rebuild(model)
         )
     built_for = export.config["compute_capability"]
-    if not library.runs_on(capability, built_for):
+    if not edition.runs_on(capability, built_for):
         raise ReszooError(
             f"{model.path} was built for GPUs of compute capability {built_for or f'{OLDEST} and above'}, "
             f"and this one has {capability}",
-            rebuild_for(capability, model, library),
+            rebuild_for(capability, model, edition),
         )
 
 
-def rebuild_for(capability: str, model: Candidate, library: Library) -> str:
+def rebuild_for(capability: str, model: Candidate, edition: Edition) -> str:
     """How to build the engine for that GPU; one that the library cannot name is among those that it builds for."""
-    return rebuild(model, compute_capability=capability if capability in library.targets else "")
+    return rebuild(model, compute_capability=capability if capability in edition.targets else "")
 
 
 def rebuild(model: Candidate, **changed: str) -> str:

@@ -22,7 +22,7 @@ from reszoo.export.contract import BatchRange, formats, runtimes
 from reszoo.export.exporting import _kept
 from reszoo.export.parity import _split
 from reszoo.export.tensorrt.building import EngineFormat, timing_cache
-from reszoo.export.tensorrt.library import TENSORRT_RTX
+from reszoo.export.tensorrt.edition import TENSORRT_RTX
 from reszoo.export.tensorrt.running import EngineRuntime, check_match, rebuild
 from reszoo.quantize.config import QuantizeConfig
 

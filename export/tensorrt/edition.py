@@ -1,4 +1,4 @@
-"""The two libraries, what their engines run on, and how their words are heard."""
+"""The two editions of the library, what their engines run on, and how their words are heard."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,7 +13,7 @@ LAYERS = "Layers:\n"  # begins what a builder says of the layers it has made
 
 
 @dataclass(frozen=True)
-class Library:
+class Edition:
     """`name` is that of the format, the runtime and the extra; `targets` the GPUs that it can build for unseen."""
 
     name: str
@@ -37,8 +37,8 @@ def _number(capability: str) -> tuple[int, ...]:
     return tuple(map(int, capability.split(".")))
 
 
-TENSORRT = Library(name="tensorrt", title="TensorRT", module="tensorrt", package="tensorrt")
-TENSORRT_RTX = Library(
+TENSORRT = Edition(name="tensorrt", title="TensorRT", module="tensorrt", package="tensorrt")
+TENSORRT_RTX = Edition(
     name="tensorrt-rtx",
     title="TensorRT for RTX",
     module="tensorrt_rtx",
