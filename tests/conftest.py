@@ -15,8 +15,6 @@ NEEDS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # first what starts other processes: with every engine loaded into this one, doing so was seen to crash it
-    items.sort(key=lambda item: item.path.parent.name not in ("train", "zoo"))
     for item in items:
         for marker, (variable, what) in NEEDS.items():
             if item.get_closest_marker(marker) and not os.environ.get(variable):

@@ -1,5 +1,6 @@
 """OpenVINO's intermediate representation, read from the ONNX model. fp16 is that of the weights on disk."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,9 @@ class OpenVinoFormat(GraphFormat):
         return onnx.FORMAT.graph(checkpoint, msgspec.structs.replace(options, precision="fp32"))
 
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
-        openvino = engine()
-        model = openvino.Core().read_model(graph)
+        model = core().read_model(graph)
         _name_by_order(model)
-        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=options.precision == "fp16")
+        engine().save_model(model, folder / MODEL_FILE, compress_to_fp16=options.precision == "fp16")
 
 
 def engine() -> Any:
@@ -45,6 +45,17 @@ def engine() -> Any:
         import openvino
 
     return openvino
+
+
+@cache
+def core() -> Any:
+    """The one Core of this process, which stays to its end.
+
+    Each Core sets the stack that signals are handled on, and sets the one before it again when it goes (seen in
+    OpenVINO 2026.4). Of two that go in the order in which they came, the second one brings back the first one's, which
+    is no longer there, and the next signal kills the process: Ctrl-C, or the end of a child.
+    """
+    return engine().Core()
 
 
 def _name_by_order(model: Any) -> None:

@@ -67,7 +67,7 @@ class OpenVinoRuntime(Runtime):
 
     def run_graph(self, model: "onnx.ModelProto", batch: "np.ndarray") -> "dict[str, np.ndarray]":
         openvino = ir.engine()
-        core = openvino.Core()
+        core = ir.core()
         options = {openvino.properties.hint.inference_precision: openvino.Type.f32}
         compiled = core.compile_model(core.read_model(model=model.SerializeToString()), "CPU", options)
         found = compiled.create_infer_request().infer({0: batch})
@@ -89,9 +89,8 @@ class OpenVinoSession(Session):
         self.path = model.path / FILES[model.format]
         batch, *self.shape = model.input.shape
         self.is_fixed = isinstance(batch, int)
-        self.core = openvino.Core()
         with explained(self.path):
-            self.model = self.core.read_model(self.path)
+            self.model = ir.core().read_model(self.path)
         self.options: dict[Any, Any] = {
             properties.inference_num_threads: threads,
             properties.hint.performance_mode: getattr(properties.hint.PerformanceMode, self.hint),
@@ -107,7 +106,7 @@ class OpenVinoSession(Session):
             if not self.is_fixed:
                 self.model.reshape([size, *self.shape])
             with explained(self.path):
-                compiled = self.core.compile_model(self.model, "CPU", self.options)
+                compiled = ir.core().compile_model(self.model, "CPU", self.options)
             self.requests[size] = [compiled.create_infer_request() for _ in range(self.requests_per_size)]
         return self.requests[size]
 
@@ -129,7 +128,7 @@ class OpenVinoSession(Session):
 
     def close(self) -> None:
         self.requests.clear()
-        del self.model, self.core
+        del self.model
 
 
 class ThroughputSession(OpenVinoSession):
@@ -166,7 +165,7 @@ class ThroughputSession(OpenVinoSession):
 
 
 def _has_bf16() -> bool:
-    return "BF16" in ir.engine().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in ir.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @contextmanager
