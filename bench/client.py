@@ -24,6 +24,12 @@ PATIENCE_S = 300.0
 R = TypeVar("R", bound=protocol.Reply)
 
 
+def environment(scenario: Scenario) -> dict[str, str]:
+    """A measuring process's: libraries read these at import, so they are set before it starts."""
+    threads = str(scenario.threads)
+    return os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+
+
 class WorkerError(Exception):
     """The worker gave no answer: the reason, and the last lines that it printed."""
 
@@ -48,15 +54,13 @@ class Worker:
         self.noise: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving, as all else
         self.group = ControlGroup.create()
         self.spawned_at = time.monotonic()
-        # Libraries read these at import, so they are set before the worker starts.
-        threads = {name: str(scenario.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")}
         self.process = subprocess.Popen(
             # -P: the user's folder, with a datasets/ or a statistics.py in it, is none of the worker's business
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.noise,
-            env=os.environ | threads,
+            env=environment(scenario),
         )
         if self.group and not self.group.add(self.process.pid):
             self.group.close()

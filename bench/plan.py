@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ..core.errors import UsageError
 from ..core.measured import Failure, Scenario
 from ..core.types import Artifact, Checkpoint, Unavailable
 from ..export.attempts import Outcome, attempt
@@ -126,14 +125,9 @@ def check_labels(target: Checkpoint | Artifact, dataset: str) -> None:
     """Refuse a data set whose classes are not the network's, in its order: the accuracy would mean nothing."""
     from .. import datasets
 
-    classes = datasets.load(dataset, "test").classes
-    if tuple(classes) != target.labels:
-        name = target.ref if isinstance(target, Checkpoint) else target.source_ref
-        raise UsageError(
-            f"{name} knows {len(target.labels)} classes ({', '.join(target.labels[:3])}, ...), "
-            f"{dataset} has {len(classes)} ({', '.join(classes[:3])}, ...)",
-            f"Measure it on {target.dataset}.",
-        )
+    name = target.ref if isinstance(target, Checkpoint) else target.source_ref
+    datasets.load(dataset, "test")  # refused where there is none
+    datasets.check_classes(dataset, target.labels, name, f"Measure it on {target.dataset}.")
 
 
 def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:

@@ -33,7 +33,7 @@ Tell = Callable[[protocol.Reply], None]
 def main(known: Callable[[], Mapping[str, Runtime]] = runtimes) -> None:
     """Serve one harness until it closes our input. `known` gives the runtimes that a scenario may name."""
     entered_at = time.monotonic()
-    _die_with_parent()
+    die_with_parent()
     answers = _claim_stdout()
 
     def tell(reply: protocol.Reply) -> None:
@@ -160,7 +160,7 @@ def _evaluate(session: Session, artifact: Artifact, request: protocol.Evaluate, 
     return protocol.Evaluated(accuracy=accuracy)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Be killed when the harness is, however it ends, even while we are stopped (Linux only)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -126,7 +126,7 @@ def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "C
 
 
 def _print(comparison: "Comparison", out: Path, json: bool) -> None:
-    from ..bench.table import CONTESTANT_HEADERS, contestants, doubts
+    from ..bench.table import CONTESTANT_HEADERS, contestants
     from ..core.documents import to_builtins
 
     if json:
@@ -138,8 +138,7 @@ def _print(comparison: "Comparison", out: Path, json: bool) -> None:
         output.console().print(table)
     rounds = f"{len(comparison.rounds)} rounds of fresh processes"
     output.err_console().print(f"A ratio above 1 is slower. {rounds}; all samples are in {out}.", markup=False)
-    for doubt in doubts(comparison.warnings):
-        output.err_console().print(doubt, markup=False)
+    output.tell_doubts(comparison.warnings)
 
 
 def _judge(comparison: "Comparison", limit: float) -> None:

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
     from rich.progress import Progress, ProgressColumn
     from rich.table import Table
 
+    from ..core.measured import Disturbance
     from ..core.types import Parity
 
 
@@ -89,6 +92,14 @@ def count(number: float) -> str:
             return f"{number:.0f}" if unit == "" else f"{number:.3g}{unit}"
         number /= 1000
     return f"{number:.3g} G"
+
+
+def tell_doubts(warnings: "Sequence[Disturbance]") -> None:
+    """A line on standard error for each kind of disturbance of a measurement."""
+    from ..bench.table import doubts
+
+    for doubt in doubts(warnings):
+        err_console().print(doubt, markup=False)
 
 
 def through(parity: "Parity") -> str:

@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ..core.errors import UsageError
-from .pruning import Finetuning, Target, Wish, make
+from ..core.errors import ReszooError, UnavailableError, UsageError
+from .prune_steps import Finetuning, Target, Wish, make
 from .shares import parse_share
 from .train import Changes, Resume, choose_recipe
 
 if TYPE_CHECKING:
+    from ..core.measured import Scenario
     from ..core.types import Checkpoint
+    from ..prune import PruneConfig
 
 Share = typer.Option(metavar="SHARE", help="Of the network's, from above 0 to below 1.")
 Runtime = Annotated[str, typer.Option(help="The engine that measures latency.")]
@@ -26,22 +28,32 @@ Importance = Annotated[
     ),
 ]
 Ranking = Annotated[
-    Literal["local", "global", "isomorphic"], typer.Option(help="What a channel's importance is compared with.")
+    Literal["local", "global", "isomorphic"] | None,
+    typer.Option(help="What a channel's importance is compared with.", show_default="isomorphic"),
 ]
 Steps = Annotated[int, typer.Option(min=1, help="Judge the network anew so many times on the way.")]
-RoundTo = Annotated[str, typer.Option(metavar="auto|N", help="Multiples of channels; auto: what the engine likes.")]
-MinShare = Annotated[float, typer.Option(min=0, max=1, help="Of its channels, that every space keeps.")]
+RoundTo = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|N",
+        help="Multiples of channels; auto: what the engine likes.",
+        show_default="auto, 8 with --no-measure",
+    ),
+]
+MinShare = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Of its channels, that every space keeps.", show_default="0.1")
+]
 Exclude = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="A space or a unit that stays whole, with wildcards.")
 ]
 Images = Annotated[int, typer.Option(min=1, help="Training images that importance is judged on.")]
-Seed = Annotated[int, typer.Option(min=0, help="Chooses those images.")]
+Seed = Annotated[int, typer.Option(min=0, help="Chooses those images, and draws what is random.")]
 Measure = Annotated[
     bool, typer.Option("--measure/--no-measure", help="Race it against its parent, and refuse it if it is not faster.")
 ]
 Finetune = Annotated[
     str | None,
-    typer.Option(metavar="RECIPE", help="Train it afterwards: prune_finetune, prune_finetune_full, or a TOML file."),
+    typer.Option(metavar="RECIPE", help="Train it afterwards: prune-finetune, prune-finetune-full, or a TOML file."),
 ]
 TeacherRef = Annotated[
     str | None, typer.Option(metavar="REF", help="Whose answers it learns.", show_default="the network itself")
@@ -56,6 +68,9 @@ Plot = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder.", show_default="runs/REF-...")]
 
+MULTIPLE = 8  # of channels, where none is given and nothing is measured: kernels work on 4, 8 or 16 at a time
+WITHOUT_IMAGES = {"channels": "l2", "units": "random"}  # importances that need none
+
 
 def prune(
     ref: Annotated[str, typer.Argument(metavar="REF", help="A name, or a checkpoint's folder.")],
@@ -67,10 +82,10 @@ def prune(
     batch: Batch = 1,
     units: Units = False,
     importance: Importance = None,
-    ranking: Ranking = "isomorphic",
+    ranking: Ranking = None,
     steps: Steps = 1,
-    round_to: RoundTo = "auto",
-    min_share: MinShare = 0.1,
+    round_to: RoundTo = None,
+    min_share: MinShare = None,
     exclude: Exclude = None,
     images: Images = 256,
     seed: Seed = 0,
@@ -91,72 +106,73 @@ def prune(
 
     Ctrl-C while it trains saves the run, and --resume goes on with it.
     """
-    from ..bench.pruning.verdict import scenario_for
-    from ..prune import PruneConfig
-    from . import pruned, sensitivities
-    from .targets import checkpoints
+    from . import prune_report, prune_sensitivity
+    from .targets import checkpoint
 
-    target = _target({"macs": macs, "params": params, "latency": latency}, sensitivity)
-    multiple = 1 if units or sensitivity else _multiple(round_to, measure)
-    options: dict[str, Any] = {
-        "remove": "units" if units else "channels",
-        "importance": importance,
-        "ranking": ranking,
-        "steps": steps,
-        "round_to": multiple or 1,
-        "min_share": min_share,
-        "exclude": tuple(exclude or ()),
-        "images": images,
-        "seed": seed,
-    }
-    config = PruneConfig(**options)
-    scenario = scenario_for(runtime, threads, batch) if measure else None
-    if (teacher or set_ or resume) and not finetune:
-        raise UsageError("--teacher, --set and --resume are about fine-tuning", "Add --finetune prune_finetune.")
-    if plot and not sensitivity:
-        raise UsageError("--plot shows what --sensitivity finds", "Add --sensitivity.")
-    sources = checkpoints([ref])
-    if len(sources) > 1:
-        raise UsageError(
-            f"{ref!r} matches {len(sources)} checkpoints", f"Choose one: {', '.join(c.ref for c in sources)}."
-        )
-    (source,) = sources
-    if target is None:
-        sensitivities.show(source, config, plot, json)
-        return
-    if target.cost == "latency" and not measure:
-        raise UsageError("--latency has to be measured", "Leave --no-measure away.")
-    name = f"{source.ref}-{'units-' if units else ''}{target.cost}{target.share:g}"
-    finetuning = _finetuning(source, finetune, set_ or [], teacher, device, resume) if finetune else None
-    made = make(source, Wish(target, config, multiple is None, scenario, finetuning, out or Path("runs") / name, name))
-    pruned.show(made, json)
-
-
-def _target(given: dict[str, str | None], sensitivity: bool) -> Target | None:
-    """The only one; None for a sensitivity analysis, which has none."""
-    chosen = {name: text for name, text in given.items() if text is not None}
+    targets = {"--macs": macs, "--params": params, "--latency": latency}
+    of_channels = {"--ranking": ranking, "--round-to": round_to, "--min-share": min_share is not None}
+    of_training = {"--teacher": teacher, "--set": set_, "--resume": resume, "--device": device != "auto"}
     if sensitivity:
-        if chosen:
-            raise UsageError("--sensitivity prunes to no target", f"Leave --{next(iter(chosen))} away.")
-        return None
+        others = {"--units": units, "--steps": steps > 1, "--finetune": finetune, "--out": out}
+        _refuse(targets | of_channels | others | of_training, "--sensitivity makes no network")
+    _refuse({} if sensitivity else {"--plot": plot}, "it shows what --sensitivity finds")
+    _refuse(of_channels if units else {}, "--units removes no channels")
+    _refuse({} if finetune else of_training, "it is about training", "Add --finetune prune-finetune")
+    multiple = 1 if units or sensitivity else _multiple(round_to, measure)
+    config = _config(
+        remove="units" if units else "channels",
+        importance=importance,
+        ranking=ranking,
+        steps=steps,
+        round_to=multiple,
+        min_share=min_share,
+        exclude=tuple(exclude or ()),
+        images=images,
+        seed=seed,
+    )
+    if sensitivity:
+        source = checkpoint(ref)
+        _check_images(source, config)
+        prune_sensitivity.show(source, config, plot, json)
+        return
+    target = _target(targets, measure)
+    scenario = _scenario(runtime, threads, batch) if measure else None
+    source = checkpoint(ref)
+    _check_images(source, config)
+    finetuning = _finetuning(source, finetune, set_ or [], teacher, device, resume) if finetune else None
+    name = f"{source.ref}-{'units-' if units else ''}{target.cost}{target.share:g}"
+    wish = Wish(target, config, multiple is None, scenario, finetuning, out or Path("runs") / name, name)
+    prune_report.show(make(source, wish), json)
+
+
+def _refuse(given: dict[str, Any], why: str, instead: str = "") -> None:
+    """Options that would do nothing: whoever gives one expects something of it."""
+    if names := ", ".join(name for name, value in given.items() if value):
+        raise UsageError(f"{names}: {why}", f"{instead}, or leave {names} away." if instead else f"Leave {names} away.")
+
+
+def _target(given: dict[str, str | None], measure: bool) -> Target:
+    """The only one."""
+    chosen = {name: text for name, text in given.items() if text is not None}
     if len(chosen) != 1:
         raise UsageError(
-            "pruning needs one target"
-            if not chosen
-            else f"{' and '.join(f'--{name}' for name in chosen)} exclude each other",
+            f"{' and '.join(chosen)} exclude each other" if chosen else "pruning needs one target",
             "Choose one of --macs 0.5, --params 0.5 and --latency 0.5.",
         )
     ((name, text),) = chosen.items()
-    share = parse_share(text, f"--{name}")
+    half = f"It is a share of what the network has now: write half as {name} 50% or {name} 0.5."
+    share = parse_share(text, name, half)
     if not 0 < share < 1:
-        raise UsageError(
-            f"--{name} {text} is no target for pruning", f"Give more than 0 and less than 1: --{name} 0.5."
-        )
-    return Target(name, share)  # type: ignore[arg-type]  # one of the three
+        raise UsageError(f"{name} {text} is no target for pruning", f"Give more than 0 and less than 1: {name} 0.5.")
+    if name == "--latency" and not measure:
+        raise UsageError("--latency has to be measured", "Leave --no-measure away.")
+    return Target(name.removeprefix("--"), share)  # type: ignore[arg-type]  # one of the three
 
 
-def _multiple(text: str, measure: bool) -> int | None:
+def _multiple(text: str | None, measure: bool) -> int | None:
     """None is `auto`."""
+    if text is None:
+        return None if measure else MULTIPLE
     if text == "auto":
         if not measure:
             raise UsageError(
@@ -168,6 +184,40 @@ def _multiple(text: str, measure: bool) -> int | None:
     raise UsageError(f"--round-to {text!r} is neither auto nor a positive whole number", "Write it as --round-to 8.")
 
 
+def _scenario(runtime: str, threads: int, batch: int) -> "Scenario":
+    from ..bench.pruning.verdict import scenario_for
+    from ..export.contract import parse_runtime
+
+    engine, _ = parse_runtime(runtime)
+    if "cpu" not in engine.devices:
+        raise UnavailableError(
+            f"pruning measures latency on the CPU, and {engine.name} runs on GPUs only",
+            "Choose another --runtime, as onnxruntime, or a number of --macs with --no-measure.",
+        )
+    return scenario_for(runtime, threads, batch)
+
+
+def _config(**options: Any) -> "PruneConfig":
+    """What is None has its default."""
+    from ..prune import PruneConfig
+
+    return PruneConfig(**{name: value for name, value in options.items() if value is not None})
+
+
+def _check_images(source: "Checkpoint", config: "PruneConfig") -> None:
+    """Where importance is judged on images, they have to be here: said before anything is measured."""
+    from .. import datasets
+    from ..prune.importance import needs_data
+
+    if not (config.method != "random" if config.remove == "units" else needs_data(config.method)):
+        return
+    try:
+        datasets.calibration_sample(source.dataset, config.images, config.seed)
+    except ReszooError as error:
+        fix = f"{error.fix} Or judge without images: --importance {WITHOUT_IMAGES[config.remove]}."
+        raise type(error)(error.problem, fix) from error
+
+
 def _finetuning(
     source: "Checkpoint",
     recipe: str,
@@ -176,12 +226,18 @@ def _finetuning(
     device: Literal["auto", "cpu", "cuda"],
     resume: bool,
 ) -> Finetuning:
-    """Checked before anything is pruned."""
-    from .. import datasets, zoo
-    from ..train.run import check_teacher
+    """All that training needs, checked before anything is pruned."""
+    from .. import datasets
+    from ..train.data import check_batch
+    from ..train.distributed import current
+    from ..train.run import check_teacher, pick_device
+    from .targets import checkpoint
 
     chosen = choose_recipe(recipe, changes)
-    datasets.load(source.dataset, chosen.train_on)
-    teachers = zoo.load(teacher) if teacher else source
+    pick_device(device, current())
+    check_batch(datasets.load(source.dataset, chosen.train_on), chosen)
+    if chosen.train_on == "train":
+        datasets.load(source.dataset, "val")
+    teachers = checkpoint(teacher) if teacher else source
     check_teacher(teachers, source.spec, source.dataset)
     return Finetuning(chosen, teachers, device, resume)

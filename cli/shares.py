@@ -8,10 +8,11 @@ from ..core.errors import UsageError
 SHARE = re.compile(r"(\d+\.?\d*|\.\d+)(%?)", re.ASCII)
 
 
-def parse_share(text: str, option: str) -> float:
+def parse_share(text: str, option: str, fix: str = "") -> float:
     """ "0.5%" -> 0.005, and "0.005" -> 0.005.
 
-    Raises UsageError for all else, and for a bare "1": it may be meant as 1 %, and would be everything.
+    Raises UsageError for all else, and for a bare "1": it may be meant as 1 %, and would be everything. `fix` says how
+    to write it where half a percent is no likely example.
     """
     if match := SHARE.fullmatch(text):
         number, percent = Decimal(match[1]), match[2]
@@ -21,5 +22,5 @@ def parse_share(text: str, option: str) -> float:
             return float(number)
     raise UsageError(
         f"{option} {text!r} is neither a percentage from 0% to 100% nor a fraction below 1",
-        f"Write half a percent as {option} 0.5% or {option} 0.005.",
+        fix or f"Write half a percent as {option} 0.5% or {option} 0.005.",
     )

@@ -35,18 +35,26 @@ def target(ref: str) -> Checkpoint | Artifact:
 
     names = [] if "/" in ref or Path(ref).exists() else zoo.resolve(ref)
     if len(names) > 1:
-        raise UsageError(f"{ref!r} names {len(names)} networks", "Choose one of them.")
+        raise UsageError(f"{ref!r} names {len(names)} networks", f"Choose one: {', '.join(names)}.")
     (found,) = targets([ref])
     return found
 
 
 def checkpoints(refs: Sequence[str]) -> list[Checkpoint]:
-    """The same, where only checkpoints will do."""
-    found = []
-    for target in targets(refs):
-        if isinstance(target, Artifact):
-            raise UsageError(
-                f"{target.path} is an artifact, not a checkpoint", f"Name the checkpoint: {target.source_ref}."
-            )
-        found.append(target)
+    """The same as `targets`, where only checkpoints will do."""
+    return [_checkpoint(found) for found in targets(refs)]
+
+
+def checkpoint(ref: str) -> Checkpoint:
+    """The same as `target`, where only a checkpoint will do."""
+    return _checkpoint(target(ref))
+
+
+def _checkpoint(found: Checkpoint | Artifact) -> Checkpoint:
+    from ..zoo import catalogue
+
+    if isinstance(found, Artifact):
+        is_a_name = found.source_ref in catalogue.refs()
+        source = f"the checkpoint: {found.source_ref}" if is_a_name else f"the folder of {found.source_ref}, its source"
+        raise UsageError(f"{found.path} is an artifact, not a checkpoint", f"Name {source}.")
     return found

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -10,17 +10,33 @@ from ..core.errors import UsageError
 from . import output
 
 if TYPE_CHECKING:
-    from ..core.types import Checkpoint
+    from torch import nn
+
+    from ..core.types import Checkpoint, ModelSpec
     from ..train.progress import Watcher
     from ..train.recipe import Recipe
 
 
 Override = typer.Option(help="Overrides the recipe's.")
 RecipeName = Annotated[
-    str, typer.Option(metavar="NAME|FILE", help="digits, cifar, cifar-fast, cifar-he2015, imagenet, or a TOML file.")
+    str,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="digits, cifar, cifar-fast, cifar-he2015, imagenet, a TOML file; with --from, prune-sparse, "
+        "prune-finetune, prune-finetune-full, too.",
+    ),
+]
+Arch = Annotated[str | None, typer.Argument(metavar="ARCH", help="An architecture, such as resnet20_v2.")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="REF", help="A checkpoint to go on with, in the place of ARCH.")
 ]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Overrides any field of the recipe.")
+]
+TeacherRef = Annotated[str | None, typer.Option(metavar="REF", help="A checkpoint to learn from as well.")]
+Tag = Annotated[
+    str | None,
+    typer.Option(help="The checkpoint is named ARCH.TAG.  [default: reszoo_NAME; with --from, REF-RECIPE]"),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder.  [default: runs/ARCH.TAG]")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run, if there is one.")]
@@ -32,16 +48,17 @@ TensorBoardFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="Wri
 
 
 def train(
-    arch: Annotated[str, typer.Argument(metavar="ARCH", help="An architecture, such as resnet20_v2.")],
     data: Annotated[str, typer.Option(metavar="NAME", help="A data set of `reszoo data list`.")],
     recipe: RecipeName,
+    arch: Arch = None,
+    from_: From = None,
     epochs: Annotated[int | None, Override] = None,
     batch: Annotated[int | None, Override] = None,
     lr: Annotated[float | None, Override] = None,
     seed: Annotated[int | None, Override] = None,
     set_: Changes = None,
-    teacher: Annotated[str | None, typer.Option(metavar="REF", help="A checkpoint to learn from as well.")] = None,
-    tag: Annotated[str | None, typer.Option(help="The checkpoint is named ARCH.TAG.  [default: reszoo_NAME]")] = None,
+    teacher: TeacherRef = None,
+    tag: Tag = None,
     out: Out = None,
     resume: Resume = False,
     checkpoint_every: SaveEvery = 300.0,
@@ -58,27 +75,58 @@ def train(
     Several processes: torchrun --standalone --nproc-per-node 4 -m reszoo.cli.main train ...
     """
     from .. import train as training
-    from .. import zoo
+    from .targets import checkpoint
 
     chosen = choose_recipe(recipe, set_ or [], epochs=epochs, batch=batch, lr=lr, seed=seed, threads=threads)
-    spec = training.spec_for(arch, data, chosen)
-    ref = f"{arch}.{tag or f'reszoo_{data}'}"
-    folder = out or Path("runs") / ref
-    checkpoint = training.fit(
-        training.initialised(spec, chosen.seed),
-        spec,
+    start = _start(arch, from_, data, chosen, tag)
+    folder = out or Path("runs") / start.ref
+    made = training.fit(
+        start.model,
+        start.spec,
         data,
         chosen,
         folder,
-        ref=ref,
-        teacher=zoo.load(teacher) if teacher else None,
+        ref=start.ref,
+        parent=start.parent,
+        teacher=checkpoint(teacher) if teacher else None,
         device=device,
         resume=resume,
         save_every_s=checkpoint_every,
         monitor_gradients=monitor_gradients,
         watchers=watchers(chosen, tensorboard),
     )
-    _print(checkpoint, folder, json)
+    _print(made, folder, json)
+
+
+class Start(NamedTuple):
+    """What the first step finds, and what the last one's checkpoint is called."""
+
+    model: "nn.Module"
+    spec: "ModelSpec"
+    ref: str
+    parent: "Checkpoint | None"
+
+
+def _start(arch: str | None, from_: str | None, data: str, recipe: "Recipe", tag: str | None) -> Start:
+    from msgspec.structs import replace
+
+    from .. import train as training
+    from .. import zoo
+    from .targets import checkpoint
+
+    if arch and not from_:
+        spec = training.spec_for(arch, data, recipe)
+        return Start(training.initialised(spec, recipe.seed), spec, f"{arch}.{tag or f'reszoo_{data}'}", None)
+    if arch or not from_:
+        raise UsageError(
+            "training begins with an architecture or with a checkpoint",
+            "Give one of them: reszoo train resnet20_v2 ..., or reszoo train --from REF ...",
+        )
+    parent = checkpoint(from_)
+    depth = recipe.stochastic_depth
+    spec = parent.spec if depth is None else replace(parent.spec, stochastic_depth=depth)
+    ref = f"{parent.ref.partition('.')[0]}.{tag}" if tag else f"{parent.ref}-{recipe.name}"
+    return Start(zoo.build(replace(parent, spec=spec)), spec, ref, parent)
 
 
 def choose_recipe(recipe: str, pairs: list[str], **options: float | None) -> "Recipe":

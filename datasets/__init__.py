@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .info import installed as installed
     from .info import is_installed as is_installed
     from .loading import calibration_sample as calibration_sample
+    from .loading import check_classes as check_classes
     from .loading import load as load
 
 _HOME = {
@@ -29,6 +30,7 @@ _HOME = {
     "Split": "info",
     "add": "adding",
     "calibration_sample": "loading",
+    "check_classes": "loading",
     "get": "downloading",
     "installed": "info",
     "is_installed": "info",

@@ -40,3 +40,19 @@ def calibration_sample(name: str, n: int, seed: int) -> Dataset:
             f"Choose a number from 1 to {len(train)}.",
         )
     return train.subset(shuffled(len(train), seed)[:n])
+
+
+def check_classes(name: str, labels: tuple[str, ...], ref: str, fix: str = "") -> None:
+    """Refuse a data set whose classes are not those that the network `ref` knows, in its order.
+
+    A network names its data set, but a user may have put other images under that name: labels would be wrong in
+    silence.
+    """
+    if labels == (classes := info(name).classes):
+        return
+    if len(labels) == len(classes):
+        problem = f"other classes ({', '.join(labels[:3])}, ...) than {name} has ({', '.join(classes[:3])}, ...)"
+    else:
+        problem = f"{len(labels)} classes where {name} has {len(classes)}"
+    fix = fix or f"Bring in the images that it was trained on: `reszoo data add {name} PATH... --replace`."
+    raise UsageError(f"{ref} knows {problem}", fix)

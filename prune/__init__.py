@@ -16,12 +16,12 @@ from .config import PruneConfig as PruneConfig
 
 if TYPE_CHECKING:
     from .applying import cut as cut
+    from .planning import UnreachableError as UnreachableError
     from .pruning import plan_for as plan_for
     from .pruning import prune as prune
-    from .sparsity import GroupSparsity as GroupSparsity
 
 _HOME = {
-    "GroupSparsity": "sparsity",
+    "UnreachableError": "planning",
     "cut": "applying",
     "plan_for": "pruning",
     "prune": "pruning",

@@ -2,12 +2,10 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from .. import datasets
 from ..core.types import Checkpoint
 from ..datasets.preprocess import normalise
-from ..models.resnet import ResNet
 from .config import PruneConfig
 
 BATCH = 64
@@ -17,16 +15,13 @@ Batches = list[tuple[Tensor, Tensor]]
 
 
 def batches(checkpoint: Checkpoint, config: PruneConfig) -> Batches:
-    """From train of the data set that the network was trained on, never from val or test."""
+    """From train of the data set that the network was trained on, never from val or test.
+
+    Raises UsageError where that data set's classes are not the network's: the losses would be of wrong labels.
+    """
     sample = datasets.calibration_sample(checkpoint.dataset, config.images, config.seed)
+    datasets.check_classes(sample.name, checkpoint.labels, checkpoint.ref)
     return [
         (torch.from_numpy(normalise(images, checkpoint.preprocess)), torch.from_numpy(labels))
         for images, labels in sample.batches(checkpoint.preprocess, BATCH)
     ]
-
-
-@torch.inference_mode()
-def mean_loss(model: ResNet, data: Batches) -> float:
-    """Cross-entropy per image."""
-    total = sum(float(F.cross_entropy(model(images), labels, reduction="sum")) for images, labels in data)
-    return total / sum(len(labels) for _, labels in data)

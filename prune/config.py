@@ -23,7 +23,7 @@ class PruneConfig(Noun, frozen=True, kw_only=True):
     steps         1: all at once; more: little by little, and what is left is judged anew after each step
     round_to      the number of channels kept of a space is a multiple of it, or all; 1: any
     min_share     of a space's channels is always kept
-    exclude       spaces or units that stay whole: names with wildcards, as "stages.*" or "stem"
+    exclude       spaces or units that stay whole: names with wildcards, as "stages.2*" or "*.convs.0"
     images, seed  training images for importances that need data; the seed also draws what is random
     """
 

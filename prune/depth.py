@@ -5,37 +5,46 @@ from typing import Any
 import msgspec
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..core.errors import UsageError
 from ..core.types import ChannelPlan, ModelSpec
 from ..models.channels import layout
+from ..models.resnet import ResNet
 from .applying import State, network, sliced
-from .calibration import Batches, mean_loss
+from .calibration import Batches
 from .config import PruneConfig
-from .planning import Cost, matching, unreachable
+from .importance import check_finite
+from .planning import Cost, UnreachableError, matching
 
 
-def choose_units(spec: ModelSpec, damages: dict[str, float], cost: Cost, limit: float) -> ModelSpec:
-    """The network without its least important units, as few as make `cost(network) <= limit`."""
-    pruned = spec
+def choose_units(spec: ModelSpec, damages: dict[str, float], cost: Cost, limit: float, whole: float) -> ModelSpec:
+    """The network without its least important units, as few as make `cost(network) <= limit`.
+
+    Raises UnreachableError, in shares of `whole`, if even without all of them it costs more.
+    """
+    pruned, nearest = spec, cost(spec)
     for unit in sorted(damages, key=damages.__getitem__):
         pruned = without(pruned, unit)
         if (costs := cost(pruned)) <= limit:
             return pruned
-    raise unreachable(costs, limit, cost(spec), "Remove channels too, or exclude fewer units.")
+        nearest = min(nearest, costs)
+    raise UnreachableError(limit, nearest, whole, "Remove channels too, or exclude fewer units.")
 
 
 def removable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[str]:
-    """The units whose shortcut is an identity: without them the signal still passes. UsageError if there is none."""
+    """The units whose shortcut is an identity: without them the signal still passes."""
     units = layout(spec).units
     excluded = matching([unit.name for unit in units], exclude, "unit")
-    found = [unit.name for unit in units if unit.has_identity and unit.name not in excluded]
-    if not found:
+    return [unit.name for unit in units if unit.has_identity and unit.name not in excluded]
+
+
+def check_removable(spec: ModelSpec, exclude: tuple[str, ...]) -> None:
+    if not removable(spec, exclude):
         raise UsageError(
             "no unit of this network can be removed",
             "Only units with an identity shortcut can be, if they are not excluded. Remove channels instead.",
         )
-    return found
 
 
 def without(spec: ModelSpec, unit: str) -> ModelSpec:
@@ -54,14 +63,27 @@ def damages(state: State, spec: ModelSpec, config: PruneConfig, data: Batches) -
     loss    the loss on training images without it (Veit et al. 2016, section 4.1)
     change  how far it moves what passes it, relative to that (as the responses in He et al. 2015, section 4.2)
     random  the control
+
+    Raises ReszooError where that is no number.
     """
     units = removable(spec, config.exclude)
     if config.method == "loss":
-        return {unit: _loss_without(state, spec, unit, data) for unit in units}
-    if config.method == "change":
-        return _changes(state, spec, units, data)
-    drawn = torch.rand(len(units), generator=torch.Generator().manual_seed(config.seed))
-    return dict(zip(units, drawn.tolist(), strict=True))
+        found = {unit: _loss_without(state, spec, unit, data) for unit in units}
+    elif config.method == "change":
+        found = _changes(state, spec, units, data)
+    else:
+        drawn = torch.rand(len(units), generator=torch.Generator().manual_seed(config.seed))
+        found = dict(zip(units, drawn.tolist(), strict=True))
+    for unit, damage in found.items():
+        check_finite(unit, damage)
+    return found
+
+
+@torch.inference_mode()
+def mean_loss(model: ResNet, data: Batches) -> float:
+    """Cross-entropy per image."""
+    total = sum(float(F.cross_entropy(model(images), labels, reduction="sum")) for images, labels in data)
+    return total / sum(len(labels) for _, labels in data)
 
 
 def _loss_without(state: State, spec: ModelSpec, unit: str, data: Batches) -> float:

@@ -4,13 +4,11 @@ DepGraph (Fang et al. 2023, section 3.2) reads the couplings off the real networ
 the importances; that it and `models.channels` see the same couplings is what the tests prove.
 """
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from ..core.errors import UnavailableError
 from ..models.blocks import PadShortcut, RouteShortcut
 from ..models.channels import layers, spaces
 from ..models.resnet import ResNet
@@ -39,8 +37,6 @@ def groups(model: ResNet) -> "dict[str, Group]":
 
 
 def dependency_graph(model: ResNet) -> "DependencyGraph":
-    """Raises UnavailableError without torch-pruning."""
-    check_installed()
     from torch_pruning import DependencyGraph
 
     device = next(model.parameters()).device
@@ -50,13 +46,6 @@ def dependency_graph(model: ResNet) -> "DependencyGraph":
         customized_pruners=fixed_shortcuts(),
         verbose=False,
     )
-
-
-def check_installed() -> None:
-    if not find_spec("torch_pruning"):
-        raise UnavailableError(
-            "pruning channels needs the package torch-pruning, which is not installed", "pip install torch-pruning"
-        )
 
 
 def fixed_shortcuts() -> dict[type[nn.Module], Any]:

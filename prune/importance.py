@@ -1,6 +1,7 @@
 """How much each channel matters: one entry a method, computed by torch-pruning on whole groups of coupled layers."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,19 +13,21 @@ from torch.nn import functional as F
 from ..core.errors import ReszooError, UsageError
 from ..models.resnet import ResNet
 from .calibration import Batches
-from .groups import check_installed, groups
+from .groups import groups
 
 Importances = dict[str, NDArray[np.float64]]
 
 
 class Method(NamedTuple):
-    """`make` gives the scorer of `torch_pruning.importance`; `gradients` is what it wants to find in `grad`."""
+    """`make` gives the scorer of `torch_pruning.importance`; it finds the mean square of `gradients` in `grad`."""
 
     make: Callable[[Any], Callable[[Any], Tensor | None]]
-    gradients: Literal["none", "mean", "squared"] = "none"
+    gradients: Literal["none", "batch", "image"] = "none"
 
 
-# Scores of a channel's slices are averaged over the layers of its group (Fang et al. 2023, section 3.3).
+# A channel's score is summed over its group's convolutions, linear layers and batch norms' scales; torch-pruning leaves
+# out biases and group norms. Its Taylor scorer leaves out batch norms too (version 1.6.1), so `taylor` has the Hessian
+# one: both sum weight^2 * gradient^2, where the gradient is of a batch or of a single image.
 METHODS: dict[str, Method] = {
     # Li et al. 2017, section 3.1: the sum of absolute weights
     "l1": Method(lambda tp: tp.GroupMagnitudeImportance(p=1, normalizer=None)),
@@ -32,11 +35,11 @@ METHODS: dict[str, Method] = {
     "l2": Method(lambda tp: tp.GroupMagnitudeImportance(p=2, normalizer=None)),
     # Liu et al. 2017, section 3: the scale of batch normalisation; spaces without one are kept whole
     "bn_scale": Method(lambda tp: tp.BNScaleImportance(normalizer=None)),
-    # Molchanov et al. 2019, section 3.1: the first-order change of the loss, |weight x gradient|
-    "taylor": Method(lambda tp: tp.GroupTaylorImportance(normalizer=None), "mean"),
+    # Molchanov et al. 2019, section 3.1: the sum of (weight x gradient)^2, a gradient a batch, their mean
+    "taylor": Method(lambda tp: tp.GroupHessianImportance(normalizer=None), "batch"),
     # LeCun et al. 1989 (optimal brain damage), section 2, with the empirical Fisher diagonal for the Hessian's
-    "hessian": Method(lambda tp: tp.GroupHessianImportance(normalizer=None), "squared"),
-    # He et al. 2019, section 3.2: the distance to all other filters, here of absolute weights
+    "hessian": Method(lambda tp: tp.GroupHessianImportance(normalizer=None), "image"),
+    # He et al. 2019, section 3.4: the distance to all other filters, here of absolute weights, without norms
     "fpgm": Method(lambda tp: tp.FPGMImportance(p=1, normalizer=None)),
     # the control that every other method has to beat
     "random": Method(lambda tp: tp.RandomImportance()),
@@ -52,13 +55,12 @@ def importances(model: ResNet, name: str, data: Batches, seed: int) -> Importanc
 
     The network is left in eval mode and without gradients.
     """
-    check_installed()
     from torch_pruning import importance
 
     method, found = METHODS[name], groups(model)
     scorer = method.make(importance)
     if method.gradients != "none":
-        _fill_gradients(model, data, squared=method.gradients == "squared")
+        _fill_gradients(model, _images(data) if method.gradients == "image" else data)
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
         scores = {space: scorer(group) for space, group in found.items()}
@@ -69,30 +71,37 @@ def importances(model: ResNet, name: str, data: Batches, seed: int) -> Importanc
     return judged
 
 
-def _scaled(space: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not np.isfinite(scores).all():
+def check_finite(what: str, value: float) -> None:
+    """Refuse to put in order what has none."""
+    if not math.isfinite(value):
         raise ReszooError(
-            f"the importance of channels of {space} is NaN or infinite",
+            f"the importance of {what} is NaN or infinite",
             "Check the checkpoint's accuracy: reszoo bench REF --accuracy NAME.",
         )
+
+
+def _scaled(space: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    check_finite(f"channels of {space}", float(scores.sum()))
     mean = float(scores.mean())
     return scores / mean if mean > 0 else scores
 
 
-def _fill_gradients(model: ResNet, data: Batches, squared: bool) -> None:
-    """The loss's gradient over all images, or the mean of the squares of each image's own.
+def _images(data: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+    for inputs, labels in data:
+        yield from zip(torch.split(inputs, 1), torch.split(labels, 1), strict=True)
 
-    GroupHessianImportance.accumulate_grad would keep the last image's only (torch-pruning 1.6.1).
+
+def _fill_gradients(model: ResNet, data: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """In each parameter's `grad` the mean square of the loss's gradients over each part of `data`.
+
+    GroupHessianImportance.accumulate_grad would keep the last part's only (torch-pruning 1.6.1).
     """
     parameters = list(model.parameters())
-    total = [torch.zeros_like(p) for p in parameters]
-    images = sum(len(labels) for _, labels in data)
+    total, images = [torch.zeros_like(p) for p in parameters], 0
     for inputs, labels in data:
-        size = 1 if squared else len(labels)
-        for part, wanted in zip(torch.split(inputs, size), torch.split(labels, size), strict=True):
-            loss = F.cross_entropy(model(part), wanted, reduction="sum")
-            gradients = torch.autograd.grad(loss, parameters)
-            for sum_, gradient in zip(total, gradients, strict=True):
-                sum_.add_(gradient.square() if squared else gradient, alpha=1 / images)
-    for p, gradient in zip(parameters, total, strict=True):
-        p.grad = gradient
+        gradients = torch.autograd.grad(F.cross_entropy(model(inputs), labels), parameters)
+        for sum_, gradient in zip(total, gradients, strict=True):
+            sum_.add_(gradient.square(), alpha=len(labels))
+        images += len(labels)
+    for p, summed in zip(parameters, total, strict=True):
+        p.grad = summed / images

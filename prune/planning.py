@@ -19,14 +19,24 @@ from .ranking import order
 Cost = Callable[[ModelSpec], float]
 
 
+class UnreachableError(ReszooError):
+    """No network that the options allow costs so little. Told in shares of `whole`; `nearest` can be asked for."""
+
+    def __init__(self, limit: float, nearest: float, whole: float, fix: str) -> None:
+        reachable = math.ceil(1000 * nearest / whole) / 1000
+        super().__init__(
+            f"a cost of {limit / whole:.3g} of the network's cannot be reached: the nearest is {reachable:g}", fix
+        )
+
+
 def choose_channels(
-    spec: ModelSpec, importances: Importances, config: PruneConfig, cost: Cost, limit: float
+    spec: ModelSpec, importances: Importances, config: PruneConfig, cost: Cost, limit: float, whole: float
 ) -> ModelSpec:
     """The largest network, in the order of importance, with `cost(network) <= limit`.
 
-    Raises ReszooError with the nearest target, if even the least that `config` allows costs more.
+    Raises UnreachableError, in shares of `whole`, if even the least that `config` allows costs more.
     """
-    judged = _judged(spec, importances, config)
+    judged = judged_spaces(spec, importances, config)
     sequence = order(spec, {name: one.blocks for name, one in judged.items()}, config.ranking)
     known: dict[tuple[int, ...], float] = {}
 
@@ -42,21 +52,21 @@ def choose_channels(
             known[widths] = cost(pruned)
         return known[widths]
 
-    most = len(sequence)
+    too_few, most = 0, len(sequence)
     if costs(most) > limit:
-        raise unreachable(costs(most), limit, cost(spec), "Round to fewer channels, exclude less, or remove units too.")
-    too_few = 0
+        fix = "Round to fewer channels, exclude less, or remove units too."
+        raise UnreachableError(limit, costs(most), whole, fix)
     while most - too_few > 1:
         middle = (too_few + most) // 2
         too_few, most = (too_few, middle) if costs(middle) <= limit else (middle, most)
     return after(most)
 
 
-def _judged(spec: ModelSpec, importances: Importances, config: PruneConfig) -> "dict[str, _Judged]":
-    """The spaces that channels may be dropped from."""
+def judged_spaces(spec: ModelSpec, importances: Importances, config: PruneConfig) -> "dict[str, Judged]":
+    """The spaces that channels may be dropped from. Raises UsageError where all are excluded."""
     excluded = matching([space.name for space in spaces(spec)], config.exclude, "space")
     found = {
-        space.name: _Judged(space, importances[space.name], config)
+        space.name: Judged(space, importances[space.name], config)
         for space in spaces(spec)
         if space.name in importances and space.name not in excluded
     }
@@ -65,7 +75,7 @@ def _judged(spec: ModelSpec, importances: Importances, config: PruneConfig) -> "
     return found
 
 
-class _Judged:
+class Judged:
     """A space with the importances of its blocks: channels, or what a group norm takes together."""
 
     def __init__(self, space: Space, importances: NDArray[np.float64], config: PruneConfig) -> None:
@@ -104,10 +114,3 @@ def matching(names: list[str], patterns: tuple[str, ...], what: str) -> set[str]
             raise UsageError(f"{pattern!r} matches no {what}", f"This network's are: {', '.join(names)}.")
         found.update(matches)
     return found
-
-
-def unreachable(nearest: float, limit: float, whole: float, fix: str) -> ReszooError:
-    """Both as shares of what the network costs now."""
-    return ReszooError(
-        f"a cost of {limit / whole:.3g} of the network's cannot be reached: the nearest is {nearest / whole:.3g}", fix
-    )

@@ -8,12 +8,14 @@ from ..core.documents import to_builtins
 from ..core.errors import UsageError
 from ..core.hosts import LIBRARIES, versions
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step
-from . import calibration
-from .applying import State, cut, network, sliced, state_of
+from .applying import cut
 from .config import PruneConfig
-from .depth import choose_units, damages
-from .importance import Importances, importances, needs_data
+from .depth import check_removable, choose_units
+from .judging import Judge
 from .planning import Cost, choose_channels
+
+# What units are not chosen by.
+ABOUT_CHANNELS = ("ranking", "round_to", "min_share")
 
 
 def prune(
@@ -28,10 +30,10 @@ def prune(
 ) -> Checkpoint:
     """Remove channels or units until `cost(spec) <= limit`; write the checkpoint `ref` to `folder`. Nothing is trained.
 
-    what    the cost's name in the lineage, as "macs" or "latency_s onnxruntime batch 1"
+    what    the cost's name in the lineage, as "macs"
 
     A checkpoint that is pruned already is pruned further. Raises UsageError for a limit that asks for nothing or
-    everything, ReszooError for one that cannot be reached, with the nearest that can.
+    everything, UnreachableError for one that cannot be reached, with the nearest that can.
     """
     plan = plan_for(checkpoint, config, cost, limit)
     return cut(checkpoint, plan, folder, ref, step(checkpoint, config, plan, {what: f"at most {limit:g}"}))
@@ -39,40 +41,36 @@ def prune(
 
 def plan_for(checkpoint: Checkpoint, config: PruneConfig, cost: Cost, limit: float) -> ChannelPlan:
     """The plan alone, counted from the unpruned network. With several steps, what is left is judged anew in each."""
-    state, spec = state_of(checkpoint), checkpoint.spec
+    return plan_by(Judge(checkpoint, config), cost, limit)
+
+
+def plan_by(judge: Judge, cost: Cost, limit: float) -> ChannelPlan:
+    """The same by a judge who may have judged for other limits before."""
+    spec, steps = judge.checkpoint.spec, judge.config.steps
     whole = cost(spec)
     if not 0 < limit < whole:
         raise UsageError(
             f"{limit / whole:.3g} of the network's cost is no target for pruning", "Choose more than 0 and less than 1."
         )
-    for number in range(1, config.steps + 1):
-        passing = whole + (limit - whole) * number / config.steps
+    if judge.config.remove == "units":
+        check_removable(spec, judge.config.exclude)
+    for number in range(1, steps + 1):
+        passing = whole + (limit - whole) * number / steps
         if cost(spec) > passing:
-            smaller = _smaller(checkpoint, state, spec, config, cost, passing)
-            state, spec = sliced(state, spec, smaller), smaller
+            spec = _smaller(judge, spec, cost, passing, whole)
     return spec.plan or ChannelPlan()
 
 
-def _smaller(
-    checkpoint: Checkpoint, state: State, spec: ModelSpec, config: PruneConfig, cost: Cost, limit: float
-) -> ModelSpec:
-    if config.remove == "channels":
-        return choose_channels(spec, judge_channels(checkpoint, state, spec, config), config, cost, limit)
-    data = calibration.batches(checkpoint, config) if config.method != "random" else []
-    return choose_units(spec, damages(state, spec, config, data), cost, limit)
-
-
-def judge_channels(checkpoint: Checkpoint, state: State, spec: ModelSpec, config: PruneConfig) -> Importances:
-    """The importances of every space of `spec`, a pruned network of `checkpoint`."""
-    if config.remove != "channels":
-        raise UsageError("units have no channels to judge", "Choose to remove channels.")
-    data = calibration.batches(checkpoint, config) if needs_data(config.method) else []
-    return importances(network(state, spec), config.method, data, config.seed)
+def _smaller(judge: Judge, spec: ModelSpec, cost: Cost, limit: float, whole: float) -> ModelSpec:
+    if judge.config.remove == "channels":
+        return choose_channels(spec, judge.channels(spec), judge.config, cost, limit, whole)
+    return choose_units(spec, judge.units(spec), cost, limit, whole)
 
 
 def step(checkpoint: Checkpoint, config: PruneConfig, plan: ChannelPlan, target: dict[str, str]) -> Step:
-    """What goes into the lineage: the options, the target and the plan that came out."""
-    options = {name: _text(value) for name, value in to_builtins(config).items()}
+    """What goes into the lineage: the options that mattered, the target and the plan that came out."""
+    unused = ABOUT_CHANNELS if config.remove == "units" else ()
+    options = {name: _text(value) for name, value in to_builtins(config).items() if name not in unused}
     return Step(
         name="prune",
         config={**options, "importance": config.method, **target, "plan": msgspec.json.encode(plan).decode()},

@@ -95,6 +95,11 @@ def quantization(out: Path) -> None:
     _run(sys.executable, str(ROOT / "scripts" / "quantization.py"), "--out", str(out))
 
 
+def pruning(out: Path) -> None:
+    """What pruning costs and buys. Its training takes most of the hours; what is trained is kept in runs/pruning."""
+    _run(sys.executable, str(ROOT / "scripts" / "pruning.py"), "--out", str(out))
+
+
 def runtimes(out: Path) -> None:
     """Every format on every runtime."""
     _run(sys.executable, str(ROOT / "scripts" / "runtimes.py"), "--out", str(out))
@@ -107,6 +112,7 @@ PARTS: dict[str, Callable[[Path], None]] = {
     "speed": speed,
     "accuracy": accuracy,
     "quantization": quantization,
+    "pruning": pruning,
     "runtimes": runtimes,
     "instrument": instrument,
 }

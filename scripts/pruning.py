@@ -1,12 +1,12 @@
-"""Measure what pruning costs and buys: `python scripts/pruning.py latency`, `networks`, then `latency` once more.
+"""Measure what pruning costs and buys: `python scripts/pruning.py`, or its parts one by one.
 
-networks   prunes and fine-tunes: hours on a CPU, and nothing is timed
 latency    times: minutes, on an idle machine. It chooses the networks that have to meet a latency, which `networks`
            then fine-tunes, and measures the speed of those that are done
+networks   prunes and fine-tunes: hours on a CPU. What it times along the way is not kept
 
-Each goes on where an interrupted run has stopped: figures go to --out as soon as they are known, checkpoints to --work.
-Needs CIFAR-10 (`reszoo data get cifar10`), resnet56_v1.akamaster_cifar10 and the extra openvino. Everything
-goes through the command line, as a user would do it.
+Without a part: latency, networks, and latency once more. Each goes on where an interrupted run has stopped: figures go
+to --out as soon as they are known, checkpoints to --work. Needs CIFAR-10 (`reszoo data get cifar10`),
+resnet56_v1.akamaster_cifar10 and the extra openvino. Everything goes through the command line, as a user would do it.
 """
 
 import argparse
@@ -23,11 +23,13 @@ from reszoo import zoo
 from reszoo.core.documents import to_builtins
 from reszoo.core.hosts import describe
 from reszoo.core.types import Checkpoint
+from reszoo.export import artifacts
 from reszoo.models.cost import cost_of
 
 ROOT = Path(__file__).resolve().parent.parent
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 PARENTS = ("resnet56_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10")
+DATA = "cifar10"
 RUNTIMES, BATCHES = ("onnxruntime", "openvino"), (1, 32)
 # ways to prune, and the options of `reszoo prune`; 1/2 and 1/3 of the multiply-adds
 COUNTED = {
@@ -58,72 +60,80 @@ class Options(NamedTuple):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=MODES)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measurements" / "pruning")
     parser.add_argument("--work", type=Path, default=Path("runs") / "pruning", help="checkpoints go here, and stay")
-    parser.add_argument("--recipe", default="prune_finetune", help="of the fine-tuning")
+    parser.add_argument("--recipe", default="prune-finetune", help="of the fine-tuning")
     parser.add_argument("--round-to", default="16", help="multiples of channels, where no latency is measured")
     given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no part {', '.join(sorted(unknown))}")
     options = Options(given.out, given.work, given.recipe, given.round_to)
-    for folder in (options.out, options.work):
-        folder.mkdir(parents=True, exist_ok=True)
-    MODES[given.mode](options)
-
-
-def networks(options: Options) -> None:
-    for parent in PARENTS:
-        for way, arguments in COUNTED.items():
-            finetune(parent, way, (*arguments, "--no-measure", "--round-to", options.round_to), options)
-        for way, arguments in TIMED.items():
-            if cut_folder(parent, way, options).exists():
-                finetune(parent, way, (*arguments, *WHERE), options)
-        if known := read(equal_record(parent, options)):
-            finetune(parent, EQUAL, ("--macs", known["macs"], "--round-to", "1", *WHERE), options)
-        quantize(parent, options)
+    for part in given.parts or ("latency", "networks", "latency"):
+        PARTS[part](options)
 
 
 def latency(options: Options) -> None:
     for parent in PARENTS:
         for way, arguments in TIMED.items():
             if not (folder := cut_folder(parent, way, options)).exists():
-                try:
-                    reszoo("prune", parent, *arguments, *WHERE, "--out", str(folder))
-                except subprocess.CalledProcessError:
-                    print(f"{parent} has no network for: {way}", flush=True)  # the reason was just printed
+                attempt(parent, way, *arguments, *WHERE, "--out", str(folder))
         if not equal_record(parent, options).exists():
             find_equal(parent, options)
         done = [folder for way in (*COUNTED, *TIMED, EQUAL) if (folder := made_folder(parent, way, options)).exists()]
-        for runtime in RUNTIMES:
+        for runtime in RUNTIMES if done else ():
             for batch in BATCHES:
-                race(
-                    [parent, *map(str, done)], runtime, batch, options.out / "speed" / slug(parent, runtime, str(batch))
-                )
+                out = options.out / "speed" / slug(parent, runtime, str(batch))
+                race([parent, *map(str, done)], runtime, batch, out)
         steps = made_folder(parent, STEPS, options), int8_folder(parent, options)
         for batch in BATCHES if all(folder.exists() for folder in steps) else ():
             race([parent, *map(str, steps)], RUNTIMES[0], batch, options.out / "steps" / slug(parent, str(batch)))
 
 
-MODES: dict[str, Callable[[Options], None]] = {"networks": networks, "latency": latency}
+def networks(options: Options) -> None:
+    for parent in PARENTS:
+        for way, arguments in COUNTED.items():
+            multiple = () if "--units" in arguments else ("--round-to", options.round_to)
+            finetune(parent, way, (*arguments, *multiple, "--no-measure"), options)
+        for way, arguments in TIMED.items():
+            if cut_folder(parent, way, options).exists():
+                finetune(parent, way, (*arguments, *WHERE), options)
+        if (path := equal_record(parent, options)).exists():
+            macs = json.loads(path.read_text())["figures"]["macs"]
+            finetune(parent, EQUAL, ("--macs", macs, "--round-to", "1", *WHERE), options)
+        quantize(parent, options)
+
+
+PARTS: dict[str, Callable[[Options], None]] = {"latency": latency, "networks": networks}
 
 
 def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options) -> None:
     """Prune and train; what was begun goes on."""
-    record, made = options.out / f"{slug(parent, way)}.json", made_folder(parent, way, options)
+    record, made = options.out / "networks" / f"{slug(parent, way)}.json", made_folder(parent, way, options)
     if record.exists():
         return
     print(parent, way, flush=True)
     if not made.exists():
         reszoo("prune", parent, *arguments, "--finetune", options.recipe, "--resume", "--out", str(made))
-    (parents, cut, tuned) = zoo.load(parent), zoo.read(cut_folder(parent, way, options)), zoo.read(made)
-    training = json.loads((made / "training.json").read_text())
-    figures = {"parent": sizes(parents), "pruned": sizes(cut), "test": to_builtins(tuned)["metrics"]}
-    asked = {"way": way, "network": parent, "command": arguments, "recipe": training["run"]["recipe"]}
-    write(record, {**asked, **figures, "interval": training["interval"], "seconds": training["seconds"]})
+    tuned, training = zoo.read(made), json.loads((made / "training.json").read_text())
+    figures = {"way": way, "network": parent, "command": arguments, "recipe": training["run"]["recipe"]}
+    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "sha256": tuned.sha256}
+    write(record, {**figures, **sizes, "seconds": training["seconds"], **losses(parent, [made], options)})
 
 
-def sizes(checkpoint: Checkpoint) -> dict[str, Any]:
+def size(checkpoint: Checkpoint) -> dict[str, Any]:
     cost = cost_of(checkpoint.spec)
     return {"macs": cost.macs, "params": cost.params, "plan": to_builtins(checkpoint.spec)["plan"]}
+
+
+def losses(parent: str, made: list[Path], options: Options) -> dict[str, Any]:
+    """The accuracies of the parent and of each, and what each has lost, image by image, on the test images."""
+    command = ("bench", *map(str, made), "--runtime", RUNTIMES[0], "--accuracy", DATA, "--reference", parent)
+    records = json.loads(reszoo(*command, *QUICK, "--out", str(options.work / "results"), "--json"))
+    return {
+        "accuracies": [record["accuracy"] for record in records if record["kind"] == "measurement"],
+        "losses": [record for record in records if record["kind"] == "loss"],
+    }
 
 
 def find_equal(parent: str, options: Options) -> None:
@@ -132,39 +142,46 @@ def find_equal(parent: str, options: Options) -> None:
     for _ in range(TRIES):
         shutil.rmtree(folder, ignore_errors=True)
         macs = f"{share:.3f}"
-        command = ("prune", parent, "--macs", macs, "--round-to", "1", *WHERE, "--out", str(folder), "--json")
-        measured = json.loads(reszoo(*command))["latency"]
+        said = attempt(parent, EQUAL, "--macs", macs, "--round-to", "1", *WHERE, "--out", str(folder), "--json")
+        measured = json.loads(said)["latency"]["value"] if said else 1.0  # refused: it is no faster
         tried.append({"macs": macs, "latency": measured})
-        if abs(measured["value"] / TARGET - 1) <= NEAR:
+        if abs(measured / TARGET - 1) <= NEAR:
             break
-        share = min(share * TARGET / measured["value"], 0.95)
-    write(equal_record(parent, options), {"macs": macs, "tried": tried})
+        share = min(share * TARGET / measured, 0.95)
+    if folder.exists():
+        write(equal_record(parent, options), {"macs": macs, "tried": tried})
 
 
 def quantize(parent: str, options: Options) -> None:
     """The accuracy of each step: the parent, the pruned network, and its integer artifact."""
-    record, made, int8 = (
-        options.out / f"{slug(parent)}-int8.json",
-        made_folder(parent, STEPS, options),
-        int8_folder(parent, options),
-    )
+    record, int8 = options.out / "quantized" / f"{slug(parent)}.json", int8_folder(parent, options)
     if record.exists():
         return
+    made = made_folder(parent, STEPS, options)
     if not int8.exists():
         reszoo("quantize", str(made), "--no-measure", "--out", str(int8))
-    command = ("bench", parent, str(made), str(int8), "--runtime", "onnxruntime", "--accuracy", "cifar10", *QUICK)
-    records = json.loads(reszoo(*command, "--out", str(options.work / "results"), "--json"))
-    write(record, {"network": parent, "steps": [record["accuracy"] for record in records]})
+    write(record, {"network": parent, **losses(parent, [made, int8], options)})
 
 
 def race(contestants: list[str], runtime: str, batch: int, out: Path) -> None:
-    """All in turn, the parent first; again when there are more than last time."""
-    known = [json.loads(path.read_text()) for path in out.glob("compare.*.json")]
-    if any(len(document["subjects"]) == len(contestants) + 1 for document in known):
-        return
-    shutil.rmtree(out, ignore_errors=True)
+    """All in turn, the parent first, where that was not done with these very weights. It appears when it is over."""
+    wanted = [weights_sha256(ref) for ref in contestants]
+    for path in out.glob("compare.*.json"):
+        _baseline, *raced = json.loads(path.read_text())["subjects"]
+        if [subject["weights_sha256"] for subject in raced] == wanted:
+            return
+    partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
     command = ("compare", *contestants, "--runtime", runtime, "--threads", "1", "--batch", str(batch))
-    reszoo(*command, "--time-limit", "120", "--out", str(out))
+    reszoo(*command, "--time-limit", "120", "--out", str(partial))
+    shutil.rmtree(out, ignore_errors=True)
+    partial.rename(out)
+
+
+def weights_sha256(ref: str) -> str:
+    """Of the checkpoint's weights, or of those that the artifact was made from."""
+    folder = Path(ref)
+    return artifacts.read(folder).weights_sha256 if artifacts.is_artifact(folder) else zoo.load(ref).sha256
 
 
 def slug(*words: str) -> str:
@@ -185,17 +202,24 @@ def int8_folder(parent: str, options: Options) -> Path:
 
 
 def equal_record(parent: str, options: Options) -> Path:
-    return options.out / f"{slug(parent)}-equal.json"
-
-
-def read(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(path.read_text())["figures"] if path.exists() else {}
-    return found
+    return options.out / "equal" / f"{slug(parent)}.json"
 
 
 def write(path: Path, figures: dict[str, Any]) -> None:
     document = {"host": to_builtins(describe()), "figures": figures}
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def attempt(parent: str, way: str, *options: str) -> str | None:
+    """`reszoo prune`; None where it ends with 1: refused, or out of reach, for the reason that it has just printed."""
+    try:
+        return reszoo("prune", parent, *options)
+    except subprocess.CalledProcessError as error:
+        if error.returncode != 1:
+            raise
+        print(f"{parent} has no network for: {way}", flush=True)
+        return None
 
 
 def reszoo(*arguments: str) -> str:

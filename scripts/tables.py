@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from markdown import host_line, table
+from pruning_tables import PRUNING_TABLES
 from runtime_tables import RUNTIME_TABLES
 
 from reszoo.bench.comparison import ratios
@@ -308,6 +309,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "int8_speed": int8_speed,
     "int8_integers": int8_integers,
     **RUNTIME_TABLES,
+    **PRUNING_TABLES,
 }
 
 

@@ -70,11 +70,16 @@ def batches_for(
     dataset: Dataset, preprocess: Preprocess, recipe: Recipe, device: torch.device, world: World
 ) -> Batches:
     """Raises UsageError for a batch that the data set cannot fill."""
-    if recipe.batch > len(dataset):
-        raise UsageError(
-            f"a batch of {recipe.batch} images is more than the {len(dataset)} of {dataset.name}'s {dataset.split}",
-            "Choose a smaller one with --batch.",
-        )
+    check_batch(dataset, recipe)
     if isinstance(dataset, ArrayDataset):
         return DeviceBatches(dataset, preprocess, recipe, device, world)
     return StreamedBatches(cast(FileDataset, dataset), preprocess, recipe, device, world)
+
+
+def check_batch(dataset: Dataset, recipe: Recipe) -> None:
+    """Refuse a batch that the data set cannot fill."""
+    if recipe.batch > len(dataset):
+        raise UsageError(
+            f"a batch of {recipe.batch} images is more than the {len(dataset)} of {dataset.name}'s {dataset.split}",
+            "Choose a smaller one, as in --set batch=32.",
+        )

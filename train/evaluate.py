@@ -9,6 +9,7 @@ from ..core.types import Checkpoint, Preprocess
 from ..datasets import Dataset
 from ..datasets.info import Split
 from ..datasets.preprocess import normalise
+from ..datasets.splits import shuffled
 
 BATCH = 500
 
@@ -25,8 +26,11 @@ def count_correct(model: nn.Module, dataset: Dataset, preprocess: Preprocess, de
     return correct
 
 
-def accuracy_of(checkpoint: Checkpoint, split: Split) -> Accuracy:
-    """On the data set that it was trained on, on the CPU."""
+def accuracy_of(checkpoint: Checkpoint, split: Split, most: int) -> Accuracy:
+    """On the data set that it was trained on, on the CPU; of more images than `most`, that many are drawn."""
+    datasets.check_classes(checkpoint.dataset, checkpoint.labels, checkpoint.ref)
     images = datasets.load(checkpoint.dataset, split)
+    if len(images) > most:
+        images = images.subset(shuffled(len(images), 0)[:most])
     correct = count_correct(zoo.build(checkpoint), images, checkpoint.preprocess, torch.device("cpu"))
     return Accuracy(dataset=checkpoint.dataset, split=split, n=len(images), correct=correct)

@@ -24,6 +24,7 @@ class Recipe(Noun, frozen=True, kw_only=True):
     decay_all         weight decay on norms and biases too, as the papers had it
     clip_norm         largest norm of all gradients together
     ema_decay         keep a moving average of the weights and use it in place of the last ones
+    group_sparsity    shrinks the weakest channels of coupled layers, so that pruning them costs little
     schedule          after the warm-up: half a cosine, a straight line (one cycle), or drops by `drop_factor` at the
                       `milestones`
     warmup            as long as this, a straight line from `warmup_factor` * lr, or that as a constant
@@ -54,6 +55,7 @@ class Recipe(Noun, frozen=True, kw_only=True):
     decay_all: bool = False
     clip_norm: NotNegativeFloat = 0.0
     ema_decay: Fraction = 0.0
+    group_sparsity: NotNegativeFloat = 0.0
 
     schedule: Literal["cosine", "one_cycle", "step", "constant"] = "cosine"
     milestones: tuple[Fraction, ...] = ()

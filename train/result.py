@@ -6,12 +6,13 @@ import msgspec
 from torch import Tensor
 
 from .. import zoo
-from ..core.documents import to_builtins, write_json
+from ..core.documents import read_json, to_builtins, write_json
 from ..core.files import staged_folder
 from ..core.hosts import LIBRARIES, describe, versions
 from ..core.measured import Accuracy, Host
 from ..core.statistics import proportion_interval
 from ..core.types import Checkpoint, Metric, ModelSpec, Noun, Positive, Preprocess, Step
+from .progress import Epoch
 from .recipe import Recipe
 
 DOCUMENT = "training.json"
@@ -110,3 +111,11 @@ def _step(run: Run, input_sha256: str) -> Step:
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in fields.items()
     }
     return Step(name="train", config=config, versions=versions(LIBRARIES), input_sha256=input_sha256)
+
+
+def val_accuracy(checkpoint: Checkpoint) -> float | None:
+    """On all of val, as its run saw the weights that count; None where val was trained on."""
+    folder = checkpoint.weights_path.parent
+    epoch = read_json(folder / DOCUMENT, Training, f"Make {folder} again.").epoch
+    row = msgspec.json.decode((folder / CURVE).read_bytes().splitlines()[epoch - 1], type=Epoch)
+    return row.val_accuracy

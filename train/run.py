@@ -77,6 +77,9 @@ def fit(
     work = out.with_name(out.name + ".unfinished")
     before = enter(out, work, resume)
     torch.set_num_threads(recipe.threads or (before.threads if before else torch.get_num_threads()))
+    if parent:
+        fix = f"Choose the data that it was trained on: {parent.dataset}."
+        datasets.check_classes(data, parent.labels, parent.ref, fix)
     run = describe_run(ref, spec, data, recipe, where, world, parent, teacher)
     if before:
         check_same(before, run, work)
@@ -216,12 +219,7 @@ def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str) -> None:
             f"{teacher.spec.input}, the student {spec.num_classes} and {spec.input}",
             fix,
         )
-    if teacher.labels != (classes := datasets.info.info(data).classes):
-        raise UsageError(
-            f"the teacher {teacher.ref} knows other classes ({', '.join(teacher.labels[:3])}, ...) "
-            f"than {data} has ({', '.join(classes[:3])}, ...)",
-            fix,
-        )
+    datasets.check_classes(data, teacher.labels, teacher.ref, fix)
 
 
 def _finish(loop: Loop, run: Run, out: Path, parent: Checkpoint | None, device: torch.device) -> Checkpoint:

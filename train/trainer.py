@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from ..models.resnet import ResNet
 from . import health, optim
 from .distill import Teacher
 from .distributed import World
 from .randomness import seed_for
 from .recipe import Recipe
 from .schedule import learning_rate
+from .sparsity import GroupSparsity
 
 
 class Trainer:
@@ -41,6 +43,8 @@ class Trainer:
         self.steps = steps
         self.optimizer = optim.make_optimizer(self.model, recipe)
         self.ema = optim.make_ema(self.model, recipe.ema_decay)
+        strength = recipe.group_sparsity
+        self.sparsity = GroupSparsity(cast(ResNet, self.model), strength) if strength else None
         self.parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
         self.tally = torch.zeros(3, dtype=torch.float64, device=device)
         self.norms = torch.zeros(len(self.parameters) if monitor_gradients else 0, dtype=torch.float64, device=device)
@@ -70,6 +74,8 @@ class Trainer:
             raise health.gone_bad(what, self.step, rate)
         if self.recipe.clip_norm:
             clip_grads_with_norm_(self.parameters.values(), self.recipe.clip_norm, norm)
+        if self.sparsity:
+            self.sparsity()  # after clipping, as weight decay is
         self.optimizer.step()
         if self.ema:
             self.ema.update_parameters(self.model)

@@ -1,13 +1,15 @@
 """Pruning to a share of the measured latency: the table proposes, the race decides, and what it says is heeded."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ...core.errors import ReszooError
 from ...core.measured import Comparison, Failure, Scenario
-from ...core.types import Checkpoint
-from ...prune import PruneConfig, prune
+from ...core.types import ChannelPlan, Checkpoint
+from ...prune import PruneConfig, UnreachableError, cut
+from ...prune.judging import Judge
+from ...prune.pruning import plan_by, step
 from ..comparison import Effort
 from .latency_table import LatencyTable
 from .verdict import EFFORT, judge, race
@@ -15,13 +17,14 @@ from .verdict import EFFORT, judge, race
 ATTEMPTS = 3
 NEAR = 0.95  # of the target: a network that is faster than that could have kept more
 
+Race = Callable[[ChannelPlan], Comparison | Failure]
+
 
 class Attempt(NamedTuple):
-    """What the table was asked for, as a share of the parent's latency, what it gave, and what was then measured."""
+    """A plan, and what its network took of the parent's latency when it was raced."""
 
-    asked: float
-    sha256: str
-    comparison: Comparison
+    plan: ChannelPlan
+    race: Comparison
     ratio: float
 
 
@@ -40,33 +43,50 @@ def prune_to_latency(
 
     Where a network that should meet the target is slower, or much faster, the table is asked again for more or less
     by that factor: what it leaves out is much the same for all networks. If none meets the target, the fastest is
-    given, for the caller to judge. Raises ReszooError where the table knows that none can.
+    given, for the caller to judge. Races go on until the target is decided or the `effort` is spent. Raises
+    UnreachableError where the table knows that none can meet it.
     """
-    whole = table.seconds(checkpoint.spec)
+    name = cost_name(table.scenario)
 
-    def made(share: float) -> Checkpoint:
-        return prune(checkpoint, config, table.seconds, share * whole, folder, ref, what=cost_name(table.scenario))
+    def written(plan: ChannelPlan, folder: Path, measured: str = "") -> Checkpoint:
+        asked = {name: f"at most {target:g} of the parent's{measured}"}
+        return cut(checkpoint, plan, folder, ref, step(checkpoint, config, plan, asked))
 
+    def raced(plan: ChannelPlan) -> Comparison | Failure:
+        with tempfile.TemporaryDirectory(prefix="reszoo-") as temporary:
+            pruned = written(plan, Path(temporary) / "pruned")
+            return race(pruned, checkpoint, table.scenario, effort._replace(gate=target), on_round)
+
+    plan, outcome = _fitted(Judge(checkpoint, config), table, target, raced)
+    measured = f", measured {judge(outcome).told}" if isinstance(outcome, Comparison) else ""
+    return written(plan, folder, measured), outcome
+
+
+def _fitted(judged: Judge, table: LatencyTable, target: float, raced: Race) -> tuple[ChannelPlan, Comparison | Failure]:
+    """The best of the plans that were tried, and its race; where there were several, one more than chose it.
+
+    The best of several noisy ratios is better than it will be again.
+    """
+    whole, asked = table.seconds(judged.checkpoint.spec), target
     attempts: list[Attempt] = []
-    asked = target
-    for _ in range(ATTEMPTS):
+    while len(attempts) < ATTEMPTS:
         try:
-            pruned = made(asked)
-        except ReszooError:
+            plan = plan_by(judged, table.seconds, asked * whole)
+        except UnreachableError:
             if not attempts:
                 raise
-            break  # the table knows of none that is so small, or so large: what was found has to do
-        if any(pruned.sha256 == attempt.sha256 for attempt in attempts):
+            break  # what was found has to do
+        if any(plan == attempt.plan for attempt in attempts):
             break
-        outcome = race(pruned, checkpoint, table.scenario, effort, on_round)
+        outcome = raced(plan)
         if isinstance(outcome, Failure):
-            return pruned, outcome
-        attempts.append(Attempt(asked, pruned.sha256, outcome, judge(outcome).ratio.value))
-        if NEAR * target <= attempts[-1].ratio <= target:
-            break
+            return plan, outcome
+        attempts.append(Attempt(plan, outcome, judge(outcome).ratio.value))
         asked *= target / attempts[-1].ratio
+        if NEAR * target <= attempts[-1].ratio <= target or asked >= 1:
+            break
     best = _best(attempts, target)
-    return pruned if best.sha256 == pruned.sha256 else made(best.asked), best.comparison
+    return best.plan, best.race if len(attempts) == 1 else raced(best.plan)
 
 
 def _best(attempts: list[Attempt], target: float) -> Attempt:
@@ -77,4 +97,4 @@ def _best(attempts: list[Attempt], target: float) -> Attempt:
 
 def cost_name(scenario: Scenario) -> str:
     """As it stands in the lineage."""
-    return f"latency_s, {scenario}"
+    return f"latency, {scenario}"

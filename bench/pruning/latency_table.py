@@ -11,18 +11,22 @@ with proof, and raced against its parent (`verdict`): the last word is never the
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from ...core.documents import read_json, write_json
+from ...core.download import locked
 from ...core.files import cache_dir, explained
 from ...core.hosts import describe, versions
-from ...core.measured import Host, Scenario
+from ...core.measured import Disturbance, Host, Scenario
 from ...core.types import Candidate, ModelSpec, NotNegative, Noun, Positive, Preprocess
 from ...export.candidates import candidate
 from ...export.contract import ExportOptions, Format, format_named, runtimes, unavailable_error
+from ..machine import disturbances
 from ..statistics import median
 from .probes import STEP, Group, Kind, Part, anatomy, groups, inner_channels, parts, widest
 from .stopwatch import VISIT_S, visits
@@ -58,13 +62,17 @@ class Point(Noun, frozen=True, kw_only=True):
 
 
 class LatencyTable(Noun, frozen=True, kw_only=True):
-    """For all networks of this anatomy, on this host, with these versions."""
+    """For all networks of this anatomy, on this host, with these versions.
+
+    `warnings` are the reasons to doubt it: what disturbed the machine while it was measured.
+    """
 
     host: Host
     scenario: Scenario
     versions: dict[str, str]
     anatomy: ModelSpec
     points: tuple[Point, ...] = ()
+    warnings: tuple[Disturbance, ...] = ()
 
     def seconds(self, spec: ModelSpec) -> float:
         """What one batch through the network should take."""
@@ -74,6 +82,7 @@ class LatencyTable(Noun, frozen=True, kw_only=True):
         """Of what the kernels want counts of channels to be multiples: 8, or 16 where 8 fewer save next to nothing.
 
         Seen in the inner channels of the widest stage: what c + 8 save against c + 16, for several multiples c of 16.
+        1, which is any count, where that tells nothing: no stage is so wide, or 16 fewer save nothing.
         """
         seconds = {inner_channels(p.network): self._part(p.part) for p in widest(self.anatomy).probes}
         saved = [
@@ -81,7 +90,9 @@ class LatencyTable(Noun, frozen=True, kw_only=True):
             for c in seconds
             if c % (2 * STEP) == 0 and {c + STEP, c + 2 * STEP} <= seconds.keys()
         ]
-        by_one, by_two = (sum(column) for column in zip(*saved, strict=True)) if saved else (1.0, 1.0)
+        by_one, by_two = sum(one for one, _ in saved), sum(two for _, two in saved)
+        if by_two <= 0:
+            return 1
         return STEP if by_one >= LEAST_SHARE * by_two else 2 * STEP
 
     def knows(self, group: Group) -> bool:
@@ -114,13 +125,19 @@ def _interpolated(x: float, known: Sequence[tuple[float, float]]) -> float:
 
 
 def table_for(
-    spec: ModelSpec, scenario: Scenario, watch: Watch = lambda what, done, total: None, effort: Effort = EFFORT
+    spec: ModelSpec,
+    scenario: Scenario,
+    watch: Watch = lambda what, done, total: None,
+    effort: Effort = EFFORT,
+    whole: bool = False,
 ) -> LatencyTable:
     """The table from the cache, measured first where it is not complete.
 
+    whole    it is asked for networks that keep all channels; much less has to be measured
+
     Raises UnavailableError for a runtime that is not on this machine.
     """
-    return _completed(spec, scenario, groups(spec), watch, effort)
+    return _completed(spec, scenario, groups(spec, whole), watch, effort)
 
 
 def multiple_for(
@@ -140,17 +157,18 @@ def _completed(
     empty = LatencyTable(
         host=describe(),
         scenario=scenario,
-        versions=versions(("reszoo", runtime.name, *plugin.packages)),
+        versions=versions(("reszoo", *(runtime.packages or (runtime.name,)), *plugin.packages)),
         anatomy=anatomy(spec),
     )
     path = _path(empty)
-    known = read_json(path, LatencyTable, f"Delete {path}; it is then measured again.") if path.exists() else empty
-    lacking = [group for group in wanted if not known.knows(group)]
-    if not lacking:
-        return known
-    table = msgspec.structs.replace(known, points=(*known.points, *_measured(lacking, scenario, plugin, watch, effort)))
-    write_json(path, table)
-    return table
+    with explained(path), locked(path):  # two that measured at once would slow each other down
+        known = read_json(path, LatencyTable, f"Delete {path}; it is then measured again.") if path.exists() else empty
+        lacking = [group for group in wanted if not known.knows(group)]
+        if not lacking:
+            return known
+        table = _extended(known, lacking, plugin, watch, effort)
+        write_json(path, table)
+        return table
 
 
 def _path(table: LatencyTable) -> Path:
@@ -162,30 +180,30 @@ def _path(table: LatencyTable) -> Path:
     return cache_dir() / "latency" / f"{runtime}.{scenario.device}.t{scenario.threads}.b{scenario.batch}.{digest}.json"
 
 
-def _measured(
-    wanted: Sequence[Group], scenario: Scenario, plugin: Format, watch: Watch, effort: Effort
-) -> Iterator[Point]:
+def _extended(
+    known: LatencyTable, wanted: Sequence[Group], plugin: Format, watch: Watch, effort: Effort
+) -> LatencyTable:
     """A group's networks are visited one after the other, there and back, and subtracted visit by visit."""
     networks = [network for group in wanted for network in group.networks]
-    order: list[int] = []
-    for turn in range(effort.rounds):
-        there = list(range(len(networks)))
-        order += there[::-1] if turn % 2 else there
+    there = list(range(len(networks)))
+    order = [number for turn in range(effort.rounds) for number in (there[::-1] if turn % 2 else there)]
     with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
         models = []
         for done, network in enumerate(networks):
             watch("writing parts of the network", done, len(networks))
             with explained(Path(name)):
                 models.append(_written(network, plugin, Path(name) / str(done)))
-        found = visits(models, order, scenario, effort.visit_s, lambda done, total: watch("timing them", done, total))
+        on_visit = partial(watch, "timing them")
+        found = visits(models, order, known.scenario, effort.visit_s, on_visit)
     seconds: list[list[float]] = [[] for _ in networks]
-    for number, taken in zip(order, found, strict=True):
+    for number, taken in zip(order, found.seconds, strict=True):
         seconds[number].append(taken)
-    start = 0
+    points, rest = list(known.points), iter(seconds)
     for group in wanted:
-        end = start + len(group.networks)
-        yield from _points(group, seconds[start:end])
-        start = end
+        points += _points(group, list(islice(rest, len(group.networks))))
+    doubts = disturbances(known.host, known.scenario, found.conditions)
+    newest = {point.part: point for point in points}  # of a part that was in a smaller table too
+    return msgspec.structs.replace(known, points=tuple(newest.values()), warnings=(*known.warnings, *doubts))
 
 
 def _points(group: Group, seconds: Sequence[Sequence[float]]) -> Iterator[Point]:

@@ -6,6 +6,7 @@ costs is seen from outside: by how much a small network with it takes longer tha
 layouts, fusions and padding are in the figure, as in no sum over single layers.
 """
 
+from itertools import pairwise
 from math import ceil
 from typing import Literal, NamedTuple
 
@@ -70,12 +71,13 @@ def anatomy(spec: ModelSpec) -> ModelSpec:
     return replace(spec, depths=(1,) * len(spec.depths), stochastic_depth=0.0, plan=None)
 
 
-def groups(spec: ModelSpec) -> list[Group]:
-    """All that a table for this network needs."""
+def groups(spec: ModelSpec, whole: bool = False) -> list[Group]:
+    """All that a table for this network needs; with `whole`, only what it needs while no channel goes."""
     return [
-        _group(spec, stage, channels)
+        _group(spec, stage, channels, whole)
         for stage in range(len(spec.depths))
         for channels in _quarters(_stream(spec, stage).channels)
+        if not whole or channels == _stream(spec, stage).channels
     ]
 
 
@@ -90,15 +92,18 @@ def inner_channels(network: ModelSpec) -> int:
     return layout(network).units[-1].inner[0].width
 
 
-def _group(spec: ModelSpec, stage: int, channels: int) -> Group:
-    """A unit whose stream has that many channels; more of them, with more and more inner channels; the next stage."""
+def _group(spec: ModelSpec, stage: int, channels: int, whole: bool = False) -> Group:
+    """A unit whose stream has that many channels; more of them, with more and more inner channels; the next stage.
+
+    With `whole`, more of them with all their channels only.
+    """
     stream = _stream(spec, stage)
     share = channels / stream.channels
     base = _thinned(_excerpt(spec, stage, 1), share)
     longer = _excerpt(spec, stage, 1 + TIMES)
     inner = inner_channels(longer)
     probes = []
-    for count in _quarters(inner) if channels < stream.channels else _neighbours(inner):
+    for count in [inner] if whole else _quarters(inner) if channels < stream.channels else _neighbours(inner):
         network = _thinned(longer, share, count / inner)
         probes.append(Probe(parts(network)[-1]._replace(stage=stage), network, TIMES))
     if stage + 1 < len(spec.depths):
@@ -158,12 +163,20 @@ def _stem_macs(spec: ModelSpec, channels: int) -> int:
 
 
 def _unit_macs(spec: ModelSpec, unit: UnitChannels) -> int:
-    """Of its convolutions, the projection on its shortcut among them."""
-    pixels = _pixels(spec, _halvings(spec, unit.stage))
+    """Of its convolutions and of the projection on its shortcut; gates and squeezed channels are not counted.
+
+    The stride is on a bottleneck's 3x3, so that its first convolution still has all pixels (`blocks.convolutions`).
+    """
+    after = _halvings(spec, unit.stage)
+    before = after - (unit.stride > 1)
+    halvings = (after, after) if spec.block == "basic" else (before, after, after)
     widths = [space.width for space in (unit.source, *unit.inner, unit.target)]
-    macs = sum(k**2 * a * b * pixels for k, a, b in zip(KERNELS[spec.block], widths, widths[1:], strict=False))
+    shapes = zip(KERNELS[spec.block], pairwise(widths), halvings, strict=True)
+    macs = sum(kernel**2 * a * b * _pixels(spec, times) for kernel, (a, b), times in shapes)
     is_projected = spec.shortcut == "C" or (spec.shortcut == "B" and not unit.has_identity)
-    return macs + (unit.source.width * unit.target.width * pixels if is_projected and spec.family != "plain" else 0)
+    if not is_projected or spec.family == "plain":
+        return macs
+    return macs + unit.source.width * unit.target.width * _pixels(spec, after)
 
 
 def _halvings(spec: ModelSpec, stage: int) -> int:

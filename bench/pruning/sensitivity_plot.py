@@ -28,7 +28,7 @@ def sensitivity_plot(ref: str, whole: float, rows: Sequence[Row], kind: Literal[
         axes = figure.subplots()
         _draw(axes, whole, rows)
         accuracy = rows[0].accuracy
-        title = f"{ref}: one space pruned at a time, not fine-tuned"
+        title = f"{ref}: one space pruned at a time, not fine-tuned; val may have been trained on"
         axes.set_title(title, color=INK, fontsize=11, parse_math=False)
         axes.set_ylabel(f"top-1 on {accuracy.n} {accuracy.split} images of {accuracy.dataset}, %", color=INK)
         axes.grid(axis="y", color=LINE, linewidth=0.8)

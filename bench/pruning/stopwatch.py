@@ -4,21 +4,25 @@ Each visit loads a model anew, so that no other one's threads are alive meanwhil
 """
 
 import os
+import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ...core.documents import read_json, write_json
 from ...core.errors import ReszooError
-from ...core.measured import Scenario
+from ...core.measured import Conditions, Scenario
 from ...core.types import Candidate, NotNegative, Noun
 from ...export.contract import runtimes
-from ..client import LAST_LINES
+from ..client import LAST_LINES, PATIENCE_S, environment
+from ..machine import Watch, load_average
 from ..protocol import Sample
 from ..statistics import median
 from ..timing import Stream, sample
+from ..worker import die_with_parent
 
 VISIT_S = 0.03
 WARM_UP_RUNS, WARM_UP_S = 20, 0.02
@@ -34,35 +38,58 @@ class Job(Noun, frozen=True, kw_only=True):
     visit_s: float
 
 
+class Visits(NamedTuple):
+    """The median run's seconds in each visit, and what the machine did meanwhile."""
+
+    seconds: list[float]
+    conditions: Conditions
+
+
 def visits(
     models: Sequence[Candidate],
     order: Sequence[int],
     scenario: Scenario,
     visit_s: float = VISIT_S,
     watch: Callable[[int, int], None] = lambda done, total: None,
-) -> list[float]:
-    """The median run's seconds in each visit of `order`, which holds positions in `models`."""
+    patience_s: float = PATIENCE_S,
+) -> Visits:
+    """Time what `order` says, positions in `models`. A visit may take `patience_s`, which a hung runtime does not."""
+    job = Job(scenario=scenario, models=tuple(models), order=tuple(order), visit_s=visit_s)
     seconds: list[float] = []
+    load_before = load_average()
     with tempfile.TemporaryDirectory(prefix="reszoo-") as folder, tempfile.TemporaryFile() as noise:
-        job = Path(folder) / JOB
-        write_json(job, Job(scenario=scenario, models=tuple(models), order=tuple(order), visit_s=visit_s))
-        command = [sys.executable, "-P", "-m", __name__, str(job)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, text=True) as process:
+        path = Path(folder) / JOB
+        write_json(path, job)
+        command = [sys.executable, "-P", "-m", __name__, str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=noise, env=environment(scenario)) as process:
             try:
-                for line in process.stdout or ():
+                machine = Watch([process.pid], scenario.cores, device=scenario.device, load_before=load_before)
+                for line in _lines(process, patience_s):
                     seconds.append(float(line))
+                    machine.look()
                     watch(len(seconds), len(order))
-            except BaseException:
+                conditions = machine.stop()
+            finally:
                 process.kill()
-                raise
         if len(seconds) < len(order):
             noise.seek(0)
             said = noise.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-            raise ReszooError(f"timing parts of the network on {scenario} failed: {' '.join(said)}", FIX)
-    return seconds
+            reason = " ".join(said) or f"no answer within {patience_s:g} s"
+            raise ReszooError(f"timing parts of the network on {scenario} failed: {reason}", FIX)
+    return Visits(seconds, conditions)
+
+
+def _lines(process: "subprocess.Popen[bytes]", patience_s: float) -> Iterator[bytes]:
+    """What it prints, until it ends or is silent for too long."""
+    output = process.stdout.fileno() if process.stdout else -1
+    unread = b""
+    while select.select([output], [], [], patience_s)[0] and (read := os.read(output, 1 << 16)):
+        *lines, unread = (unread + read).split(b"\n")
+        yield from lines
 
 
 def main() -> None:
+    die_with_parent()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a runtime prints is no answer
     job = read_json(Path(sys.argv[1]), Job, FIX)

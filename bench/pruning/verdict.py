@@ -1,11 +1,14 @@
 """Whether pruning paid: the pruned network against its parent, in turn, and why it is refused where it did not."""
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
-from ...core.measured import Comparison, Failure, Scenario
-from ...core.types import Checkpoint
-from ...export.contract import parse_runtime, unavailable_error
+from ...core.measured import Comparison, Disturbance, Failure, Scenario
+from ...core.types import Artifact, Checkpoint
+from ...export.contract import parse_runtime, runtimes, unavailable_error
+from ...export.exporting import export
 from ..affinity import choose_cores
 from ..comparison import AGAIN, Contestant, Effort, Ratio, compare, ratio
 from ..plan import Planned, plan
@@ -14,21 +17,27 @@ from ..table import verdict
 # Enough to tell whether it is faster, and by how much to some per cent; `reszoo compare` goes on for longer.
 EFFORT = Effort(precision=0.02, limit_s=20.0, gate=1.0, round_s=0.3)
 WARM_UP_LIMIT_S = 0.5
+# What a target may be missed by, as long as the interval holds it.
+SLACK = 1.06
 
 
 class Verdict(NamedTuple):
-    """The pruned network's latency over its parent's, and the most that was asked for (1 is "faster at all")."""
+    """The pruned network's latency over its parent's, and the most that was asked for (1 is "faster at all").
+
+    `warnings` are the reasons to doubt it, an interval too wide to decide the target among them.
+    """
 
     scenario: Scenario
     ratio: Ratio
     target: float = 1.0
+    warnings: tuple[Disturbance, ...] = ()
 
     @property
     def refusal(self) -> str | None:
-        """Why the network is no good, or None. A target is missed when the whole interval is above it."""
+        """Why the network is no good, or None. A target is met by a ratio that may be it, and is at most 6 % above."""
         if self.ratio.verdict != "faster":
             return f"it is not faster than its parent on {self.scenario}: {verdict(self.ratio)}"
-        if self.ratio.interval.low > self.target:
+        if self.ratio.interval.low > self.target or self.ratio.value > SLACK * self.target:
             return f"it misses {self.target:g} of its parent's latency on {self.scenario}: {self.told}"
         return None
 
@@ -62,17 +71,30 @@ def race(
     effort: Effort = EFFORT,
     on_round: Callable[[Comparison], None] = lambda known: None,
 ) -> Comparison | Failure:
-    """Both exported with proof to the runtime's first format, and measured in turn."""
-    entries = []
-    for checkpoint in (parent, pruned):
-        (item,) = plan(checkpoint, scenario, [scenario.threads], [scenario.batch])
-        if not isinstance(item, Planned):
-            raise unavailable_error(item)
-        entries.append(Contestant(item.artifact, item.scenario))
-    return compare(entries, effort, on_round)
+    """Both exported with proof to the runtime's first format, and measured in turn.
+
+    The parent's artifact stays in the cache. The pruned network's does not: it may be refused.
+    """
+    baseline = _contestant(parent, scenario)
+    format_name = runtimes()[scenario.runtime].formats[0]
+    with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
+        artifact = export(pruned, format_name, out=Path(name) / format_name)
+        return compare([baseline, _contestant(artifact, scenario)], effort, on_round)
+
+
+def _contestant(target: Checkpoint | Artifact, scenario: Scenario) -> Contestant:
+    (item,) = plan(target, scenario, [scenario.threads], [scenario.batch])
+    if not isinstance(item, Planned):
+        raise unavailable_error(item)
+    return Contestant(item.artifact, item.scenario)
 
 
 def judge(comparison: Comparison, target: float = 1.0) -> Verdict:
     """Of a race. Its interval is one over rounds of fresh processes (`comparison`)."""
-    subject = comparison.subjects[-1]
-    return Verdict(subject.scenario, ratio(comparison, AGAIN + 1), target)
+    subject, found = comparison.subjects[-1], ratio(comparison, AGAIN + 1)
+    warnings = comparison.warnings
+    low, high = found.interval
+    if low <= target < high and found.half_width > EFFORT.precision:
+        detail = f"the interval from {low:.3f} to {high:.3f} holds {target:g}: whether that is met is not decided"
+        warnings = (*warnings, Disturbance(kind="imprecise", detail=detail))
+    return Verdict(subject.scenario, found, target, warnings)

@@ -1,33 +1,43 @@
 """`reszoo prune` as its users meet it: the whole way to an integer artifact, an interrupt, and mistakes."""
 
 import json
+import re
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from measurements import CONDITIONS, HOST, SUBJECT
 
 from reszoo import zoo
 from reszoo.cli.export import export
 from reszoo.cli.prune import prune
 from reszoo.cli.quantize import quantize
-from reszoo.core.errors import ReszooError, UsageError
+from reszoo.cli.show import show
+from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.core.measured import Block, Comparison, Disturbance, Failure, Scenario
+from reszoo.core.types import Checkpoint, ModelSpec
 from reszoo.export import artifacts
 from reszoo.models.cost import cost_of
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 REF = "resnet8_v1.reszoo_digits"
-UNMEASURED: dict[str, Any] = {"measure": False, "round_to": "8"}
+UNMEASURED: dict[str, Any] = {"measure": False}
+QUICK: dict[str, Any] = {"measure": False, "importance": "l2"}
+MEASURED: dict[str, Any] = {"importance": "l2", "round_to": "8"}
 
 
 def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "small"
-    command = ("prune", REF, "--macs", "0.5", "--no-measure", "--round-to", "8", "--out", str(folder))
-    command += ("--finetune", "digits", "--set", "epochs=6")
+    command = ("prune", REF, "--macs", "0.5", "--no-measure", "--out", str(folder))
+    command += ("--finetune", "digits", "--set", "epochs=4")
     with subprocess.Popen([RESZOO, *command], stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
         assert run.stderr.readline().startswith("epoch   1")
@@ -37,8 +47,10 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     assert "Run the same command with --resume" in said
     assert not folder.exists()
 
-    same = {"macs": "0.5", "finetune": "digits", "set_": ["epochs=6"], "out": folder, **UNMEASURED}
-    with pytest.raises(UsageError, match=r"there is an unfinished run in .*small.pruned"):
+    same = {"macs": "0.5", "finetune": "digits", "set_": ["epochs=4"], "out": folder, **UNMEASURED}
+    with pytest.raises(
+        UsageError, match=r"an earlier run has left .*small.pruned and .*small.unfinished\nAdd --resume"
+    ):
         prune(REF, **same)
     with pytest.raises(UsageError, match="was started with other options"):
         prune(REF, resume=True, importance="l1", **same)
@@ -48,7 +60,8 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     for said in (
         "32 -> ",
         "as it was cut: 0.",
-        "fine-tuned: ",
+        "fine-tuned: not measured, it was trained on val",
+        "multiples of 8",
         "test accuracy: 0.9",
         f"Next: reszoo quantize {folder}",
     ):
@@ -66,7 +79,7 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     floats, integers = (artifacts.read(tmp_path / name) for name in ("float", "int8"))
     assert integers.size_bytes < floats.size_bytes
     assert [step.name for step in integers.lineage[-4:]] == ["prune", "train", "export", "quantize"]
-    with pytest.raises(UsageError, match=f"is an artifact, not a checkpoint\nName the checkpoint: {REF}-macs0.5"):
+    with pytest.raises(UsageError, match=f"is an artifact, not a checkpoint\nName the folder of {REF}-macs0.5, its"):
         prune(str(tmp_path / "int8"), macs="0.5", **UNMEASURED)
 
 
@@ -98,20 +111,31 @@ def test_sensitivity_is_a_table_and_a_plot(
         ({}, "pruning needs one target\nChoose one of --macs"),
         ({"macs": "0.5", "params": "0.5"}, "--macs and --params exclude each other"),
         ({"macs": "0"}, "--macs 0 is no target for pruning\nGive more than 0"),
-        ({"macs": "1.5"}, "--macs '1.5' is neither"),
+        ({"macs": "50"}, "--macs '50' is neither a percentage from 0% to 100% nor a fraction below 1\nIt is a share"),
+        ({"latency": "5ms", "measure": True}, "write half as --latency 50% or --latency 0.5"),
         ({"latency": "100%"}, "--latency 100% is no target"),
         ({"latency": "0.5", "measure": False}, "--latency has to be measured"),
         ({"macs": "0.5", "measure": False, "round_to": "auto"}, "--round-to auto has to be measured\nGive a number"),
         ({"macs": "0.5", "round_to": "0"}, "--round-to '0' is neither auto nor a positive"),
         ({"macs": "0.5", "importance": "tailor"}, "unknown importance of channels 'tailor'\nDid you mean taylor"),
         ({"macs": "0.5", "measure": True, "runtime": "tensorflow"}, "unknown runtime 'tensorflow'"),
+        (
+            {"latency": "0.5", "measure": True, "runtime": "tensorrt"},
+            "measures latency on the CPU, and tensorrt runs on",
+        ),
         ({"macs": "0.5", "exclude": ["stages.7"]}, "'stages.7' matches no space"),
         ({"macs": "0.01"}, "cost of 0.01 of the network's cannot be reached: the nearest is 0."),
-        ({"macs": "0.5", "set_": ["epochs=1"]}, "are about fine-tuning\nAdd --finetune"),
+        ({"macs": "0.5", "set_": ["epochs=1"]}, "--set: it is about training\nAdd --finetune"),
+        ({"macs": "0.5", "device": "cuda"}, "--device: it is about training\nAdd --finetune"),
+        ({"macs": "0.5", "images": 5000}, "5000 calibration images from the 1295 training images of digits"),
+        ({"macs": "0.5", "units": True, "ranking": "local"}, "--ranking: --units removes no channels\nLeave --ranking"),
         ({"macs": "0.5", "finetune": "digit"}, "unknown recipe 'digit'"),
         ({"macs": "0.5", "finetune": "digits", "teacher": "resnet8_v1.reszoo_cifar10"}, "trained on digits"),
-        ({"sensitivity": True, "macs": "0.5"}, "--sensitivity prunes to no target"),
-        ({"sensitivity": True, "plot": Path("plot.gif")}, "neither a .png nor a .svg"),
+        ({"macs": "0.5", "finetune": "digits", "set_": ["batch=2000"]}, "a batch of 2000 images is more than the 1438"),
+        ({"sensitivity": True, "macs": "0.5", "min_share": 0.0}, "--macs, --min-share, --out: --sensitivity makes no"),
+        ({"sensitivity": True, "exclude": ["*"], "out": None}, "every space is excluded"),
+        ({"macs": "0.5", "plot": Path("plot.svg")}, "--plot: it shows what --sensitivity finds"),
+        ({"sensitivity": True, "plot": Path("plot.gif"), "out": None}, "neither a .png nor a .svg"),
     ],
 )
 def test_mistakes_are_explained_and_leave_nothing(options: dict[str, Any], says: str, tmp_path: Path) -> None:
@@ -126,7 +150,7 @@ def test_only_a_checkpoint_can_be_pruned(tmp_path: Path) -> None:
     for ref, says in (
         (str(tmp_path / "empty"), "checkpoint.json does not exist"),
         ("resnet8_v9", "unknown checkpoint 'resnet8_v9'"),
-        ("resnet8_v?.reszoo_digits", "matches 2 checkpoints"),
+        ("resnet8_v?.reszoo_digits", "names 2 networks"),
     ):
         with pytest.raises(ReszooError, match=says.replace("?", r"\?")):
             prune(ref, macs="0.5", **UNMEASURED)
@@ -134,5 +158,176 @@ def test_only_a_checkpoint_can_be_pruned(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
+    prune(REF, macs="0.5", out=tmp_path / "mine", **QUICK)  # an empty folder is as good as none
     with pytest.raises(UsageError, match=r"mine is there already\nChoose another --out"):
-        prune(REF, macs="0.5", out=tmp_path / "mine", **UNMEASURED)
+        prune(REF, macs="0.4", out=tmp_path / "mine", **QUICK)
+    (tmp_path / "next.unfinished").mkdir()
+    with pytest.raises(UsageError, match=r"there is no .*next.pruned\nDelete .*next.unfinished to start again"):
+        prune(REF, macs="0.5", out=tmp_path / "next", finetune="digits", resume=True, **QUICK)
+
+
+def test_without_its_images_a_network_is_judged_by_its_weights(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ref = "resnet8_v1.reszoo_cifar10"
+    with pytest.raises(UnavailableError, match="Or judge without images: --importance l2"):
+        prune(ref, macs="0.5", out=tmp_path / "made", **UNMEASURED)
+    prune(ref, macs="0.5", out=tmp_path / "made", **QUICK)
+    printed = capsys.readouterr().out
+    assert "val accuracy of the parent: not measured, cifar10 is not here" in printed
+    assert "--finetune prune-finetune and another --out" in printed
+
+
+Race = Callable[..., Comparison | Failure]
+
+
+def ends(ratio: float, meanwhile: Callable[[], object] = lambda: None) -> Race:
+    """A race in which every run of the pruned network takes this much of its parent's time."""
+
+    def race(pruned: Checkpoint, parent: Checkpoint, scenario: Scenario, *_: Any, on_round: Any = None) -> Comparison:
+        meanwhile()
+        samples = enumerate((0.001, 0.001, 0.001 * ratio))
+        blocks = tuple(Block(contestant=contestant, samples_s=(seconds,) * 3) for contestant, seconds in samples)
+        return Comparison(
+            subjects=tuple(
+                msgspec.structs.replace(SUBJECT, scenario=scenario, weights_sha256=network.sha256)
+                for network in (parent, parent, pruned)
+            ),
+            host=HOST,
+            started_at="2026-11-22T13:00:00.000+00:00",
+            rounds=(blocks,) * 5,
+            conditions=(CONDITIONS,) * 5,
+            warnings=(Disturbance(kind="steal", detail="others had it"),),
+        )
+
+    return race
+
+
+def fails(*_: Any, **__: Any) -> Failure:
+    return Failure(what="small on onnxruntime", reason="it crashed", output="Segmentation fault")
+
+
+class Table:
+    """Of latencies that are as the multiply-adds are."""
+
+    warnings = ()
+
+    def __init__(self, spec: ModelSpec, scenario: Scenario, *_: Any, **__: Any) -> None:
+        self.scenario = scenario
+
+    def seconds(self, spec: ModelSpec) -> float:
+        return cost_of(spec).macs / 1e9
+
+    def multiple(self) -> int:
+        return 4
+
+
+@pytest.fixture
+def races(monkeypatch: pytest.MonkeyPatch) -> Callable[[Race], None]:
+    """Runs this race instead of a real one; no latency is measured."""
+
+    def run(race: Race) -> None:
+        monkeypatch.setattr("reszoo.bench.pruning.verdict.race", race)
+        monkeypatch.setattr("reszoo.bench.pruning.fitting.race", race)
+        monkeypatch.setattr("reszoo.bench.pruning.latency_table.table_for", Table)
+
+    return run
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != "cache")
+
+
+@pytest.mark.parametrize(
+    ("race", "options", "says"),
+    [
+        (ends(1.1), {"macs": "0.5"}, ("is refused: it is not faster than its", "or keep it all the same with --no-m")),
+        (ends(1.1), {"macs": "0.9", "units": True, "round_to": None, "importance": "random"}, ("leave --units away",)),
+        (ends(0.7), {"latency": "0.5"}, ("it misses 0.5 of its parent's latency", "or try --units, or --round-to 16.")),
+        (fails, {"macs": "0.5"}, ("it crashed\nSegmentation fault\nTry another --runtime, or --no-measure.",)),
+    ],
+)
+def test_a_network_that_has_not_won_does_not_appear(
+    race: Race, options: dict[str, Any], says: tuple[str, ...], races: Callable[[Race], None], tmp_path: Path
+) -> None:
+    races(race)
+    with pytest.raises(ReszooError) as caught:
+        prune(REF, **MEASURED | {"out": tmp_path / "made"} | options)
+    assert [text for text in says if text not in str(caught.value)] == []
+    assert caught.value.exit_code == 1
+    assert left_in(tmp_path) == []
+
+
+def test_a_network_that_has_won_comes_with_its_race_and_the_doubts(
+    races: Callable[[Race], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    races(ends(0.5))
+    prune(REF, latency="0.5", out=tmp_path / "made", **MEASURED | {"round_to": None})
+    printed = capsys.readouterr()
+    assert "multiples of 4, or all" in printed.out
+    assert "0.500 (0.500 to 0.500) of its parent's latency on onnxruntime, cpu, 1 threads, batch 1" in printed.out
+    assert "! steal: others had it" in printed.err
+    assert left_in(tmp_path) == ["made"]
+    assert left_in(tmp_path / "made") == ["checkpoint.json", "race.json", "weights.safetensors"]
+    prune(REF, macs="0.5", out=tmp_path / "again", json=True, **MEASURED)
+    latency = json.loads(capsys.readouterr().out)["latency"]
+    assert (round(latency["value"], 6), latency["warnings"][0]["kind"]) == (0.5, "steal")
+
+
+def test_what_comes_in_between_is_not_replaced(races: Callable[[Race], None], tmp_path: Path) -> None:
+    theirs = tmp_path / "made"
+
+    def make_it() -> None:
+        theirs.mkdir()
+        (theirs / "notes.txt").touch()
+
+    races(ends(0.5, meanwhile=make_it))
+    with pytest.raises(UsageError, match="made is there already"):
+        prune(REF, macs="0.5", out=theirs, **MEASURED)
+    assert left_in(tmp_path) == ["made"]
+    assert left_in(theirs) == ["notes.txt"]
+
+
+def test_sigterm_in_a_race_leaves_nothing(races: Callable[[Race], None], tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    races(ends(0.5, meanwhile=lambda: signal.raise_signal(signal.SIGTERM)))
+    with pytest.raises(SystemExit) as caught:
+        prune(REF, macs="0.5", out=tmp_path / "made", **MEASURED)
+    assert caught.value.code == 143
+    assert left_in(tmp_path) == []
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_resuming_races_the_network_that_is_there(
+    races: Callable[[Race], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, cut = tmp_path / "made", tmp_path / "made.pruned"
+    prune(REF, macs="0.5", out=cut, **QUICK)  # as a run with --no-measure leaves it that was stopped in its training
+    weights = (cut / "weights.safetensors").stat().st_mtime_ns
+    more = {"macs": "0.5", "out": out, "finetune": "digits", "set_": ["epochs=1", "train_on=train"], "resume": True}
+    races(ends(1.1))
+    with pytest.raises(ReszooError, match="is refused"):
+        prune(REF, **MEASURED | more)
+    assert left_in(cut) == ["checkpoint.json", "weights.safetensors"]
+    races(ends(0.5))
+    (tmp_path / "made.unfinished").mkdir()
+    prune(REF, **MEASURED | more)
+    assert (cut / "race.json").exists()
+    assert (cut / "weights.safetensors").stat().st_mtime_ns == weights
+    (row,) = [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
+    assert f"val accuracy fine-tuned: {row['val_accuracy']:.4f} on 143 images" in capsys.readouterr().out
+    shutil.rmtree(out)
+    with pytest.raises(UsageError, match="was started with other options"):
+        prune(REF, **MEASURED | more | {"batch": 32})
+
+
+def test_show_tells_what_a_plan_has_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prune(REF, params="99%", units=True, out=tmp_path / "shorter", importance="random", measure=False)
+    prune(str(tmp_path / "shorter"), macs="0.6", out=tmp_path / "both", **QUICK)
+    capsys.readouterr()
+    show(str(tmp_path / "both"))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "units 1+1+1 basic, 16/32/64 channels, before pruning" in lines
+    assert "stage 0, pruned none of 1 units" in lines
+    assert any(re.fullmatch(r"stage 2, pruned 1 units, \d+ channels, \d+ inside", line) for line in lines)
+    assert any(line.endswith("> prune > prune") for line in lines)

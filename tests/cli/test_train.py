@@ -34,6 +34,12 @@ def test_train_then_use_it(tmp_path, monkeypatch):
     assert again.returncode == 2
     assert "is there already" in again.stderr
 
+    sparse = reszoo("train", "--from", folder, "--data", "digits", "--recipe", "prune-sparse", "--epochs", "1")
+    assert sparse.returncode == 0, sparse.stderr
+    assert f"{folder.name}-prune-sparse is in runs/" in sparse.stdout
+    shown = reszoo("show", tmp_path / "runs" / f"{folder.name}-prune-sparse")
+    assert "train > train (group sparsity 0.0005)" in shown.stdout
+
     student = train("--epochs", "1", "--teacher", folder, "--tag", "taught", "--json", arch="resnet8_v2")
     assert student.returncode == 0, student.stderr
     document = json.loads(student.stdout)
@@ -67,6 +73,8 @@ def test_ctrl_c_then_resume(tmp_path):
         (("resnet8_v1", "--data", "cifar10", "--recipe", "cifar"), 3, "Download it with `reszoo data get cifar10`"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digit"), 2, "unknown recipe 'digit'\nDid you mean digits"),
         (("resnet8_v1", "--data", "digits"), 2, "Missing option '--recipe'"),
+        (("--data", "digits", "--recipe", "digits"), 2, "training begins with an architecture or with a checkpoint"),
+        (("resnet8_v1", "--from", "x", "--data", "digits", "--recipe", "digits"), 2, "Give one of them"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "lr"), 2, "--set 'lr' is not FIELD=VALUE"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "rl=1"), 2, "Did you mean lr"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--lr", "-1"), 2, "lr=-1.0: Expected `float` > 0"),

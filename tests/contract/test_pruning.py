@@ -1,15 +1,18 @@
 """What pruning must keep of every kind of network that can be built."""
 
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 import torch
-from families import FAMILIES, catalogue_families, half, images, randomised
+from families import BASE, FAMILIES, catalogue_families, half, images, randomised
 from torch import Tensor, nn
 
 from reszoo import zoo
-from reszoo.core.types import ChannelPlan, ModelSpec, Preprocess, Step
+from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec, Preprocess, Step
 from reszoo.export import export
+from reszoo.export.contract import Format, formats
 from reszoo.models.blocks import PadShortcut, RouteShortcut
 from reszoo.models.channels import layers, layout, spaces
 from reszoo.models.cost import cost_of
@@ -21,10 +24,30 @@ from reszoo.prune.groups import groups
 STEP = Step(name="prune", config={}, versions={}, input_sha256="")
 
 
-@pytest.fixture(params=FAMILIES.values(), ids=FAMILIES)
+ALL = FAMILIES | catalogue_families()
+
+
+@pytest.fixture(params=ALL.values(), ids=ALL)
 def spec(request: pytest.FixtureRequest) -> ModelSpec:
     torch.manual_seed(0)
     return request.param
+
+
+def saved(model: ResNet, folder: Path) -> Checkpoint:
+    spec = model.spec
+    channels = spec.input[0]
+    return zoo.save(
+        folder,
+        model.state_dict(),
+        ref="small.random",
+        spec=spec,
+        preprocess=Preprocess(mean=(0.5,) * channels, std=(0.25,) * channels, input=spec.input),
+        labels=tuple(map(str, range(spec.num_classes))),
+        dataset="digits" if spec.input == BASE.input else "photographs",
+        metrics=(),
+        licence="MIT",
+        lineage=(),
+    )
 
 
 def double(state: State, spec: ModelSpec) -> nn.Module:
@@ -91,19 +114,7 @@ def test_without_a_unit_the_signal_takes_its_shortcut(spec: ModelSpec) -> None:
 @torch.no_grad()
 def test_a_saved_half_is_loaded_bit_by_bit(spec: ModelSpec, tmp_path: Path) -> None:
     original, pruned = randomised(spec).float(), half(spec)
-    channels = spec.input[0]
-    whole = zoo.save(
-        tmp_path / "whole",
-        original.state_dict(),
-        ref="small.random",
-        spec=spec,
-        preprocess=Preprocess(mean=(0.5,) * channels, std=(0.25,) * channels, input=spec.input),
-        labels=tuple("0123456789"),
-        dataset="digits",
-        metrics=(),
-        licence="MIT",
-        lineage=(),
-    )
+    whole = saved(original, tmp_path / "whole")
     cut(whole, pruned.plan or ChannelPlan(), tmp_path / "half", "small.half", STEP)
     loaded = zoo.read(tmp_path / "half")
     assert loaded.spec == pruned
@@ -118,9 +129,6 @@ def test_costs_are_counted_of_what_is_left(spec: ModelSpec) -> None:
     assert less.params < 0.6 * whole.params
     assert less.macs < 0.75 * whole.macs
     assert sum(layer.macs for layer in less.layers) == less.macs
-
-
-ALL = FAMILIES | catalogue_families()
 
 
 @pytest.mark.parametrize("whole", ALL.values(), ids=ALL)
@@ -149,13 +157,35 @@ def test_torch_pruning_sees_the_same_couplings(whole: ModelSpec) -> None:
             assert theirs == ours[space]
 
 
-@pytest.mark.parametrize("family", ["v1", "v2"])
-def test_a_pruned_network_is_exported_with_parity(family: str, tmp_path: Path) -> None:
+# Every kind of layer, shortcut and stem, in few networks: an export takes seconds.
+EXPORTED: dict[str, dict[str, Any]] = {
+    "v1, option A, gates": {"skip": "shortcut_gate", "se_ratio": 4},
+    "v1, wide bottlenecks, projections": {"block": "bottleneck", "bottleneck_width": 2, "shortcut": "B"},
+    "v1, imagenet stem, no norms": {"stem": "imagenet", "input": (3, 32, 32), "norm": "none", "activation": "silu"},
+    "v2, bottlenecks, option A": {"family": "v2", "block": "bottleneck"},
+    "v2, wide, option C": {"family": "v2", "stem_width": 4, "widths": (16, 32), "shortcut": "C"},
+    "v2, group norms": {"family": "v2", "norm": "group", "widths": (48, 96), "stem_width": 48, "se_ratio": 4},
+    "plain": {"family": "plain"},
+}
+
+
+@pytest.mark.parametrize("changes", EXPORTED.values(), ids=EXPORTED)
+def test_every_kind_of_pruned_network_is_exported_with_parity(changes: dict[str, Any], tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(BASE, **changes, depths=(1, 2))
+    whole = saved(randomised(spec).float(), tmp_path / "whole")
+    pruned = cut(whole, half(spec).plan or ChannelPlan(), tmp_path / "pruned", "small.half", STEP)
+    assert export(pruned, "onnx", out=tmp_path / "onnx").parity.top1_agreement == 1
+
+
+@pytest.mark.parametrize("plugin", formats().values(), ids=formats())
+def test_a_pruned_network_is_exported_in_every_format(plugin: Format, tmp_path: Path) -> None:
     """With a unit less and with option A's channels parted, so that nothing is left to padding."""
-    parent = zoo.load(f"resnet8_{family}.reszoo_digits")
+    if missing := plugin.unavailable():
+        pytest.skip(missing.reason)
+    parent = zoo.load("resnet8_v2.reszoo_digits")
     spec = half(without(parent.spec, "stages.0.0"))
     pruned = cut(parent, spec.plan or ChannelPlan(), tmp_path / "pruned", "resnet8.half", STEP)
     assert [m for m in zoo.build(pruned).modules() if isinstance(m, RouteShortcut)]
-    artifact = export(pruned, "onnx", out=tmp_path / "onnx")
+    artifact = export(pruned, plugin.name, out=tmp_path / "made")
     assert artifact.parity.max_abs_error < 1e-4
     assert [step.name for step in artifact.lineage][-2:] == ["prune", "export"]

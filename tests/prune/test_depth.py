@@ -5,12 +5,13 @@ import pytest
 import torch
 from families import BASE, FAMILIES, randomised
 
-from reszoo.core.errors import UsageError
-from reszoo.core.types import ChannelPlan
+from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.types import ChannelPlan, ModelSpec
 from reszoo.models.channels import layout
 from reszoo.prune import PruneConfig
-from reszoo.prune.calibration import Batches, mean_loss
-from reszoo.prune.depth import choose_units, damages, removable, without
+from reszoo.prune.calibration import Batches
+from reszoo.prune.depth import check_removable, choose_units, damages, mean_loss, removable, without
+from reszoo.prune.planning import UnreachableError
 
 DEEP = msgspec.structs.replace(BASE, depths=(3, 3))
 
@@ -37,10 +38,25 @@ def test_a_unit_that_does_nothing_does_not_matter(importance: str, data: Batches
         assert found["stages.0.0"] != pytest.approx(mean_loss(model, data))
 
 
+@pytest.mark.parametrize("importance", ["loss", "change"])
+def test_what_is_not_a_number_decides_nothing(importance: str, data: Batches) -> None:
+    model = randomised(DEEP).float()
+    with torch.no_grad():
+        model.get_submodule("stages.1.2").norms[-1].weight[0] = torch.nan
+    with pytest.raises(ReszooError, match=r"the importance of stages\.\S+ is NaN or infinite"):
+        damages(model.state_dict(), DEEP, PruneConfig(remove="units", importance=importance), data)
+
+
+def units(spec: ModelSpec) -> float:
+    return len(layout(spec).units)
+
+
 def test_units_go_in_order_until_the_cost_is_met() -> None:
     matter = {"stages.0.0": 3.0, "stages.0.1": 1.0, "stages.0.2": 5.0, "stages.1.1": 2.0, "stages.1.2": 4.0}
-    found = choose_units(DEEP, matter, lambda spec: len(layout(spec).units), 4)
+    found = choose_units(DEEP, matter, units, 4, whole=6)
     assert [unit.name for unit in layout(found).units] == ["stages.0.0", "stages.0.2", "stages.1.0", "stages.1.2"]
+    with pytest.raises(UnreachableError, match=r"a cost of 0\.05 of .* the nearest is 0\.167"):  # 1 of 6, rounded up
+        choose_units(DEEP, matter, units, 0.3, whole=6)
 
 
 def test_a_removed_unit_takes_its_spaces_along() -> None:
@@ -53,6 +69,6 @@ def test_only_units_with_an_identity_can_go() -> None:
     assert removable(DEEP, ("stages.0.*",)) == ["stages.1.1", "stages.1.2"]
     for name in ("plain, option A", "v1, option C"):
         with pytest.raises(UsageError, match="no unit of this network can be removed"):
-            removable(FAMILIES[name], ())
+            check_removable(FAMILIES[name], ())
     with pytest.raises(UsageError, match="matches no unit"):
         removable(DEEP, ("layer1.*",))

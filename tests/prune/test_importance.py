@@ -9,10 +9,10 @@ import torch
 from families import FAMILIES, randomised
 
 from reszoo import zoo
-from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Checkpoint
 from reszoo.models.channels import spaces
-from reszoo.prune import PruneConfig, groups
+from reszoo.prune import PruneConfig
 from reszoo.prune.calibration import Batches, batches
 from reszoo.prune.config import ChannelImportance
 from reszoo.prune.importance import METHODS, importances
@@ -71,6 +71,33 @@ def test_l1_sums_absolute_weights_of_all_coupled_layers(digits_v1: Checkpoint) -
     np.testing.assert_allclose(importances(model, "l1", [], 0)[SPACE], sums / sums.mean(), rtol=1e-5)
 
 
+def test_taylor_sums_what_each_weight_and_scale_changes_the_loss_by(digits_v1: Checkpoint, data: Batches) -> None:
+    """Molchanov et al. 2019: (weight x gradient)^2, with the gradient of a batch; here of two batches."""
+    model = zoo.build(digits_v1).eval()
+    unit = model.get_submodule("stages.1.0")
+    parameters = (unit.convs[0].weight, unit.norms[0].weight, unit.convs[1].weight)
+    (images, labels), *_ = data
+    halves = [(images[:16], labels[:16]), (images[16:], labels[16:])]
+    sums = torch.zeros(len(parameters[1]))
+    for inputs, wanted in halves:
+        loss = torch.nn.functional.cross_entropy(model(inputs), wanted)
+        first, scale, second = (w * g for w, g in zip(parameters, torch.autograd.grad(loss, parameters), strict=True))
+        sums += first.square().sum((1, 2, 3)) + scale.square() + second.square().sum((0, 2, 3))
+    found = importances(model, "taylor", halves, 0)[SPACE]
+    np.testing.assert_allclose(found, (sums / sums.mean()).detach().double().numpy(), rtol=1e-4)
+
+
+def test_images_of_other_classes_are_refused(digits_v1: Checkpoint) -> None:
+    other = msgspec.structs.replace(digits_v1, labels=tuple("abcdefghij"))
+    with pytest.raises(UsageError, match=r"knows other classes \(a, b, c, ...\) than digits has \(0, 1, 2, ...\)"):
+        batches(other, PruneConfig(images=32))
+    fewer = msgspec.structs.replace(
+        digits_v1, labels=tuple("ab"), spec=msgspec.structs.replace(digits_v1.spec, num_classes=2)
+    )
+    with pytest.raises(UsageError, match="knows 2 classes where digits has 10"):
+        batches(fewer, PruneConfig(images=32))
+
+
 def test_hessian_looks_at_every_image_not_at_the_last(digits_v1: Checkpoint, data: Batches) -> None:
     model = zoo.build(digits_v1)
     (images, labels), *_ = data
@@ -94,12 +121,6 @@ def test_weights_that_are_not_numbers_are_refused(digits_v1: Checkpoint) -> None
         model.get_submodule("stages.1.0.convs.0").weight[0] = torch.nan
     with pytest.raises(ReszooError, match=r"importance of channels of stages\.\S+ is NaN"):
         importances(model, "l2", [], 0)
-
-
-def test_without_torch_pruning_the_fix_is_named(digits_v1: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groups, "find_spec", lambda name: None)
-    with pytest.raises(UnavailableError, match=r"pip install 'reszoo\[prune\]'"):
-        importances(zoo.build(digits_v1), "l2", [], 0)
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from families import BASE, FAMILIES
 
-from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.errors import UsageError
 from reszoo.core.types import ModelSpec
 from reszoo.models import spec_of
 from reszoo.models.channels import spaces
 from reszoo.models.cost import cost_of
-from reszoo.prune import PruneConfig
+from reszoo.prune import PruneConfig, planning
 from reszoo.prune.importance import Importances
-from reszoo.prune.planning import choose_channels
+from reszoo.prune.planning import Cost, UnreachableError
 from reszoo.prune.ranking import order
 
 STREAM, FIRST, SECOND = "stages.0", "stages.0.0.convs.0", "stages.0.1.convs.0"
@@ -21,6 +21,12 @@ STREAM, FIRST, SECOND = "stages.0", "stages.0.0.convs.0", "stages.0.1.convs.0"
 def width(spec: ModelSpec) -> float:
     """A cost that is easy to follow: the number of channels."""
     return sum(space.width for space in spaces(spec))
+
+
+def choose_channels(
+    spec: ModelSpec, importances: Importances, config: PruneConfig, cost: Cost, limit: float
+) -> ModelSpec:
+    return planning.choose_channels(spec, importances, config, cost, limit, cost(spec))
 
 
 def drawn(spec: ModelSpec) -> Importances:
@@ -96,10 +102,19 @@ def test_a_pruned_network_is_pruned_further_in_the_numbers_of_the_unpruned() -> 
         assert set(after.kept) <= set(before.kept)
 
 
-def test_an_unreachable_target_names_the_nearest() -> None:
-    spec = spec_of("resnet8_v1")
-    with pytest.raises(ReszooError, match=r"a cost of 0\.1 of the network's cannot be reached: the nearest is 0\.5"):
-        choose_channels(spec, drawn(spec), PruneConfig(min_share=0.5), width, 0.1 * width(spec))
+def test_an_unreachable_target_names_one_that_can_be_reached() -> None:
+    """In shares of the network that was given, and rounded up: what is named can be asked for."""
+    spec, config = spec_of("resnet8_v1"), PruneConfig(min_share=0.5)
+    with pytest.raises(
+        UnreachableError, match=r"a cost of 0\.1 of the network's cannot be reached: the nearest is 0\.5"
+    ):
+        choose_channels(spec, drawn(spec), config, width, 0.1 * width(spec))
+    with pytest.raises(UnreachableError, match=r"a cost of 0\.05 of .* the nearest is 0\.25"):
+        planning.choose_channels(spec, drawn(spec), config, width, 0.1 * width(spec), 2 * width(spec))
+    with pytest.raises(UnreachableError) as caught:
+        choose_channels(spec, drawn(spec), PruneConfig(min_share=0.3), width, 1)
+    nearest = float(str(caught.value).partition("nearest is ")[2].split()[0])
+    assert width(choose_channels(spec, drawn(spec), PruneConfig(min_share=0.3), width, nearest * width(spec)))
 
 
 def test_patterns_that_match_nothing_are_refused() -> None:

@@ -11,7 +11,7 @@ from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec
 from reszoo.models.channels import layout, spaces
 from reszoo.models.cost import cost_of
-from reszoo.prune import PruneConfig, cut, plan_for, prune
+from reszoo.prune import PruneConfig, UnreachableError, cut, plan_for, prune
 from reszoo.prune.pruning import step
 from reszoo.prune.sensitivity import sensitivity
 from reszoo.train.evaluate import count_correct
@@ -57,6 +57,7 @@ def test_units_and_channels_can_both_go(digits: Checkpoint, tmp_path: Path) -> N
     by_units = PruneConfig(remove="units", **FEW)
     shorter = prune(digits, by_units, macs, 0.8 * macs(digits.spec), tmp_path / "units", "shorter")
     assert [unit.name for unit in layout(shorter.spec).units] == ["stages.1.0", "stages.2.0"]
+    assert not {"ranking", "round_to", "min_share"} & shorter.lineage[-1].config.keys()  # not what units go by
     thinner = prune(shorter, PruneConfig(), macs, 0.5 * macs(shorter.spec), tmp_path / "both", "both")
     assert [unit.name for unit in layout(thinner.spec).units] == ["stages.1.0", "stages.2.0"]
     assert [one.name for one in thinner.lineage[-2:]] == ["prune", "prune"]
@@ -84,9 +85,18 @@ def test_targets_out_of_reach_name_the_nearest_and_leave_nothing(digits_v1: Chec
     limit = 0.01 * macs(digits_v1.spec)
     for remove in ("channels", "units"):
         config = PruneConfig(remove=remove, min_share=0.5, **FEW)
-        with pytest.raises(ReszooError, match=r"cannot be reached: the nearest is 0\.\d+"):
+        with pytest.raises(UnreachableError, match=r"cannot be reached: the nearest is 0\.\d+") as at_once:
             prune(digits_v1, config, macs, limit, tmp_path / "out", "out")
+        with pytest.raises(
+            ReszooError, match=r"a cost of 0\.\d+ of the network's cannot be reached: the nearest is 0\."
+        ) as on_the_way:
+            plan_for(digits_v1, msgspec.structs.replace(config, steps=3), macs, limit)
+        assert share_of(on_the_way) == pytest.approx(share_of(at_once), abs=0.01)  # of the network that was given
     assert not (tmp_path / "out").exists()
+
+
+def share_of(caught: pytest.ExceptionInfo[ReszooError]) -> float:
+    return float(caught.value.problem.rpartition(" ")[2])
 
 
 def test_a_plan_that_keeps_what_is_gone_is_refused(digits_v1: Checkpoint, tmp_path: Path) -> None:
@@ -111,5 +121,7 @@ def test_what_a_space_can_spare_is_measured_one_at_a_time(digits_v1: Checkpoint)
     assert {row.accuracy.correct for row in rows if row.ratio == 0} == {correct(digits_v1)}
     assert all(row.accuracy.split == "val" for row in rows)
     assert rows[0].accuracy.correct > rows[2].accuracy.correct
+    with pytest.raises(UsageError, match="every space is excluded"):
+        next(sensitivity(digits_v1, PruneConfig(exclude=("*",)), (0.5,)))
     with pytest.raises(UsageError, match=r"a share of 1\.0 of a space's channels cannot be dropped"):
         next(sensitivity(digits_v1, config, (1.0,)))

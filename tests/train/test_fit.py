@@ -111,6 +111,17 @@ def test_fine_tuning_with_a_teacher_goes_on_with_the_lineage(tmp_path, finished)
     assert tuned.metrics[0].value > 0.9
 
 
+def test_group_sparsity_gathers_a_network_in_fewer_channels(tmp_path):
+    def weakest(strength):
+        """Of the channels between two convolutions, over the strongest."""
+        made = fit(tmp_path / str(strength), recipe(epochs=2, group_sparsity=strength))
+        assert made.lineage[-1].config["group_sparsity"] == str(strength)
+        norms = zoo.build(made).stages[2][0].convs[0].weight.detach().flatten(1).norm(dim=1)
+        return float(norms.min() / norms.max())
+
+    assert weakest(0.01) < 0.5 * weakest(0.0)
+
+
 def test_a_parents_weights_go_on_seeing_what_they_were_trained_on(finished):
     odd = msgspec.structs.replace(finished.preprocess, mean=(0.5,))
     parent = msgspec.structs.replace(finished, preprocess=odd)
@@ -124,6 +135,13 @@ def test_a_teacher_of_other_classes_is_refused(finished):
     teacher = msgspec.structs.replace(finished, labels=tuple("abcdefghij"))
     with pytest.raises(UsageError, match=r"knows other classes \(a, b, c, ...\) than digits has \(0, 1, 2"):
         check_teacher(teacher, finished.spec, "digits")
+
+
+def test_a_parent_of_other_classes_is_refused(tmp_path, finished):
+    parent = msgspec.structs.replace(finished, labels=tuple("abcdefghij"))
+    with pytest.raises(UsageError, match="knows other classes"):
+        train.fit(zoo.build(parent), parent.spec, "digits", recipe(), tmp_path / "x", ref="r.x", parent=parent)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_teacher_for_other_data_is_refused(tmp_path, finished):
@@ -216,7 +234,6 @@ import sys
 from pathlib import Path
 from reszoo import train
 from reszoo.train.progress import Lines
-from reszoo.train.run import check_teacher, describe_run
 
 class Steps(Lines):
     def stepped(self, step, loss):
@@ -225,7 +242,7 @@ class Steps(Lines):
 recipe = train.override(
     train.load("digits"),
     {"epochs": "5", "threads": "1", "ema_decay": "0.9", "mixup": "0.2", "cutout": "2",
-     "train_on": "train", "select": "best", "stochastic_depth": "0.2"},
+     "train_on": "train", "select": "best", "stochastic_depth": "0.2", "group_sparsity": "0.001"},
 )
 spec = train.spec_for("resnet8_v2", "digits", recipe)
 made = train.fit(train.initialised(spec, 0), spec, "digits", recipe, Path(sys.argv[1]), ref="resnet8_v2.killed",

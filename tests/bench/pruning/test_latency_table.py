@@ -5,19 +5,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from races import table_of
 
 from reszoo.bench.pruning import latency_table, probes
-from reszoo.bench.pruning.latency_table import Effort, LatencyTable, Point, table_for
+from reszoo.bench.pruning.latency_table import Effort, LatencyTable, table_for
 from reszoo.bench.pruning.stopwatch import visits
 from reszoo.bench.pruning.verdict import scenario_for
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
-from reszoo.core.hosts import describe
+from reszoo.core.measured import Disturbance
 from reszoo.core.types import Candidate, ChannelPlan, ModelSpec
 from reszoo.export.contract import format_named
 from reszoo.models import spec_of
 from reszoo.models.cost import cost_of
 
 SCENARIO = scenario_for("torch", threads=1, batch=16)
+DOUBT = Disturbance(kind="steal", detail="the hypervisor took 9 % of a core away")
 BRIEF = Effort(rounds=2, visit_s=0.01)
 SMALL = msgspec.structs.replace(
     spec_of("resnet20_v1"), depths=(2, 2), widths=(8, 16), stem_width=8, input=(3, 16, 16), num_classes=4
@@ -25,22 +27,14 @@ SMALL = msgspec.structs.replace(
 
 
 def known(spec: ModelSpec, seconds: Callable[[probes.Part, int], float]) -> LatencyTable:
-    """A table as if each part took `seconds(part, inner channels)`."""
-    points = {}
-    for group in probes.groups(spec):
-        inner = {probe.part: probes.inner_channels(probe.network) for probe in group.probes}
-        for part in (*inner, *([group.opening] if group.opening else [])):
-            points[part] = Point(**part._asdict(), seconds=seconds(part, inner.get(part, 0)))
-    return LatencyTable(
-        host=describe(),
-        scenario=SCENARIO,
-        versions={},
-        anatomy=probes.anatomy(spec),
-        points=tuple(points.values()),
-    )
+    return table_of(spec, SCENARIO, seconds)
 
 
-@pytest.mark.parametrize("arch", ["resnet20_v1", "resnet20_v2", "resnet20_plain", "wide_resnet16_2_v2", "resnet18_v1"])
+BASIC = ("resnet20_v1", "resnet20_v2", "resnet20_plain", "wide_resnet16_2_v2", "resnet18_v1")
+BOTTLENECKS = ("resnet50_v1", "resnet164_v2", "wide_resnet50_2_v1")
+
+
+@pytest.mark.parametrize("arch", [*BASIC, *BOTTLENECKS])
 def test_the_parts_are_all_of_the_network(arch: str) -> None:
     spec = spec_of(arch)
     head = cost_of(spec).layers[-1]
@@ -78,11 +72,18 @@ def test_the_multiple_is_what_the_kernels_work_on(kernel: int, multiple: int) ->
     assert table.multiple() == multiple
 
 
+def test_no_multiple_is_recommended_where_none_was_seen_to_pay() -> None:
+    """Nothing is saved by dropping channels, or no stage is wide enough to tell."""
+    assert known(spec_of("resnet20_v1"), lambda part, inner: 1.0).multiple() == 1
+    assert known(SMALL, lambda part, inner: float(inner)).multiple() == 1
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LatencyTable]:
     folder = tmp_path_factory.mktemp("tables")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESZOO_CACHE", str(folder))
+        patch.setattr(latency_table, "disturbances", lambda host, scenario, conditions: (DOUBT,))
         return folder, table_for(SMALL, SCENARIO, effort=BRIEF)
 
 
@@ -93,7 +94,8 @@ def test_it_predicts_a_network_that_it_has_not_seen(measured: tuple[Path, Latenc
     models = [
         latency_table._written(network, format_named("torch"), tmp_path / str(i)) for i, network in enumerate(networks)
     ]
-    taken = visits(models, [0, 1] * 3, SCENARIO, 0.02)
+    taken, conditions = visits(models, [0, 1] * 3, SCENARIO, 0.02)
+    assert conditions.seconds > 0.1
     for i, network in enumerate(networks):
         seconds = sorted(taken[i::2])[1]
         assert 0.5 < table.seconds(network) / seconds < 2  # other tests run meanwhile
@@ -108,6 +110,7 @@ def test_it_is_measured_once(measured: tuple[Path, LatencyTable], monkeypatch: p
     deeper = msgspec.structs.replace(SMALL, depths=(9, 9))
     assert table_for(deeper, SCENARIO, watch) == table
     assert not seen
+    assert table.warnings == (DOUBT,)  # it stays a doubt when it comes from the cache
     (document,) = (folder / "latency").iterdir()
     document.write_text(document.read_text().replace('"points"', '"pints"'))
     with pytest.raises(ReszooError, match=r"pints.*\nDelete .*measured again"):
@@ -119,6 +122,8 @@ def test_a_model_that_cannot_be_timed_says_why(tmp_path: Path) -> None:
     (model.path / "weights.safetensors").unlink()
     with pytest.raises(ReszooError, match=r"timing .* torch, cpu, 1 threads, batch 16 failed.*weights.safetensors"):
         visits([model], [0], SCENARIO)
+    with pytest.raises(ReszooError, match=r"failed: no answer within 0\.01 s"):
+        visits([model], [0], SCENARIO, patience_s=0.01)
 
 
 def test_a_runtime_that_is_not_known_or_not_here() -> None:
@@ -126,3 +131,15 @@ def test_a_runtime_that_is_not_known_or_not_here() -> None:
         scenario_for("onnxruntine", 1, 1)
     with pytest.raises((UsageError, UnavailableError), match="cuda_graph on cpu is not available here"):
         scenario_for("torch:cuda_graph", 1, 1)
+
+
+def test_a_table_for_whole_units_is_small_and_can_be_completed(measured: tuple[Path, LatencyTable]) -> None:
+    """In a cache of its own."""
+    deep = spec_of("resnet56_v1")
+    few, many = (sum(len(group.networks) for group in probes.groups(deep, whole)) for whole in (True, False))
+    assert (few, many) == (8, 55)
+    small = table_for(SMALL, SCENARIO, effort=BRIEF, whole=True)
+    shorter = msgspec.structs.replace(SMALL, plan=ChannelPlan(units={"stages.0": (0,)}))
+    assert {part for spec in (SMALL, shorter) for part in probes.parts(spec)} <= {point.part for point in small.points}
+    complete = table_for(SMALL, SCENARIO, effort=BRIEF)
+    assert sorted(point.part for point in complete.points) == sorted(point.part for point in measured[1].points)

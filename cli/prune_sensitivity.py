@@ -21,8 +21,9 @@ def show(source: "Checkpoint", config: "PruneConfig", plot: Path | None, json: b
 
     path = plot or Path(f"{source.ref}-sensitivity.svg")
     check_plot(path)
-    whole = accuracy_of(source, "val")
+    output.check_writable(path.parent)
     rows = _rows(source, config)
+    whole = accuracy_of(source, "val", rows[0].accuracy.n)
     if json:
         output.print_json({"ref": source.ref, "val": whole, "rows": rows})
     else:
@@ -35,11 +36,14 @@ def _rows(source: "Checkpoint", config: "PruneConfig") -> "list[Row]":
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
     from ..models.channels import spaces
+    from ..prune.planning import matching
     from ..prune.sensitivity import sensitivity
 
+    names = [space.name for space in spaces(source.spec)]
+    left = len(names) - len(matching(names, config.exclude, "space"))
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), "left", TimeRemainingColumn())
     with output.progress(*columns) as bar:
-        task = bar.add_task(f"pruning {source.ref}", total=len(spaces(source.spec)) * len(RATIOS))
+        task = bar.add_task(f"pruning {source.ref}", total=left * len(RATIOS))
         rows = []
         for row in sensitivity(source, config, RATIOS):
             rows.append(row)
@@ -51,7 +55,8 @@ def _print(ref: str, whole: float, rows: "list[Row]") -> None:
     """A line for each space, with the accuracy left at each ratio."""
     headers = [f"{100 * ratio:g} % dropped" for ratio in RATIOS]
     table = output.table("space", "channels", *headers, right=("channels", *headers))
-    table.title, table.title_justify = f"{ref}: val accuracy {whole:.4f}; one space pruned at a time", "left"
+    title = f"{ref}: val accuracy {whole:.4f}, of images that it may have been trained on; one space pruned at a time"
+    table.title, table.title_justify = title, "left"
     lines: dict[str, list[Row]] = {}
     for row in rows:
         lines.setdefault(row.space, []).append(row)

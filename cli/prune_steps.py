@@ -1,6 +1,7 @@
 """What `reszoo prune` does, step by step: prune, race against the parent, fine-tune."""
 
-import shutil
+import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,11 +64,11 @@ class Made(NamedTuple):
 
 
 def make(parent: "Checkpoint", wish: Wish) -> Made:
-    """Before it is trained, a network has to have won its race; one that has not leaves nothing behind."""
+    """Before it is trained, or appears at all, a network has to have won its race."""
     from .. import train, zoo
 
     folder = _cut_folder(wish)
-    cut, verdict = _known(parent, wish, folder) if folder.exists() else _new(parent, wish, folder)
+    cut, verdict = _known(parent, wish, folder) if _is_occupied(folder) else _new(parent, wish, folder)
     tuned = None
     if wish.finetuning:
         recipe, teacher, device, resume = wish.finetuning
@@ -90,32 +91,58 @@ def make(parent: "Checkpoint", wish: Wish) -> Made:
 def _cut_folder(wish: Wish) -> Path:
     """Where the network lies as it was cut. Nothing that is there is overwritten; a run may go on with it."""
     folder = wish.folder
-    if folder.exists():
-        raise UsageError(f"{folder} is there already", "Choose another --out, or delete it first.")
+    _check_free(folder)
     if not wish.finetuning:
         return folder
-    before = folder.with_name(folder.name + ".pruned")
-    if before.exists() and not wish.finetuning.resume:
-        fix = f"Add --resume to go on with it. Delete {before} to start again."
-        raise UsageError(f"there is an unfinished run in {before}", fix)
-    return before
+    cut, training = (folder.with_name(folder.name + suffix) for suffix in (".pruned", ".unfinished"))
+    left = [path for path in (cut, training) if path.exists()]
+    again = f"Delete {' and '.join(map(str, left))} to start again."
+    if left and not wish.finetuning.resume:
+        raise UsageError(
+            f"an earlier run has left {' and '.join(map(str, left))}", f"Add --resume to go on with it. {again}"
+        )
+    if left == [training]:
+        raise UsageError(f"the network that {training} trains is gone: there is no {cut}", again)
+    return cut
+
+
+def _check_free(folder: Path) -> None:
+    if _is_occupied(folder):
+        raise UsageError(f"{folder} is there already", "Choose another --out, or delete it first.")
+
+
+def _is_occupied(folder: Path) -> bool:
+    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
 def _new(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint, Verdict | None]":
+    """The folder appears with its race in it when that is won, and is nobody else's until then."""
+    from .. import zoo
+    from ..core.download import locked
+    from ..core.files import explained, staged_folder
+
+    with _terminable(), explained(folder), locked(folder):
+        _check_free(folder)  # another process may have been faster
+        with staged_folder(folder) as staging:
+            outcome = _pruned(parent, wish, staging)
+            verdict = _won(outcome, wish, staging) if outcome else None
+            _check_free(folder)  # or its user, by hand
+    return zoo.read(folder), verdict
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the block as an error does, so that what is temporary goes. Training has a way of its own."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        cut, outcome = _pruned(parent, wish, folder)
-        if outcome is None:
-            return cut, None
-        return cut, _judged(outcome, wish, folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _known(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint, Verdict | None]":
     """What an earlier run has left, if this command would have made it too."""
     from .. import zoo
-    from ..bench.pruning.verdict import judge
     from ..core.documents import read_json
     from ..core.measured import Comparison
     from ..core.types import ChannelPlan
@@ -127,32 +154,43 @@ def _known(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint,
     free = ("plan", "round_to") if wish.auto else ("plan",)
     same = {name: value for name, value in asked.items() if name not in free}.items() <= done.config.items()
     if not same or (cut.ref, done.input_sha256) != (wish.ref, parent.sha256) or _cost_name(wish) not in done.config:
-        fix = "Resume with the options that it was started with, or choose another --out."
-        raise UsageError(f"the unfinished run in {folder} was started with other options", fix)
+        raise _other_options(folder)
     if wish.scenario is None:
         return cut, None
-    if not (folder / RACE).exists():  # it was stopped before it had won
-        return _new(parent, wish, folder)
+    if not (folder / RACE).exists():  # it was made with --no-measure
+        with _terminable():
+            return cut, _won(_raced(parent, cut, wish.scenario), wish, folder)
     race = read_json(folder / RACE, Comparison, f"Delete {folder} to start again.")
-    return cut, judge(race, _limit(wish))
+    if str(race.subjects[-1].scenario) != str(wish.scenario):
+        raise _other_options(folder)
+    return cut, _judged(race, wish)
 
 
-def _pruned(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint, Comparison | Failure | None]":
+def _other_options(folder: Path) -> UsageError:
+    return UsageError(
+        f"the unfinished run in {folder} was started with other options",
+        "Resume with the options that it was started with, or choose another --out.",
+    )
+
+
+def _pruned(parent: "Checkpoint", wish: Wish, folder: Path) -> "Comparison | Failure | None":
+    """Write the network; gives its race, if it has to run one."""
     from msgspec.structs import replace
 
     from ..bench.pruning.fitting import prune_to_latency
     from ..bench.pruning.latency_table import multiple_for, table_for
-    from ..bench.pruning.verdict import race
     from ..models.cost import cost_of
     from ..prune import prune
 
     (cost, share), scenario, config = wish.target, wish.scenario, wish.config
     if cost == "latency" and scenario:
         with _watched(parent.ref) as watch:
-            table = table_for(parent.spec, scenario, watch)
+            whole = config.remove == "units" and not (parent.spec.plan and parent.spec.plan.channels)
+            table = table_for(parent.spec, scenario, watch, whole=whole)
+        output.tell_doubts(table.warnings)
         config = replace(config, round_to=table.multiple()) if wish.auto else config
         with _racing(wish.ref) as on_round:
-            return prune_to_latency(parent, config, table, share, folder, wish.ref, on_round=on_round)
+            return prune_to_latency(parent, config, table, share, folder, wish.ref, on_round=on_round)[1]
     if wish.auto and scenario:
         with _watched(parent.ref) as watch:
             config = replace(config, round_to=multiple_for(parent.spec, scenario, watch))
@@ -162,10 +200,14 @@ def _pruned(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint
         return found.macs if cost == "macs" else found.params
 
     cut = prune(parent, config, count, share * count(parent.spec), folder, wish.ref, what=_cost_name(wish))
-    if scenario is None:
-        return cut, None
-    with _racing(wish.ref) as on_round:
-        return cut, race(cut, parent, scenario, on_round=on_round)
+    return _raced(parent, cut, scenario) if scenario else None
+
+
+def _raced(parent: "Checkpoint", cut: "Checkpoint", scenario: "Scenario") -> "Comparison | Failure":
+    from ..bench.pruning.verdict import race
+
+    with _racing(cut.ref) as on_round:
+        return race(cut, parent, scenario, on_round=on_round)
 
 
 def _cost_name(wish: Wish) -> str:
@@ -175,26 +217,30 @@ def _cost_name(wish: Wish) -> str:
     return cost_name(wish.scenario) if wish.target.cost == "latency" and wish.scenario else wish.target.cost
 
 
-def _limit(wish: Wish) -> float:
-    """The ratio of latencies that the network must not miss."""
-    return wish.target.share if wish.target.cost == "latency" else 1.0
-
-
-def _judged(outcome: "Comparison | Failure", wish: Wish, folder: Path) -> "Verdict":
-    from ..bench.pruning.verdict import judge
+def _won(outcome: "Comparison | Failure", wish: Wish, folder: Path) -> "Verdict":
+    """The race goes into the network's folder. Raises ReszooError for one that was lost."""
     from ..core.documents import write_json
     from ..core.measured import Failure
 
+    may_stay = wish.target.cost != "latency"
     if isinstance(outcome, Failure):
-        raise ReszooError(f"{outcome.what}: {outcome.reason}\n{outcome.output}".rstrip())
-    verdict = judge(outcome, _limit(wish))
+        fix = outcome.fix or f"Try another --runtime{', or --no-measure' if may_stay else ''}."
+        raise ReszooError(f"{outcome.what}: {outcome.reason}\n{outcome.output}".rstrip(), fix)
+    verdict = _judged(outcome, wish)
     if reason := verdict.refusal:
-        keep = "" if wish.target.cost == "latency" else ", or keep it all the same with --no-measure"
-        raise ReszooError(
-            f"{wish.ref} is refused: {reason}", f"Ask for a smaller share, or try --units, or --round-to 16{keep}."
-        )
+        others = "leave --units away" if wish.config.remove == "units" else "try --units, or --round-to 16"
+        keep = ", or keep it all the same with --no-measure" if may_stay else ""
+        raise ReszooError(f"{wish.ref} is refused: {reason}", f"Ask for a smaller share, or {others}{keep}.")
     write_json(folder / RACE, outcome)
     return verdict
+
+
+def _judged(race: "Comparison", wish: Wish) -> "Verdict":
+    """A target of the latency is the ratio that the network must not miss."""
+    from ..bench.pruning.verdict import judge
+
+    limit = wish.target.share if wish.target.cost == "latency" else 1.0
+    return judge(race, limit)
 
 
 @contextmanager

@@ -6,16 +6,18 @@ from torch import Tensor, nn
 from ..models.channels import layers
 from ..models.resnet import ResNet
 
+ALPHA = 4.0  # the least important channel shrinks 2 ** ALPHA times as fast as the most important one
+
 
 class GroupSparsity:
     """Group-norm regularisation of all coupled weights (Fang et al. 2023, section 3.3, equations 4 and 5).
 
     To be called between backward and the optimiser's step. Channel k of a space gets the shrinkage
     strength * 2 ** (alpha * (I_max - I_k) / (I_max - I_min)) on all weights that write or read it, where I is the
-    norm of those weights: the least important channel shrinks 2 ** alpha times as fast as the most important one.
+    norm of those weights.
     """
 
-    def __init__(self, model: ResNet, strength: float = 1e-4, alpha: float = 4.0) -> None:
+    def __init__(self, model: ResNet, strength: float, alpha: float = ALPHA) -> None:
         self.strength, self.alpha = strength, alpha
         self.groups: dict[str, list[tuple[nn.Parameter, int]]] = {}
         for name, axes in layers(model.spec).items():
@@ -27,9 +29,10 @@ class GroupSparsity:
     @torch.no_grad()
     def __call__(self) -> None:
         for members in self.groups.values():
-            norms = torch.stack([_by_channel(w, dim).square().sum(1) for w, dim in members]).sum(0).sqrt()
+            norms = torch.stack([by_channel(w, dim).square().sum(1) for w, dim in members]).sum(0).sqrt()
             spread = norms.max() - norms.min()
-            distance = (norms.max() - norms) / spread if spread > 0 else torch.zeros_like(norms)
+            # all alike: all shrink as the most important one
+            distance = (norms.max() - norms) / spread.clamp(min=torch.finfo(norms.dtype).tiny)
             shrinkage = self.strength * 2 ** (self.alpha * distance)
             for weight, dimension in members:
                 if weight.grad is not None:
@@ -37,6 +40,6 @@ class GroupSparsity:
                     weight.grad += shrinkage.view(shape) * weight
 
 
-def _by_channel(weight: Tensor, dimension: int) -> Tensor:
+def by_channel(weight: Tensor, dimension: int) -> Tensor:
     """(channels, everything else)"""
     return weight.transpose(0, dimension).flatten(1) if weight.ndim > 1 else weight[:, None]

@@ -1,0 +1,48 @@
+"""How much the channels and units of a checkpoint matter, as it is and when it is pruned already."""
+
+from functools import cached_property
+
+import msgspec
+
+from ..core.errors import UsageError
+from ..core.types import Checkpoint, ModelSpec
+from .applying import State, network, sliced, state_of
+from .calibration import Batches, batches
+from .config import PruneConfig
+from .depth import damages
+from .importance import Importances, importances, needs_data
+
+
+class Judge:
+    """Judges each network once: who asks for several costs of one checkpoint waits for its importances once."""
+
+    def __init__(self, checkpoint: Checkpoint, config: PruneConfig) -> None:
+        self.checkpoint, self.config = checkpoint, config
+        self._state = state_of(checkpoint)
+        self._channels: dict[bytes, Importances] = {}
+        self._units: dict[bytes, dict[str, float]] = {}
+
+    def channels(self, spec: ModelSpec) -> Importances:
+        """The importances of every space of `spec`, which is the checkpoint's or a pruned one of it."""
+        if self.config.remove != "channels":
+            raise UsageError("units have no channels to judge", "Choose to remove channels.")
+        key, method = msgspec.json.encode(spec), self.config.method
+        if key not in self._channels:
+            data = self._data if needs_data(method) else []
+            self._channels[key] = importances(network(self._weights(spec), spec), method, data, self.config.seed)
+        return self._channels[key]
+
+    def units(self, spec: ModelSpec) -> dict[str, float]:
+        """What each unit of `spec` that can be removed would be missed by; `depth` lists the ways."""
+        key = msgspec.json.encode(spec)
+        if key not in self._units:
+            data = self._data if self.config.method != "random" else []
+            self._units[key] = damages(self._weights(spec), spec, self.config, data)
+        return self._units[key]
+
+    @cached_property
+    def _data(self) -> Batches:
+        return batches(self.checkpoint, self.config)
+
+    def _weights(self, spec: ModelSpec) -> State:
+        return sliced(self._state, self.checkpoint.spec, spec)

@@ -1,0 +1,138 @@
+"""Fitting a network to a share of the latency: races are heeded, and what is given is what was raced."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from races import race_of, table_of
+
+from reszoo import zoo
+from reszoo.bench.comparison import Effort
+from reszoo.bench.pruning import fitting
+from reszoo.bench.pruning.fitting import cost_name, prune_to_latency
+from reszoo.bench.pruning.verdict import judge, scenario_for
+from reszoo.core.errors import ReszooError
+from reszoo.core.measured import Comparison, Failure, Scenario
+from reszoo.core.types import Checkpoint
+from reszoo.models.cost import cost_of
+from reszoo.prune import PruneConfig, UnreachableError, judging
+
+SCENARIO = scenario_for("torch", threads=1, batch=16)
+CONFIG = PruneConfig(importance="l2")
+
+
+@pytest.fixture(scope="module")
+def parent() -> Checkpoint:
+    return zoo.load("resnet8_v1.reszoo_digits")
+
+
+class Races:
+    """Gives these ratios (or failures) one after the other, and remembers what raced."""
+
+    def __init__(self, answers: tuple[float | Failure, ...]) -> None:
+        self.answers = list(answers)
+        self.raced: list[Checkpoint] = []
+        self.gates: set[float | None] = set()
+
+    def __call__(
+        self,
+        pruned: Checkpoint,
+        parent: Checkpoint,
+        scenario: Scenario,
+        effort: Effort,
+        on_round: Callable[[Comparison], None],
+    ) -> Comparison | Failure:
+        assert zoo.read(pruned.weights_path.parent) == pruned
+        self.raced.append(pruned)
+        self.gates.add(effort.gate)
+        answer = self.answers.pop(0)
+        return answer if isinstance(answer, Failure) else race_of(answer, scenario, pruned.sha256)
+
+
+Fit = Callable[..., tuple[Races, Checkpoint, Comparison | Failure]]
+
+
+@pytest.fixture
+def fit(parent: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fit:
+    table = table_of(parent.spec, SCENARIO, lambda part, inner: 1e-9 * part.macs)
+
+    def run(*answers: float | Failure, config: PruneConfig = CONFIG, target: float = 0.5) -> object:
+        races = Races(answers)
+        monkeypatch.setattr(fitting, "race", races)
+        made, outcome = prune_to_latency(parent, config, table, target, tmp_path / "out", "fitted")
+        assert not races.answers
+        assert zoo.read(tmp_path / "out") == made
+        return races, made, outcome
+
+    return run  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "chosen"),
+    [
+        ((0.49,), 0),
+        ((0.6, 0.49, 0.495), 1),  # too slow, then good, and once more
+        ((0.3, 0.49, 0.48), 1),  # faster than it has to be
+        ((0.46, 0.56, 0.6, 0.47), 0),  # the first was the best
+        ((0.6, 0.55, 0.52, 0.53), 2),  # none is fast enough
+    ],
+)
+def test_what_is_given_is_the_best_that_was_raced(ratios: tuple[float, ...], chosen: int, fit: Fit) -> None:
+    races, made, outcome = fit(*ratios)
+    assert isinstance(outcome, Comparison)
+    assert made.sha256 == races.raced[chosen].sha256 == races.raced[-1].sha256 == outcome.subjects[-1].weights_sha256
+    assert judge(outcome).ratio.value == pytest.approx(ratios[-1])
+    assert made.lineage[-1].config[cost_name(SCENARIO)] == (
+        f"at most 0.5 of the parent's, measured {judge(outcome).told}"
+    )
+    assert races.gates == {0.5}
+    sizes = [cost_of(network.spec).macs for network in races.raced]
+    assert (sizes[1] < sizes[0]) == (ratios[0] > 0.5) if len(ratios) > 1 else True
+
+
+def test_a_plan_is_raced_once(fit: Fit) -> None:
+    """Where only multiples are possible, a little less is the same network."""
+    races, made, _ = fit(0.51, config=PruneConfig(importance="l2", round_to=8))
+    assert [network.sha256 for network in races.raced] == [made.sha256]
+
+
+def test_what_the_table_cannot_give_ends_the_search(fit: Fit, tmp_path: Path) -> None:
+    config = PruneConfig(importance="l2", min_share=0.5)
+    _, _, outcome = fit(1.1, config=config, target=0.5)
+    assert isinstance(outcome, Comparison)
+    assert judge(outcome).ratio.value == pytest.approx(1.1)
+    with pytest.raises(UnreachableError, match=r"a cost of 0\.05 of the network's cannot be reached"):
+        fit(config=config, target=0.05)
+
+
+def test_other_errors_are_not_taken_for_that(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = iter([fitting.plan_by])
+
+    def plan_by(*arguments: object) -> object:
+        for first in plans:
+            return first(*arguments)  # type: ignore[arg-type]
+        raise ReszooError("the data set is damaged")
+
+    monkeypatch.setattr(fitting, "plan_by", plan_by)
+    with pytest.raises(ReszooError, match="the data set is damaged"):
+        fit(0.9)
+
+
+def test_a_race_that_fails_is_told(fit: Fit) -> None:
+    failure = Failure(what="resnet8", reason="the worker was killed")
+    races, made, outcome = fit(0.9, failure)
+    assert outcome == failure
+    assert made.sha256 == races.raced[-1].sha256
+
+
+def test_a_network_is_judged_once_for_all_attempts(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[object] = []
+    importances = judging.importances
+
+    def counting(*arguments: object) -> object:
+        judged.append(arguments)
+        return importances(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(judging, "importances", counting)
+    fit(0.6, 0.55, 0.52, 0.53)
+    assert len(judged) == 1
