@@ -55,20 +55,27 @@ class Model:
         data = self.model.buffers[tensor.buffer].data
         return None if data is None or not len(data) else bytes(data)
 
+    def padders(self) -> list[Operator]:
+        """What pads with a value, as maxima are with minus infinity. The quantizer makes that the least integer."""
+        return [operator for operator in self.operators if operator.kind == "PADV2"]
+
     def observable(self) -> dict[int, str]:
-        """The float tensors that are computed, by their index."""
+        """The float tensors that are computed, by their index, but for those padded with a value."""
+        padded = {id(operator.outputs[0]) for operator in self.padders()}
         return {
             index: tensor.name.decode()
             for index, tensor in enumerate(self.tensors)
-            if tensor.type == self.float and self.constant(tensor) is None
+            if tensor.type == self.float and self.constant(tensor) is None and id(tensor) not in padded
         }
 
     def check(self) -> None:
         """Refuse a graph that is quantized already, operators that are not known, and weights that are not finite."""
+        padding = {id(operator.inputs[2]) for operator in self.padders()}
         for tensor in self.tensors:
             if tensor.quantization is not None and tensor.quantization.scale is not None:
                 raise already_quantized(f"tensor {tensor.name.decode()!r} has a scale")
-            if tensor.type == self.float and (data := self.constant(tensor)) is not None:
+            is_weight = tensor.type == self.float and id(tensor) not in padding
+            if is_weight and (data := self.constant(tensor)) is not None:
                 check_weights(tensor.name.decode(), np.frombuffer(data, np.float32))
         check_kinds({operator.kind for operator in self.operators}, {*QUANTIZABLE, *MOVERS, *FLOATS})
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from foreign import randomise
+from foreign import untrained
 
 from reszoo import models, zoo
-from reszoo.core.types import Artifact, Checkpoint, Preprocess
+from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import Format, Session, formats
 from reszoo.export.parity import runnable
@@ -42,18 +42,7 @@ def bottleneck(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     spec = msgspec.structs.replace(
         models.spec_of("resnet50_v1"), depths=(1, 1), widths=(8, 16), stem_width=8, num_classes=5, input=(3, 32, 32)
     )
-    return zoo.save(
-        tmp_path_factory.mktemp("bottleneck"),
-        randomise(models.build(spec)).state_dict(),
-        ref="bottleneck.random",
-        spec=spec,
-        preprocess=Preprocess(mean=(0.4, 0.5, 0.6), std=(0.25,) * 3, input=spec.input),
-        labels=tuple("abcde"),
-        dataset="none",
-        metrics=(),
-        licence="MIT",
-        lineage=(),
-    )
+    return untrained(tmp_path_factory.mktemp("bottleneck"), spec)
 
 
 def opened(artifact: Artifact) -> Session:
