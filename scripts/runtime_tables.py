@@ -41,6 +41,11 @@ def figures(part: str, network: str) -> list[dict[str, Any]]:
     return [each for each in document["figures"] if each["network"] == network]
 
 
+def measured() -> dict[str, str]:
+    """The networks that there are figures of."""
+    return {short: network for short, network in NETWORKS.items() if figures("latency", network)}
+
+
 def runtimes_host() -> str:
     document = json.loads((FOLDER / "latency.json").read_text())
     return host_line(msgspec.convert(document["host"], Host), PACKAGES)
@@ -85,7 +90,7 @@ def _accuracy(found: dict[str, Any] | None) -> str:
 
 def runtimes_error() -> str:
     """Half the width of an accuracy's interval, of the network that has the widest."""
-    every = [a for network in NETWORKS.values() for a in _accuracies(network)]
+    every = [a for network in measured().values() for a in _accuracies(network)]
     intervals = [proportion_interval(a["correct"], a["n"]) for a in every]
     return f"{max(50 * (high - low) for low, high in intervals):.2f} points\n"
 
@@ -93,11 +98,11 @@ def runtimes_error() -> str:
 def runtimes_exports() -> str:
     """Parity of every export: the largest error of a logit, top-1 agreement, and the seconds that it took."""
     wishes: dict[tuple[str, str], dict[str, str]] = {}
-    for network in NETWORKS.values():
+    for network in measured().values():
         for each in figures("exports", network):
             wishes.setdefault((each["format"], each["precision"]), {})[network] = _export(each)
-    rows = [(*wish, *(cells.get(network, "") for network in NETWORKS.values())) for wish, cells in wishes.items()]
-    return table(("format", "", *NETWORKS), [row for row in rows if any(row[2:])])
+    rows = [(*wish, *(cells.get(network, "") for network in measured().values())) for wish, cells in wishes.items()]
+    return table(("format", "", *measured()), [row for row in rows if any(row[2:])])
 
 
 def _export(each: dict[str, Any]) -> str:
@@ -113,14 +118,14 @@ def _export(each: dict[str, Any]) -> str:
 def runtimes_missing() -> str:
     """What could not be made or measured, and why."""
     rows: dict[tuple[str, str], list[str]] = {}
-    for short, network in NETWORKS.items():
+    for short, network in measured().items():
         for each in figures("exports", network):
             if each["kind"] != "artifact":
                 rows.setdefault((f"{each['format']} {each['precision']}", each["reason"]), []).append(short)
         for each in figures("latency", network):
             if each["kind"] == "failure":
                 rows.setdefault((each["what"], each["reason"]), []).append(short)
-    everywhere = list(NETWORKS)
+    everywhere = list(measured())
     return table(
         ("what", "networks", "why"),
         [(what, "all" if names == everywhere else ", ".join(names), why) for (what, why), names in rows.items()],
@@ -130,7 +135,7 @@ def runtimes_missing() -> str:
 def runtimes_race() -> str:
     """The fastest artifact of each network against eager PyTorch, all measured in turn."""
     rows = []
-    for short, network in NETWORKS.items():
+    for short, network in measured().items():
         for threads in (1, 2):
             (path,) = (FOLDER / f"race-{network}-t{threads}").glob("compare.*.json")
             c = read_json(path, Comparison, "Run scripts/runtimes.py.")

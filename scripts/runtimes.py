@@ -35,20 +35,21 @@ Figures = list[dict[str, Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when left out")
+    parser.add_argument("--network", action="append", choices=NETWORKS, help="only this one; may be given again")
     parser.add_argument("--out", type=Path, required=True, help="what is measured goes here")
     options = parser.parse_args()
     figures = WORK / "figures"
     figures.mkdir(parents=True, exist_ok=True)
     for part in options.parts or PARTS:
-        PARTS[part](figures)
+        PARTS[part](figures, options.network or NETWORKS)
     shutil.copytree(figures, options.out, dirs_exist_ok=True)
-    if not options.parts:
+    if not (options.parts or options.network):
         shutil.rmtree(WORK)  # the next run measures anew
 
 
-def exports(out: Path) -> None:
+def exports(out: Path, networks: list[str]) -> None:
     """Each network in every format, float and int8: bytes, parity, seconds, or why not."""
-    for network, found in unfinished(out / "exports.json"):
+    for network, found in unfinished(out / "exports.json", networks):
         ref = source(network)
         shutil.rmtree(WORK / network, ignore_errors=True)
         wish = ("--to", "all", "--precision", "fp32,int8", "--out", str(WORK / network), "--json")
@@ -58,9 +59,9 @@ def exports(out: Path) -> None:
         write(out / "exports.json", found)
 
 
-def accuracy(out: Path) -> None:
+def accuracy(out: Path, networks: list[str]) -> None:
     """Every artifact of a trained network on the 10,000 test images, against the checkpoint, image by image."""
-    for network, found in unfinished(out / "accuracy.json", TRAINED):
+    for network, found in unfinished(out / "accuracy.json", [each for each in networks if each in TRAINED]):
         wish = ("--accuracy", "cifar10", "--threads", "2", "--batch", "1")
         quick = ("--time-limit", "0.1", "--precision", "50%")  # the latency beside it is not what is asked for
         for m in measured(network, *wish, *quick)[0]:
@@ -69,9 +70,9 @@ def accuracy(out: Path) -> None:
         write(out / "accuracy.json", found)
 
 
-def latency(out: Path) -> None:
+def latency(out: Path, networks: list[str]) -> None:
     """Every artifact on every runtime, with one and two threads, at batch 1 and 32."""
-    for network, found in unfinished(out / "latency.json"):
+    for network, found in unfinished(out / "latency.json", networks):
         limit = SECONDS["trained" if network in TRAINED else "random"]
         wish = ("--threads", "1,2", "--batch", "1,32", "--time-limit", limit)
         several, failures = measured(network, *wish)
@@ -96,9 +97,9 @@ def latency(out: Path) -> None:
         write(out / "latency.json", found)
 
 
-def race(out: Path) -> None:
+def race(out: Path, networks: list[str]) -> None:
     """The fastest artifact of each network against eager PyTorch, in turn."""
-    for network in NETWORKS:
+    for network in networks:
         measured = [each for each in known(out / "latency.json") if is_of(each, network, "measurement")]
         made = {(e["format"], e["precision"]): e for e in known(out / "exports.json") if is_of(e, network, "artifact")}
         for threads in (1, 2):
@@ -114,7 +115,7 @@ def race(out: Path) -> None:
                 shutil.copytree(results, folder)
 
 
-PARTS: dict[str, Callable[[Path], None]] = {
+PARTS: dict[str, Callable[[Path, list[str]], None]] = {
     "exports": exports,
     "accuracy": accuracy,
     "latency": latency,
@@ -158,7 +159,7 @@ def is_of(figures: dict[str, Any], network: str, kind: str) -> bool:
     return figures["network"] == network and figures["kind"] == kind
 
 
-def unfinished(path: Path, networks: list[str] = NETWORKS) -> Iterator[tuple[str, Figures]]:
+def unfinished(path: Path, networks: list[str]) -> Iterator[tuple[str, Figures]]:
     """Each network that has no figures yet, with the list of all that were found."""
     for network in networks:
         found = known(path)
