@@ -37,17 +37,20 @@ NETWORKS = {
 
 
 def figures(part: str, network: str) -> list[Figure]:
-    document = json.loads((FOLDER / f"{part}.json").read_text())
+    """None of a part that was not measured."""
+    if not (path := FOLDER / f"{part}.json").exists():
+        return []
+    document = json.loads(path.read_text())
     return [each for each in document["figures"] if each["network"] == network]
 
 
-def measured() -> dict[str, str]:
-    """The networks that there are figures of."""
-    return {short: network for short, network in NETWORKS.items() if figures("latency", network)}
+def networks(part: str) -> dict[str, str]:
+    """Those that there are figures of."""
+    return {short: network for short, network in NETWORKS.items() if figures(part, network)}
 
 
 def runtimes_host() -> str:
-    document = json.loads((FOLDER / "latency.json").read_text())
+    document = json.loads((FOLDER / "exports.json").read_text())
     return host_line(msgspec.convert(document["host"], Host), PACKAGES)
 
 
@@ -57,7 +60,7 @@ def ways(network: str) -> str:
     for each in figures("latency", network):
         if each["kind"] == "measurement":
             by_way.setdefault(_way(each), {})[each["threads"], each["batch"]] = each
-    accuracies = {_way(each): each for each in _accuracies(network)}
+    accuracies = {_way(each): each for each in figures("accuracy", network)}
     resources = {_way(each): each for each in figures("resources", network) if each["kind"] == "measurement"}
     rows = []
     for key, found in sorted(by_way.items(), key=lambda item: float(next(iter(item[1].values()))["median_s"])):
@@ -89,17 +92,24 @@ def _resources(found: Figure) -> tuple[str, str, str]:
     return f"{found['bytes'] / 1e6:.2f}", f"{found['taken_bytes'] / 1e6:.0f}", f"{1e3 * cold_s:.0f}"
 
 
-def _accuracies(network: str) -> list[Figure]:
-    return [] if network.endswith(".random") else figures("accuracy", network)
-
-
 def _accuracy(found: Figure | None) -> str:
     return f"{100 * found['correct'] / found['n']:.2f} %" if found else ""
 
 
+def runtimes_accuracy() -> str:
+    """Top-1 of every way to run every trained network; float and int8 of one runtime beneath each other."""
+    found: dict[Way, dict[str, str]] = {}
+    for network in networks("accuracy").values():
+        for each in figures("accuracy", network):
+            found.setdefault(_way(each), {})[network] = _accuracy(each)
+    names = networks("accuracy").values()
+    rows = [(*way, *(found[way].get(network, "") for network in names)) for way in sorted(found)]
+    return table(("runtime", "format", "", *networks("accuracy")), rows)
+
+
 def runtimes_error() -> str:
     """Half the width of an accuracy's interval, of the network that has the widest."""
-    every = [a for network in measured().values() for a in _accuracies(network)]
+    every = [a for network in networks("accuracy").values() for a in figures("accuracy", network)]
     intervals = [proportion_interval(a["correct"], a["n"]) for a in every]
     return f"{max(50 * (high - low) for low, high in intervals):.2f} points\n"
 
@@ -107,11 +117,13 @@ def runtimes_error() -> str:
 def runtimes_exports() -> str:
     """Parity of every export: the largest error of a logit, top-1 agreement, and the seconds that it took."""
     wishes: dict[tuple[str, str], dict[str, str]] = {}
-    for network in measured().values():
+    for network in networks("exports").values():
         for each in figures("exports", network):
             wishes.setdefault((each["format"], each["precision"]), {})[network] = _export(each)
-    rows = [(*wish, *(cells.get(network, "") for network in measured().values())) for wish, cells in wishes.items()]
-    return table(("format", "", *measured()), [row for row in rows if any(row[2:])])
+    rows = [
+        (*wish, *(cells.get(network, "") for network in networks("exports").values())) for wish, cells in wishes.items()
+    ]
+    return table(("format", "", *networks("exports")), [row for row in rows if any(row[2:])])
 
 
 def _export(each: Figure) -> str:
@@ -127,14 +139,14 @@ def _export(each: Figure) -> str:
 def runtimes_missing() -> str:
     """What could not be made or measured, and why."""
     rows: dict[tuple[str, str], list[str]] = {}
-    for short, network in measured().items():
+    for short, network in networks("exports").items():
         for each in figures("exports", network):
             if each["kind"] != "artifact":
                 rows.setdefault((f"{each['format']} {each['precision']}", each["reason"]), []).append(short)
         for each in figures("resources", network):
             if each["kind"] == "failure":
                 rows.setdefault((each["what"], each["reason"]), []).append(short)
-    everywhere = list(measured())
+    everywhere = list(networks("exports"))
     return table(
         ("what", "networks", "why"),
         [(what, "all" if names == everywhere else ", ".join(names), why) for (what, why), names in rows.items()],
@@ -144,7 +156,7 @@ def runtimes_missing() -> str:
 def runtimes_best() -> str:
     """The fastest way to run each network one image at a time, against eager PyTorch, measured in turn."""
     rows = []
-    for short, network in measured().items():
+    for short, network in networks("latency").items():
         for threads in (1, 2):
             setting = [f for f in figures("latency", network) if (f["threads"], f["batch"]) == (threads, 1)]
             (eager,) = (f for f in setting if _way(f) == EAGER)
@@ -161,6 +173,7 @@ def runtimes_best() -> str:
 
 RUNTIME_TABLES: dict[str, Callable[[], str]] = {
     "runtimes_host": runtimes_host,
+    "runtimes_accuracy": runtimes_accuracy,
     "runtimes_error": runtimes_error,
     "runtimes_exports": runtimes_exports,
     "runtimes_missing": runtimes_missing,
