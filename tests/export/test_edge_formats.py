@@ -1,5 +1,7 @@
 """What a format makes of other networks and options than the contract tests have."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -26,6 +28,33 @@ REFUSALS = {
     "tensorrt": f"not built for the input shape {BATCH + 1} x",
     "tensorrt-rtx": f"not built for the input shape {BATCH + 1} x",
 }
+
+# two sessions at once that end in the order in which they began, and then Ctrl-C
+TWO_SESSIONS = """
+import gc, os, signal, sys, time
+from pathlib import Path
+import numpy as np
+from reszoo.export import artifacts
+from reszoo.export.contract import runtimes
+
+artifact, runtime = artifacts.read(Path(sys.argv[1])), runtimes()["openvino"]
+first, second = (runtime.load(artifact, device=runtime.devices[0], threads=1, variant="") for _ in range(2))
+image = np.zeros((1, *artifact.input.shape[1:]), artifact.input.dtype)
+first.predict(image)
+second.predict(image)
+first.close()
+del first
+gc.collect()
+second.close()
+del second
+gc.collect()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
 
 
 @pytest.fixture(params=sorted(formats().keys() - {"onnx", "torch"}))
@@ -77,3 +106,12 @@ def test_half_precision_halves_the_weights(name: str, tmp_path: Path) -> None:
     assert half.size_bytes < 0.7 * zoo.load(V2).size_bytes
     assert half.parity.max_abs_error > 1e-4
     assert artifacts.read(half.path) == half
+
+
+def test_a_process_in_which_openvino_ran_twice_can_be_interrupted(tmp_path: Path) -> None:
+    """What OpenVINO does to the stack that signals are handled on (`formats/openvino.py`) killed such a process."""
+    if missing := formats()["openvino"].unavailable():
+        pytest.skip(missing.reason)
+    artifact = export(zoo.load(V2), "openvino", out=tmp_path / "made")
+    done = subprocess.run((sys.executable, "-c", TWO_SESSIONS, artifact.path), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
