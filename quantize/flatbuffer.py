@@ -16,6 +16,7 @@ QUANTIZABLE = (*PRODUCTS, "ADD", "SUB", "MUL", "MEAN", "AVERAGE_POOL_2D", "LOGIS
 MOVERS = ("BROADCAST_TO", "MAX_POOL_2D", "PAD", "PADV2", "RELU", "RESHAPE", "TRANSPOSE")
 FLOATS = ("CAST", "LEAKY_RELU")  # the quantizer leaves them in float
 SHIFTS = ("ADD", "SUB", "MUL")  # with a constant: they normalise raw pixels, and always stay in float
+MINUS_INFINITY = np.float32("-inf").tobytes()
 
 
 class Operator(NamedTuple):
@@ -56,11 +57,12 @@ class Model:
         return None if data is None or not len(data) else bytes(data)
 
     def padders(self) -> list[Operator]:
-        """What pads with a value, as maxima are with minus infinity. The quantizer makes that the least integer."""
-        return [operator for operator in self.operators if operator.kind == "PADV2"]
+        """What pads with minus infinity, as maxima are padded. The quantizer makes that the least integer."""
+        pads = (operator for operator in self.operators if operator.kind == "PADV2")
+        return [operator for operator in pads if self.constant(operator.inputs[2]) == MINUS_INFINITY]
 
     def observable(self) -> dict[int, str]:
-        """The float tensors that are computed, by their index, but for those padded with a value."""
+        """The float tensors that are computed, by their index, but for those padded with minus infinity."""
         padded = {id(operator.outputs[0]) for operator in self.padders()}
         return {
             index: tensor.name.decode()
