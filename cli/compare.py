@@ -83,10 +83,11 @@ def _contestants(refs: list[str], runtime: str, common: "Scenario", bind: bool) 
         )
     engines = [parse_runtime(text) for text in words(runtime)]
     known = {name for engine, _ in engines for name in engine.formats}
-    found, left_out = [], []
+    found: list[Contestant] = []
+    left_out: dict[str, dict[str, None]] = {}  # by runtime, the formats; a dict as a set that keeps its order
     for target, (engine, variant) in product([t for ref in refs for t in targets([ref])], engines):
         if isinstance(target, Artifact) and target.format in known - set(engine.formats):
-            left_out.append(f"{target.path} on {engine.name}")
+            left_out.setdefault(engine.name, {})[target.format] = None
             continue  # it runs on another of them
         scenario = replace(common, runtime=engine.name, variant=variant)
         (item,) = plan(target, scenario, [common.threads], [common.batch], bind=bind)
@@ -94,9 +95,8 @@ def _contestants(refs: list[str], runtime: str, common: "Scenario", bind: bool) 
             raise UnavailableError(f"{item.what} is not available here: {item.reason}", item.fix)
         found.append(Contestant(item.artifact, item.scenario))
     if left_out:
-        output.err_console().print(
-            f"Left out, as the runtime has not that format: {', '.join(left_out)}.", markup=False
-        )
+        pairs = "; ".join(f"{', '.join(names)} on {engine}" for engine, names in left_out.items())
+        output.err_console().print(f"Left out, as the runtime has not that format: {pairs}.", markup=False)
     if len(found) < 2:
         raise UsageError("one contestant is no comparison", "Name two REFs, or two runtimes; REF REF shows the noise.")
     return found

@@ -16,6 +16,7 @@ QUANTIZABLE = (*PRODUCTS, "ADD", "SUB", "MUL", "MEAN", "AVERAGE_POOL_2D", "LOGIS
 MOVERS = ("BROADCAST_TO", "MAX_POOL_2D", "PAD", "PADV2", "RELU", "RESHAPE", "TRANSPOSE")
 FLOATS = ("CAST", "LEAKY_RELU")  # the quantizer leaves them in float
 SHIFTS = ("ADD", "SUB", "MUL")  # with a constant: they normalise raw pixels, and always stay in float
+MINUS_INFINITY = np.float32("-inf").tobytes()
 
 
 class Operator(NamedTuple):
@@ -55,20 +56,28 @@ class Model:
         data = self.model.buffers[tensor.buffer].data
         return None if data is None or not len(data) else bytes(data)
 
+    def padders(self) -> list[Operator]:
+        """What pads with minus infinity, as maxima are padded. The quantizer makes that the least integer."""
+        pads = (operator for operator in self.operators if operator.kind == "PADV2")
+        return [operator for operator in pads if self.constant(operator.inputs[2]) == MINUS_INFINITY]
+
     def observable(self) -> dict[int, str]:
-        """The float tensors that are computed, by their index."""
+        """The float tensors that are computed, by their index, but for those padded with minus infinity."""
+        padded = {id(operator.outputs[0]) for operator in self.padders()}
         return {
             index: tensor.name.decode()
             for index, tensor in enumerate(self.tensors)
-            if tensor.type == self.float and self.constant(tensor) is None
+            if tensor.type == self.float and self.constant(tensor) is None and id(tensor) not in padded
         }
 
     def check(self) -> None:
         """Refuse a graph that is quantized already, operators that are not known, and weights that are not finite."""
+        padding = {id(operator.inputs[2]) for operator in self.padders()}
         for tensor in self.tensors:
             if tensor.quantization is not None and tensor.quantization.scale is not None:
                 raise already_quantized(f"tensor {tensor.name.decode()!r} has a scale")
-            if tensor.type == self.float and (data := self.constant(tensor)) is not None:
+            is_weight = tensor.type == self.float and id(tensor) not in padding
+            if is_weight and (data := self.constant(tensor)) is not None:
                 check_weights(tensor.name.decode(), np.frombuffer(data, np.float32))
         check_kinds({operator.kind for operator in self.operators}, {*QUANTIZABLE, *MOVERS, *FLOATS})
 

@@ -9,10 +9,7 @@ from typing import Any
 import msgspec
 from markdown import host_line, table
 
-from reszoo.bench.comparison import ratios
-from reszoo.bench.table import contestants
-from reszoo.core.documents import read_json
-from reszoo.core.measured import Comparison, Host
+from reszoo.core.measured import Host
 from reszoo.core.statistics import proportion_interval
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "measurements" / "runtimes"
@@ -26,6 +23,9 @@ PACKAGES = (
     "nncf",
     "litert-torch",
 )
+Figure = dict[str, Any]
+Way = tuple[str, str, str]  # runtime, format, precision
+EAGER: Way = ("torch", "torch", "fp32")
 SETTINGS = [(threads, batch) for threads in (1, 2) for batch in (1, 32)]
 NETWORKS = {
     "resnet20_v1": "resnet20_v1.akamaster_cifar10",
@@ -36,56 +36,80 @@ NETWORKS = {
 }
 
 
-def figures(part: str, network: str) -> list[dict[str, Any]]:
-    document = json.loads((FOLDER / f"{part}.json").read_text())
+def figures(part: str, network: str) -> list[Figure]:
+    """None of a part that was not measured."""
+    if not (path := FOLDER / f"{part}.json").exists():
+        return []
+    document = json.loads(path.read_text())
     return [each for each in document["figures"] if each["network"] == network]
 
 
+def networks(part: str) -> dict[str, str]:
+    """Those that there are figures of."""
+    return {short: network for short, network in NETWORKS.items() if figures(part, network)}
+
+
 def runtimes_host() -> str:
-    document = json.loads((FOLDER / "latency.json").read_text())
+    document = json.loads((FOLDER / "exports.json").read_text())
     return host_line(msgspec.convert(document["host"], Host), PACKAGES)
 
 
 def ways(network: str) -> str:
-    """Every way to run a network; in bold the fastest of each setting, and those whose intervals overlap its own."""
-    by_way: dict[tuple[str, str, str], dict[tuple[int, int], dict[str, Any]]] = {}
+    """Every way to run a network, the fastest first; in bold the fastest, and what is not slower for sure."""
+    by_way: dict[Way, dict[tuple[int, int], Figure]] = {}
     for each in figures("latency", network):
-        if each["kind"] != "measurement":
-            continue
-        key = each["runtime"], each["format"], each["precision"]
-        by_way.setdefault(key, {})[each["threads"], each["batch"]] = each
-    accuracies = {(a["runtime"], a["format"], a["precision"]): a for a in _accuracies(network)}
-    best = {s: min((w[s] for w in by_way.values() if s in w), key=lambda f: float(f["median_s"])) for s in SETTINGS}
+        if each["kind"] == "measurement":
+            by_way.setdefault(_way(each), {})[each["threads"], each["batch"]] = each
+    accuracies = {_way(each): each for each in figures("accuracy", network)}
+    resources = {_way(each): each for each in figures("resources", network) if each["kind"] == "measurement"}
     rows = []
     for key, found in sorted(by_way.items(), key=lambda item: float(next(iter(item[1].values()))["median_s"])):
-        runtime, name, precision = key
-        cells = [_milliseconds(found[s], best[s]) if s in found else "failed" for s in SETTINGS]
-        one = next(iter(found.values()))
-        resources = f"{one['bytes'] / 1e6:.2f}", f"{one['taken_bytes'] / 1e6:.0f}", f"{1e3 * one['cold_start_s']:.0f}"
+        cells = [_latency(found[setting]) if setting in found else "" for setting in SETTINGS]
         accuracy = (_accuracy(accuracies.get(key)),) if accuracies else ()
-        rows.append((runtime, name, precision, *cells, *accuracy, *resources))
+        rows.append((*key, *cells, *accuracy, *_resources(resources[key])))
     settings = [f"{t} thread{'s' * (t > 1)}, batch {b}" for t, b in SETTINGS]
     header = ("runtime", "format", "", *settings, *(("top-1",) if accuracies else ()), "MB", "memory MB", "cold ms")
     return table(header, rows)
 
 
-def _accuracies(network: str) -> list[dict[str, Any]]:
-    return [] if network.endswith(".random") else figures("accuracy", network)
+def _way(figure: Figure) -> Way:
+    return figure["runtime"], figure["format"], figure["precision"]
 
 
-def _milliseconds(found: dict[str, Any], best: dict[str, Any]) -> str:
-    low, high = (1e3 * end for end in found["interval_s"])
-    text = f"{1e3 * found['median_s']:.3g} ± {100 * (high - low) / 2 / (1e3 * found['median_s']):.0f} %"
-    return f"**{text}**" if found["interval_s"][0] <= best["interval_s"][1] else text
+def _latency(found: Figure) -> str:
+    """ "0.253 ms, 17.1 ± 0.4": how many times faster than PyTorch, if that was measured."""
+    text = f"{1e3 * found['median_s']:.3g} ms"
+    if "times_faster" not in found or _way(found) == EAGER:
+        return text
+    low, high = found["interval"]
+    text += f", {found['times_faster']:.3g} ± {(high - low) / 2:.1g}"
+    return f"**{text}**" if found["is_fastest"] else text
 
 
-def _accuracy(found: dict[str, Any] | None) -> str:
+def _resources(found: Figure) -> tuple[str, str, str]:
+    """Megabytes on disk and in memory, and the milliseconds to the first result."""
+    cold_s = found["import_s"] + found["load_s"] + found["first_run_s"]
+    return f"{found['bytes'] / 1e6:.2f}", f"{found['taken_bytes'] / 1e6:.0f}", f"{1e3 * cold_s:.0f}"
+
+
+def _accuracy(found: Figure | None) -> str:
     return f"{100 * found['correct'] / found['n']:.2f} %" if found else ""
+
+
+def runtimes_accuracy() -> str:
+    """Top-1 of every way to run every trained network; float and int8 of one runtime beneath each other."""
+    found: dict[Way, dict[str, str]] = {}
+    for network in networks("accuracy").values():
+        for each in figures("accuracy", network):
+            found.setdefault(_way(each), {})[network] = _accuracy(each)
+    names = networks("accuracy").values()
+    rows = [(*way, *(found[way].get(network, "") for network in names)) for way in sorted(found)]
+    return table(("runtime", "format", "", *networks("accuracy")), rows)
 
 
 def runtimes_error() -> str:
     """Half the width of an accuracy's interval, of the network that has the widest."""
-    every = [a for network in NETWORKS.values() for a in _accuracies(network)]
+    every = [a for network in networks("accuracy").values() for a in figures("accuracy", network)]
     intervals = [proportion_interval(a["correct"], a["n"]) for a in every]
     return f"{max(50 * (high - low) for low, high in intervals):.2f} points\n"
 
@@ -93,14 +117,16 @@ def runtimes_error() -> str:
 def runtimes_exports() -> str:
     """Parity of every export: the largest error of a logit, top-1 agreement, and the seconds that it took."""
     wishes: dict[tuple[str, str], dict[str, str]] = {}
-    for network in NETWORKS.values():
+    for network in networks("exports").values():
         for each in figures("exports", network):
             wishes.setdefault((each["format"], each["precision"]), {})[network] = _export(each)
-    rows = [(*wish, *(cells.get(network, "") for network in NETWORKS.values())) for wish, cells in wishes.items()]
-    return table(("format", "", *NETWORKS), [row for row in rows if any(row[2:])])
+    rows = [
+        (*wish, *(cells.get(network, "") for network in networks("exports").values())) for wish, cells in wishes.items()
+    ]
+    return table(("format", "", *networks("exports")), [row for row in rows if any(row[2:])])
 
 
-def _export(each: dict[str, Any]) -> str:
+def _export(each: Figure) -> str:
     if each["kind"] == "unavailable":
         return ""
     if each["kind"] != "artifact":
@@ -113,41 +139,44 @@ def _export(each: dict[str, Any]) -> str:
 def runtimes_missing() -> str:
     """What could not be made or measured, and why."""
     rows: dict[tuple[str, str], list[str]] = {}
-    for short, network in NETWORKS.items():
+    for short, network in networks("exports").items():
         for each in figures("exports", network):
             if each["kind"] != "artifact":
                 rows.setdefault((f"{each['format']} {each['precision']}", each["reason"]), []).append(short)
-        for each in figures("latency", network):
+        for each in figures("resources", network):
             if each["kind"] == "failure":
                 rows.setdefault((each["what"], each["reason"]), []).append(short)
-    everywhere = list(NETWORKS)
+    everywhere = list(networks("exports"))
     return table(
         ("what", "networks", "why"),
         [(what, "all" if names == everywhere else ", ".join(names), why) for (what, why), names in rows.items()],
     )
 
 
-def runtimes_race() -> str:
-    """The fastest artifact of each network against eager PyTorch, all measured in turn."""
+def runtimes_best() -> str:
+    """The fastest way to run each network one image at a time, against eager PyTorch, measured in turn."""
     rows = []
-    for short, network in NETWORKS.items():
+    for short, network in networks("latency").items():
         for threads in (1, 2):
-            (path,) = (FOLDER / f"race-{network}-t{threads}").glob("compare.*.json")
-            c = read_json(path, Comparison, "Run scripts/runtimes.py.")
-            cells, found = contestants(c), ratios(c)
-            best = min(range(2, len(cells)), key=lambda i: found[i - 1].value)
-            low, high = found[best - 1].interval
-            times = f"{1 / found[best - 1].value:.2f} ({1 / high:.2f} to {1 / low:.2f})"
-            rows.append((short, threads, cells[0].median_ms, cells[best].median_ms, cells[best].runtime, times))
+            setting = [f for f in figures("latency", network) if (f["threads"], f["batch"]) == (threads, 1)]
+            (eager,) = (f for f in setting if _way(f) == EAGER)
+            best = max((f for f in setting if _way(f) != EAGER), key=lambda f: float(f["times_faster"]))
+            low, high = best["interval"]
+            times = f"{best['times_faster']:.2f} ({low:.2f} to {high:.2f})"
+            name = f"{best['runtime']}, {best['format']} {best['precision']}"
+            rows.append(
+                (short, threads, f"{1e3 * eager['median_s']:.3g}", f"{1e3 * best['median_s']:.3g}", name, times)
+            )
     header = ("network", "threads", "PyTorch ms", "best ms", "of", "times faster (99 % interval)")
     return table(header, rows)
 
 
 RUNTIME_TABLES: dict[str, Callable[[], str]] = {
     "runtimes_host": runtimes_host,
+    "runtimes_accuracy": runtimes_accuracy,
     "runtimes_error": runtimes_error,
     "runtimes_exports": runtimes_exports,
     "runtimes_missing": runtimes_missing,
-    "runtimes_race": runtimes_race,
+    "runtimes_best": runtimes_best,
     **{f"runtimes_{short}": partial(ways, network) for short, network in NETWORKS.items()},
 }

@@ -106,6 +106,9 @@ def _observe(graph: bytes, model: "Model", feeds: Feeds) -> Ranges:
             check_activations(name, low.item(), high.item())
             seen = ranges.get(name, {"min": low, "max": high})
             ranges[name] = {"min": np.minimum(seen["min"], low), "max": np.maximum(seen["max"], high)}
+    for operator in model.padders():
+        inside, padded = operator.inputs[0].name.decode(), operator.outputs[0].name.decode()
+        ranges[padded] = ranges[inside]
     return ranges
 
 

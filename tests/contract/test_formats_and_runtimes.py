@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -26,31 +24,6 @@ REF = "resnet8_v2.reszoo_digits"
 # every runtime with every format that it runs
 PAIRS = {f"{runtime.name}-{name}": (runtime, name) for runtime in runtimes().values() for name in runtime.formats}
 ENGINES = ("tensorrt", "tensorrt-rtx")
-# two sessions at once that end in the order in which they began, and then Ctrl-C
-TWO_SESSIONS = """
-import gc, os, signal, sys, time
-from pathlib import Path
-import numpy as np
-from reszoo.export import artifacts
-from reszoo.export.contract import runtimes
-
-artifact, runtime = artifacts.read(Path(sys.argv[1])), runtimes()[sys.argv[2]]
-first, second = (runtime.load(artifact, device=runtime.devices[0], threads=1, variant="") for _ in range(2))
-image = np.zeros((1, *artifact.input.shape[1:]), artifact.input.dtype)
-first.predict(image)
-second.predict(image)
-first.close()
-del first
-gc.collect()
-second.close()
-del second
-gc.collect()
-try:
-    os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(5)
-except KeyboardInterrupt:
-    print("interrupted")
-"""
 
 Make = Callable[[str], Artifact]
 
@@ -221,13 +194,6 @@ def test_a_profile_holds_every_layer_of_a_run_with_its_time(
     assert {kernel.precision for kernel in layers} == {"fp32"}
     assert sum(kernel.seconds for kernel in many) > 3 * sum(kernel.seconds for kernel in one) > 0
     assert not any(kernel.fell_back_to for kernel in many)
-
-
-def test_a_process_in_which_sessions_came_and_went_can_be_interrupted(runtime: Runtime, make: Make) -> None:
-    artifact = make(usable(formats()[runtime.formats[0]]).name)
-    command = (sys.executable, "-c", TWO_SESSIONS, artifact.path, runtime.name)
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
 def test_an_unknown_name_or_variant_is_refused_with_the_known_ones(runtime: Runtime) -> None:

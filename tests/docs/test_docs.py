@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from reszoo.export.contract import formats, runtimes
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -31,3 +33,14 @@ def test_every_path_in_backticks_exists(page: Path) -> None:
     paths = re.findall(r"`([a-z_]+/[a-z_./-]*\.(?:py|toml|md|sh))`", page.read_text())
     missing = [path for path in paths if not (ROOT / path).exists()]
     assert missing == []
+
+
+def test_the_table_of_formats_says_what_the_plugins_do() -> None:
+    page = (ROOT / "docs" / "runtimes.md").read_text()
+    rows = {name: line for line in page.splitlines() for name in re.findall(r"^\| `([a-z-]+)` \|", line)}
+    assert rows.keys() == formats().keys()
+    for name, plugin in formats().items():
+        precisions = rows[name].split("|")[-3].split()
+        assert precisions == [p for p in ("fp32", "fp16", "int8") if p in plugin.precisions]
+        variants = {v for runtime in runtimes().values() if runtime.name == name for v in runtime.variants if v}
+        assert {variant for variant in variants if f":{variant}`" not in rows[name]} == set()

@@ -1,14 +1,16 @@
 """What a format makes of other networks and options than the contract tests have."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from foreign import randomise
+from foreign import untrained
 
 from reszoo import models, zoo
-from reszoo.core.types import Artifact, Checkpoint, Preprocess
+from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import Format, Session, formats
 from reszoo.export.parity import runnable
@@ -27,6 +29,33 @@ REFUSALS = {
     "tensorrt-rtx": f"not built for the input shape {BATCH + 1} x",
 }
 
+# two sessions at once that end in the order in which they began, and then Ctrl-C
+TWO_SESSIONS = """
+import gc, os, signal, sys, time
+from pathlib import Path
+import numpy as np
+from reszoo.export import artifacts
+from reszoo.export.contract import runtimes
+
+artifact, runtime = artifacts.read(Path(sys.argv[1])), runtimes()["openvino"]
+first, second = (runtime.load(artifact, device=runtime.devices[0], threads=1, variant="") for _ in range(2))
+image = np.zeros((1, *artifact.input.shape[1:]), artifact.input.dtype)
+first.predict(image)
+second.predict(image)
+first.close()
+del first
+gc.collect()
+second.close()
+del second
+gc.collect()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
 
 @pytest.fixture(params=sorted(formats().keys() - {"onnx", "torch"}))
 def plugin(request: pytest.FixtureRequest) -> Format:
@@ -42,18 +71,7 @@ def bottleneck(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     spec = msgspec.structs.replace(
         models.spec_of("resnet50_v1"), depths=(1, 1), widths=(8, 16), stem_width=8, num_classes=5, input=(3, 32, 32)
     )
-    return zoo.save(
-        tmp_path_factory.mktemp("bottleneck"),
-        randomise(models.build(spec)).state_dict(),
-        ref="bottleneck.random",
-        spec=spec,
-        preprocess=Preprocess(mean=(0.4, 0.5, 0.6), std=(0.25,) * 3, input=spec.input),
-        labels=tuple("abcde"),
-        dataset="none",
-        metrics=(),
-        licence="MIT",
-        lineage=(),
-    )
+    return untrained(tmp_path_factory.mktemp("bottleneck"), spec)
 
 
 def opened(artifact: Artifact) -> Session:
@@ -88,3 +106,12 @@ def test_half_precision_halves_the_weights(name: str, tmp_path: Path) -> None:
     assert half.size_bytes < 0.7 * zoo.load(V2).size_bytes
     assert half.parity.max_abs_error > 1e-4
     assert artifacts.read(half.path) == half
+
+
+def test_a_process_in_which_openvino_ran_twice_can_be_interrupted(tmp_path: Path) -> None:
+    """What OpenVINO does to the stack that signals are handled on (`formats/openvino.py`) killed such a process."""
+    if missing := formats()["openvino"].unavailable():
+        pytest.skip(missing.reason)
+    artifact = export(zoo.load(V2), "openvino", out=tmp_path / "made")
+    done = subprocess.run((sys.executable, "-c", TWO_SESSIONS, artifact.path), capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr

@@ -1,7 +1,12 @@
-"""Networks of other libraries with weights that nobody trained, for tests that bring them into the zoo."""
+"""Networks with weights that nobody trained, for tests that bring them into the zoo."""
+
+from pathlib import Path
 
 import torch
 from torch import nn
+
+from reszoo import models, zoo
+from reszoo.core.types import Checkpoint, ModelSpec, Preprocess
 
 
 def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
@@ -19,3 +24,19 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
                 module.weight.copy_(uniform(0.5, 1.0, module.weight))
                 module.bias.copy_(uniform(-0.2, 0.2, module.bias))
     return model.eval()
+
+
+def untrained(folder: Path, spec: ModelSpec) -> Checkpoint:
+    """A checkpoint of such a network, for images of three channels and at most 26 classes."""
+    return zoo.save(
+        folder,
+        randomise(models.build(spec)).state_dict(),
+        ref="untrained.random",
+        spec=spec,
+        preprocess=Preprocess(mean=(0.4, 0.5, 0.6), std=(0.25,) * 3, input=spec.input),
+        labels=tuple("abcdefghijklmnopqrstuvwxyz"[: spec.num_classes]),
+        dataset="none",
+        metrics=(),
+        licence="MIT",
+        lineage=(),
+    )
