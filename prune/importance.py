@@ -35,7 +35,7 @@ METHODS: dict[str, Method] = {
     "l2": Method(lambda tp: tp.GroupMagnitudeImportance(p=2, normalizer=None)),
     # Liu et al. 2017, section 3: the scale of batch normalisation; spaces without one are kept whole
     "bn_scale": Method(lambda tp: tp.BNScaleImportance(normalizer=None)),
-    # Molchanov et al. 2019, section 3.1: the sum of (weight x gradient)^2, a gradient a batch, their mean
+    # Molchanov et al. 2019, section 3: the sum of (weight x gradient)^2, a gradient a batch, their mean
     "taylor": Method(lambda tp: tp.GroupHessianImportance(normalizer=None), "batch"),
     # LeCun et al. 1989 (optimal brain damage), section 2, with the empirical Fisher diagonal for the Hessian's
     "hessian": Method(lambda tp: tp.GroupHessianImportance(normalizer=None), "image"),

@@ -20,6 +20,7 @@ import msgspec
 
 from ...core.documents import read_json, write_json
 from ...core.download import locked
+from ...core.errors import UsageError
 from ...core.files import cache_dir, explained
 from ...core.hosts import describe, versions
 from ...core.measured import Disturbance, Host, Scenario
@@ -135,7 +136,7 @@ def table_for(
 
     whole    it is asked for networks that keep all channels; much less has to be measured
 
-    Raises UnavailableError for a runtime that is not on this machine.
+    Raises UnavailableError for a runtime that is not on this machine, UsageError for one that loads too slowly.
     """
     return _completed(spec, scenario, groups(spec, whole), watch, effort)
 
@@ -153,6 +154,11 @@ def _completed(
     runtime = runtimes()[scenario.runtime]
     if missing := runtime.unavailable(scenario.device, scenario.variant):
         raise unavailable_error(missing)
+    if scenario.variant in runtime.slow_variants:
+        raise UsageError(
+            f"{scenario.runtime_name} takes minutes to load a network, and a table of latencies times hundreds",
+            "Prune by --macs with a number for --round-to, or choose another --runtime.",
+        )
     plugin = format_named(runtime.formats[0])
     empty = LatencyTable(
         host=describe(),

@@ -133,6 +133,13 @@ def test_a_runtime_that_is_not_known_or_not_here() -> None:
         scenario_for("torch:cuda_graph", 1, 1)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_takes_minutes_to_load_gets_no_table(whole: bool) -> None:
+    compiled = msgspec.structs.replace(SCENARIO, variant="compile")
+    with pytest.raises((UsageError, UnavailableError), match="torch:compile"):
+        table_for(SMALL, compiled, whole=whole)
+
+
 def test_a_table_for_whole_units_is_small_and_can_be_completed(measured: tuple[Path, LatencyTable]) -> None:
     """In a cache of its own."""
     deep = spec_of("resnet56_v1")
