@@ -47,7 +47,7 @@ class Effort(NamedTuple):
     """How long to go on: until each ratio's interval is at most `precision` to either side, or `limit_s` is over.
 
     With `gate`, also until no interval holds that ratio any more. A round has blocks of `round_s` seconds for each
-    contestant; `least_rounds` of them are run in any case.
+    contestant, at least `least_visits` of them, and at least `least_rounds` rounds are run.
     """
 
     precision: float = 0.01
@@ -58,6 +58,7 @@ class Effort(NamedTuple):
     module: str = WORKER
     round_s: float = ROUND_S
     least_rounds: int = LEAST_ROUNDS
+    least_visits: int = LEAST_VISITS
 
 
 EFFORT = Effort()
@@ -156,7 +157,7 @@ def _round(
         pids = [worker.pid for worker in workers]
         watch = Watch(pids, scenario.cores, device=scenario.device, load_before=load_before)
         blocks = []
-        for contestant in _order(len(workers), _visits(warm, effort.round_s), shuffled):
+        for contestant in _order(len(workers), _visits(warm, effort), shuffled):
             take_block = partial(take, seconds=BLOCK_S, run_s=warm[contestant].run_s, look=watch.look)
             samples = _alone(workers[contestant], take_block).samples_s
             blocks.append(Block(contestant=contestant, samples_s=samples))
@@ -180,10 +181,10 @@ def _alone(worker: Worker, action: Callable[[Worker], T]) -> T:
     return result
 
 
-def _visits(warm: Sequence[WarmUp], round_s: float) -> int:
+def _visits(warm: Sequence[WarmUp], effort: Effort) -> int:
     """How many blocks each contestant gets in a round; slow ones do not get more than they need."""
     slowest = max(w.run_s for w in warm)
-    return max(math.ceil(round_s / max(BLOCK_S, slowest)), LEAST_VISITS)
+    return max(math.ceil(effort.round_s / max(BLOCK_S, slowest)), effort.least_visits)
 
 
 def _order(contestants: int, visits: int, shuffled: random.Random) -> list[int]:

@@ -83,7 +83,9 @@ def _in_threads(streams: Sequence[Stream], request: Sample, between: Callable[[]
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
+    """What has lived until now is frozen: to look through all of PyTorch again would take longer than many a block."""
     gc.collect()
+    gc.freeze()
     gc.disable()
     try:
         yield

@@ -78,7 +78,7 @@ def _way(figure: Figure) -> Way:
 
 def _latency(found: Figure) -> str:
     """ "0.253 ms, 17.1 ± 0.4": how many times faster than PyTorch, if that was measured."""
-    text = f"{1e3 * found['median_s']:.3g} ms"
+    text = f"{_ms(found)} ms"
     if "times_faster" not in found or _way(found) == EAGER:
         return text
     low, high = found["interval"]
@@ -157,18 +157,21 @@ def runtimes_best() -> str:
     """The fastest way to run each network one image at a time, against eager PyTorch, measured in turn."""
     rows = []
     for short, network in networks("latency").items():
+        accuracies = {_way(each): each for each in figures("accuracy", network)}
         for threads in (1, 2):
             setting = [f for f in figures("latency", network) if (f["threads"], f["batch"]) == (threads, 1)]
             (eager,) = (f for f in setting if _way(f) == EAGER)
             best = max((f for f in setting if _way(f) != EAGER), key=lambda f: float(f["times_faster"]))
             low, high = best["interval"]
-            times = f"{best['times_faster']:.2f} ({low:.2f} to {high:.2f})"
-            name = f"{best['runtime']}, {best['format']} {best['precision']}"
-            rows.append(
-                (short, threads, f"{1e3 * eager['median_s']:.3g}", f"{1e3 * best['median_s']:.3g}", name, times)
-            )
-    header = ("network", "threads", "PyTorch ms", "best ms", "of", "times faster (99 % interval)")
-    return table(header, rows)
+            times = f"{best['times_faster']:.1f} ({low:.1f} to {high:.1f})"
+            top_1 = (_accuracy(accuracies.get(_way(f))) for f in (eager, best))
+            rows.append((short, threads, _ms(eager), " ".join(_way(best)[::2]), _ms(best), times, *top_1))
+    header = ("network", "threads", "PyTorch ms", "fastest", "ms", "times faster (99 % interval)")
+    return table((*header, "PyTorch's top-1", "fastest's"), rows)
+
+
+def _ms(found: Figure) -> str:
+    return f"{1e3 * found['median_s']:.3g}"
 
 
 RUNTIME_TABLES: dict[str, Callable[[], str]] = {

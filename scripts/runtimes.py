@@ -1,8 +1,9 @@
 """Measure every runtime: `python scripts/runtimes.py --out FOLDER [PART...]`, on an idle machine.
 
 Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 and resnet56 (`reszoo download`) and the extra all.
-Everything goes through the command line, as a user would do it. Called by `scripts/measure.py runtimes`; it takes some
-hours, and one that was interrupted goes on where it was: what it has is in the cache until all is done.
+All but `latency` goes through the command line, as a user would do it; `latency` is what `reszoo compare` does, with a
+choice of contestants. Called by `scripts/measure.py runtimes`; it takes some hours, and one that was interrupted goes
+on where it was: what it has is in the cache until all is done.
 """
 
 import argparse
@@ -18,12 +19,13 @@ from typing import Any
 
 from random_network import make as make_random
 
-from reszoo.bench.comparison import AGAIN, BASELINE, ratio
-from reszoo.bench.statistics import median, median_interval
+from reszoo.bench.comparison import AGAIN, BASELINE, Contestant, Effort, compare, ratio
+from reszoo.bench.plan import Planned, plan
+from reszoo.bench.statistics import median
 from reszoo.core.documents import read_json, to_builtins
 from reszoo.core.files import cache_dir
 from reszoo.core.hosts import describe
-from reszoo.core.measured import Comparison, Measurement, Subject
+from reszoo.core.measured import Failure, Measurement, Scenario, Subject
 from reszoo.export import artifacts
 from reszoo.export.contract import parse_runtime
 
@@ -31,19 +33,24 @@ RESZOO = str(Path(sys.executable).with_name("reszoo"))
 TRAINED = ["resnet20_v1.akamaster_cifar10", "resnet56_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10"]
 RANDOM = ["resnet18_v1", "resnet50_v2"]  # at 224x224: for latency and parity only
 NETWORKS = [*TRAINED, *(f"{arch}.random" for arch in RANDOM)]
-# what runs on a CPU; eager PyTorch in float is the first, with which the others are compared
+# What is raced on a CPU: runtime, format and precisions. Eager PyTorch in float is the first, with which the others are
+# compared. OpenVINO reads ONNX files as well, and runs the same network then.
 WAYS = (
-    "torch",
-    "torch:channels_last",
-    "torch:bf16",
-    "onnxruntime",
-    "openvino",
-    "openvino:throughput",
-    "openvino:bf16",
-    "litert",
-    "executorch",
-    "ncnn",
+    ("torch", "torch", ("fp32",)),
+    ("torch:channels_last", "torch", ("fp32",)),
+    ("torch:bf16", "torch", ("fp32",)),
+    ("onnxruntime", "onnx", ("fp32", "int8")),
+    ("onnxruntime", "ort", ("fp32", "int8")),
+    ("openvino", "openvino", ("fp32", "int8")),
+    ("openvino:throughput", "openvino", ("fp32", "int8")),
+    ("openvino:bf16", "openvino", ("fp32",)),
+    ("litert", "litert", ("fp32", "int8")),
+    ("executorch", "executorch", ("fp32", "int8")),
+    ("ncnn", "ncnn", ("fp32",)),
 )
+# Half as much of each process as `reszoo compare` takes, as there are many; and less where a run takes seconds.
+EFFORT = Effort(precision=0.02, limit_s=60, round_s=0.5)
+LESS = EFFORT._replace(least_rounds=3, least_visits=2)
 WORK = cache_dir() / "runtimes"  # what is made is kept for the next part
 Figures = list[dict[str, Any]]
 
@@ -94,8 +101,7 @@ def latency(out: Path, networks: list[str]) -> None:
             if any((f["network"], f["threads"], f["batch"]) == (network, threads, batch) for f in found):
                 continue
             print("latency", network, threads, batch, flush=True)
-            in_turn = network in TRAINED or batch == 1  # a round of large batches at 224x224 would take an hour
-            found += (compared if in_turn else alone)(network, threads, batch)
+            found += compared(network, threads, batch)
             write(out / "latency.json", found)
 
 
@@ -113,28 +119,24 @@ def resources(out: Path, networks: list[str]) -> None:
 
 
 def compared(network: str, threads: int, batch: int) -> Figures:
-    """Each artifact's latency on each runtime, and how many times faster that is than eager PyTorch in float."""
-    setting = {"threads": threads, "batch": batch}
-    options = [text for name, value in setting.items() for text in (f"--{name}", str(value))]
-    wish = ("--runtime", ",".join(WAYS), "--time-limit", "240", "--precision", "2%")
-    with tempfile.TemporaryDirectory() as results:
-        run(RESZOO, "compare", *artifacts_of(network), *wish, *options, "--out", results)
-        (path,) = Path(results).glob("compare.*.json")
-        c = read_json(path, Comparison, "Measure again.")
+    """Every way's latency, and how many times faster that is than eager PyTorch in float."""
+    c = compare(contestants(network, threads, batch), LESS if network in RANDOM and batch > 1 else EFFORT)
+    if isinstance(c, Failure):
+        raise SystemExit(f"{c.what}: {c.reason}\n{c.output}")
     entries = [i for i in range(len(c.subjects)) if i != AGAIN]
     best = min(entries[1:], key=lambda i: ratio(c, i).value)
     found = []
     for i in entries:
         is_slower = i not in (BASELINE, best) and ratio(c, i, best).verdict == "slower"
         value, (low, high) = (1.0, (1.0, 1.0)) if i == BASELINE else ratio(c, i)
+        samples = [s for blocks in c.rounds for b in blocks if b.contestant == i for s in b.samples_s]
         found.append(
             {
                 "kind": "measurement",
                 **named(network, c.subjects[i]),
-                **setting,
-                "median_s": median(
-                    [s for blocks in c.rounds for b in blocks if b.contestant == i for s in b.samples_s]
-                ),
+                "threads": threads,
+                "batch": batch,
+                "median_s": median(samples),
                 "times_faster": 1 / value,
                 "interval": [1 / high, 1 / low],
                 "is_fastest": i == best or (i != BASELINE and not is_slower),
@@ -146,16 +148,18 @@ def compared(network: str, threads: int, batch: int) -> Figures:
     return found
 
 
-def alone(network: str, threads: int, batch: int) -> Figures:
-    """Each artifact's latency on each runtime, of one process."""
-    setting = {"threads": threads, "batch": batch}
-    options = [text for name, value in setting.items() for text in (f"--{name}", str(value))]
-    several, failures = measured(network, *options, "--time-limit", "10")
-    found = [{"network": network, **setting, **failure} for failure in failures]
-    for m in several:
-        figures = {"median_s": median(m.samples_s), "interval_s": list(median_interval(m.samples_s))}
-        warnings = sorted({warning.kind for warning in m.warnings})
-        found.append({"kind": "measurement", **named(network, m.subject), **setting, **figures, "warnings": warnings})
+def contestants(network: str, threads: int, batch: int) -> list[Contestant]:
+    """All of `WAYS` that there are artifacts for."""
+    made = {(each.format, each.precision): each for each in map(artifacts.read, map(Path, artifacts_of(network)))}
+    found = []
+    for way, file_format, precisions in WAYS:
+        runtime, variant = parse_runtime(way)
+        scenario = Scenario(
+            runtime=runtime.name, variant=variant, device="cpu", batch=batch, threads=threads, warmup_limit_s=0.5
+        )
+        for artifact in (made.get((file_format, precision)) for precision in precisions):
+            if artifact and isinstance(item := plan(artifact, scenario, [threads], [batch])[0], Planned):
+                found.append(Contestant(item.artifact, item.scenario))
     return found
 
 
@@ -179,10 +183,9 @@ def source(network: str) -> str:
 
 
 def artifacts_of(network: str) -> list[str]:
-    """The folders of those that a runtime of `WAYS` runs; first PyTorch's."""
-    here = {name for way in WAYS for name in parse_runtime(way)[0].formats}
-    made = [artifacts.read(manifest.parent) for manifest in (WORK / network).glob("*/artifact.json")]
-    made.sort(key=lambda artifact: (artifact.format != "torch", artifact.format, artifact.precision))
+    """The folders of those that run here."""
+    here = {file_format for _, file_format, _ in WAYS}
+    made = [artifacts.read(manifest.parent) for manifest in sorted((WORK / network).glob("*/artifact.json"))]
     return [str(artifact.path) for artifact in made if artifact.format in here]
 
 
