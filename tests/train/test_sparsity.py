@@ -6,7 +6,7 @@ from families import FAMILIES, images, randomised
 
 from reszoo.models.channels import layers, spaces
 from reszoo.prune.groups import fixed_shortcuts
-from reszoo.train.sparsity import GroupSparsity, by_channel
+from reszoo.train.sparsity import GroupSparsity
 
 
 @pytest.mark.parametrize("family", ["v1, option A", "v2, bottlenecks", "v1, squeeze and excitation"])
