@@ -90,7 +90,7 @@ def test_what_is_left_out_or_missing_is_said_once(tmp_path: Path) -> None:
     assert reszoo("export", V1, "--to", "torch", "--out", "made", cwd=tmp_path).returncode == 0
     done = reszoo("compare", "made", "--runtime", "torch, onnxruntime", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr.count("made on onnxruntime") == 1
+    assert done.stderr.count("torch on onnxruntime") == 1
     done = reszoo("bench", V1, V2, "--runtime", "torch:cuda_graph", "--json", cwd=tmp_path)
     assert done.returncode == 3
     assert [outcome["what"] for outcome in json.loads(done.stdout)] == ["torch:cuda_graph on cpu"]
