@@ -149,7 +149,7 @@ def compared(network: str, threads: int, batch: int) -> Figures:
 
 
 def contestants(network: str, threads: int, batch: int) -> list[Contestant]:
-    """All of `WAYS` that there are artifacts for."""
+    """All of `WAYS` that there are artifacts for. A runtime that is not here is an error: its row would be missing."""
     made = {(each.format, each.precision): each for each in map(artifacts.read, map(Path, artifacts_of(network)))}
     found = []
     for way, file_format, precisions in WAYS:
@@ -158,8 +158,12 @@ def contestants(network: str, threads: int, batch: int) -> list[Contestant]:
             runtime=runtime.name, variant=variant, device="cpu", batch=batch, threads=threads, warmup_limit_s=0.5
         )
         for artifact in (made.get((file_format, precision)) for precision in precisions):
-            if artifact and isinstance(item := plan(artifact, scenario, [threads], [batch])[0], Planned):
-                found.append(Contestant(item.artifact, item.scenario))
+            if artifact is None:
+                continue  # `exports` has the reason
+            (item,) = plan(artifact, scenario, [threads], [batch])
+            if not isinstance(item, Planned):
+                raise SystemExit(f"{item.what}: {item.reason}. {item.fix}")
+            found.append(Contestant(item.artifact, item.scenario))
     return found
 
 
@@ -207,10 +211,6 @@ def named(network: str, subject: Subject) -> dict[str, Any]:
         "precision": subject.precision,
         "bytes": subject.artifact_bytes,
     }
-
-
-def is_of(figures: dict[str, Any], network: str, kind: str) -> bool:
-    return figures["network"] == network and figures["kind"] == kind
 
 
 def unfinished(path: Path, networks: list[str]) -> Iterator[tuple[str, Figures]]:
