@@ -47,7 +47,7 @@ class Effort(NamedTuple):
     """How long to go on: until each ratio's interval is at most `precision` to either side, or `limit_s` is over.
 
     With `gate`, also until no interval holds that ratio any more. A round has blocks of `round_s` seconds for each
-    contestant, at least `least_visits` of them, and at least `least_rounds` rounds are run.
+    contestant, at least `LEAST_VISITS` of them, and at least `least_rounds` rounds are run.
     """
 
     precision: float = 0.01
@@ -58,7 +58,6 @@ class Effort(NamedTuple):
     module: str = WORKER
     round_s: float = ROUND_S
     least_rounds: int = LEAST_ROUNDS
-    least_visits: int = LEAST_VISITS
 
 
 EFFORT = Effort()
@@ -184,7 +183,7 @@ def _alone(worker: Worker, action: Callable[[Worker], T]) -> T:
 def _visits(warm: Sequence[WarmUp], effort: Effort) -> int:
     """How many blocks each contestant gets in a round; slow ones do not get more than they need."""
     slowest = max(w.run_s for w in warm)
-    return max(math.ceil(effort.round_s / max(BLOCK_S, slowest)), effort.least_visits)
+    return max(math.ceil(effort.round_s / max(BLOCK_S, slowest)), LEAST_VISITS)
 
 
 def _order(contestants: int, visits: int, shuffled: random.Random) -> list[int]:

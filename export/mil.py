@@ -46,6 +46,8 @@ class MilSession(Session):
         weights = str((data / WEIGHTS).parent)
         program = load.load(spec, specification_version=spec.specificationVersion, file_weights_dir=weights)
         self.function = program.functions["main"]
+        self.operations = [each for each in self.function.operations if each.op_type != "const"]
+        self.read_last = _read_last(self.operations)
 
     def place(self, batch: "np.ndarray") -> "Tensor":
         import torch
@@ -58,9 +60,10 @@ class MilSession(Session):
         (fed,) = self.function.inputs
         values = {fed: placed}
         with torch.inference_mode():
-            for operation in self.function.operations:
-                if operation.op_type != "const":
-                    _compute(operation, values)
+            for operation in self.operations:
+                _compute(operation, values)
+                for name in self.read_last[operation]:
+                    del values[name]
         (given,) = self.function.outputs
         return values[given.name]
 
@@ -68,7 +71,18 @@ class MilSession(Session):
         return result.numpy()
 
     def close(self) -> None:
-        del self.function
+        del self.function, self.operations, self.read_last
+
+
+def _read_last(operations: list[Any]) -> dict[Any, list[str]]:
+    """The values that nobody reads after each operation."""
+    last = {
+        variable.name: operation
+        for operation in operations
+        for variable in operation.inputs.values()
+        if variable is not None and variable.val is None
+    }
+    return {operation: [name for name, reader in last.items() if reader is operation] for operation in operations}
 
 
 def _compute(operation: Any, values: "dict[str, Tensor]") -> None:

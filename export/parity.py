@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 IMAGES = 256
 SEED = 0
+# at once: a large batch, and otherwise few, whose activations stay in the processor's caches
+MANY, FEW = 32, 4
 
 
 def seed_for(config: "QuantizeConfig | None") -> int:
@@ -83,7 +85,7 @@ def _where(candidate: Candidate, checkpoint: Checkpoint, seed: int) -> list[str]
 
 def _first_divergence(candidate: Candidate, checkpoint: Checkpoint, seed: int) -> list[str]:
     """In words, of what is an ONNX graph or was made from one that is there."""
-    from .divergence import IMAGES as FEW
+    from .divergence import IMAGES as ENOUGH
     from .divergence import LEAST_DB, first_divergence
     from .formats.onnx import MODEL_FILE
 
@@ -91,7 +93,7 @@ def _first_divergence(candidate: Candidate, checkpoint: Checkpoint, seed: int) -
     if not graph.is_file() or candidate.precision not in LEAST_DB:
         return []
     least, most = candidate.input.batch_limits
-    images, _ = sample_images(checkpoint.dataset, checkpoint.preprocess, max(least, min(FEW, most or FEW)), seed)
+    images, _ = sample_images(checkpoint.dataset, checkpoint.preprocess, max(least, min(ENOUGH, most or ENOUGH)), seed)
     return [first_divergence(graph, candidate, checkpoint, feed(images, candidate.input, candidate.preprocess))]
 
 
@@ -160,7 +162,7 @@ def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
 
     model = build(checkpoint)
     with torch.inference_mode():
-        parts = torch.split(torch.from_numpy(normalise(images, checkpoint.preprocess)), 64)
+        parts = torch.split(torch.from_numpy(normalise(images, checkpoint.preprocess)), FEW)
         return torch.cat([model(part) for part in parts]).numpy()
 
 
@@ -175,12 +177,13 @@ def runnable(candidate: Candidate, runtime_name: str) -> "tuple[Candidate, Runti
 
 
 def _split(inputs: "np.ndarray", spec: TensorSpec) -> "list[np.ndarray]":
-    """Batches of the fixed size, or of 1, 3, 64, 64, ..., within its limits. A remainder below them is left out."""
+    """Batches of the fixed size, or of 1, 3, 32, 4, 4, ..., within its limits. A remainder below them is left out."""
     import numpy as np
 
     least, most = spec.batch_limits
-    odd, many = min(least + 2, most or 3), max(least, min(64, most or 64))
-    parts = np.split(inputs, [least, *range(least + odd, len(inputs), many)])
+    odd, many, few = (max(least, min(size, most or size)) for size in (least + 2, MANY, FEW))
+    begin = least + odd + many
+    parts = np.split(inputs, [least, least + odd, *range(begin, len(inputs), few)])
     return [part for part in parts if len(part) >= least]
 
 

@@ -52,6 +52,7 @@ QUICK = ("--threads", "2", "--time-limit", "0.5", "--precision", "20%")
 
 
 class Options(NamedTuple):
+    parents: list[str]
     out: Path
     work: Path
     recipe: str
@@ -61,6 +62,7 @@ class Options(NamedTuple):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--network", action="append", choices=PARENTS, help="only this one; may be given again")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measurements" / "pruning")
     parser.add_argument("--work", type=Path, default=Path("runs") / "pruning", help="checkpoints go here, and stay")
     parser.add_argument("--recipe", default="prune-finetune", help="of the fine-tuning")
@@ -68,13 +70,13 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}")
-    options = Options(given.out, given.work, given.recipe, given.round_to)
+    options = Options(given.network or list(PARENTS), given.out, given.work, given.recipe, given.round_to)
     for part in given.parts or ("latency", "networks", "latency"):
         PARTS[part](options)
 
 
 def latency(options: Options) -> None:
-    for parent in PARENTS:
+    for parent in options.parents:
         for way, arguments in TIMED.items():
             if not (folder := cut_folder(parent, way, options)).exists():
                 attempt(parent, way, *arguments, *WHERE, "--out", str(folder))
@@ -91,7 +93,7 @@ def latency(options: Options) -> None:
 
 
 def networks(options: Options) -> None:
-    for parent in PARENTS:
+    for parent in options.parents:
         for way, arguments in COUNTED.items():
             multiple = () if "--units" in arguments else ("--round-to", options.round_to)
             finetune(parent, way, (*arguments, *multiple, "--no-measure"), options)

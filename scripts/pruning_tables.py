@@ -30,7 +30,7 @@ class Speed(NamedTuple):
 
 
 def pruning_host() -> str:
-    return host_line(comparison("speed", PARENTS[0], RUNTIMES[0], BATCHES[0]).host, ("torch", *RUNTIMES))
+    return host_line(comparison("speed", measured("speed")[0], RUNTIMES[0], BATCHES[0]).host, ("torch", *RUNTIMES))
 
 
 def pruning_networks() -> str:
@@ -52,7 +52,7 @@ def pruning_speed() -> str:
     """Times faster than the parent in each place, and how much of what the multiply-adds promise that is."""
     rows: list[tuple[object, ...]] = []
     places = [(runtime, batch) for runtime in RUNTIMES for batch in BATCHES]
-    for parent in PARENTS:
+    for parent in measured("speed"):
         raced = {place: comparison("speed", parent, *place) for place in places}
         for number, found in enumerate(networks(parent)):
             promised = _share(found, "macs")
@@ -66,7 +66,7 @@ def pruning_speed() -> str:
 def pruning_equal() -> str:
     """Networks that shall take the same share of their parent's latency, made in different ways."""
     rows: list[tuple[object, ...]] = []
-    for parent in PARENTS:
+    for parent in measured("speed"):
         raced = comparison("speed", parent, RUNTIMES[0], BATCHES[-1])
         for found in networks(parent, *TIMED, EQUAL):
             one = speed(raced, found["sha256"])
@@ -80,7 +80,7 @@ def pruning_equal() -> str:
 def pruning_steps() -> str:
     """Pruned, then quantized: what each step costs and buys."""
     rows: list[tuple[object, ...]] = []
-    for parent in PARENTS:
+    for parent in measured("steps"):
         path = FOLDER / "quantized" / f"{slug(parent)}.json"
         found = json.loads(path.read_text())["figures"]
         raced = [comparison("steps", parent, batch) for batch in BATCHES]
@@ -92,6 +92,11 @@ def pruning_steps() -> str:
             rows.append((name, _accuracy(found["accuracies"][step]), lost[step], *cells))
     columns = [f"{what}, batch {batch}" for batch in BATCHES for what in ("ms", "times faster (99 %)")]
     return table(("step", "top-1 (95 %)", "points lost (paired 95 %)", *columns), rows)
+
+
+def measured(part: str) -> list[str]:
+    """The parents that there are races of."""
+    return [parent for parent in PARENTS if any((FOLDER / part).glob(f"{slug(parent)}-*"))]
 
 
 def networks(parent: str, *ways: str) -> Iterator[dict[str, Any]]:

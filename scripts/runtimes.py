@@ -1,9 +1,9 @@
 """Measure every runtime: `python scripts/runtimes.py --out FOLDER [PART...]`, on an idle machine.
 
 Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 and resnet56 (`reszoo download`) and the extra all.
-All but `latency` goes through the command line, as a user would do it; `latency` is what `reszoo compare` does, with a
-choice of contestants. Called by `scripts/measure.py runtimes`; it takes some hours, and one that was interrupted goes
-on where it was: what it has is in the cache until all is done.
+All but `latency` goes through the command line, as a user would do it; `latency` is what `reszoo compare` does, or
+`reszoo bench` where a run takes seconds, with a choice of contestants. Called by `scripts/measure.py runtimes`. It
+takes some hours, and goes on where an interrupted run has stopped: what it has is in the cache until all is done.
 """
 
 import argparse
@@ -15,17 +15,19 @@ import tempfile
 from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from random_network import make as make_random
 
 from reszoo.bench.comparison import AGAIN, BASELINE, Contestant, Effort, compare, ratio
+from reszoo.bench.harness import measure
 from reszoo.bench.plan import Planned, plan
-from reszoo.bench.statistics import median
+from reszoo.bench.statistics import median, median_interval
 from reszoo.core.documents import read_json, to_builtins
 from reszoo.core.files import cache_dir
 from reszoo.core.hosts import describe
-from reszoo.core.measured import Failure, Measurement, Scenario, Subject
+from reszoo.core.measured import Comparison, Failure, Measurement, Scenario, Subject
 from reszoo.export import artifacts
 from reszoo.export.contract import parse_runtime
 
@@ -48,11 +50,12 @@ WAYS = (
     ("executorch", "executorch", ("fp32", "int8")),
     ("ncnn", "ncnn", ("fp32",)),
 )
-# Half as much of each process as `reszoo compare` takes, as there are many; and less where a run takes seconds.
+# Half as much of each process as `reszoo compare` takes, as there are many.
 EFFORT = Effort(precision=0.02, limit_s=60, round_s=0.5)
-LESS = EFFORT._replace(least_rounds=3, least_visits=2)
+ALONE_S = 10.0  # of sampling, where each is measured by itself
 WORK = cache_dir() / "runtimes"  # what is made is kept for the next part
 Figures = list[dict[str, Any]]
+T = TypeVar("T", Measurement, Comparison)
 
 
 def main() -> None:
@@ -94,14 +97,15 @@ def accuracy(out: Path, networks: list[str]) -> None:
 
 
 def latency(out: Path, networks: list[str]) -> None:
-    """Every artifact on every runtime, in turn with PyTorch, with one and two threads, at batch 1 and 32."""
+    """Every artifact on every runtime with one and two threads, at batch 1 and 32: in turn, or one after the other."""
     for network in networks:
         for threads, batch in product((1, 2), (1, 32)):
             found = known(out / "latency.json")
             if any((f["network"], f["threads"], f["batch"]) == (network, threads, batch) for f in found):
                 continue
             print("latency", network, threads, batch, flush=True)
-            found += compared(network, threads, batch)
+            takes_seconds = network not in TRAINED and batch > 1
+            found += (alone if takes_seconds else compared)(network, threads, batch)
             write(out / "latency.json", found)
 
 
@@ -120,9 +124,7 @@ def resources(out: Path, networks: list[str]) -> None:
 
 def compared(network: str, threads: int, batch: int) -> Figures:
     """Every way's latency, and how many times faster that is than eager PyTorch in float."""
-    c = compare(contestants(network, threads, batch), LESS if network in RANDOM and batch > 1 else EFFORT)
-    if isinstance(c, Failure):
-        raise SystemExit(f"{c.what}: {c.reason}\n{c.output}")
+    c = whole(compare(contestants(network, threads, batch), EFFORT))
     entries = [i for i in range(len(c.subjects)) if i != AGAIN]
     best = min(entries[1:], key=lambda i: ratio(c, i).value)
     found = []
@@ -146,6 +148,32 @@ def compared(network: str, threads: int, batch: int) -> Figures:
             }
         )
     return found
+
+
+def alone(network: str, threads: int, batch: int) -> Figures:
+    """Every way's latency, one after the other: dozens of processes in turn would take hours of seconds."""
+    found = []
+    for artifact, scenario in contestants(network, threads, batch):
+        m = whole(measure(artifact, msgspec.structs.replace(scenario, sampling_limit_s=ALONE_S)))
+        found.append(
+            {
+                "kind": "measurement",
+                **named(network, m.subject),
+                "threads": threads,
+                "batch": batch,
+                "median_s": median(m.samples_s),
+                "median_interval": list(median_interval(m.samples_s)),
+                "samples": len(m.samples_s),
+                "warnings": sorted({warning.kind for warning in m.warnings}),
+            }
+        )
+    return found
+
+
+def whole(result: T | Failure) -> T:
+    if isinstance(result, Failure):
+        raise SystemExit(f"{result.what}: {result.reason}\n{result.output}")
+    return result
 
 
 def contestants(network: str, threads: int, batch: int) -> list[Contestant]:

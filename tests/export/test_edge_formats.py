@@ -56,6 +56,21 @@ except KeyboardInterrupt:
     print("interrupted")
 """
 
+# how much one image adds to the memory of a process that has loaded a program
+FIRST_IMAGE = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from reszoo.export import artifacts
+from reszoo.export.contract import runtimes
+
+artifact, runtime = artifacts.read(Path(sys.argv[1])), runtimes()["executorch"]
+with runtime.load(artifact, device="cpu", threads=1, variant="") as session:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    session.predict(np.zeros((1, *artifact.input.shape[1:]), artifact.input.dtype))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
 
 @pytest.fixture(params=sorted(formats().keys() - {"onnx", "torch"}))
 def plugin(request: pytest.FixtureRequest) -> Format:
@@ -115,3 +130,14 @@ def test_a_process_in_which_openvino_ran_twice_can_be_interrupted(tmp_path: Path
     artifact = export(zoo.load(V2), "openvino", out=tmp_path / "made")
     done = subprocess.run((sys.executable, "-c", TWO_SESSIONS, artifact.path), capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
+def test_one_image_does_not_take_the_memory_of_a_thousand(tmp_path: Path) -> None:
+    """XNNPACK takes memory for the largest batch that a program allows, here 1 MB for each of its images."""
+    if missing := formats()["executorch"].unavailable():
+        pytest.skip(missing.reason)
+    spec = msgspec.structs.replace(models.spec_of("resnet8_v1"), widths=(64, 64, 64), stem_width=64, input=(3, 64, 64))
+    artifact = export(untrained(tmp_path / "wide", spec), "executorch", out=tmp_path / "made")
+    done = subprocess.run((sys.executable, "-c", FIRST_IMAGE, artifact.path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 200 << 10  # KB
