@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..core.errors import ReszooError, UnavailableError, UsageError
-from .prune_steps import Finetuning, Target, Wish, make
+from .prune_steps import MULTIPLE, Finetuning, Target, Wish, make
 from .shares import parse_share
 from .train import Changes, Resume, choose_recipe
 
@@ -68,7 +68,6 @@ Plot = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder.", show_default="runs/REF-...")]
 
-MULTIPLE = 8  # of channels, where none is given and nothing is measured: kernels work on 4, 8 or 16 at a time
 WITHOUT_IMAGES = {"channels": "l2", "units": "random"}  # importances that need none
 
 

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from ..core.errors import ReszooError, UsageError
 from . import output
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ..train.recipe import Recipe
 
 RACE = "race.json"
+MULTIPLE = 8  # of channels, where no other is known to pay: kernels work on 4, 8 or 16 at a time
+T = TypeVar("T")
 
 
 class Target(NamedTuple):
@@ -175,7 +177,6 @@ def _other_options(folder: Path) -> UsageError:
 
 def _pruned(parent: "Checkpoint", wish: Wish, folder: Path) -> "Comparison | Failure | None":
     """Write the network; gives its race, if it has to run one."""
-    from msgspec.structs import replace
 
     from ..bench.pruning.fitting import prune_to_latency
     from ..bench.pruning.latency_table import multiple_for, table_for
@@ -188,19 +189,43 @@ def _pruned(parent: "Checkpoint", wish: Wish, folder: Path) -> "Comparison | Fai
             whole = config.remove == "units" and not (parent.spec.plan and parent.spec.plan.channels)
             table = table_for(parent.spec, scenario, watch, whole=whole)
         output.tell_doubts(table.warnings)
-        config = replace(config, round_to=table.multiple()) if wish.auto else config
-        with _racing(wish.ref) as on_round:
-            return prune_to_latency(parent, config, table, share, folder, wish.ref, on_round=on_round)[1]
-    if wish.auto and scenario:
-        with _watched(parent.ref) as watch:
-            config = replace(config, round_to=multiple_for(parent.spec, scenario, watch))
+
+        def fitted(config: "PruneConfig") -> "Comparison | Failure":
+            with _racing(wish.ref) as on_round:
+                return prune_to_latency(parent, config, table, share, folder, wish.ref, on_round=on_round)[1]
+
+        return _coarsest(config, table.multiple(), fitted) if wish.auto else fitted(config)
 
     def count(spec: "ModelSpec") -> int:
         found = cost_of(spec)
         return found.macs if cost == "macs" else found.params
 
-    cut = prune(parent, config, count, share * count(parent.spec), folder, wish.ref, what=_cost_name(wish))
-    return _raced(parent, cut, scenario) if scenario else None
+    def counted(config: "PruneConfig") -> "Checkpoint":
+        target = share * count(parent.spec)
+        return prune(parent, config, count, target, folder, wish.ref, what=_cost_name(wish))
+
+    if not scenario:
+        counted(config)
+        return None
+    if wish.auto:
+        with _watched(parent.ref) as watch:
+            multiple = multiple_for(parent.spec, scenario, watch)
+        return _raced(parent, _coarsest(config, multiple, counted), scenario)
+    return _raced(parent, counted(config), scenario)
+
+
+def _coarsest(config: "PruneConfig", multiple: int, make: "Callable[[PruneConfig], T]") -> T:
+    """With the multiple of channels that pays; with 8 where no network of that one is small enough."""
+    from msgspec.structs import replace
+
+    from ..prune import UnreachableError
+
+    try:
+        return make(replace(config, round_to=multiple))
+    except UnreachableError:
+        if multiple <= MULTIPLE:
+            raise
+        return make(replace(config, round_to=MULTIPLE))
 
 
 def _raced(parent: "Checkpoint", cut: "Checkpoint", scenario: "Scenario") -> "Comparison | Failure":

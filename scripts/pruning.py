@@ -145,11 +145,11 @@ def find_equal(parent: str, options: Options) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         macs = f"{share:.3f}"
         said = attempt(parent, EQUAL, "--macs", macs, "--round-to", "1", *WHERE, "--out", str(folder), "--json")
-        measured = json.loads(said)["latency"]["value"] if said else 1.0  # refused: it is no faster
+        measured = json.loads(said)["latency"]["value"] if said else None
         tried.append({"macs": macs, "latency": measured})
-        if abs(measured / TARGET - 1) <= NEAR:
+        if measured and abs(measured / TARGET - 1) <= NEAR:
             break
-        share = min(share * TARGET / measured, 0.95)
+        share = min(share * TARGET / (measured or 1), 0.95)  # what was refused was no faster
     if folder.exists():
         write(equal_record(parent, options), {"macs": macs, "tried": tried})
 

@@ -24,6 +24,7 @@ from reszoo.core.measured import Block, Comparison, Disturbance, Failure, Scenar
 from reszoo.core.types import Checkpoint, ModelSpec
 from reszoo.export import artifacts
 from reszoo.models.cost import cost_of
+from reszoo.prune import UnreachableError
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 REF = "resnet8_v1.reszoo_digits"
@@ -272,6 +273,17 @@ def test_a_network_that_has_won_comes_with_its_race_and_the_doubts(
     prune(REF, macs="0.5", out=tmp_path / "again", json=True, **MEASURED)
     latency = json.loads(capsys.readouterr().out)["latency"]
     assert (round(latency["value"], 6), latency["warnings"][0]["kind"]) == (0.5, "steal")
+
+
+def test_where_the_multiple_that_pays_is_too_coarse_a_finer_one_is_taken(
+    races: Callable[[Race], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    races(ends(0.5))
+    monkeypatch.setattr(Table, "multiple", lambda self: 64)  # no space has more: none can lose a channel
+    prune(REF, latency="0.5", out=tmp_path / "made", **MEASURED | {"round_to": None})
+    assert "multiples of 8, or all" in capsys.readouterr().out
+    with pytest.raises(UnreachableError, match="the nearest is 1"):
+        prune(REF, latency="0.5", out=tmp_path / "other", **MEASURED | {"round_to": "64"})
 
 
 def test_what_comes_in_between_is_not_replaced(races: Callable[[Race], None], tmp_path: Path) -> None:
