@@ -177,7 +177,6 @@ def _other_options(folder: Path) -> UsageError:
 
 def _pruned(parent: "Checkpoint", wish: Wish, folder: Path) -> "Comparison | Failure | None":
     """Write the network; gives its race, if it has to run one."""
-
     from ..bench.pruning.fitting import prune_to_latency
     from ..bench.pruning.latency_table import multiple_for, table_for
     from ..models.cost import cost_of

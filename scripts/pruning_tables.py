@@ -14,6 +14,7 @@ from reszoo.core.documents import read_json
 from reszoo.core.measured import Comparison
 from reszoo.core.statistics import proportion_interval
 
+PACKAGES = ("torch", "torch-pruning", "onnxruntime", "openvino")
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "measurements" / "pruning"
 
 
@@ -30,7 +31,7 @@ class Speed(NamedTuple):
 
 
 def pruning_host() -> str:
-    return host_line(comparison("speed", measured("speed")[0], RUNTIMES[0], BATCHES[0]).host, ("torch", *RUNTIMES))
+    return host_line(comparison("speed", measured("speed")[0], RUNTIMES[0], BATCHES[0]).host, PACKAGES)
 
 
 def pruning_networks() -> str:
