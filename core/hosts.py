@@ -18,6 +18,7 @@ LIBRARIES = (
     "reszoo",
     "torch",
     "torchvision",
+    "torch-pruning",
     "onnx",
     "onnxscript",
     "onnxruntime",

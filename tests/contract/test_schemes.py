@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from reszoo import datasets, zoo
+from reszoo.bench.evaluate import batch_size
 from reszoo.core.errors import UsageError
 from reszoo.core.types import Artifact
 from reszoo.datasets.preprocess import normalise
@@ -146,7 +147,7 @@ def accuracy(artifact: Artifact, plugin: GraphFormat) -> float:
     model, runtime = runnable(artifact, plugin.parity_runtime)
     answers, expected = [], []
     with runtime.load(model, device=runtime.devices[0], threads=2, variant="") as session:
-        for images, labels in test.batches(artifact.preprocess, 64):
+        for images, labels in test.batches(artifact.preprocess, batch_size(artifact, 64)):
             answers.append(session.predict(normalise(images, artifact.preprocess)).argmax(1))
             expected.append(labels)
     return float((np.concatenate(answers) == np.concatenate(expected)).mean())
