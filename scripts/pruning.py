@@ -146,11 +146,12 @@ def find_equal(parent: str, options: Options) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         macs = f"{share:.3f}"
         said = attempt(parent, EQUAL, "--macs", macs, "--round-to", "1", *WHERE, "--out", str(folder), "--json")
-        measured = json.loads(said)["latency"]["value"] if said else None
-        tried.append({"macs": macs, "latency": measured})
-        if measured and abs(measured / TARGET - 1) <= NEAR:
+        ratio = {key: json.loads(said)["latency"][key] for key in ("value", "interval")} if said else None
+        tried.append({"macs": macs, "latency": ratio})
+        measured = ratio["value"] if ratio else 1.0  # what is refused is no faster
+        if abs(measured / TARGET - 1) <= NEAR:
             break
-        share = min(share * TARGET / (measured or 1), 0.95)  # what was refused was no faster
+        share = min(share * TARGET / measured, 0.95)
     if folder.exists():
         write(equal_record(parent, options), {"macs": macs, "tried": tried})
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 from markdown import host_line, table
 from pruning import BATCHES, COUNTED, EQUAL, PARENTS, RUNTIMES, STEPS, TARGET, TIMED, slug
 
 from reszoo.bench.comparison import ratio
 from reszoo.bench.table import contestants
 from reszoo.core.documents import read_json
-from reszoo.core.measured import Comparison
+from reszoo.core.measured import Comparison, Host
 from reszoo.core.statistics import proportion_interval
 
 PACKAGES = ("torch", "torch-pruning", "onnxruntime", "openvino")
@@ -31,7 +32,8 @@ class Speed(NamedTuple):
 
 
 def pruning_host() -> str:
-    return host_line(comparison("speed", measured("speed")[0], RUNTIMES[0], BATCHES[0]).host, PACKAGES)
+    record = json.loads((FOLDER / "equal" / f"{slug(PARENTS[0])}.json").read_text())
+    return host_line(msgspec.convert(record["host"], Host), PACKAGES)
 
 
 def pruning_networks() -> str:
@@ -76,6 +78,23 @@ def pruning_equal() -> str:
             rows.append((f"`{parent}`", found["way"], *cells, _loss(found["losses"][0])))
     header = ("network", "pruned", f"latency (99 %), {TARGET:g} asked", "multiply-adds", "parameters", "points lost")
     return table(header, rows)
+
+
+def pruning_tried() -> str:
+    """The share of the latency that is left when channels go by the multiply-adds alone."""
+    rows: list[tuple[object, ...]] = []
+    for parent in PARENTS:
+        record = json.loads((FOLDER / "equal" / f"{slug(parent)}.json").read_text())
+        tried = sorted(record["figures"]["tried"], key=lambda each: each["macs"], reverse=True)
+        rows += [("" if number else f"`{parent}`", each["macs"], _left(each)) for number, each in enumerate(tried)]
+    return table(("network", "multiply-adds left", "latency left (99 %)"), rows)
+
+
+def _left(tried: dict[str, Any]) -> str:
+    if (ratio := tried["latency"]) is None:
+        return "refused: not measurably faster"
+    low, high = ratio["interval"]
+    return f"{ratio['value']:.3f} ({low:.3f} to {high:.3f})"
 
 
 def pruning_steps() -> str:
@@ -147,5 +166,6 @@ PRUNING_TABLES: dict[str, Callable[[], str]] = {
     "pruning_networks": pruning_networks,
     "pruning_speed": pruning_speed,
     "pruning_equal": pruning_equal,
+    "pruning_tried": pruning_tried,
     "pruning_steps": pruning_steps,
 }
