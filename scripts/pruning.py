@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measurements" / "pruning")
     parser.add_argument("--work", type=Path, default=Path("runs") / "pruning", help="checkpoints go here, and stay")
     parser.add_argument("--recipe", default="prune-finetune", help="of the fine-tuning")
-    parser.add_argument("--round-to", default="16", help="multiples of channels, where no latency is measured")
+    parser.add_argument("--round-to", default="8", help="multiples of channels, where no latency is measured")
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}")
