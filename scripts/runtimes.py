@@ -151,7 +151,7 @@ def compared(network: str, threads: int, batch: int) -> Figures:
 
 
 def alone(network: str, threads: int, batch: int) -> Figures:
-    """Every way's latency, one after the other: dozens of processes in turn would take hours of seconds."""
+    """Every way's latency, one after the other: a round of so many slow processes in turn takes minutes."""
     found = []
     for artifact, scenario in contestants(network, threads, batch):
         m = whole(measure(artifact, msgspec.structs.replace(scenario, sampling_limit_s=ALONE_S)))
