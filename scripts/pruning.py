@@ -216,14 +216,15 @@ def write(path: Path, figures: dict[str, Any]) -> None:
 
 
 def attempt(parent: str, way: str, *options: str) -> str | None:
-    """`reszoo prune`; None where it ends with 1: refused, or out of reach, for the reason that it has just printed."""
-    try:
-        return reszoo("prune", parent, *options)
-    except subprocess.CalledProcessError as error:
-        if error.returncode != 1:
-            raise
+    """`reszoo prune`; None where there is no such network: refused, or out of reach. Anything else ends the script."""
+    done = subprocess.run([RESZOO, "prune", parent, *options], capture_output=True, text=True)
+    print(done.stderr, end="", file=sys.stderr, flush=True)
+    if done.returncode == 0:
+        return done.stdout
+    if done.returncode == 1 and any(words in done.stderr for words in ("is refused: ", "cannot be reached: ")):
         print(f"{parent} has no network for: {way}", flush=True)
         return None
+    raise SystemExit(f"reszoo prune {parent} {' '.join(options)} ended with {done.returncode}")
 
 
 def reszoo(*arguments: str) -> str:
