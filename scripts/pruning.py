@@ -45,6 +45,7 @@ TIMED = {
     "units, half the latency": ("--latency", "0.5", "--units"),
 }
 EQUAL = "channels by macs, half the latency"  # how many macs that is, is found by trying
+WAYS = (*COUNTED, *TIMED, EQUAL)
 STEPS = "channels, half the macs"  # is quantized too
 WHERE = ("--runtime", "onnxruntime", "--threads", "1", "--batch", "32")
 TARGET, NEAR, TRIES = 0.5, 0.03, 5
@@ -58,12 +59,14 @@ class Options(NamedTuple):
     work: Path
     recipe: str
     round_to: str
+    ways: list[str]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--network", action="append", choices=PARENTS, help="only this one; may be given again")
+    parser.add_argument("--way", action="append", choices=WAYS, help="prune only in this one; may be given again")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measurements" / "pruning")
     parser.add_argument("--work", type=Path, default=Path("runs") / "pruning", help="checkpoints go here, and stay")
     parser.add_argument("--recipe", default="prune-finetune", help="of the fine-tuning")
@@ -71,7 +74,9 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no part {', '.join(sorted(unknown))}")
-    options = Options(given.network or list(PARENTS), given.out, given.work, given.recipe, given.round_to)
+    options = Options(
+        given.network or list(PARENTS), given.out, given.work, given.recipe, given.round_to, given.way or list(WAYS)
+    )
     for part in given.parts or ("latency", "networks", "latency"):
         PARTS[part](options)
 
@@ -83,7 +88,7 @@ def latency(options: Options) -> None:
                 attempt(parent, way, *arguments, *WHERE, "--out", str(folder))
         if not equal_record(parent, options).exists():
             find_equal(parent, options)
-        done = [folder for way in (*COUNTED, *TIMED, EQUAL) if (folder := made_folder(parent, way, options)).exists()]
+        done = [folder for way in WAYS if (folder := made_folder(parent, way, options)).exists()]
         for runtime in RUNTIMES if done else ():
             for batch in BATCHES:
                 out = options.out / "speed" / slug(parent, runtime, str(batch))
@@ -113,7 +118,7 @@ PARTS: dict[str, Callable[[Options], None]] = {"latency": latency, "networks": n
 def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options) -> None:
     """Prune and train; what was begun goes on."""
     record, made = options.out / "networks" / f"{slug(parent, way)}.json", made_folder(parent, way, options)
-    if record.exists():
+    if record.exists() or way not in options.ways:
         return
     print(parent, way, flush=True)
     if not made.exists():
@@ -159,9 +164,9 @@ def find_equal(parent: str, options: Options) -> None:
 def quantize(parent: str, options: Options) -> None:
     """The accuracy of each step: the parent, the pruned network, and its integer artifact."""
     record, int8 = options.out / "quantized" / f"{slug(parent)}.json", int8_folder(parent, options)
-    if record.exists():
-        return
     made = made_folder(parent, STEPS, options)
+    if record.exists() or not made.exists():
+        return
     if not int8.exists():
         reszoo("quantize", str(made), "--no-measure", "--out", str(int8))
     write(record, {"network": parent, **losses(parent, [made, int8], options)})

@@ -1,17 +1,19 @@
 """Knowledge distillation (Hinton et al. 2015): a trained network's soft answers as targets."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.types import Preprocess
+from ..models.folding import folded
+from ..models.resnet import ResNet
 
 
 class Teacher:
     """A network in eval mode, which sees the student's augmented images under its own normalisation."""
 
-    def __init__(self, network: nn.Module, own: Preprocess, students: Preprocess, device: torch.device) -> None:
-        self.network = network.to(device).to(memory_format=torch.channels_last).eval()
+    def __init__(self, network: ResNet, own: Preprocess, students: Preprocess, device: torch.device) -> None:
+        self.network = folded(network).to(device).to(memory_format=torch.channels_last)
         mean, std, student_mean, student_std = (
             torch.tensor(values, device=device)[:, None, None]
             for values in (own.mean, own.std, students.mean, students.std)

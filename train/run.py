@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 import torch
@@ -20,6 +20,7 @@ from ..core.documents import read_json, to_builtins, write_json
 from ..core.errors import UnavailableError, UsageError
 from ..core.measured import Accuracy
 from ..core.types import Checkpoint, ModelSpec
+from ..models.resnet import ResNet
 from . import distributed, result
 from .data import Batches, batches_for
 from .distill import Teacher
@@ -207,7 +208,7 @@ def _validation(run: Run, trainer: Trainer, device: torch.device) -> Callable[[]
 
 def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:
     check_teacher(checkpoint, run.spec, run.dataset)
-    return Teacher(zoo.build(checkpoint), checkpoint.preprocess, run.preprocess, device)
+    return Teacher(cast(ResNet, zoo.build(checkpoint)), checkpoint.preprocess, run.preprocess, device)
 
 
 def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str) -> None:
