@@ -125,6 +125,11 @@ def explained(path: Path) -> Iterator[None]:
                 f"cannot write to {path}: {_existing(path)} is a file, not a folder",
                 "Choose another place with RESZOO_CACHE or --out.",
             ) from error
+        if error.errno == errno.ENOENT and not path.parent.exists():  # as in /proc
+            raise ReszooError(
+                f"cannot write to {path}: no folder can be made in {_existing(path)}",
+                "Choose another place with RESZOO_CACHE or --out.",
+            ) from error
         raise
 
 

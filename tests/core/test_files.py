@@ -77,6 +77,12 @@ def test_killed_in_the_middle_the_target_is_as_it_was(tmp_path: Path) -> None:
     assert all(p.name.startswith(".staging-") for p in tmp_path.iterdir())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+def test_a_place_that_takes_no_folders_is_named() -> None:
+    with pytest.raises(ReszooError, match="no folder can be made in /proc"):
+        write_atomic(Path("/proc/none/file"), b"")
+
+
 def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ReszooError, match="is a file, not a folder"):
