@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from markdown import host_line, table
-from pruning import BATCHES, COUNTED, EQUAL, PARENTS, RUNTIMES, STEPS, TARGET, TIMED, slug
+from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TARGET, TIMED, WAYS, slug
 
 from reszoo.bench.comparison import ratio
 from reszoo.bench.table import contestants
@@ -121,7 +121,7 @@ def measured(part: str) -> list[str]:
 
 def networks(parent: str, *ways: str) -> Iterator[dict[str, Any]]:
     """The figures of those that were made, in the order of the ways; of all ways where none is named."""
-    for way in ways or (*COUNTED, *TIMED, EQUAL):
+    for way in ways or WAYS:
         path = FOLDER / "networks" / f"{slug(parent, way)}.json"
         if path.exists():
             yield json.loads(path.read_text())["figures"]
