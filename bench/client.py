@@ -162,13 +162,18 @@ class Worker:
         code = self.process.wait()
         if self.group and self.group.killed():
             return "the worker was killed because it ran out of memory"
-        if code == -signal.SIGKILL:
-            return "the worker was killed by SIGKILL: the kernel does that when memory runs out"
-        if code < 0:
-            return f"the worker was killed by {signal.Signals(-code).name}"
-        return f"the worker ended with exit code {code}"
+        return f"the worker {how_it_ended(code)}"
 
     def _failed(self, reason: str) -> WorkerError:
         self.noise.seek(0)
         lines = self.noise.read().decode(errors="replace").strip().splitlines()
         return WorkerError(self, reason, "\n".join(lines[-LAST_LINES:]))
+
+
+def how_it_ended(code: int) -> str:
+    """A process, by its return code."""
+    if code == -signal.SIGKILL:
+        return "was killed by SIGKILL: the kernel does that when memory runs out"
+    if code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from ..prune import PruneConfig
 
 Share = typer.Option(metavar="SHARE", help="Of the network's, from above 0 to below 1.")
-Runtime = Annotated[str, typer.Option(help="The engine that measures latency.")]
-Threads = Annotated[int, typer.Option(min=1, help="Of that engine.")]
-Batch = Annotated[int, typer.Option(min=1, help="Images at a time, where latency is measured.")]
+Runtime = Annotated[str | None, typer.Option(help="The engine that measures latency.", show_default="onnxruntime")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Of that engine.", show_default="1")]
+Batch = Annotated[
+    int | None, typer.Option(min=1, help="Images at a time, where latency is measured.", show_default="1")
+]
 Units = Annotated[bool, typer.Option("--units", help="Remove whole residual units instead of channels.")]
 Importance = Annotated[
     str | None,
@@ -46,8 +48,12 @@ MinShare = Annotated[
 Exclude = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="A space or a unit that stays whole, with wildcards.")
 ]
-Images = Annotated[int, typer.Option(min=1, help="Training images that importance is judged on.")]
-Seed = Annotated[int, typer.Option(min=0, help="Chooses those images, and draws what is random.")]
+Images = Annotated[
+    int | None, typer.Option(min=1, help="Training images that importance is judged on.", show_default="256")
+]
+Seed = Annotated[
+    int | None, typer.Option(min=0, help="Chooses those images, and draws what is random.", show_default="0")
+]
 Measure = Annotated[
     bool, typer.Option("--measure/--no-measure", help="Race it against its parent, and refuse it if it is not faster.")
 ]
@@ -76,9 +82,9 @@ def prune(
     macs: Annotated[str | None, Share] = None,
     params: Annotated[str | None, Share] = None,
     latency: Annotated[str | None, Share] = None,
-    runtime: Runtime = "onnxruntime",
-    threads: Threads = 1,
-    batch: Batch = 1,
+    runtime: Runtime = None,
+    threads: Threads = None,
+    batch: Batch = None,
     units: Units = False,
     importance: Importance = None,
     ranking: Ranking = None,
@@ -86,8 +92,8 @@ def prune(
     round_to: RoundTo = None,
     min_share: MinShare = None,
     exclude: Exclude = None,
-    images: Images = 256,
-    seed: Seed = 0,
+    images: Images = None,
+    seed: Seed = None,
     measure: Measure = True,
     finetune: Finetune = None,
     teacher: TeacherRef = None,
@@ -105,16 +111,19 @@ def prune(
 
     Ctrl-C while it trains saves the run, and --resume goes on with it.
     """
+    from ..prune.judging import needs_images
     from . import prune_report, prune_sensitivity
-    from .targets import checkpoint
 
     targets = {"--macs": macs, "--params": params, "--latency": latency}
+    of_race = {"--runtime": runtime, "--threads": threads, "--batch": batch}
     of_channels = {"--ranking": ranking, "--round-to": round_to, "--min-share": min_share is not None}
     of_training = {"--teacher": teacher, "--set": set_, "--resume": resume, "--device": device != "auto"}
     if sensitivity:
-        others = {"--units": units, "--steps": steps > 1, "--finetune": finetune, "--out": out}
-        _refuse(targets | of_channels | others | of_training, "--sensitivity makes no network")
+        others = {"--no-measure": not measure, "--units": units, "--steps": steps > 1, "--finetune": finetune}
+        makes_one = targets | of_race | of_channels | others | of_training | {"--out": out}
+        _refuse(makes_one, "--sensitivity makes no network")
     _refuse({} if sensitivity else {"--plot": plot}, "it shows what --sensitivity finds")
+    _refuse({} if measure else of_race, "--no-measure measures no latency")
     _refuse(of_channels if units else {}, "--units removes no channels")
     _refuse({} if finetune else of_training, "it is about training", "Add --finetune prune-finetune")
     multiple = 1 if units or sensitivity else _multiple(round_to, measure)
@@ -129,15 +138,16 @@ def prune(
         images=images,
         seed=seed,
     )
+    if not needs_images(config):
+        by_chance = config.method == "random"
+        idle = {"--images": images, "--seed": seed is not None and not by_chance}
+        _refuse(idle, f"--importance {config.method} looks at no images")
     if sensitivity:
-        source = checkpoint(ref)
-        _check_images(source, config)
-        prune_sensitivity.show(source, config, plot, json)
+        prune_sensitivity.show(_source(ref, config), config, plot, json)
         return
     target = _target(targets, measure)
-    scenario = _scenario(runtime, threads, batch) if measure else None
-    source = checkpoint(ref)
-    _check_images(source, config)
+    scenario = _scenario(runtime or "onnxruntime", threads or 1, batch or 1) if measure else None
+    source = _source(ref, config)
     finetuning = _finetuning(source, finetune, set_ or [], teacher, device, resume) if finetune else None
     name = f"{source.ref}-{'units-' if units else ''}{target.cost}{target.share:g}"
     wish = Wish(target, config, multiple is None, scenario, finetuning, out or Path("runs") / name, name)
@@ -203,18 +213,22 @@ def _config(**options: Any) -> "PruneConfig":
     return PruneConfig(**{name: value for name, value in options.items() if value is not None})
 
 
-def _check_images(source: "Checkpoint", config: "PruneConfig") -> None:
-    """Where importance is judged on images, they have to be here: said before anything is measured."""
-    from .. import datasets
-    from ..prune.importance import needs_data
+def _source(ref: str, config: "PruneConfig") -> "Checkpoint":
+    """What is pruned. That the options suit it, and the images are here to judge it, is said before anything else."""
+    from ..prune.calibration import sample
+    from ..prune.judging import needs_images
+    from ..prune.pruning import check_options
+    from .targets import checkpoint
 
-    if not (config.method != "random" if config.remove == "units" else needs_data(config.method)):
-        return
+    source = checkpoint(ref)
+    check_options(source.spec, config)
     try:
-        datasets.calibration_sample(source.dataset, config.images, config.seed)
+        if needs_images(config):
+            sample(source, config)
     except ReszooError as error:
         fix = f"{error.fix} Or judge without images: --importance {WITHOUT_IMAGES[config.remove]}."
         raise type(error)(error.problem, fix) from error
+    return source
 
 
 def _finetuning(
@@ -237,6 +251,8 @@ def _finetuning(
     check_batch(datasets.load(source.dataset, chosen.train_on), chosen)
     if chosen.train_on == "train":
         datasets.load(source.dataset, "val")
-    teachers = checkpoint(teacher) if teacher else source
-    check_teacher(teachers, source.spec, source.dataset)
-    return Finetuning(chosen, teachers, device, resume)
+    if teacher or chosen.teacher_share:
+        heard = checkpoint(teacher) if teacher else source
+        check_teacher(heard, source.spec, source.dataset, chosen)
+        return Finetuning(chosen, heard, device, resume)
+    return Finetuning(chosen, None, device, resume)

@@ -66,33 +66,32 @@ def _print_accuracies(made: "Made") -> None:
     say = output.console().print
     for what, found in _on_val(made).items():
         if isinstance(found, Accuracy):
-            say(f"val accuracy {what}: {_told(found.value, found.n, found.dataset)}", markup=False)
+            say(f"val accuracy {what}: {_told(found)}", markup=False)
         else:
             say(f"val accuracy {what}: not measured, {found.reason}", markup=False)
     say(f"({NOT_UNSEEN})")
-    for metric in made.result.metrics:  # of a network that was trained: its only look at test
-        say(f"{metric.split} accuracy: {_told(metric.value, metric.n, metric.dataset)}", markup=False)
+    if on_test := _on_test(made):
+        say(f"test accuracy: {_told(on_test)}", markup=False)
 
 
 def _on_val(made: "Made") -> "dict[str, Accuracy | Unavailable]":
     """Of the parent and of the network as it was cut by looking; of the fine-tuned one as its training saw it."""
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-    from .. import datasets
+    from ..core.errors import ReszooError
     from ..core.types import Unavailable
     from ..train.evaluate import accuracy_of
 
     networks = {"of the parent": made.parent, "as it was cut": made.cut}
     found: dict[str, Accuracy | Unavailable] = {}
-    dataset = made.parent.dataset
     with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
         task = bar.add_task("")
         for what, network in networks.items():
             bar.update(task, description=f"val accuracy {what}")
-            if datasets.is_installed(dataset):
+            try:
                 found[what] = accuracy_of(network, "val", VAL_IMAGES)
-            else:
-                found[what] = Unavailable(what=what, reason=f"{dataset} is not here", fix="See `reszoo data`.")
+            except ReszooError as error:  # without these images; the network is made all the same
+                found[what] = Unavailable(what=what, reason=error.problem, fix=error.fix)
     if made.tuned:
         found["fine-tuned"] = _as_trained(made.tuned)
     return found
@@ -110,11 +109,26 @@ def _as_trained(tuned: "Checkpoint") -> "Accuracy | Unavailable":
     return Accuracy(dataset=tuned.dataset, split="val", n=n, correct=round(share * n))
 
 
-def _told(accuracy: float, n: int, dataset: str) -> str:
+def _on_test(made: "Made") -> "Accuracy | None":
+    """Of a network that was trained: its only look at test."""
+    from ..core.measured import Accuracy
+
+    for metric in made.result.metrics:
+        correct = round(metric.value * metric.n)
+        return Accuracy(dataset=metric.dataset, split=metric.split, n=metric.n, correct=correct)
+    return None
+
+
+def _told(accuracy: "Accuracy") -> str:
+    low, high = _interval(accuracy)
+    n, dataset = accuracy.n, accuracy.dataset
+    return f"{accuracy.value:.4f} on {n:,} images of {dataset} (95 % interval {low:.4f} to {high:.4f})"
+
+
+def _interval(accuracy: "Accuracy") -> tuple[float, float]:
     from ..core.statistics import proportion_interval
 
-    low, high = proportion_interval(round(accuracy * n), n)
-    return f"{accuracy:.4f} on {n:,} images of {dataset} (95 % interval {low:.4f} to {high:.4f})"
+    return proportion_interval(accuracy.correct, accuracy.n)
 
 
 def _next(made: "Made") -> str:
@@ -128,7 +142,9 @@ def _next(made: "Made") -> str:
 def _record(made: "Made") -> dict[str, object]:
     from ..core.documents import to_builtins
     from ..core.measured import Accuracy
-    from ..core.statistics import proportion_interval
+
+    def told(found: Accuracy) -> dict[str, object]:
+        return {**to_builtins(found), "interval": _interval(found)}
 
     record: dict[str, object] = {
         "checkpoint": made.result,
@@ -136,13 +152,10 @@ def _record(made: "Made") -> dict[str, object]:
         "before": _sizes(made.parent),
         "after": _sizes(made.result),
         "multiple": _multiple(made),
-        "val": {
-            what: {**to_builtins(found), "interval": proportion_interval(found.correct, found.n)}
-            if isinstance(found, Accuracy)
-            else found
-            for what, found in _on_val(made).items()
-        },
+        "val": {what: told(found) if isinstance(found, Accuracy) else found for what, found in _on_val(made).items()},
     }
+    if on_test := _on_test(made):
+        record["test"] = told(on_test)
     if verdict := made.verdict:
         record["latency"] = {"scenario": verdict.scenario, **verdict.ratio._asdict(), "warnings": verdict.warnings}
     return record

@@ -17,12 +17,16 @@ RATIOS = (0.25, 0.5, 0.75)
 def show(source: "Checkpoint", config: "PruneConfig", plot: Path | None, json: bool) -> None:
     from ..bench.pruning.sensitivity_plot import sensitivity_plot
     from ..core.files import write_atomic
+    from ..prune.planning import prunable
     from ..train.evaluate import accuracy_of
 
     path = plot or Path(f"{source.ref}-sensitivity.svg")
     check_plot(path)
     output.check_writable(path.parent)
-    rows = _rows(source, config)
+    spaces = [space.name for space in prunable(source.spec, config.exclude)]
+    rows = _rows(source, config, len(spaces))
+    if unjudged := [name for name in spaces if name not in {row.space for row in rows}]:
+        output.err_console().print(f"{config.method} does not judge {', '.join(unjudged)}", markup=False)
     whole = accuracy_of(source, "val", rows[0].accuracy.n)
     if json:
         output.print_json({"ref": source.ref, "val": whole, "rows": rows})
@@ -32,18 +36,14 @@ def show(source: "Checkpoint", config: "PruneConfig", plot: Path | None, json: b
     output.err_console().print(f"wrote {path}", markup=False)
 
 
-def _rows(source: "Checkpoint", config: "PruneConfig") -> "list[Row]":
+def _rows(source: "Checkpoint", config: "PruneConfig", spaces: int) -> "list[Row]":
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
-    from ..models.channels import spaces
-    from ..prune.planning import matching
     from ..prune.sensitivity import sensitivity
 
-    names = [space.name for space in spaces(source.spec)]
-    left = len(names) - len(matching(names, config.exclude, "space"))
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), "left", TimeRemainingColumn())
     with output.progress(*columns) as bar:
-        task = bar.add_task(f"pruning {source.ref}", total=left * len(RATIOS))
+        task = bar.add_task(f"pruning {source.ref}", total=spaces * len(RATIOS))
         rows = []
         for row in sensitivity(source, config, RATIOS):
             rows.append(row)

@@ -1,5 +1,6 @@
 """What `reszoo prune` does, step by step: prune, race against the parent, fine-tune."""
 
+import math
 import signal
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from ..core.errors import ReszooError, UsageError
+from ..core.files import check_free, is_free, staged_folder
 from . import output
 from .train import watchers
 
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from ..train.recipe import Recipe
 
 RACE = "race.json"
-MULTIPLE = 8  # of channels, where no other is known to pay: kernels work on 4, 8 or 16 at a time
+# Of channels: kernels work on 4, 8 or 16 at a time. The first where no other is known to pay.
+MULTIPLE, COARSE = 8, 16
 T = TypeVar("T")
 
 
@@ -34,8 +37,10 @@ class Target(NamedTuple):
 
 
 class Finetuning(NamedTuple):
+    """How the network is trained after its race. `teacher` None: on the labels alone."""
+
     recipe: "Recipe"
-    teacher: "Checkpoint"
+    teacher: "Checkpoint | None"
     device: Literal["auto", "cpu", "cuda"]
     resume: bool
 
@@ -67,68 +72,65 @@ class Made(NamedTuple):
 
 def make(parent: "Checkpoint", wish: Wish) -> Made:
     """Before it is trained, or appears at all, a network has to have won its race."""
+    from ..core.locks import locked
+
+    with locked(wish.folder, wait=False):
+        folder = _cut_folder(wish)
+        cut, verdict = _new(parent, wish, folder) if is_free(folder) else _known(parent, wish, folder)
+        return Made(parent, cut, verdict, _trained(cut, wish, wish.finetuning) if wish.finetuning else None)
+
+
+def _trained(cut: "Checkpoint", wish: Wish, how: Finetuning) -> "Checkpoint":
+    from msgspec.structs import replace
+
     from .. import train, zoo
 
-    folder = _cut_folder(wish)
-    cut, verdict = _known(parent, wish, folder) if _is_occupied(folder) else _new(parent, wish, folder)
-    tuned = None
-    if wish.finetuning:
-        recipe, teacher, device, resume = wish.finetuning
-        tuned = train.fit(
-            zoo.build(cut),
-            cut.spec,
-            cut.dataset,
-            recipe,
-            wish.folder,
-            ref=wish.ref,
-            parent=cut,
-            teacher=teacher,
-            device=device,
-            resume=resume,
-            watchers=watchers(recipe, None),
-        )
-    return Made(parent, cut, verdict, tuned)
+    spec = train.for_training(cut.spec, how.recipe)
+    return train.fit(
+        zoo.build(replace(cut, spec=spec)),
+        spec,
+        cut.dataset,
+        how.recipe,
+        wish.folder,
+        ref=wish.ref,
+        parent=cut,
+        teacher=how.teacher,
+        device=how.device,
+        resume=how.resume,
+        watchers=watchers(how.recipe, None),
+    )
 
 
 def _cut_folder(wish: Wish) -> Path:
     """Where the network lies as it was cut. Nothing that is there is overwritten; a run may go on with it."""
     folder = wish.folder
-    _check_free(folder)
-    if not wish.finetuning:
-        return folder
+    check_free(folder)
     cut, training = (folder.with_name(folder.name + suffix) for suffix in (".pruned", ".unfinished"))
     left = [path for path in (cut, training) if path.exists()]
-    again = f"Delete {' and '.join(map(str, left))} to start again."
-    if left and not wish.finetuning.resume:
+    names = " and ".join(map(str, left))
+    again = f"Delete {names} to start again."
+    if left and not wish.finetuning:
         raise UsageError(
-            f"an earlier run has left {' and '.join(map(str, left))}", f"Add --resume to go on with it. {again}"
+            f"an earlier run with --finetune has left {names}",
+            f"Finish it with --resume, or choose another --out. {again}",
         )
+    if not wish.finetuning:
+        return folder
+    if left and not wish.finetuning.resume:
+        raise UsageError(f"an earlier run has left {names}", f"Add --resume to go on with it. {again}")
     if left == [training]:
         raise UsageError(f"the network that {training} trains is gone: there is no {cut}", again)
     return cut
 
 
-def _check_free(folder: Path) -> None:
-    if _is_occupied(folder):
-        raise UsageError(f"{folder} is there already", "Choose another --out, or delete it first.")
-
-
-def _is_occupied(folder: Path) -> bool:
-    return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-
-
 def _new(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint, Verdict | None]":
-    """The folder appears with its race in it when that is won, and is nobody else's until then."""
+    """The folder appears with its race in it when that is won."""
     from .. import zoo
-    from ..core.download import locked
-    from ..core.files import explained, staged_folder
 
-    with _terminable(), explained(folder), locked(folder):
-        _check_free(folder)  # another process may have been faster
-        with staged_folder(folder) as staging:
-            outcome = _pruned(parent, wish, staging)
-            verdict = _won(outcome, wish, staging) if outcome else None
-            _check_free(folder)  # or its user, by hand
+    with _terminable(), staged_folder(folder) as staging:
+        outcome = _pruned(parent, wish, staging)
+        verdict = _won(outcome, wish, staging) if outcome else None
+        check_free(folder)  # minutes have gone by
     return zoo.read(folder), verdict
 
 
@@ -221,7 +223,7 @@ def _coarsest(config: "PruneConfig", multiple: int, make: "Callable[[PruneConfig
 
     try:
         return make(replace(config, round_to=multiple))
-    except UnreachableError:
+    except UnreachableError:  # as the costs say, or as the races have shown
         if multiple <= MULTIPLE:
             raise
         return make(replace(config, round_to=MULTIPLE))
@@ -252,11 +254,22 @@ def _won(outcome: "Comparison | Failure", wish: Wish, folder: Path) -> "Verdict"
         raise ReszooError(f"{outcome.what}: {outcome.reason}\n{outcome.output}".rstrip(), fix)
     verdict = _judged(outcome, wish)
     if reason := verdict.refusal:
-        others = "leave --units away" if wish.config.remove == "units" else "try --units, or --round-to 16"
         keep = ", or keep it all the same with --no-measure" if may_stay else ""
-        raise ReszooError(f"{wish.ref} is refused: {reason}", f"Ask for a smaller share, or {others}{keep}.")
+        raise ReszooError(f"{wish.ref} is refused: {reason}", f"{_otherwise(wish, verdict)}{keep}.")
     write_json(folder / RACE, outcome)
     return verdict
+
+
+def _otherwise(wish: Wish, verdict: "Verdict") -> str:
+    """What may well give a network that is not refused."""
+    is_faster = verdict.ratio.verdict == "faster"  # but misses the target
+    share = (
+        f"Ask for --latency {math.ceil(100 * verdict.ratio.value) / 100:g}" if is_faster else "Ask for a smaller share"
+    )
+    if wish.config.remove == "units":
+        return f"{share}, or leave --units away"
+    coarser = not is_faster and not wish.auto and wish.config.round_to % COARSE
+    return f"{share}, or try --units{f', or --round-to {COARSE}' if coarser else ''}"
 
 
 def _judged(race: "Comparison", wish: Wish) -> "Verdict":

@@ -123,8 +123,7 @@ def _start(arch: str | None, from_: str | None, data: str, recipe: "Recipe", tag
             "Give one of them: reszoo train resnet20_v2 ..., or reszoo train --from REF ...",
         )
     parent = checkpoint(from_)
-    depth = recipe.stochastic_depth
-    spec = parent.spec if depth is None else replace(parent.spec, stochastic_depth=depth)
+    spec = training.for_training(parent.spec, recipe)
     ref = f"{parent.ref.partition('.')[0]}.{tag}" if tag else f"{parent.ref}-{recipe.name}"
     return Start(zoo.build(replace(parent, spec=spec)), spec, ref, parent)
 

@@ -10,19 +10,16 @@ RESZOO_OFFLINE  1: nothing is asked of the network
 import errno
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
 from .errors import ReszooError, UnavailableError, UsageError
 from .files import CHUNK_BYTES, explained, sha256_of
+from .locks import locked
 from .partial import PartialFile, to_disk
 from .transfer import OnProgress as OnProgress
 from .transfer import download
 from .types import Noun, Positive
-
-LOCK_SUFFIX = ".lock"
 
 
 class Source(Noun, frozen=True, kw_only=True):
@@ -51,21 +48,6 @@ def fetch(source: Source, target: Path, *, on_progress: OnProgress | None = None
         with locked(target):
             # another process may have been faster
             return _good_file(source, target) or _fetch(source, target, on_progress or (lambda done, total: None))
-
-
-@contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Let one process at a time work on `target`; the others wait."""
-    from filelock import FileLock
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_name(target.name + LOCK_SUFFIX)
-    with FileLock(lock):
-        try:
-            yield
-        finally:
-            # While it is still held: who waited for it finds a file without a name, and opens a new one.
-            lock.unlink(missing_ok=True)
 
 
 def mirrored(url: str) -> str:

@@ -59,7 +59,7 @@ def staged_folder(target: Path, is_ours: Callable[[Path], bool] | None = None) -
     """
     if Path.cwd().is_relative_to(target.absolute()):
         raise UsageError(f"{target} is the folder that you are in", "Choose another --out.")
-    if is_ours and target.exists() and not (_is_empty(target) or is_ours(target)):
+    if is_ours and not (is_free(target) or is_ours(target)):
         raise UsageError(
             f"{target} exists and is not a folder that reszoo wrote, or holds files of yours", "Choose another --out."
         )
@@ -76,8 +76,14 @@ def staged_folder(target: Path, is_ours: Callable[[Path], bool] | None = None) -
             raise
 
 
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and not any(folder.iterdir())
+def is_free(place: Path) -> bool:
+    """Nothing is there, or an empty folder, which is as good."""
+    return not place.exists() or (place.is_dir() and not any(place.iterdir()))
+
+
+def check_free(place: Path) -> None:
+    if not is_free(place):
+        raise UsageError(f"{place} is there already", "Choose another --out, or delete it first.")
 
 
 def _swap_in(staging: Path, target: Path) -> None:
@@ -93,7 +99,7 @@ def _swap_in(staging: Path, target: Path) -> None:
         aside.rename(target)
         raise
     finally:
-        shutil.rmtree(aside.parent, ignore_errors=True)  # if it stays, `cache gc` removes it
+        shutil.rmtree(aside.parent, ignore_errors=True)  # if it stays in the cache, `cache gc` removes it
 
 
 def _sync_tree(folder: Path) -> None:
@@ -112,7 +118,7 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ReszooError(
                 f"no space left on the disk for {path}",
-                "Free some space, or choose another disk with RESZOO_CACHE or --out.",
+                "Free some space, or choose another disk with RESZOO_CACHE, TMPDIR or --out.",
             ) from error
         is_here = error.filename is None or Path(str(error.filename)).is_relative_to(path.parent)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and is_here:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from ..core import download
+from ..core import locks
 from ..core.documents import read_json
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.files import cache_dir, explained
@@ -113,5 +113,5 @@ def check_new_name(name: str) -> None:
 @contextmanager
 def locked(name: str) -> Iterator[None]:
     """Let one process at a time change the data set `name`."""
-    with explained(home(name)), download.locked(home(name)):
+    with explained(home(name)), locks.locked(home(name)):
         yield

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 
 from ..core.documents import write_json
-from ..core.download import locked
 from ..core.errors import ReszooError
 from ..core.files import cache_dir, explained, staged_folder
+from ..core.locks import locked
 from ..core.types import Artifact, Candidate, Checkpoint
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named

@@ -39,6 +39,7 @@ def cut(checkpoint: Checkpoint, plan: ChannelPlan, folder: Path, ref: str, step:
 
 
 def state_of(checkpoint: Checkpoint) -> State:
+    """Its weights, on the CPU."""
     return zoo.build(checkpoint).state_dict()
 
 

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from .. import datasets
 from ..core.types import Checkpoint
+from ..datasets.dataset import Dataset
 from ..datasets.preprocess import normalise
 from .config import PruneConfig
 
@@ -15,13 +16,18 @@ Batches = list[tuple[Tensor, Tensor]]
 
 
 def batches(checkpoint: Checkpoint, config: PruneConfig) -> Batches:
+    """The `sample`, as the network takes it."""
+    return [
+        (torch.from_numpy(normalise(images, checkpoint.preprocess)), torch.from_numpy(labels))
+        for images, labels in sample(checkpoint, config).batches(checkpoint.preprocess, BATCH)
+    ]
+
+
+def sample(checkpoint: Checkpoint, config: PruneConfig) -> Dataset:
     """From train of the data set that the network was trained on, never from val or test.
 
     Raises UsageError where that data set's classes are not the network's: the losses would be of wrong labels.
     """
-    sample = datasets.calibration_sample(checkpoint.dataset, config.images, config.seed)
-    datasets.check_classes(sample.name, checkpoint.labels, checkpoint.ref)
-    return [
-        (torch.from_numpy(normalise(images, checkpoint.preprocess)), torch.from_numpy(labels))
-        for images, labels in sample.batches(checkpoint.preprocess, BATCH)
-    ]
+    drawn = datasets.calibration_sample(checkpoint.dataset, config.images, config.seed)
+    datasets.check_classes(drawn.name, checkpoint.labels, checkpoint.ref)
+    return drawn

@@ -40,6 +40,7 @@ def removable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[str]:
 
 
 def check_removable(spec: ModelSpec, exclude: tuple[str, ...]) -> None:
+    """Raises UsageError for a network that has to keep all of its units."""
     if not removable(spec, exclude):
         raise UsageError(
             "no unit of this network can be removed",

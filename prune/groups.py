@@ -37,6 +37,7 @@ def groups(model: ResNet) -> "dict[str, Group]":
 
 
 def dependency_graph(model: ResNet) -> "DependencyGraph":
+    """Traced from the network as it is, with what it needs to know about our fixed shortcuts."""
     from torch_pruning import DependencyGraph
 
     device = next(model.parameters()).device

@@ -47,6 +47,7 @@ METHODS: dict[str, Method] = {
 
 
 def needs_data(name: str) -> bool:
+    """Whether this importance of channels is judged on images."""
     return METHODS[name].gradients != "none"
 
 

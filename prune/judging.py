@@ -13,6 +13,11 @@ from .depth import damages
 from .importance import Importances, importances, needs_data
 
 
+def needs_images(config: PruneConfig) -> bool:
+    """Whether these importances are judged on training images."""
+    return config.method != "random" if config.remove == "units" else needs_data(config.method)
+
+
 class Judge:
     """Judges each network once: who asks for several costs of one checkpoint waits for its importances once."""
 
@@ -28,7 +33,7 @@ class Judge:
             raise UsageError("units have no channels to judge", "Choose to remove channels.")
         key, method = msgspec.json.encode(spec), self.config.method
         if key not in self._channels:
-            data = self._data if needs_data(method) else []
+            data = self._data if needs_images(self.config) else []
             self._channels[key] = importances(network(self._weights(spec), spec), method, data, self.config.seed)
         return self._channels[key]
 
@@ -36,7 +41,7 @@ class Judge:
         """What each unit of `spec` that can be removed would be missed by; `depth` lists the ways."""
         key = msgspec.json.encode(spec)
         if key not in self._units:
-            data = self._data if self.config.method != "random" else []
+            data = self._data if needs_images(self.config) else []
             self._units[key] = damages(self._weights(spec), spec, self.config, data)
         return self._units[key]
 

@@ -23,10 +23,10 @@ class UnreachableError(ReszooError):
     """No network that the options allow costs so little. Told in shares of `whole`; `nearest` can be asked for."""
 
     def __init__(self, limit: float, nearest: float, whole: float, fix: str) -> None:
+        self.nearest = nearest
         reachable = math.ceil(1000 * nearest / whole) / 1000
-        super().__init__(
-            f"a cost of {limit / whole:.3g} of the network's cannot be reached: the nearest is {reachable:g}", fix
-        )
+        which = f"the nearest is {reachable:g}" if reachable < 1 else "with these options it can lose nothing"
+        super().__init__(f"a cost of {limit / whole:.3g} of the network's cannot be reached: {which}", fix)
 
 
 def choose_channels(
@@ -54,7 +54,7 @@ def choose_channels(
 
     too_few, most = 0, len(sequence)
     if costs(most) > limit:
-        fix = "Round to fewer channels, exclude less, or remove units too."
+        fix = "Lower --round-to or --min-share, exclude less, or remove units too."
         raise UnreachableError(limit, costs(most), whole, fix)
     while most - too_few > 1:
         middle = (too_few + most) // 2
@@ -63,16 +63,23 @@ def choose_channels(
 
 
 def judged_spaces(spec: ModelSpec, importances: Importances, config: PruneConfig) -> "dict[str, Judged]":
-    """The spaces that channels may be dropped from. Raises UsageError where all are excluded."""
-    excluded = matching([space.name for space in spaces(spec)], config.exclude, "space")
+    """The spaces that channels may be dropped from: those that are not excluded, and have importances."""
     found = {
         space.name: Judged(space, importances[space.name], config)
-        for space in spaces(spec)
-        if space.name in importances and space.name not in excluded
+        for space in prunable(spec, config.exclude)
+        if space.name in importances
     }
     if not found:
-        raise UsageError("every space is excluded: nothing is left to prune", "Exclude fewer with --exclude.")
+        raise UsageError(f"{config.method} judges no space that is not excluded", "Choose another --importance.")
     return found
+
+
+def prunable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[Space]:
+    """The spaces that are not excluded. Raises UsageError where all are, or a pattern matches none."""
+    excluded = matching([space.name for space in spaces(spec)], exclude, "space")
+    if found := [space for space in spaces(spec) if space.name not in excluded]:
+        return found
+    raise UsageError("every space is excluded: nothing is left to prune", "Exclude fewer with --exclude.")
 
 
 class Judged:

@@ -12,7 +12,7 @@ from .applying import cut
 from .config import PruneConfig
 from .depth import check_removable, choose_units
 from .judging import Judge
-from .planning import Cost, choose_channels
+from .planning import Cost, UnreachableError, choose_channels, prunable
 
 # What units are not chosen by.
 ABOUT_CHANNELS = ("ranking", "round_to", "min_share")
@@ -52,13 +52,23 @@ def plan_by(judge: Judge, cost: Cost, limit: float) -> ChannelPlan:
         raise UsageError(
             f"{limit / whole:.3g} of the network's cost is no target for pruning", "Choose more than 0 and less than 1."
         )
-    if judge.config.remove == "units":
-        check_removable(spec, judge.config.exclude)
+    check_options(spec, judge.config)
     for number in range(1, steps + 1):
         passing = whole + (limit - whole) * number / steps
         if cost(spec) > passing:
-            spec = _smaller(judge, spec, cost, passing, whole)
+            try:
+                spec = _smaller(judge, spec, cost, passing, whole)
+            except UnreachableError as error:  # at this step: what was asked for is told
+                raise UnreachableError(limit, error.nearest, whole, error.fix) from None
     return spec.plan or ChannelPlan()
+
+
+def check_options(spec: ModelSpec, config: PruneConfig) -> None:
+    """Raises UsageError where nothing may be removed, or `exclude` names what the network does not have."""
+    if config.remove == "units":
+        check_removable(spec, config.exclude)
+    else:
+        prunable(spec, config.exclude)
 
 
 def _smaller(judge: Judge, spec: ModelSpec, cost: Cost, limit: float, whole: float) -> ModelSpec:

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from .recipe import override as override
     from .run import fit as fit
     from .run import initialised as initialised
+    from .specs import for_training as for_training
     from .specs import spec_for as spec_for
 
 _HOME = {
     "Recipe": "recipe",
     "fit": "run",
+    "for_training": "specs",
     "initialised": "run",
     "load": "recipe",
     "names": "recipe",

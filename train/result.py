@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .. import zoo
 from ..core.documents import read_json, to_builtins, write_json
-from ..core.files import staged_folder
+from ..core.files import check_free, staged_folder
 from ..core.hosts import LIBRARIES, describe, versions
 from ..core.measured import Accuracy, Host
 from ..core.statistics import proportion_interval
@@ -88,6 +88,7 @@ def write(
         )
         (staging / CURVE).write_bytes(curve)
         write_json(staging / DOCUMENT, training)
+        check_free(out)  # hours after the run was entered
     return zoo.read(out)
 
 

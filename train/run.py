@@ -7,6 +7,7 @@ appears as a checkpoint folder in one rename, and the other one is removed.
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,6 +19,8 @@ from .. import datasets, models, zoo
 from ..core import hosts
 from ..core.documents import read_json, to_builtins, write_json
 from ..core.errors import UnavailableError, UsageError
+from ..core.files import check_free
+from ..core.locks import locked
 from ..core.measured import Accuracy
 from ..core.types import Checkpoint, ModelSpec
 from ..models.resnet import ResNet
@@ -71,34 +74,36 @@ def fit(
     save_every_s  seconds between saves, besides the one after each epoch
 
     Under torchrun every process calls this; it returns in the first one, and the others end here. Machines that
-    train together need the folder of `out` in common.
+    train together need the folder of `out` in common. Raises UsageError while another run is at work for `out`.
     """
     world = distributed.current()
     where = pick_device(device, world)
     work = out.with_name(out.name + ".unfinished")
-    before = enter(out, work, resume)
-    torch.set_num_threads(recipe.threads or (before.threads if before else torch.get_num_threads()))
-    if parent:
-        fix = f"Choose the data that it was trained on: {parent.dataset}."
-        datasets.check_classes(data, parent.labels, parent.ref, fix)
-    run = describe_run(ref, spec, data, recipe, where, world, parent, teacher)
-    if before:
-        check_same(before, run, work)
-    with torch.random.fork_rng([where] if where.type == "cuda" else []), distributed.joined(world, where, recipe.batch):
-        trainer, batches = _prepare(model, run, where, world, teacher, monitor_gradients)
-        validate = _validation(run, trainer, where) if recipe.train_on == "train" else None
-        loop = Loop(trainer, batches, work, validate=validate, save_every_s=save_every_s, watchers=watchers)
+    with locked(work, wait=False) if world.is_first else nullcontext():
+        before = enter(out, work, resume)
+        torch.set_num_threads(recipe.threads or (before.threads if before else torch.get_num_threads()))
+        if parent:
+            fix = f"Choose the data that it was trained on: {parent.dataset}."
+            datasets.check_classes(data, parent.labels, parent.ref, fix)
+        run = describe_run(ref, spec, data, recipe, where, world, parent, teacher)
         if before:
-            loop.restore()
-        elif world.is_first:
-            Slots(work).clear()
-            write_json(work / DOCUMENT, run)
-        loop.run()
-    if not world.is_first:
-        raise SystemExit(0)
-    checkpoint = _finish(loop, run, out, parent, where)
-    shutil.rmtree(work)
-    return checkpoint
+            check_same(before, run, work)
+        rng = torch.random.fork_rng([where] if where.type == "cuda" else [])
+        with rng, distributed.joined(world, where, recipe.batch):
+            trainer, batches = _prepare(model, run, where, world, teacher, monitor_gradients)
+            validate = _validation(run, trainer, where) if recipe.train_on == "train" else None
+            loop = Loop(trainer, batches, work, validate=validate, save_every_s=save_every_s, watchers=watchers)
+            if before:
+                loop.restore()
+            elif world.is_first:
+                Slots(work).clear()
+                write_json(work / DOCUMENT, run)
+            loop.run()
+        if not world.is_first:
+            raise SystemExit(0)
+        checkpoint = _finish(loop, run, out, parent, where)
+        shutil.rmtree(work)
+        return checkpoint
 
 
 def describe_run(
@@ -145,8 +150,7 @@ def pick_precision(recipe: Recipe, device: torch.device) -> Literal["fp32", "bf1
 
 def enter(out: Path, work: Path, resume: bool) -> Run | None:
     """The unfinished run to go on with. Nothing that is there is ever overwritten."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there already", "Choose another --out, or delete it first.")
+    check_free(out)
     if not (work / DOCUMENT).exists():
         return None
     fix = f"Delete {work} to start again."
@@ -207,12 +211,17 @@ def _validation(run: Run, trainer: Trainer, device: torch.device) -> Callable[[]
 
 
 def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:
-    check_teacher(checkpoint, run.spec, run.dataset)
+    check_teacher(checkpoint, run.spec, run.dataset, run.recipe)
     return Teacher(cast(ResNet, zoo.build(checkpoint)), checkpoint.preprocess, run.preprocess, device)
 
 
-def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str) -> None:
-    """Refuse a teacher whose answers are not about the student's classes, or that takes other images."""
+def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str, recipe: Recipe) -> None:
+    """Refuse a teacher whose answers are not about the student's classes, that takes other images, or is not heard."""
+    if recipe.teacher_share == 0:
+        raise UsageError(
+            f"nothing would be learnt from the teacher {teacher.ref}: teacher_share is 0",
+            "Give it a share of the loss, or leave the teacher away.",
+        )
     fix = f"Choose a teacher that was trained on {data}."
     if teacher.spec.num_classes != spec.num_classes or teacher.spec.input != spec.input:
         raise UsageError(

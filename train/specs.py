@@ -27,9 +27,13 @@ def spec_for(arch: str, data: str, recipe: Recipe) -> ModelSpec:
     if description.image:
         height, width, channels = description.image
         changes["input"] = (channels, height, width)
-    if recipe.stochastic_depth is not None:
-        changes["stochastic_depth"] = recipe.stochastic_depth
-    return msgspec.structs.replace(spec_of(arch), **changes)
+    return for_training(msgspec.structs.replace(spec_of(arch), **changes), recipe)
+
+
+def for_training(spec: ModelSpec, recipe: Recipe) -> ModelSpec:
+    """With the recipe's stochastic depth, if it names one."""
+    depth = recipe.stochastic_depth
+    return spec if depth is None else msgspec.structs.replace(spec, stochastic_depth=depth)
 
 
 def preprocess_for(data: str, spec: ModelSpec) -> Preprocess:

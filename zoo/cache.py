@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from ..core.download import LOCK_SUFFIX
 from ..core.errors import ReszooError
 from ..core.files import STAGING_PREFIX, cache_dir, explained
+from ..core.locks import LOCK_SUFFIX
 from ..core.partial import ORIGIN_SUFFIX, PART_SUFFIX
 from ..core.types import NotNegative, Noun
 from .checkpoints import read

@@ -44,7 +44,7 @@ def download(ref: str, *, on_progress: "OnProgress | None" = None) -> Checkpoint
 
     `on_progress(done_bytes, total_bytes or None)` is called as bytes arrive.
     """
-    from ..core.download import locked
+    from ..core.locks import locked
 
     if found := find(ref):
         return found

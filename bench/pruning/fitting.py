@@ -42,9 +42,9 @@ def prune_to_latency(
     """The largest network found that takes at most `target` of the checkpoint's latency, in `folder`, and its race.
 
     Where a network that should meet the target is slower, or much faster, the table is asked again for more or less
-    by that factor: what it leaves out is much the same for all networks. If none meets the target, the fastest is
-    given, for the caller to judge. Races go on until the target is decided or the `effort` is spent. Raises
-    UnreachableError where the table knows that none can meet it.
+    by that factor: what it leaves out is much the same for all networks. If none of them meets the target, the fastest
+    is given, for the caller to judge. Races go on until the target is decided or the `effort` is spent. Raises
+    UnreachableError where the options allow none that meets it, as the table knows or the races have shown.
     """
     name = cost_name(table.scenario)
 
@@ -72,9 +72,12 @@ def _fitted(judged: Judge, table: LatencyTable, target: float, raced: Race) -> t
     while len(attempts) < ATTEMPTS:
         try:
             plan = plan_by(judged, table.seconds, asked * whole)
-        except UnreachableError:
+        except UnreachableError as error:
             if not attempts:
                 raise
+            best = _best(attempts, target)
+            if best.ratio < 1 and judge(best.race, target).refusal:
+                raise UnreachableError(target, best.ratio, 1.0, error.fix) from None
             break  # what was found has to do
         if any(plan == attempt.plan for attempt in attempts):
             break

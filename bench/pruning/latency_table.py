@@ -19,10 +19,10 @@ from typing import NamedTuple
 import msgspec
 
 from ...core.documents import read_json, write_json
-from ...core.download import locked
 from ...core.errors import UsageError
 from ...core.files import cache_dir, explained
 from ...core.hosts import describe, versions
+from ...core.locks import locked
 from ...core.measured import Disturbance, Host, Scenario
 from ...core.types import Candidate, ModelSpec, NotNegative, Noun, Positive, Preprocess
 from ...export.candidates import candidate
@@ -55,11 +55,12 @@ class Point(Noun, frozen=True, kw_only=True):
     stage: NotNegative
     channels: Positive
     macs: Positive
+    inner_macs: NotNegative
     seconds: float
 
     @property
     def part(self) -> Part:
-        return Part(self.kind, self.stage, self.channels, self.macs)
+        return Part(self.kind, self.stage, self.channels, self.macs, self.inner_macs)
 
 
 class LatencyTable(Noun, frozen=True, kw_only=True):
@@ -102,16 +103,19 @@ class LatencyTable(Noun, frozen=True, kw_only=True):
     def _part(self, part: Part) -> float:
         """Interpolated over multiply-adds, and over the stream's channels.
 
-        With other channels in the stream, the same unit has proportionally many multiply-adds. A part smaller than
-        all that were measured is said to take as long as the smallest: little is gained there, and nothing promised.
+        With other channels in the stream, the same unit has proportionally many multiply-adds in all convolutions that
+        read or write it. A part smaller than all that were measured is said to take as long as the smallest: little is
+        gained there, and nothing promised.
         """
-        curves: dict[int, list[Point]] = {}
+        in_stream = part.macs - part.inner_macs
+        curves: dict[int, list[tuple[float, float]]] = {}
         for point in self.points:
             if (point.kind, point.stage) == (part.kind, part.stage):
                 # only those of units are a grid
-                curves.setdefault(point.channels if part.kind == "unit" else part.channels, []).append(point)
+                channels = point.channels if part.kind == "unit" else part.channels
+                curves.setdefault(channels, []).append((point.macs, point.seconds))
         streams = [
-            (channels, _interpolated(part.macs * channels / part.channels, [(p.macs, p.seconds) for p in curve]))
+            (channels, _interpolated(part.inner_macs + in_stream * channels / part.channels, curve))
             for channels, curve in curves.items()
         ]
         return _interpolated(part.channels, streams)
@@ -172,7 +176,7 @@ def _completed(
         lacking = [group for group in wanted if not known.knows(group)]
         if not lacking:
             return known
-        table = _extended(known, lacking, plugin, watch, effort)
+        table = _extended(msgspec.structs.replace(known, scenario=scenario), lacking, plugin, watch, effort)
         write_json(path, table)
         return table
 

@@ -23,12 +23,16 @@ STEP = 8  # counts of channels are multiples of this: kernels work on 4, 8 or 16
 
 
 class Part(NamedTuple):
-    """`channels` of the stream that it writes, and its convolutions' multiply-adds for one image."""
+    """`channels` of the stream that it writes, and its convolutions' multiply-adds for one image.
+
+    `inner_macs` are those of a unit's convolutions that neither read nor write the stream: a bottleneck's 3x3.
+    """
 
     kind: Kind
     stage: int
     channels: int
     macs: int
+    inner_macs: int = 0
 
 
 class Probe(NamedTuple):
@@ -56,13 +60,14 @@ def parts(spec: ModelSpec) -> list[Part]:
     whole = layout(spec)
     opening, found = _stem_macs(spec, whole.stem.width), []
     for unit in whole.units:
-        macs = _unit_macs(spec, unit)
+        convs = _convolution_macs(spec, unit)
+        macs = sum(convs) + _projection_macs(spec, unit)
         if unit.stride > 1:
             found.append(Part("transition", unit.stage, unit.target.width, macs))
         elif unit.source.channels != unit.target.channels:
             opening += macs
         else:
-            found.append(Part("unit", unit.stage, unit.target.width, macs))
+            found.append(Part("unit", unit.stage, unit.target.width, macs, sum(convs[1:-1])))
     return [Part("opening", 0, whole.stem.width, opening), *found]
 
 
@@ -162,8 +167,8 @@ def _stem_macs(spec: ModelSpec, channels: int) -> int:
     return kernel**2 * spec.input[0] * channels * _pixels(spec, halvings)
 
 
-def _unit_macs(spec: ModelSpec, unit: UnitChannels) -> int:
-    """Of its convolutions and of the projection on its shortcut; gates and squeezed channels are not counted.
+def _convolution_macs(spec: ModelSpec, unit: UnitChannels) -> list[int]:
+    """Of each convolution of a unit; gates and squeezed channels are not counted.
 
     The stride is on a bottleneck's 3x3, so that its first convolution still has all pixels (`blocks.convolutions`).
     """
@@ -172,11 +177,14 @@ def _unit_macs(spec: ModelSpec, unit: UnitChannels) -> int:
     halvings = (after, after) if spec.block == "basic" else (before, after, after)
     widths = [space.width for space in (unit.source, *unit.inner, unit.target)]
     shapes = zip(KERNELS[spec.block], pairwise(widths), halvings, strict=True)
-    macs = sum(kernel**2 * a * b * _pixels(spec, times) for kernel, (a, b), times in shapes)
+    return [kernel**2 * a * b * _pixels(spec, times) for kernel, (a, b), times in shapes]
+
+
+def _projection_macs(spec: ModelSpec, unit: UnitChannels) -> int:
     is_projected = spec.shortcut == "C" or (spec.shortcut == "B" and not unit.has_identity)
     if not is_projected or spec.family == "plain":
-        return macs
-    return macs + unit.source.width * unit.target.width * _pixels(spec, after)
+        return 0
+    return unit.source.width * unit.target.width * _pixels(spec, _halvings(spec, unit.stage))
 
 
 def _halvings(spec: ModelSpec, stage: int) -> int:

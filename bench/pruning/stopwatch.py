@@ -17,7 +17,7 @@ from ...core.errors import ReszooError
 from ...core.measured import Conditions, Scenario
 from ...core.types import Candidate, NotNegative, Noun
 from ...export.contract import runtimes
-from ..client import LAST_LINES, PATIENCE_S, environment
+from ..client import LAST_LINES, PATIENCE_S, environment, how_it_ended
 from ..machine import Watch, load_average
 from ..protocol import Sample
 from ..statistics import median
@@ -26,7 +26,7 @@ from ..worker import die_with_parent
 
 VISIT_S = 0.03
 WARM_UP_RUNS, WARM_UP_S = 20, 0.02
-JOB, FIX = "job.json", "Run the same command again."
+JOB, FIX = "job.json", "Run the same command again; with fewer images at a time if memory ran out."
 
 
 class Job(Noun, frozen=True, kw_only=True):
@@ -68,24 +68,29 @@ def visits(
                     seconds.append(float(line))
                     machine.look()
                     watch(len(seconds), len(order))
-                conditions = machine.stop()
+                conditions, ended = machine.stop(), how_it_ended(process.wait())
+            except TimeoutError:
+                conditions, ended = machine.stop(), f"did not answer within {patience_s:g} s"
             finally:
                 process.kill()
         if len(seconds) < len(order):
             noise.seek(0)
             said = noise.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-            reason = " ".join(said) or f"no answer within {patience_s:g} s"
-            raise ReszooError(f"timing parts of the network on {scenario} failed: {reason}", FIX)
+            problem = f"timing parts of the network on {scenario} failed: the process that times them {ended}"
+            raise ReszooError("\n".join([problem, *said]), FIX)
     return Visits(seconds, conditions)
 
 
 def _lines(process: "subprocess.Popen[bytes]", patience_s: float) -> Iterator[bytes]:
-    """What it prints, until it ends or is silent for too long."""
+    """What it prints until it ends. Raises TimeoutError when it is silent for too long."""
     output = process.stdout.fileno() if process.stdout else -1
     unread = b""
-    while select.select([output], [], [], patience_s)[0] and (read := os.read(output, 1 << 16)):
+    while select.select([output], [], [], patience_s)[0]:
+        if not (read := os.read(output, 1 << 16)):
+            return
         *lines, unread = (unread + read).split(b"\n")
         yield from lines
+    raise TimeoutError
 
 
 def main() -> None:

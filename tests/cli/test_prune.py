@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 from measurements import CONDITIONS, HOST, SUBJECT
+from processes import INTERRUPTIBLE
 
 from reszoo import zoo
 from reszoo.cli.export import export
@@ -84,6 +85,33 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
         prune(str(tmp_path / "int8"), macs="0.5", **UNMEASURED)
 
 
+def test_the_recipe_decides_how_the_network_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ["epochs=1", "teacher_share=0", "stochastic_depth=0.2"]
+    prune(REF, macs="0.5", out=tmp_path / "made", finetune="digits", set_=changes, json=True, **QUICK)
+    tuned, on_test = zoo.read(tmp_path / "made"), json.loads(capsys.readouterr().out)["test"]
+    assert on_test["correct"] / on_test["n"] == tuned.metrics[0].value
+    assert on_test["interval"][0] < tuned.metrics[0].value < on_test["interval"][1]
+    assert tuned.spec.stochastic_depth == 0.2
+    assert tuned.lineage[-1].config["teacher"] == "null"
+
+
+def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    options = ("--macs", "0.5", "--no-measure", "--out", str(folder), "--finetune", "digits", "--set", "epochs=1000")
+    first = [*INTERRUPTIBLE, RESZOO, "prune", REF, *options]
+    with subprocess.Popen(first, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("epoch   1")
+        for more in ({}, {"finetune": "digits"}, {"finetune": "digits", "resume": True}):
+            with pytest.raises(UsageError, match=r"another process is at work on .*small\n"):
+                prune(REF, macs="0.5", out=folder, **QUICK | more)
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+    assert running.returncode == 130
+    assert "everything is saved" in said
+    assert left_in(tmp_path) == ["small.pruned", "small.unfinished"]
+
+
 def test_units_can_go_and_json_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prune(REF, params="99%", units=True, importance="change", measure=False, out=tmp_path / "made", json=True)
     record = json.loads(capsys.readouterr().out)
@@ -128,15 +156,22 @@ def test_sensitivity_is_a_table_and_a_plot(
         ({"macs": "0.01"}, "cost of 0.01 of the network's cannot be reached: the nearest is 0."),
         ({"macs": "0.5", "set_": ["epochs=1"]}, "--set: it is about training\nAdd --finetune"),
         ({"macs": "0.5", "device": "cuda"}, "--device: it is about training\nAdd --finetune"),
+        ({"macs": "0.5", "batch": 32}, "--batch: --no-measure measures no latency\nLeave --batch away"),
+        ({"macs": "0.5", "importance": "l1", "seed": 0}, "--seed: --importance l1 looks at no images"),
+        ({"macs": "0.5", "importance": "random", "images": 9}, "--images: --importance random looks at no images"),
+        ({"macs": "0.5", "finetune": "digits", "teacher": REF, "set_": ["teacher_share=0"]}, "learnt from the teacher"),
         ({"macs": "0.5", "images": 5000}, "5000 calibration images from the 1295 training images of digits"),
         ({"macs": "0.5", "units": True, "ranking": "local"}, "--ranking: --units removes no channels\nLeave --ranking"),
         ({"macs": "0.5", "finetune": "digit"}, "unknown recipe 'digit'"),
         ({"macs": "0.5", "finetune": "digits", "teacher": "resnet8_v1.reszoo_cifar10"}, "trained on digits"),
         ({"macs": "0.5", "finetune": "digits", "set_": ["batch=2000"]}, "a batch of 2000 images is more than the 1438"),
-        ({"sensitivity": True, "macs": "0.5", "min_share": 0.0}, "--macs, --min-share, --out: --sensitivity makes no"),
-        ({"sensitivity": True, "exclude": ["*"], "out": None}, "every space is excluded"),
+        (
+            {"sensitivity": True, "macs": "0.5", "min_share": 0.0, "measure": True},
+            "--macs, --min-share, --out: --sensitivity makes no network",
+        ),
+        ({"sensitivity": True, "exclude": ["*"], "out": None, "measure": True}, "every space is excluded"),
         ({"macs": "0.5", "plot": Path("plot.svg")}, "--plot: it shows what --sensitivity finds"),
-        ({"sensitivity": True, "plot": Path("plot.gif"), "out": None}, "neither a .png nor a .svg"),
+        ({"sensitivity": True, "plot": Path("plot.gif"), "out": None, "measure": True}, "neither a .png nor a .svg"),
     ],
 )
 def test_mistakes_are_explained_and_leave_nothing(options: dict[str, Any], says: str, tmp_path: Path) -> None:
@@ -163,6 +198,8 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"mine is there already\nChoose another --out"):
         prune(REF, macs="0.4", out=tmp_path / "mine", **QUICK)
     (tmp_path / "next.unfinished").mkdir()
+    with pytest.raises(UsageError, match=r"an earlier run with --finetune has left .*next.unfinished\nFinish it with"):
+        prune(REF, macs="0.5", out=tmp_path / "next", **QUICK)
     with pytest.raises(UsageError, match=r"there is no .*next.pruned\nDelete .*next.unfinished to start again"):
         prune(REF, macs="0.5", out=tmp_path / "next", finetune="digits", resume=True, **QUICK)
 
@@ -175,7 +212,7 @@ def test_without_its_images_a_network_is_judged_by_its_weights(
         prune(ref, macs="0.5", out=tmp_path / "made", **UNMEASURED)
     prune(ref, macs="0.5", out=tmp_path / "made", **QUICK)
     printed = capsys.readouterr().out
-    assert "val accuracy of the parent: not measured, cifar10 is not here" in printed
+    assert "val accuracy of the parent: not measured, the data set cifar10 is not on this machine" in printed
     assert "--finetune prune-finetune and another --out" in printed
 
 
@@ -244,7 +281,9 @@ def left_in(folder: Path) -> list[str]:
     [
         (ends(1.1), {"macs": "0.5"}, ("is refused: it is not faster than its", "or keep it all the same with --no-m")),
         (ends(1.1), {"macs": "0.9", "units": True, "round_to": None, "importance": "random"}, ("leave --units away",)),
-        (ends(0.7), {"latency": "0.5"}, ("it misses 0.5 of its parent's latency", "or try --units, or --round-to 16.")),
+        (ends(1.1), {"macs": "0.5"}, ("or try --units, or --round-to 16, or keep",)),
+        (ends(1.1), {"macs": "0.9", "round_to": "16"}, ("Ask for a smaller share, or try --units, or keep",)),
+        (ends(0.6), {"latency": "0.5"}, ("it misses 0.5 of its parent's latency", "Ask for --latency 0.6, or try --u")),
         (fails, {"macs": "0.5"}, ("it crashed\nSegmentation fault\nTry another --runtime, or --no-measure.",)),
     ],
 )
@@ -282,7 +321,7 @@ def test_where_the_multiple_that_pays_is_too_coarse_a_finer_one_is_taken(
     monkeypatch.setattr(Table, "multiple", lambda self: 64)  # no space has more: none can lose a channel
     prune(REF, latency="0.5", out=tmp_path / "made", **MEASURED | {"round_to": None})
     assert "multiples of 8, or all" in capsys.readouterr().out
-    with pytest.raises(UnreachableError, match="the nearest is 1"):
+    with pytest.raises(UnreachableError, match="with these options it can lose nothing\nLower --round-to or --min"):
         prune(REF, latency="0.5", out=tmp_path / "other", **MEASURED | {"round_to": "64"})
 
 

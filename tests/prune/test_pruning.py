@@ -88,7 +88,7 @@ def test_targets_out_of_reach_name_the_nearest_and_leave_nothing(digits_v1: Chec
         with pytest.raises(UnreachableError, match=r"cannot be reached: the nearest is 0\.\d+") as at_once:
             prune(digits_v1, config, macs, limit, tmp_path / "out", "out")
         with pytest.raises(
-            ReszooError, match=r"a cost of 0\.\d+ of the network's cannot be reached: the nearest is 0\."
+            ReszooError, match=r"a cost of 0\.01 of the network's cannot be reached: the nearest is 0\."
         ) as on_the_way:
             plan_for(digits_v1, msgspec.structs.replace(config, steps=3), macs, limit)
         assert share_of(on_the_way) == pytest.approx(share_of(at_once), abs=0.01)  # of the network that was given

@@ -134,7 +134,12 @@ def test_a_parents_weights_go_on_seeing_what_they_were_trained_on(finished):
 def test_a_teacher_of_other_classes_is_refused(finished):
     teacher = msgspec.structs.replace(finished, labels=tuple("abcdefghij"))
     with pytest.raises(UsageError, match=r"knows other classes \(a, b, c, ...\) than digits has \(0, 1, 2"):
-        check_teacher(teacher, finished.spec, "digits")
+        check_teacher(teacher, finished.spec, "digits", recipe())
+
+
+def test_a_teacher_that_nobody_hears_is_refused(finished):
+    with pytest.raises(UsageError, match=r"nothing would be learnt from the teacher resnet8_v1\.test"):
+        check_teacher(finished, finished.spec, "digits", recipe(teacher_share=0))
 
 
 def test_a_parent_of_other_classes_is_refused(tmp_path, finished):
@@ -217,6 +222,49 @@ def test_a_finished_folder_is_not_overwritten(finished):
     for resume in (False, True):
         with pytest.raises(UsageError, match="is there already\nChoose another --out"):
             fit(finished.weights_path.parent, resume=resume)
+
+
+class Meanwhile(Lines):
+    """Does something at a step."""
+
+    def __init__(self, step, act):
+        self.step, self.act = step, act
+
+    def stepped(self, step, loss):
+        if step == self.step:
+            self.act()
+
+
+def test_a_second_run_for_the_same_folder_is_refused_while_one_is_at_work(tmp_path):
+    out, refused = tmp_path / "run", []
+
+    def again():
+        for resume in (False, True):
+            with pytest.raises(UsageError, match=r"another process is at work on .*run.unfinished\nWait until it has"):
+                fit(out, resume=resume)
+            refused.append(resume)
+
+    fit(out, recipe(epochs=1), watchers=[Meanwhile(5, again)])
+    assert refused == [False, True]
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_that_appears_while_it_trains_is_not_replaced_and_nothing_is_lost(tmp_path):
+    out = tmp_path / "run"
+
+    def come():
+        out.mkdir()
+        (out / "mine").touch()
+
+    chosen = recipe(epochs=2)
+    with pytest.raises(UsageError, match="is there already"):
+        fit(out, chosen, watchers=[Meanwhile(5, come)])
+    assert [path.name for path in out.iterdir()] == ["mine"]
+    out.rename(tmp_path / "theirs")
+    taken = []
+    again = fit(out, chosen, resume=True, watchers=[Meanwhile(30, lambda: taken.append(30))])
+    assert not taken  # every step had been taken
+    assert again.sha256 == fit(tmp_path / "straight", chosen).sha256
 
 
 def test_a_broken_save_stops_the_resumed_run_with_the_way_out(unfinished):

@@ -101,6 +101,8 @@ def test_what_the_table_cannot_give_ends_the_search(fit: Fit, tmp_path: Path) ->
     _, _, outcome = fit(1.1, config=config, target=0.5)
     assert isinstance(outcome, Comparison)
     assert judge(outcome).ratio.value == pytest.approx(1.1)
+    with pytest.raises(UnreachableError, match=r"a cost of 0\.4 of .* cannot be reached: the nearest is 0\.8\n"):
+        fit(0.8, config=config, target=0.4)  # the table has none that is smaller
     with pytest.raises(UnreachableError, match=r"a cost of 0\.05 of the network's cannot be reached"):
         fit(config=config, target=0.05)
 

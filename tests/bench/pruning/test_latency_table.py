@@ -1,10 +1,13 @@
 """The table of latencies: what it adds up, which multiples it recommends, and that it is measured once."""
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from processes import children
 from races import table_of
 
 from reszoo.bench.pruning import latency_table, probes
@@ -17,6 +20,7 @@ from reszoo.core.types import Candidate, ChannelPlan, ModelSpec
 from reszoo.export.contract import format_named
 from reszoo.models import spec_of
 from reszoo.models.cost import cost_of
+from reszoo.prune.depth import without
 
 SCENARIO = scenario_for("torch", threads=1, batch=16)
 DOUBT = Disturbance(kind="steal", detail="the hypervisor took 9 % of a core away")
@@ -41,18 +45,34 @@ def test_the_parts_are_all_of_the_network(arch: str) -> None:
     assert sum(part.macs for part in probes.parts(spec)) == cost_of(spec).macs - head.macs
 
 
+def first(**counts: int) -> ChannelPlan:
+    """The first so many channels of each space, with _ for the dots of its name."""
+    return ChannelPlan(channels={name.replace("_", "."): tuple(range(count)) for name, count in counts.items()})
+
+
 @pytest.mark.parametrize("arch", ["resnet56_v1", "resnet29_v2", "resnet20_plain"])
-def test_latencies_that_follow_the_macs_add_up_for_any_plan(arch: str) -> None:
+def test_latencies_that_follow_the_macs_add_up(arch: str) -> None:
     spec = spec_of(arch)
     table = known(spec, lambda part, inner: 1e-9 * part.macs)
-    plan = ChannelPlan(channels={"stages.2.1.convs.0": tuple(range(24))}, units={"stages.1": (0, 2)})
-    pruned = [spec]
-    if arch == "resnet56_v1":
-        pruned.append(msgspec.structs.replace(spec, plan=plan))
-    for network in pruned:
-        expected = 1e-9 * sum(part.macs for part in probes.parts(network))
-        assert table.seconds(network) == pytest.approx(expected)
-    assert table.seconds(pruned[-1]) <= table.seconds(spec)
+    assert table.seconds(spec) == pytest.approx(1e-9 * sum(part.macs for part in probes.parts(spec)))
+
+
+@pytest.mark.parametrize(
+    ("arch", "plan"),
+    [
+        ("resnet56_v1", first(stages_2_1_convs_0=24)),
+        ("resnet56_v1", first(stages_2=52, stages_2_1_convs_0=40)),  # a stream between the counts that were measured
+        ("resnet29_v2", first(stages_2=200, stages_2_1_convs_0=40)),  # the 3x3 does not care for the stream
+        ("resnet29_v2", first(stages_2=200, stages_2_1_convs_0=40, stages_2_1_convs_1=50)),
+    ],
+)
+def test_a_unit_of_any_plan_takes_what_its_macs_take(arch: str, plan: ChannelPlan) -> None:
+    spec = spec_of(arch)
+    table = known(spec, lambda part, inner: 1e-9 * part.macs)
+    longer = msgspec.structs.replace(spec, plan=plan)
+    shorter = without(longer, "stages.2.1")
+    macs = sum(part.macs for part in probes.parts(longer)) - sum(part.macs for part in probes.parts(shorter))
+    assert table.seconds(longer) - table.seconds(shorter) == pytest.approx(1e-9 * macs)
 
 
 def test_a_part_that_is_smaller_than_all_known_ones_is_promised_nothing() -> None:
@@ -120,10 +140,22 @@ def test_it_is_measured_once(measured: tuple[Path, LatencyTable], monkeypatch: p
 def test_a_model_that_cannot_be_timed_says_why(tmp_path: Path) -> None:
     model: Candidate = latency_table._written(SMALL, format_named("torch"), tmp_path / "x")
     (model.path / "weights.safetensors").unlink()
-    with pytest.raises(ReszooError, match=r"timing .* torch, cpu, 1 threads, batch 16 failed.*weights.safetensors"):
+    failed = "timing parts of the network on torch, cpu, 1 threads, batch 16 failed: the process that times them"
+    with pytest.raises(ReszooError, match=rf"{failed} ended with exit code 1\n(.*\n)*.*weights.safetensors"):
         visits([model], [0], SCENARIO)
-    with pytest.raises(ReszooError, match=r"failed: no answer within 0\.01 s"):
+    with pytest.raises(ReszooError, match=rf"{failed} did not answer within 0\.01 s"):
         visits([model], [0], SCENARIO, patience_s=0.01)
+
+
+def test_a_killed_stopwatch_is_told_from_a_slow_one(tmp_path: Path) -> None:
+    model = latency_table._written(SMALL, format_named("torch"), tmp_path / "x")
+
+    def kill(done: int, total: int) -> None:
+        for pid in children(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+
+    with pytest.raises(ReszooError, match=r"was killed by SIGKILL: .*memory runs out\n.*fewer images at a time"):
+        visits([model], [0] * 1000, SCENARIO, watch=kill)
 
 
 def test_a_runtime_that_is_not_known_or_not_here() -> None:
