@@ -111,7 +111,6 @@ def prune(
 
     Ctrl-C while it trains saves the run, and --resume goes on with it.
     """
-    from ..prune.judging import needs_images
     from . import prune_report, prune_sensitivity
 
     targets = {"--macs": macs, "--params": params, "--latency": latency}
@@ -138,15 +137,13 @@ def prune(
         images=images,
         seed=seed,
     )
-    if not needs_images(config):
-        by_chance = config.method == "random"
-        idle = {"--images": images, "--seed": seed is not None and not by_chance}
-        _refuse(idle, f"--importance {config.method} looks at no images")
     if sensitivity:
+        _check_idle(config, images, seed)
         prune_sensitivity.show(_source(ref, config), config, plot, json)
         return
     target = _target(targets, measure)
     scenario = _scenario(runtime or "onnxruntime", threads or 1, batch or 1) if measure else None
+    _check_idle(config, images, seed)
     source = _source(ref, config)
     finetuning = _finetuning(source, finetune, set_ or [], teacher, device, resume) if finetune else None
     name = f"{source.ref}-{'units-' if units else ''}{target.cost}{target.share:g}"
@@ -213,6 +210,14 @@ def _config(**options: Any) -> "PruneConfig":
     return PruneConfig(**{name: value for name, value in options.items() if value is not None})
 
 
+def _check_idle(config: "PruneConfig", images: int | None, seed: int | None) -> None:
+    from ..prune.judging import needs_images
+
+    if not needs_images(config):
+        idle = {"--images": images, "--seed": seed is not None and config.method != "random"}
+        _refuse(idle, f"--importance {config.method} looks at no images")
+
+
 def _source(ref: str, config: "PruneConfig") -> "Checkpoint":
     """What is pruned. That the options suit it, and the images are here to judge it, is said before anything else."""
     from ..prune.calibration import sample
@@ -247,6 +252,10 @@ def _finetuning(
     from .targets import checkpoint
 
     chosen = choose_recipe(recipe, changes)
+    if current().size > 1:
+        raise UsageError(
+            "pruning runs in one process", "Prune without --finetune, then train OUT: torchrun ... train --from OUT."
+        )
     pick_device(device, current())
     check_batch(datasets.load(source.dataset, chosen.train_on), chosen)
     if chosen.train_on == "train":

@@ -103,9 +103,9 @@ def _as_trained(tuned: "Checkpoint") -> "Accuracy | Unavailable":
     from ..core.types import Unavailable
     from ..train.result import val_accuracy
 
-    n = datasets.info.info(tuned.dataset).counts["val"]
     if (share := val_accuracy(tuned)) is None:
         return Unavailable(what="fine-tuned", reason="it was trained on val", fix="Add --set train_on=train.")
+    n = datasets.info.info(tuned.dataset).counts["val"]
     return Accuracy(dataset=tuned.dataset, split="val", n=n, correct=round(share * n))
 
 

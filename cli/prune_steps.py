@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
 from ..core.errors import ReszooError, UsageError
-from ..core.files import check_free, is_free, staged_folder
+from ..core.files import beside, check_free, is_free, staged_folder
 from . import output
 from .train import watchers
 
@@ -74,10 +74,10 @@ def make(parent: "Checkpoint", wish: Wish) -> Made:
     """Before it is trained, or appears at all, a network has to have won its race."""
     from ..core.locks import locked
 
-    with locked(wish.folder, wait=False):
+    with _terminable(), locked(wish.folder, wait=False):
         folder = _cut_folder(wish)
         cut, verdict = _new(parent, wish, folder) if is_free(folder) else _known(parent, wish, folder)
-        return Made(parent, cut, verdict, _trained(cut, wish, wish.finetuning) if wish.finetuning else None)
+    return Made(parent, cut, verdict, _trained(cut, wish, wish.finetuning) if wish.finetuning else None)
 
 
 def _trained(cut: "Checkpoint", wish: Wish, how: Finetuning) -> "Checkpoint":
@@ -105,7 +105,7 @@ def _cut_folder(wish: Wish) -> Path:
     """Where the network lies as it was cut. Nothing that is there is overwritten; a run may go on with it."""
     folder = wish.folder
     check_free(folder)
-    cut, training = (folder.with_name(folder.name + suffix) for suffix in (".pruned", ".unfinished"))
+    cut, training = (beside(folder, suffix) for suffix in (".pruned", ".unfinished"))
     left = [path for path in (cut, training) if path.exists()]
     names = " and ".join(map(str, left))
     again = f"Delete {names} to start again."
@@ -127,7 +127,7 @@ def _new(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint, V
     """The folder appears with its race in it when that is won."""
     from .. import zoo
 
-    with _terminable(), staged_folder(folder) as staging:
+    with staged_folder(folder) as staging:
         outcome = _pruned(parent, wish, staging)
         verdict = _won(outcome, wish, staging) if outcome else None
         check_free(folder)  # minutes have gone by
@@ -162,8 +162,7 @@ def _known(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint,
     if wish.scenario is None:
         return cut, None
     if not (folder / RACE).exists():  # it was made with --no-measure
-        with _terminable():
-            return cut, _won(_raced(parent, cut, wish.scenario), wish, folder)
+        return cut, _won(_raced(parent, cut, wish.scenario), wish, folder)
     race = read_json(folder / RACE, Comparison, f"Delete {folder} to start again.")
     if str(race.subjects[-1].scenario) != str(wish.scenario):
         raise _other_options(folder)
@@ -263,9 +262,8 @@ def _won(outcome: "Comparison | Failure", wish: Wish, folder: Path) -> "Verdict"
 def _otherwise(wish: Wish, verdict: "Verdict") -> str:
     """What may well give a network that is not refused."""
     is_faster = verdict.ratio.verdict == "faster"  # but misses the target
-    share = (
-        f"Ask for --latency {math.ceil(100 * verdict.ratio.value) / 100:g}" if is_faster else "Ask for a smaller share"
-    )
+    met = math.ceil(100 * verdict.ratio.value) / 100
+    share = f"Ask for --latency {met:g}" if is_faster and met < 1 else "Ask for a smaller share"
     if wish.config.remove == "units":
         return f"{share}, or leave --units away"
     coarser = not is_faster and not wish.auto and wish.config.round_to % COARSE

@@ -81,9 +81,17 @@ def is_free(place: Path) -> bool:
     return not place.exists() or (place.is_dir() and not any(place.iterdir()))
 
 
-def check_free(place: Path) -> None:
+def check_free(place: Path, fix: str = "Choose another --out, or delete it first.") -> None:
+    """Raises UsageError where something is."""
     if not is_free(place):
-        raise UsageError(f"{place} is there already", "Choose another --out, or delete it first.")
+        raise UsageError(f"{place} is there already", fix)
+
+
+def beside(place: Path, suffix: str) -> Path:
+    """`place` with more to its name. Raises UsageError for "." and "/", which have none."""
+    if not place.name:
+        raise UsageError(f"{place} is a folder that is there already", "Choose another --out.")
+    return place.with_name(place.name + suffix)
 
 
 def _swap_in(staging: Path, target: Path) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import UsageError
-from .files import explained
+from .files import beside, explained
 
 LOCK_SUFFIX = ".lock"
 
@@ -18,15 +18,15 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
+    lock = beside(target, LOCK_SUFFIX)
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    lock = target.with_name(target.name + LOCK_SUFFIX)
-    try:
-        held = FileLock(lock).acquire(blocking=wait)
-    except Timeout as error:
-        raise UsageError(
-            f"another process is at work on {target}", "Wait until it has ended, or choose another --out."
-        ) from error
+        try:
+            held = FileLock(lock).acquire(blocking=wait)
+        except Timeout as error:
+            raise UsageError(
+                f"another process is at work on {target}", "Wait until it has ended, or choose another --out."
+            ) from error
     with held:
         try:
             yield

@@ -15,7 +15,7 @@ from .applying import State, network, sliced
 from .calibration import Batches
 from .config import PruneConfig
 from .importance import check_finite
-from .planning import Cost, UnreachableError, matching
+from .planning import WAYS_OUT, Cost, UnreachableError, matching
 
 
 def choose_units(spec: ModelSpec, damages: dict[str, float], cost: Cost, limit: float, whole: float) -> ModelSpec:
@@ -29,7 +29,7 @@ def choose_units(spec: ModelSpec, damages: dict[str, float], cost: Cost, limit: 
         if (costs := cost(pruned)) <= limit:
             return pruned
         nearest = min(nearest, costs)
-    raise UnreachableError(limit, nearest, whole, "Remove channels too, or exclude fewer units.")
+    raise UnreachableError(limit, nearest, whole, WAYS_OUT["units"])
 
 
 def removable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[str]:

@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 from ..core.errors import ReszooError, UsageError
 from ..core.types import ChannelPlan, ModelSpec
 from ..models.channels import Space, spaces
-from .config import PruneConfig
+from .config import PruneConfig, Remove
 from .importance import Importances
 from .ranking import order
 
 Cost = Callable[[ModelSpec], float]
+
+# What may bring a target into reach, by what is removed.
+WAYS_OUT: dict[Remove, str] = {
+    "channels": "Lower --round-to or --min-share, exclude less, or remove units too.",
+    "units": "Remove channels too, or exclude fewer units.",
+}
 
 
 class UnreachableError(ReszooError):
@@ -54,8 +60,7 @@ def choose_channels(
 
     too_few, most = 0, len(sequence)
     if costs(most) > limit:
-        fix = "Lower --round-to or --min-share, exclude less, or remove units too."
-        raise UnreachableError(limit, costs(most), whole, fix)
+        raise UnreachableError(limit, costs(most), whole, WAYS_OUT["channels"])
     while most - too_few > 1:
         middle = (too_few + most) // 2
         too_few, most = (too_few, middle) if costs(middle) <= limit else (middle, most)

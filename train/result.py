@@ -88,8 +88,13 @@ def write(
         )
         (staging / CURVE).write_bytes(curve)
         write_json(staging / DOCUMENT, training)
-        check_free(out)  # hours after the run was entered
+        check_still_free(out)
     return zoo.read(out)
+
+
+def check_still_free(out: Path) -> None:
+    """Hours after the run was entered, something may have appeared in the place of its result."""
+    check_free(out, "Every step is saved: move it away, and run the same command with --resume.")
 
 
 def _metric(accuracy: Accuracy) -> Metric:

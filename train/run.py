@@ -19,7 +19,7 @@ from .. import datasets, models, zoo
 from ..core import hosts
 from ..core.documents import read_json, to_builtins, write_json
 from ..core.errors import UnavailableError, UsageError
-from ..core.files import check_free
+from ..core.files import beside, check_free
 from ..core.locks import locked
 from ..core.measured import Accuracy
 from ..core.types import Checkpoint, ModelSpec
@@ -78,8 +78,8 @@ def fit(
     """
     world = distributed.current()
     where = pick_device(device, world)
-    work = out.with_name(out.name + ".unfinished")
-    with locked(work, wait=False) if world.is_first else nullcontext():
+    work = beside(out, ".unfinished")
+    with locked(out, wait=False) if world.is_first else nullcontext():
         before = enter(out, work, resume)
         torch.set_num_threads(recipe.threads or (before.threads if before else torch.get_num_threads()))
         if parent:
@@ -101,6 +101,7 @@ def fit(
             loop.run()
         if not world.is_first:
             raise SystemExit(0)
+        result.check_still_free(out)
         checkpoint = _finish(loop, run, out, parent, where)
         shutil.rmtree(work)
         return checkpoint

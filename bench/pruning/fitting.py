@@ -9,6 +9,7 @@ from ...core.measured import Comparison, Failure, Scenario
 from ...core.types import ChannelPlan, Checkpoint
 from ...prune import PruneConfig, UnreachableError, cut
 from ...prune.judging import Judge
+from ...prune.planning import WAYS_OUT
 from ...prune.pruning import plan_by, step
 from ..comparison import Effort
 from .latency_table import LatencyTable
@@ -42,9 +43,9 @@ def prune_to_latency(
     """The largest network found that takes at most `target` of the checkpoint's latency, in `folder`, and its race.
 
     Where a network that should meet the target is slower, or much faster, the table is asked again for more or less
-    by that factor: what it leaves out is much the same for all networks. If none of them meets the target, the fastest
-    is given, for the caller to judge. Races go on until the target is decided or the `effort` is spent. Raises
-    UnreachableError where the options allow none that meets it, as the table knows or the races have shown.
+    by that factor: what it leaves out is much the same for all networks. Races go on until the target is decided or the
+    `effort` is spent. Raises UnreachableError where none meets it, as the table knows or the races have shown. What is
+    no faster than its parent at all is given, for the caller to judge.
     """
     name = cost_name(table.scenario)
 
@@ -72,12 +73,9 @@ def _fitted(judged: Judge, table: LatencyTable, target: float, raced: Race) -> t
     while len(attempts) < ATTEMPTS:
         try:
             plan = plan_by(judged, table.seconds, asked * whole)
-        except UnreachableError as error:
+        except UnreachableError:
             if not attempts:
                 raise
-            best = _best(attempts, target)
-            if best.ratio < 1 and judge(best.race, target).refusal:
-                raise UnreachableError(target, best.ratio, 1.0, error.fix) from None
             break  # what was found has to do
         if any(plan == attempt.plan for attempt in attempts):
             break
@@ -89,6 +87,9 @@ def _fitted(judged: Judge, table: LatencyTable, target: float, raced: Race) -> t
         if NEAR * target <= attempts[-1].ratio <= target or asked >= 1:
             break
     best = _best(attempts, target)
+    verdict = judge(best.race, target)
+    if verdict.refusal and verdict.ratio.verdict == "faster":  # only not by enough
+        raise UnreachableError(target, best.ratio, 1.0, WAYS_OUT[judged.config.remove])
     return best.plan, best.race if len(attempts) == 1 else raced(best.plan)
 
 

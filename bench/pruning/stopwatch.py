@@ -68,12 +68,13 @@ def visits(
                     seconds.append(float(line))
                     machine.look()
                     watch(len(seconds), len(order))
-                conditions, ended = machine.stop(), how_it_ended(process.wait())
-            except TimeoutError:
+                conditions, is_done = machine.stop(), len(seconds) == len(order)
+                ended = "" if is_done else how_it_ended(process.wait(patience_s))
+            except (TimeoutError, subprocess.TimeoutExpired):
                 conditions, ended = machine.stop(), f"did not answer within {patience_s:g} s"
             finally:
                 process.kill()
-        if len(seconds) < len(order):
+        if ended:
             noise.seek(0)
             said = noise.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
             problem = f"timing parts of the network on {scenario} failed: the process that times them {ended}"

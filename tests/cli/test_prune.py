@@ -181,6 +181,14 @@ def test_mistakes_are_explained_and_leave_nothing(options: dict[str, Any], says:
     assert not [path for path in tmp_path.iterdir() if path.name != "cache"]
 
 
+def test_pruning_runs_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(UsageError, match="pruning runs in one process"):
+        prune(REF, macs="0.5", finetune="digits", out=tmp_path / "made", **QUICK)
+
+
 def test_only_a_checkpoint_can_be_pruned(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for ref, says in (
@@ -197,6 +205,9 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     prune(REF, macs="0.5", out=tmp_path / "mine", **QUICK)  # an empty folder is as good as none
     with pytest.raises(UsageError, match=r"mine is there already\nChoose another --out"):
         prune(REF, macs="0.4", out=tmp_path / "mine", **QUICK)
+    for place in (".", "/"):
+        with pytest.raises(UsageError, match="is a folder that is there already"):
+            prune(REF, macs="0.4", out=Path(place), **QUICK)
     (tmp_path / "next.unfinished").mkdir()
     with pytest.raises(UsageError, match=r"an earlier run with --finetune has left .*next.unfinished\nFinish it with"):
         prune(REF, macs="0.5", out=tmp_path / "next", **QUICK)
@@ -283,7 +294,7 @@ def left_in(folder: Path) -> list[str]:
         (ends(1.1), {"macs": "0.9", "units": True, "round_to": None, "importance": "random"}, ("leave --units away",)),
         (ends(1.1), {"macs": "0.5"}, ("or try --units, or --round-to 16, or keep",)),
         (ends(1.1), {"macs": "0.9", "round_to": "16"}, ("Ask for a smaller share, or try --units, or keep",)),
-        (ends(0.6), {"latency": "0.5"}, ("it misses 0.5 of its parent's latency", "Ask for --latency 0.6, or try --u")),
+        (ends(0.6), {"latency": "0.5"}, ("a cost of 0.5 of the network's cannot be reached: the nearest is 0.6\n",)),
         (fails, {"macs": "0.5"}, ("it crashed\nSegmentation fault\nTry another --runtime, or --no-measure.",)),
     ],
 )
@@ -320,6 +331,16 @@ def test_where_the_multiple_that_pays_is_too_coarse_a_finer_one_is_taken(
     races(ends(0.5))
     monkeypatch.setattr(Table, "multiple", lambda self: 64)  # no space has more: none can lose a channel
     prune(REF, latency="0.5", out=tmp_path / "made", **MEASURED | {"round_to": None})
+    assert "multiples of 8, or all" in capsys.readouterr().out
+    monkeypatch.setattr(Table, "multiple", lambda self: 16)
+
+    def race(pruned: Checkpoint, *rest: Any, **named: Any) -> Comparison | Failure:
+        plan = pruned.spec.plan
+        is_coarse = plan and all(len(kept) % 16 == 0 for kept in plan.channels.values())
+        return ends(0.6 if is_coarse else 0.49)(pruned, *rest, **named)
+
+    races(race)
+    prune(REF, latency="0.5", out=tmp_path / "raced", **MEASURED | {"round_to": None})
     assert "multiples of 8, or all" in capsys.readouterr().out
     with pytest.raises(UnreachableError, match="with these options it can lose nothing\nLower --round-to or --min"):
         prune(REF, latency="0.5", out=tmp_path / "other", **MEASURED | {"round_to": "64"})

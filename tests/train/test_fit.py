@@ -240,7 +240,7 @@ def test_a_second_run_for_the_same_folder_is_refused_while_one_is_at_work(tmp_pa
 
     def again():
         for resume in (False, True):
-            with pytest.raises(UsageError, match=r"another process is at work on .*run.unfinished\nWait until it has"):
+            with pytest.raises(UsageError, match=r"another process is at work on .*run\nWait until it has"):
                 fit(out, resume=resume)
             refused.append(resume)
 
@@ -257,7 +257,7 @@ def test_a_folder_that_appears_while_it_trains_is_not_replaced_and_nothing_is_lo
         (out / "mine").touch()
 
     chosen = recipe(epochs=2)
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match=r"run is there already\nEvery step is saved: move it away, .* --resume"):
         fit(out, chosen, watchers=[Meanwhile(5, come)])
     assert [path.name for path in out.iterdir()] == ["mine"]
     out.rename(tmp_path / "theirs")
