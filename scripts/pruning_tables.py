@@ -45,8 +45,10 @@ def pruning_networks() -> str:
             if number == 0:
                 sizes = f"{before['macs'] / 1e6:.1f} M", f"{before['params'] / 1e3:,.0f} k"
                 rows.append((f"`{parent}`", "as it is", *sizes, _accuracy(found["accuracies"][0]), ""))
-            sizes = f"1/{_share(found, 'macs'):.2f}", f"1/{_share(found, 'params'):.2f}"
-            rows.append(("", found["way"], *sizes, _accuracy(found["accuracies"][1]), _loss(found["losses"][0])))
+            after = found["pruned"]
+            macs = f"{after['macs'] / 1e6:.1f} M (1/{_share(found, 'macs'):.2f})"
+            params = f"{after['params'] / 1e3:,.0f} k (1/{_share(found, 'params'):.2f})"
+            rows.append(("", found["way"], macs, params, _accuracy(found["accuracies"][1]), _loss(found["losses"][0])))
     header = ("network", "pruned", "multiply-adds", "parameters", "top-1 (95 %)", "points lost (paired 95 %)")
     return table(header, rows)
 
