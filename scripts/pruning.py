@@ -36,7 +36,7 @@ RUNTIMES, BATCHES = ("onnxruntime", "openvino:bf16"), (1, 32)
 COUNTED = {
     "channels, half the macs": ("--macs", "0.5"),
     "channels, a third of the macs": ("--macs", "0.333"),
-    "units, half the macs": ("--macs", "0.5", "--units"),
+    "units, half the macs, 30 epochs": ("--macs", "0.5", "--units", "--set", "epochs=30"),
     "units, a third of the macs": ("--macs", "0.333", "--units"),
     "random channels, half the macs": ("--macs", "0.5", "--importance", "random"),
 }
