@@ -38,8 +38,8 @@ RoundTo = Annotated[
     str | None,
     typer.Option(
         metavar="auto|N",
-        help="Multiples of channels; auto: what the engine likes.",
-        show_default="auto, 8 with --no-measure",
+        help="Multiples of channels; auto, with --latency: what keeps most of their importance.",
+        show_default="auto with --latency, else 8",
     ),
 ]
 MinShare = Annotated[
@@ -125,7 +125,7 @@ def prune(
     _refuse({} if measure else of_race, "--no-measure measures no latency")
     _refuse(of_channels if units else {}, "--units removes no channels")
     _refuse({} if finetune else of_training, "it is about training", "Add --finetune prune-finetune")
-    multiple = 1 if units or sensitivity else _multiple(round_to, measure)
+    multiple = 1 if units or sensitivity else _multiple(round_to, by_latency=latency is not None)
     config = _config(
         remove="units" if units else "channels",
         importance=importance,
@@ -175,15 +175,13 @@ def _target(given: dict[str, str | None], measure: bool) -> Target:
     return Target(name.removeprefix("--"), share)  # type: ignore[arg-type]  # one of the three
 
 
-def _multiple(text: str | None, measure: bool) -> int | None:
+def _multiple(text: str | None, by_latency: bool) -> int | None:
     """None is `auto`."""
     if text is None:
-        return None if measure else MULTIPLE
+        return None if by_latency else MULTIPLE
     if text == "auto":
-        if not measure:
-            raise UsageError(
-                "--round-to auto has to be measured", "Give a number, as in --round-to 8, or leave --no-measure away."
-            )
+        if not by_latency:
+            raise UsageError("--round-to auto is for --latency", "Give a number, as in --round-to 8.")
         return None
     if text.isdecimal() and int(text) > 0:
         return int(text)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..core.errors import ReszooError, UsageError
 from ..core.files import beside, check_free, is_free, staged_folder
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from ..train.recipe import Recipe
 
 RACE = "race.json"
-# Of channels: kernels work on 4, 8 or 16 at a time. The first where no other is known to pay.
+# Of channels. Most kernels work on 4 or 8 at a time; some on more, so that the coarse one may pay.
 MULTIPLE, COARSE = 8, 16
-T = TypeVar("T")
 
 
 class Target(NamedTuple):
@@ -46,7 +45,7 @@ class Finetuning(NamedTuple):
 
 
 class Wish(NamedTuple):
-    """What was asked for. `scenario` None: no latency is measured; `auto`: channels are rounded to what it likes."""
+    """What was asked for. `scenario` None: no latency is measured; `auto`: what channels are rounded to is measured."""
 
     target: Target
     config: "PruneConfig"
@@ -178,54 +177,34 @@ def _other_options(folder: Path) -> UsageError:
 
 def _pruned(parent: "Checkpoint", wish: Wish, folder: Path) -> "Comparison | Failure | None":
     """Write the network; gives its race, if it has to run one."""
-    from ..bench.pruning.fitting import prune_to_latency
-    from ..bench.pruning.latency_table import multiple_for, table_for
     from ..models.cost import cost_of
     from ..prune import prune
 
-    (cost, share), scenario, config = wish.target, wish.scenario, wish.config
+    (cost, share), scenario = wish.target, wish.scenario
     if cost == "latency" and scenario:
-        with _watched(parent.ref) as watch:
-            whole = config.remove == "units" and not (parent.spec.plan and parent.spec.plan.channels)
-            table = table_for(parent.spec, scenario, watch, whole=whole)
-        output.tell_doubts(table.warnings)
-
-        def fitted(config: "PruneConfig") -> "Comparison | Failure":
-            with _racing(wish.ref) as on_round:
-                return prune_to_latency(parent, config, table, share, folder, wish.ref, on_round=on_round)[1]
-
-        return _coarsest(config, table.multiple(), fitted) if wish.auto else fitted(config)
+        return _fitted(parent, wish, scenario, folder)
 
     def count(spec: "ModelSpec") -> int:
         found = cost_of(spec)
         return found.macs if cost == "macs" else found.params
 
-    def counted(config: "PruneConfig") -> "Checkpoint":
-        target = share * count(parent.spec)
-        return prune(parent, config, count, target, folder, wish.ref, what=_cost_name(wish))
-
-    if not scenario:
-        counted(config)
-        return None
-    if wish.auto:
-        with _watched(parent.ref) as watch:
-            multiple = multiple_for(parent.spec, scenario, watch)
-        return _raced(parent, _coarsest(config, multiple, counted), scenario)
-    return _raced(parent, counted(config), scenario)
+    cut = prune(parent, wish.config, count, share * count(parent.spec), folder, wish.ref, what=_cost_name(wish))
+    return _raced(parent, cut, scenario) if scenario else None
 
 
-def _coarsest(config: "PruneConfig", multiple: int, make: "Callable[[PruneConfig], T]") -> T:
-    """With the multiple of channels that pays; with 8 where no network of that one is small enough."""
-    from msgspec.structs import replace
+def _fitted(parent: "Checkpoint", wish: Wish, scenario: "Scenario", folder: Path) -> "Comparison | Failure":
+    from ..bench.pruning.fitting import prune_to_latency
+    from ..bench.pruning.latency_table import table_for
 
-    from ..prune import UnreachableError
-
-    try:
-        return make(replace(config, round_to=multiple))
-    except UnreachableError:  # as the costs say, or as the races have shown
-        if multiple <= MULTIPLE:
-            raise
-        return make(replace(config, round_to=MULTIPLE))
+    with _watched(parent.ref) as watch:
+        whole = wish.config.remove == "units" and not (parent.spec.plan and parent.spec.plan.channels)
+        table = table_for(parent.spec, scenario, watch, whole=whole)
+    output.tell_doubts(table.warnings)
+    with _racing(wish.ref) as on_round:
+        _cut, outcome = prune_to_latency(
+            parent, wish.config, table, wish.target.share, folder, wish.ref, auto=wish.auto, on_round=on_round
+        )
+    return outcome
 
 
 def _raced(parent: "Checkpoint", cut: "Checkpoint", scenario: "Scenario") -> "Comparison | Failure":
@@ -266,7 +245,7 @@ def _otherwise(wish: Wish, verdict: "Verdict") -> str:
     share = f"Ask for --latency {met:g}" if is_faster and met < 1 else "Ask for a smaller share"
     if wish.config.remove == "units":
         return f"{share}, or leave --units away"
-    coarser = not is_faster and not wish.auto and wish.config.round_to % COARSE
+    coarser = not is_faster and wish.config.round_to % COARSE
     return f"{share}, or try --units{f', or --round-to {COARSE}' if coarser else ''}"
 
 

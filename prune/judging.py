@@ -1,11 +1,14 @@
 """How much the channels and units of a checkpoint matter, as it is and when it is pruned already."""
 
+from copy import copy
 from functools import cached_property
 
 import msgspec
+import numpy as np
 
 from ..core.errors import UsageError
-from ..core.types import Checkpoint, ModelSpec
+from ..core.types import ChannelPlan, Checkpoint, ModelSpec
+from ..models.channels import spaces
 from .applying import State, network, sliced, state_of
 from .calibration import Batches, batches
 from .config import PruneConfig
@@ -44,6 +47,22 @@ class Judge:
             data = self._data if needs_images(self.config) else []
             self._units[key] = damages(self._weights(spec), spec, self.config, data)
         return self._units[key]
+
+    def rounding_to(self, multiple: int) -> "Judge":
+        """Who keeps channels in other multiples. Importances do not depend on them, and are shared."""
+        other = copy(self)
+        other.config = msgspec.structs.replace(self.config, round_to=multiple)
+        return other
+
+    def kept(self, plan: ChannelPlan) -> float:
+        """The share of a space's importance that stays with this plan, as the mean over all spaces."""
+        spec = self.checkpoint.spec
+        judged, after = self.channels(spec), spaces(msgspec.structs.replace(spec, plan=plan))
+        shares = []
+        for space, left in zip(spaces(spec), after, strict=True):
+            if (values := judged.get(space.name)) is not None and values.any():
+                shares.append(values[np.isin(space.kept, left.kept)].sum() / values.sum())
+        return float(np.mean(shares or [1.0]))
 
     @cached_property
     def _data(self) -> Batches:

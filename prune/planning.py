@@ -29,8 +29,8 @@ class UnreachableError(ReszooError):
     """No network that the options allow costs so little. Told in shares of `whole`; `nearest` can be asked for."""
 
     def __init__(self, limit: float, nearest: float, whole: float, fix: str) -> None:
-        self.nearest = nearest
-        reachable = math.ceil(1000 * nearest / whole) / 1000
+        self.nearest, self.share = nearest, nearest / whole
+        reachable = math.ceil(1000 * self.share) / 1000
         which = f"the nearest is {reachable:g}" if reachable < 1 else "with these options it can lose nothing"
         super().__init__(f"a cost of {limit / whole:.3g} of the network's cannot be reached: {which}", fix)
 

@@ -1,12 +1,12 @@
 """Measure what pruning costs and buys: `python scripts/pruning.py`, or its parts one by one.
 
-latency    times: minutes, on an idle machine. It chooses the networks that have to meet a latency, which `networks`
-           then fine-tunes, and measures the speed of those that are done
-networks   prunes and fine-tunes: hours on a CPU. What it times along the way is not kept
+latency    cuts the networks and races them: minutes, on an idle machine. What a network takes depends on its plan alone
+networks   fine-tunes those: hours on a CPU. What it times along the way is not kept
+steps      quantizes one of each parent's, and races it: minutes, on an idle machine
 
-Without a part: latency, networks, and latency once more. Each goes on where an interrupted run has stopped: figures go
-to --out as soon as they are known, checkpoints to --work. Needs CIFAR-10 (`reszoo data get cifar10`),
-resnet56_v1.akamaster_cifar10 and the extra openvino. Everything goes through the command line, as a user would do it.
+Without a part: all. Each goes on where an interrupted run has stopped: figures go to --out as soon as they are known,
+checkpoints to --work. Needs CIFAR-10 (`reszoo data get cifar10`), resnet56_v1.akamaster_cifar10 and the extra openvino.
+Everything goes through the command line, as a user would do it.
 """
 
 import argparse
@@ -36,9 +36,8 @@ RUNTIMES, BATCHES = ("onnxruntime", "openvino:bf16"), (1, 32)
 COUNTED = {
     "channels, half the macs": ("--macs", "0.5"),
     "channels, a third of the macs": ("--macs", "0.333"),
-    "units, half the macs, 30 epochs": ("--macs", "0.5", "--units", "--set", "epochs=30"),
+    "units, half the macs, 30 epochs": ("--macs", "0.5", "--units"),
     "units, a third of the macs": ("--macs", "0.333", "--units"),
-    "random channels, half the macs": ("--macs", "0.5", "--importance", "random"),
 }
 TIMED = {
     "channels, half the latency": ("--latency", "0.5"),
@@ -46,6 +45,7 @@ TIMED = {
 }
 EQUAL = "channels by macs, half the latency"  # how many macs that is, is found by trying
 WAYS = (*COUNTED, *TIMED, EQUAL)
+LONGER = {"units, half the macs, 30 epochs": ("--set", "epochs=30")}
 STEPS = "channels, half the macs"  # is quantized too
 WHERE = ("--runtime", "onnxruntime", "--threads", "1", "--batch", "32")
 TARGET, NEAR, TRIES = 0.5, 0.03, 5
@@ -83,36 +83,52 @@ def main() -> None:
 
 def latency(options: Options) -> None:
     for parent in options.parents:
-        for way, arguments in TIMED.items():
-            if not (folder := cut_folder(parent, way, options)).exists():
-                attempt(parent, way, *arguments, *WHERE, "--out", str(folder))
         if not equal_record(parent, options).exists():
             find_equal(parent, options)
-        done = [folder for way in WAYS if (folder := made_folder(parent, way, options)).exists()]
-        for runtime in RUNTIMES if done else ():
+        for way, arguments in ways(parent, options).items():
+            if not (folder := cut_folder(parent, way, options)).exists():
+                attempt(parent, way, *arguments, "--out", str(folder))
+        made = [folder for way in WAYS if (folder := cut_folder(parent, way, options)).exists()]
+        raced = {weights_sha256(str(folder)): str(folder) for folder in made}
+        for runtime in RUNTIMES:
             for batch in BATCHES:
                 out = options.out / "speed" / slug(parent, runtime, str(batch))
-                race([parent, *map(str, done)], runtime, batch, out)
-        steps = made_folder(parent, STEPS, options), int8_folder(parent, options)
-        for batch in BATCHES if all(folder.exists() for folder in steps) else ():
-            race([parent, *map(str, steps)], RUNTIMES[0], batch, options.out / "steps" / slug(parent, str(batch)))
+                race([parent, *raced.values()], runtime, batch, out)
 
 
 def networks(options: Options) -> None:
     for parent in options.parents:
-        for way, arguments in COUNTED.items():
-            multiple = () if "--units" in arguments else ("--round-to", options.round_to)
-            finetune(parent, way, (*arguments, *multiple, "--no-measure"), options)
-        for way, arguments in TIMED.items():
+        for way, arguments in ways(parent, options).items():
             if cut_folder(parent, way, options).exists():
-                finetune(parent, way, (*arguments, *WHERE), options)
-        if (path := equal_record(parent, options)).exists():
-            macs = json.loads(path.read_text())["figures"]["macs"]
-            finetune(parent, EQUAL, ("--macs", macs, "--round-to", "1", *WHERE), options)
-        quantize(parent, options)
+                finetune(parent, way, arguments, options)
 
 
-PARTS: dict[str, Callable[[Options], None]] = {"latency": latency, "networks": networks}
+def steps(options: Options) -> None:
+    for parent in options.parents:
+        made, int8 = made_folder(parent, STEPS, options), int8_folder(parent, options)
+        if not int8.exists():
+            reszoo("quantize", str(made), "--no-measure", "--out", str(int8))
+        if not (record := options.out / "quantized" / f"{slug(parent)}.json").exists():
+            write(record, {"network": parent, **losses(parent, [made, int8], options)})
+        for batch in BATCHES:
+            out = options.out / "steps" / slug(parent, str(batch))
+            race([parent, str(made), str(int8)], RUNTIMES[0], batch, out)
+
+
+PARTS: dict[str, Callable[[Options], None]] = {"latency": latency, "networks": networks, "steps": steps}
+
+
+def ways(parent: str, options: Options) -> dict[str, tuple[str, ...]]:
+    """The options of `reszoo prune` for each way."""
+    found: dict[str, tuple[str, ...]] = {}
+    for way, arguments in COUNTED.items():
+        multiple = () if "--units" in arguments else ("--round-to", options.round_to)
+        found[way] = (*arguments, *multiple, "--no-measure")
+    found |= {way: (*arguments, *WHERE) for way, arguments in TIMED.items()}
+    if (record := equal_record(parent, options)).exists():
+        macs = json.loads(record.read_text())["figures"]["macs"]
+        found[EQUAL] = ("--macs", macs, "--round-to", "1", *WHERE)
+    return found
 
 
 def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options) -> None:
@@ -121,11 +137,12 @@ def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options
     if record.exists() or way not in options.ways:
         return
     print(parent, way, flush=True)
+    command = (*arguments, "--finetune", options.recipe, *LONGER.get(way, ()))
     if not made.exists():
-        reszoo("prune", parent, *arguments, "--finetune", options.recipe, "--resume", "--out", str(made))
+        reszoo("prune", parent, *command, "--resume", "--out", str(made))
     tuned, training = zoo.read(made), json.loads((made / "training.json").read_text())
-    figures = {"way": way, "network": parent, "command": arguments, "recipe": training["run"]["recipe"]}
-    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "sha256": tuned.sha256}
+    figures = {"way": way, "network": parent, "command": command, "recipe": training["run"]["recipe"]}
+    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "raced_sha256": tuned.lineage[-1].input_sha256}
     write(record, {**figures, **sizes, "seconds": training["seconds"], **losses(parent, [made], options)})
 
 
@@ -159,17 +176,6 @@ def find_equal(parent: str, options: Options) -> None:
         share = min(share * TARGET / measured, 0.95)
     if folder.exists():
         write(equal_record(parent, options), {"macs": macs, "tried": tried})
-
-
-def quantize(parent: str, options: Options) -> None:
-    """The accuracy of each step: the parent, the pruned network, and its integer artifact."""
-    record, int8 = options.out / "quantized" / f"{slug(parent)}.json", int8_folder(parent, options)
-    made = made_folder(parent, STEPS, options)
-    if record.exists() or not made.exists():
-        return
-    if not int8.exists():
-        reszoo("quantize", str(made), "--no-measure", "--out", str(int8))
-    write(record, {"network": parent, **losses(parent, [made, int8], options)})
 
 
 def race(contestants: list[str], runtime: str, batch: int, out: Path) -> None:

@@ -61,7 +61,7 @@ def pruning_speed() -> str:
         raced = {place: comparison("speed", parent, *place) for place in places}
         for number, found in enumerate(networks(parent)):
             promised = _share(found, "macs")
-            speeds = [speed(raced[place], found["sha256"]) for place in places]
+            speeds = [speed(raced[place], found["raced_sha256"]) for place in places]
             cells = [f"{one}, {100 * one.times / promised:.0f} %" for one in speeds]
             rows.append(("" if number else f"`{parent}`", found["way"], f"{promised:.2f}", *cells))
     header = ("network", "pruned", "fewer multiply-adds", *(f"{runtime}, batch {batch}" for runtime, batch in places))
@@ -74,7 +74,7 @@ def pruning_equal() -> str:
     for parent in measured("speed"):
         raced = comparison("speed", parent, RUNTIMES[0], BATCHES[-1])
         for found in networks(parent, *TIMED, EQUAL):
-            one = speed(raced, found["sha256"])
+            one = speed(raced, found["raced_sha256"])
             latency = f"{1 / one.times:.3f} ({1 / one.high:.3f} to {1 / one.low:.3f})"
             cells = latency, f"{1 / _share(found, 'macs'):.2f}", f"{1 / _share(found, 'params'):.2f}"
             rows.append((f"`{parent}`", found["way"], *cells, _loss(found["losses"][0])))

@@ -1,7 +1,8 @@
 """Pruning to a share of the measured latency: the table proposes, the race decides, and what it says is heeded."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from .verdict import EFFORT, judge, race
 
 ATTEMPTS = 3
 NEAR = 0.95  # of the target: a network that is faster than that could have kept more
+MULTIPLES = (16, 8)  # of channels: the table knows what these take, and nothing in between
 
 Race = Callable[[ChannelPlan], Comparison | Failure]
 
@@ -37,10 +39,13 @@ def prune_to_latency(
     folder: Path,
     ref: str,
     *,
+    auto: bool = False,
     effort: Effort = EFFORT,
     on_round: Callable[[Comparison], None] = lambda known: None,
 ) -> tuple[Checkpoint, Comparison | Failure]:
     """The largest network found that takes at most `target` of the checkpoint's latency, in `folder`, and its race.
+
+    auto    channels go in the multiples that keep most of their importance, instead of `config.round_to`
 
     Where a network that should meet the target is slower, or much faster, the table is asked again for more or less
     by that factor: what it leaves out is much the same for all networks. Races go on until the target is decided or the
@@ -49,7 +54,7 @@ def prune_to_latency(
     """
     name = cost_name(table.scenario)
 
-    def written(plan: ChannelPlan, folder: Path, measured: str = "") -> Checkpoint:
+    def written(plan: ChannelPlan, folder: Path, config: PruneConfig = config, measured: str = "") -> Checkpoint:
         asked = {name: f"at most {target:g} of the parent's{measured}"}
         return cut(checkpoint, plan, folder, ref, step(checkpoint, config, plan, asked))
 
@@ -58,9 +63,35 @@ def prune_to_latency(
             pruned = written(plan, Path(temporary) / "pruned")
             return race(pruned, checkpoint, table.scenario, effort._replace(gate=target), on_round)
 
-    plan, outcome = _fitted(Judge(checkpoint, config), table, target, raced)
+    judged = Judge(checkpoint, config)
+    judges = _roundings(judged, table, target) if auto else [judged]
+    judged, plan, outcome = _first_fitted(judges, table, target, raced)
     measured = f", measured {judge(outcome).told}" if isinstance(outcome, Comparison) else ""
-    return written(plan, folder, measured), outcome
+    return written(plan, folder, judged.config, measured), outcome
+
+
+def _roundings(judged: Judge, table: LatencyTable, target: float) -> list[Judge]:
+    """To the multiple of channels that keeps most of their importance at the target, then to the finer ones."""
+    limit, kept = target * table.seconds(judged.checkpoint.spec), dict[int, float]()
+    for multiple in MULTIPLES:
+        rounding = judged.rounding_to(multiple)
+        with suppress(UnreachableError):
+            kept[multiple] = rounding.kept(plan_by(rounding, table.seconds, limit))
+    best = max(kept, key=kept.__getitem__, default=MULTIPLES[-1])
+    return [judged.rounding_to(multiple) for multiple in MULTIPLES if multiple <= best]
+
+
+def _first_fitted(
+    judges: Sequence[Judge], table: LatencyTable, target: float, raced: Race
+) -> tuple[Judge, ChannelPlan, Comparison | Failure]:
+    """The first of them who reaches the target, by the table and in the races. If none does, the nearest is told."""
+    missed: list[UnreachableError] = []
+    for judged in judges:
+        try:
+            return judged, *_fitted(judged, table, target, raced)
+        except UnreachableError as error:
+            missed.append(error)
+    raise min(missed, key=lambda error: error.share)
 
 
 def _fitted(judged: Judge, table: LatencyTable, target: float, raced: Race) -> tuple[ChannelPlan, Comparison | Failure]:

@@ -29,11 +29,8 @@ from ...export.candidates import candidate
 from ...export.contract import ExportOptions, Format, format_named, runtimes, unavailable_error
 from ..machine import disturbances
 from ..statistics import median
-from .probes import STEP, Group, Kind, Part, anatomy, groups, inner_channels, parts, widest
+from .probes import Group, Kind, Part, anatomy, groups, parts
 from .stopwatch import VISIT_S, visits
-
-# Of what 16 channels fewer save, 8 fewer have to save at least this; half would be their due.
-LEAST_SHARE = 0.25
 
 Watch = Callable[[str, int, int], None]  # what is being done, how much of it is done, and of how much
 
@@ -80,23 +77,6 @@ class LatencyTable(Noun, frozen=True, kw_only=True):
         """What one batch through the network should take."""
         return sum(self._part(part) for part in parts(spec))
 
-    def multiple(self) -> int:
-        """Of what the kernels want counts of channels to be multiples: 8, or 16 where 8 fewer save next to nothing.
-
-        Seen in the inner channels of the widest stage: what c + 8 save against c + 16, for several multiples c of 16.
-        1, which is any count, where that tells nothing: no stage is so wide, or 16 fewer save nothing.
-        """
-        seconds = {inner_channels(p.network): self._part(p.part) for p in widest(self.anatomy).probes}
-        saved = [
-            (seconds[c + 2 * STEP] - seconds[c + STEP], seconds[c + 2 * STEP] - seconds[c])
-            for c in seconds
-            if c % (2 * STEP) == 0 and {c + STEP, c + 2 * STEP} <= seconds.keys()
-        ]
-        by_one, by_two = sum(one for one, _ in saved), sum(two for _, two in saved)
-        if by_two <= 0:
-            return 1
-        return STEP if by_one >= LEAST_SHARE * by_two else 2 * STEP
-
     def knows(self, group: Group) -> bool:
         return {probe.part for probe in group.probes} <= {point.part for point in self.points}
 
@@ -142,19 +122,6 @@ def table_for(
 
     Raises UnavailableError for a runtime that is not on this machine, UsageError for one that loads too slowly.
     """
-    return _completed(spec, scenario, groups(spec, whole), watch, effort)
-
-
-def multiple_for(
-    spec: ModelSpec, scenario: Scenario, watch: Watch = lambda what, done, total: None, effort: Effort = EFFORT
-) -> int:
-    """`LatencyTable.multiple`, without the rest of the table."""
-    return _completed(spec, scenario, [widest(spec)], watch, effort).multiple()
-
-
-def _completed(
-    spec: ModelSpec, scenario: Scenario, wanted: Sequence[Group], watch: Watch, effort: Effort
-) -> LatencyTable:
     runtime = runtimes()[scenario.runtime]
     if missing := runtime.unavailable(scenario.device, scenario.variant):
         raise unavailable_error(missing)
@@ -173,7 +140,7 @@ def _completed(
     path = _path(empty)
     with explained(path), locked(path):  # two that measured at once would slow each other down
         known = read_json(path, LatencyTable, f"Delete {path}; it is then measured again.") if path.exists() else empty
-        lacking = [group for group in wanted if not known.knows(group)]
+        lacking = [group for group in groups(spec, whole) if not known.knows(group)]
         if not lacking:
             return known
         table = _extended(msgspec.structs.replace(known, scenario=scenario), lacking, plugin, watch, effort)

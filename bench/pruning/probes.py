@@ -86,12 +86,6 @@ def groups(spec: ModelSpec, whole: bool = False) -> list[Group]:
     ]
 
 
-def widest(spec: ModelSpec) -> Group:
-    """Of the stage with the most channels, with none missing: its units have the most counts to compare."""
-    stage = max(range(len(spec.depths)), key=lambda stage: spec.widths[stage])
-    return _group(spec, stage, _stream(spec, stage).channels)
-
-
 def inner_channels(network: ModelSpec) -> int:
     """Of its last unit."""
     return layout(network).units[-1].inner[0].width

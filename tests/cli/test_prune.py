@@ -25,7 +25,6 @@ from reszoo.core.measured import Block, Comparison, Disturbance, Failure, Scenar
 from reszoo.core.types import Checkpoint, ModelSpec
 from reszoo.export import artifacts
 from reszoo.models.cost import cost_of
-from reszoo.prune import UnreachableError
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 REF = "resnet8_v1.reszoo_digits"
@@ -144,7 +143,7 @@ def test_sensitivity_is_a_table_and_a_plot(
         ({"latency": "5ms", "measure": True}, "write half as --latency 50% or --latency 0.5"),
         ({"latency": "100%"}, "--latency 100% is no target"),
         ({"latency": "0.5", "measure": False}, "--latency has to be measured"),
-        ({"macs": "0.5", "measure": False, "round_to": "auto"}, "--round-to auto has to be measured\nGive a number"),
+        ({"macs": "0.5", "round_to": "auto"}, "--round-to auto is for --latency\nGive a number"),
         ({"macs": "0.5", "round_to": "0"}, "--round-to '0' is neither auto nor a positive"),
         ({"macs": "0.5", "importance": "tailor"}, "unknown importance of channels 'tailor'\nDid you mean taylor"),
         ({"macs": "0.5", "measure": True, "runtime": "tensorflow"}, "unknown runtime 'tensorflow'"),
@@ -267,9 +266,6 @@ class Table:
     def seconds(self, spec: ModelSpec) -> float:
         return cost_of(spec).macs / 1e9
 
-    def multiple(self) -> int:
-        return 4
-
 
 @pytest.fixture
 def races(monkeypatch: pytest.MonkeyPatch) -> Callable[[Race], None]:
@@ -315,7 +311,7 @@ def test_a_network_that_has_won_comes_with_its_race_and_the_doubts(
     races(ends(0.5))
     prune(REF, latency="0.5", out=tmp_path / "made", **MEASURED | {"round_to": None})
     printed = capsys.readouterr()
-    assert "multiples of 4, or all" in printed.out
+    assert "multiples of 8, or all" in printed.out
     assert "0.500 (0.500 to 0.500) of its parent's latency on onnxruntime, cpu, 1 threads, batch 1" in printed.out
     assert "! steal: others had it" in printed.err
     assert left_in(tmp_path) == ["made"]
@@ -323,27 +319,6 @@ def test_a_network_that_has_won_comes_with_its_race_and_the_doubts(
     prune(REF, macs="0.5", out=tmp_path / "again", json=True, **MEASURED)
     latency = json.loads(capsys.readouterr().out)["latency"]
     assert (round(latency["value"], 6), latency["warnings"][0]["kind"]) == (0.5, "steal")
-
-
-def test_where_the_multiple_that_pays_is_too_coarse_a_finer_one_is_taken(
-    races: Callable[[Race], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    races(ends(0.5))
-    monkeypatch.setattr(Table, "multiple", lambda self: 64)  # no space has more: none can lose a channel
-    prune(REF, latency="0.5", out=tmp_path / "made", **MEASURED | {"round_to": None})
-    assert "multiples of 8, or all" in capsys.readouterr().out
-    monkeypatch.setattr(Table, "multiple", lambda self: 16)
-
-    def race(pruned: Checkpoint, *rest: Any, **named: Any) -> Comparison | Failure:
-        plan = pruned.spec.plan
-        is_coarse = plan and all(len(kept) % 16 == 0 for kept in plan.channels.values())
-        return ends(0.6 if is_coarse else 0.49)(pruned, *rest, **named)
-
-    races(race)
-    prune(REF, latency="0.5", out=tmp_path / "raced", **MEASURED | {"round_to": None})
-    assert "multiples of 8, or all" in capsys.readouterr().out
-    with pytest.raises(UnreachableError, match="with these options it can lose nothing\nLower --round-to or --min"):
-        prune(REF, latency="0.5", out=tmp_path / "other", **MEASURED | {"round_to": "64"})
 
 
 def test_what_comes_in_between_is_not_replaced(races: Callable[[Race], None], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from reszoo import zoo
 from reszoo.bench.comparison import Effort
 from reszoo.bench.pruning import fitting
 from reszoo.bench.pruning.fitting import cost_name, prune_to_latency
+from reszoo.bench.pruning.probes import Part
 from reszoo.bench.pruning.verdict import judge, scenario_for
 from reszoo.core.errors import ReszooError
 from reszoo.core.measured import Comparison, Failure, Scenario
@@ -19,11 +20,6 @@ from reszoo.prune import PruneConfig, UnreachableError, judging
 
 SCENARIO = scenario_for("torch", threads=1, batch=16)
 CONFIG = PruneConfig(importance="l2")
-
-
-@pytest.fixture(scope="module")
-def parent() -> Checkpoint:
-    return zoo.load("resnet8_v1.reszoo_digits")
 
 
 class Races:
@@ -49,17 +45,26 @@ class Races:
         return answer if isinstance(answer, Failure) else race_of(answer, scenario, pruned.sha256)
 
 
+Seconds = Callable[[Part, int], float]
 Fit = Callable[..., tuple[Races, Checkpoint, Comparison | Failure]]
 
 
 @pytest.fixture
-def fit(parent: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fit:
-    table = table_of(parent.spec, SCENARIO, lambda part, inner: 1e-9 * part.macs)
+def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fit:
+    digits = zoo.load("resnet8_v1.reszoo_digits")
 
-    def run(*answers: float | Failure, config: PruneConfig = CONFIG, target: float = 0.5) -> object:
+    def run(
+        *answers: float | Failure,
+        config: PruneConfig = CONFIG,
+        target: float = 0.5,
+        auto: bool = False,
+        seconds: Seconds = lambda part, inner: 1e-9 * part.macs,
+        parent: Checkpoint = digits,
+    ) -> object:
         races = Races(answers)
         monkeypatch.setattr(fitting, "race", races)
-        made, outcome = prune_to_latency(parent, config, table, target, tmp_path / "out", "fitted")
+        table = table_of(parent.spec, SCENARIO, seconds)
+        made, outcome = prune_to_latency(parent, config, table, target, tmp_path / "out", "fitted", auto=auto)
         assert not races.answers
         assert zoo.read(tmp_path / "out") == made
         return races, made, outcome
@@ -138,3 +143,32 @@ def test_a_network_is_judged_once_for_all_attempts(fit: Fit, monkeypatch: pytest
     monkeypatch.setattr(judging, "importances", counting)
     fit(0.6, 0.55, 0.49, 0.49)
     assert len(judged) == 1
+
+
+def in_steps_of(kernel: int) -> Seconds:
+    """A kernel that works on so many inner channels at a time takes as long for a part of them."""
+    return lambda part, inner: 1e-9 * part.macs * (-(-inner // kernel) * kernel / inner if inner else 1)
+
+
+@pytest.mark.parametrize(("kernel", "multiple"), [(8, "8"), (16, "16")])
+def test_channels_go_in_the_multiples_that_keep_most_of_their_importance(kernel: int, multiple: str, fit: Fit) -> None:
+    parent = zoo.load("resnet20_v2.reszoo_cifar10")
+    _, made, _ = fit(0.69, parent=parent, auto=True, seconds=in_steps_of(kernel), target=0.7)
+    assert made.lineage[-1].config["round_to"] == multiple
+
+
+def test_where_races_show_that_a_multiple_is_too_coarse_a_finer_one_is_tried(fit: Fit) -> None:
+    races, made, outcome = fit(0.8, 0.75, 0.72, 0.69, auto=True, target=0.7)
+    assert [channels_are_in(16, network) for network in races.raced] == [True, True, True, False]
+    assert made.lineage[-1].config["round_to"] == "8"
+    assert isinstance(outcome, Comparison)
+    assert judge(outcome).ratio.value == pytest.approx(0.69)
+    with pytest.raises(UnreachableError, match=r"the nearest is 0\.72\n"):  # of all that were tried
+        fit(*(0.8, 0.75, 0.72), *(0.9, 0.8, 0.73), auto=True, target=0.7)
+    with pytest.raises(UnreachableError, match=r"a cost of 0\.1 of .*: the nearest is 0\.\d+\n"):  # as the table knows
+        fit(auto=True, target=0.1)
+
+
+def channels_are_in(multiple: int, network: Checkpoint) -> bool:
+    assert network.spec.plan
+    return all(len(kept) % multiple == 0 for kept in network.spec.plan.channels.values())

@@ -1,4 +1,4 @@
-"""The table of latencies: what it adds up, which multiples it recommends, and that it is measured once."""
+"""The table of latencies: what it adds up, and that it is measured once."""
 
 import os
 import signal
@@ -83,19 +83,6 @@ def test_a_part_that_is_smaller_than_all_known_ones_is_promised_nothing() -> Non
         for n in (1, 16)
     )
     assert table.seconds(one) == table.seconds(least)
-
-
-@pytest.mark.parametrize(("kernel", "multiple"), [(1, 8), (8, 8), (16, 16), (32, 16)])
-def test_the_multiple_is_what_the_kernels_work_on(kernel: int, multiple: int) -> None:
-    """A kernel that works on so many channels at a time takes as long for a part of them."""
-    table = known(spec_of("resnet20_v1"), lambda part, inner: float(-(-inner // kernel) * kernel))
-    assert table.multiple() == multiple
-
-
-def test_no_multiple_is_recommended_where_none_was_seen_to_pay() -> None:
-    """Nothing is saved by dropping channels, or no stage is wide enough to tell."""
-    assert known(spec_of("resnet20_v1"), lambda part, inner: 1.0).multiple() == 1
-    assert known(SMALL, lambda part, inner: float(inner)).multiple() == 1
 
 
 @pytest.fixture(scope="module")
