@@ -55,7 +55,7 @@ def _print_stages(before: "ModelSpec", after: "ModelSpec") -> None:
 
 
 def _multiple(made: "Made") -> int | None:
-    """As it was given or measured; None for units."""
+    """As it was given, or chosen by `auto`; None for units."""
     found = made.cut.lineage[-1].config.get("round_to")
     return int(found) if found else None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..core.errors import ReszooError, UsageError
 from ..core.files import beside, check_free, is_free, staged_folder
+from ..prune.config import COARSE
 from . import output
 from .train import watchers
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from ..train.recipe import Recipe
 
 RACE = "race.json"
-# Of channels. Most kernels work on 4 or 8 at a time; some on more, so that the coarse one may pay.
-MULTIPLE, COARSE = 8, 16
 
 
 class Target(NamedTuple):
@@ -245,7 +244,7 @@ def _otherwise(wish: Wish, verdict: "Verdict") -> str:
     share = f"Ask for --latency {met:g}" if is_faster and met < 1 else "Ask for a smaller share"
     if wish.config.remove == "units":
         return f"{share}, or leave --units away"
-    coarser = not is_faster and wish.config.round_to % COARSE
+    coarser = not is_faster and not wish.auto and wish.config.round_to % COARSE
     return f"{share}, or try --units{f', or --round-to {COARSE}' if coarser else ''}"
 
 

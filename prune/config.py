@@ -10,6 +10,8 @@ ChannelImportance = Literal["l1", "l2", "bn_scale", "taylor", "hessian", "fpgm",
 UnitImportance = Literal["loss", "change", "random"]
 Ranking = Literal["local", "global", "isomorphic"]
 Remove = Literal["channels", "units"]
+# What counts of channels are multiples of. Most kernels work on 4 or 8 channels at a time, some on 16.
+COARSE, FINE = 16, 8
 
 
 class PruneConfig(Noun, frozen=True, kw_only=True):

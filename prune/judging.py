@@ -55,7 +55,7 @@ class Judge:
         return other
 
     def kept(self, plan: ChannelPlan) -> float:
-        """The share of a space's importance that stays with this plan, as the mean over all spaces."""
+        """The share of a space's importance that stays with this plan, as the mean over those that are judged."""
         spec = self.checkpoint.spec
         judged, after = self.channels(spec), spaces(msgspec.structs.replace(spec, plan=plan))
         shares = []

@@ -23,7 +23,6 @@ from reszoo import zoo
 from reszoo.core.documents import to_builtins
 from reszoo.core.hosts import describe
 from reszoo.core.types import Checkpoint
-from reszoo.export import artifacts
 from reszoo.models.cost import cost_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +45,7 @@ TIMED = {
 EQUAL = "channels by macs, half the latency"  # how many macs that is, is found by trying
 WAYS = (*COUNTED, *TIMED, EQUAL)
 LONGER = {"units, half the macs, 30 epochs": ("--set", "epochs=30")}
+RACED = "plans.json"  # of the networks in a race, in its order, without the parent
 STEPS = "channels, half the macs"  # is quantized too
 WHERE = ("--runtime", "onnxruntime", "--threads", "1", "--batch", "32")
 TARGET, NEAR, TRIES = 0.5, 0.03, 5
@@ -66,7 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--network", action="append", choices=PARENTS, help="only this one; may be given again")
-    parser.add_argument("--way", action="append", choices=WAYS, help="prune only in this one; may be given again")
+    parser.add_argument("--way", action="append", choices=WAYS, help="fine-tune only this one; may be given again")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measurements" / "pruning")
     parser.add_argument("--work", type=Path, default=Path("runs") / "pruning", help="checkpoints go here, and stay")
     parser.add_argument("--recipe", default="prune-finetune", help="of the fine-tuning")
@@ -77,7 +77,7 @@ def main() -> None:
     options = Options(
         given.network or list(PARENTS), given.out, given.work, given.recipe, given.round_to, given.way or list(WAYS)
     )
-    for part in given.parts or ("latency", "networks", "latency"):
+    for part in given.parts or PARTS:
         PARTS[part](options)
 
 
@@ -89,11 +89,13 @@ def latency(options: Options) -> None:
             if not (folder := cut_folder(parent, way, options)).exists():
                 attempt(parent, way, *arguments, "--out", str(folder))
         made = [folder for way in WAYS if (folder := cut_folder(parent, way, options)).exists()]
-        raced = {weights_sha256(str(folder)): str(folder) for folder in made}
+        plans = [plan_of(folder) for folder in made]
+        first = [i for i, plan in enumerate(plans) if plan not in plans[:i]]  # two ways may lead to the same network
+        contestants = [parent, *(str(made[i]) for i in first)]
         for runtime in RUNTIMES:
             for batch in BATCHES:
                 out = options.out / "speed" / slug(parent, runtime, str(batch))
-                race([parent, *raced.values()], runtime, batch, out)
+                race(contestants, [plans[i] for i in first], runtime, batch, out)
 
 
 def networks(options: Options) -> None:
@@ -106,13 +108,15 @@ def networks(options: Options) -> None:
 def steps(options: Options) -> None:
     for parent in options.parents:
         made, int8 = made_folder(parent, STEPS, options), int8_folder(parent, options)
+        if not made.exists():
+            raise SystemExit(f"{made} is not there: run the part networks first")
         if not int8.exists():
             reszoo("quantize", str(made), "--no-measure", "--out", str(int8))
         if not (record := options.out / "quantized" / f"{slug(parent)}.json").exists():
             write(record, {"network": parent, **losses(parent, [made, int8], options)})
         for batch in BATCHES:
             out = options.out / "steps" / slug(parent, str(batch))
-            race([parent, str(made), str(int8)], RUNTIMES[0], batch, out)
+            race([parent, str(made), str(int8)], [plan_of(made), "int8"], RUNTIMES[0], batch, out)
 
 
 PARTS: dict[str, Callable[[Options], None]] = {"latency": latency, "networks": networks, "steps": steps}
@@ -134,7 +138,8 @@ def ways(parent: str, options: Options) -> dict[str, tuple[str, ...]]:
 def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options) -> None:
     """Prune and train; what was begun goes on."""
     record, made = options.out / "networks" / f"{slug(parent, way)}.json", made_folder(parent, way, options)
-    if record.exists() or way not in options.ways:
+    plan = plan_of(cut_folder(parent, way, options))
+    if way not in options.ways or (record.exists() and json.loads(record.read_text())["figures"]["plan"] == plan):
         return
     print(parent, way, flush=True)
     command = (*arguments, "--finetune", options.recipe, *LONGER.get(way, ()))
@@ -142,13 +147,13 @@ def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options
         reszoo("prune", parent, *command, "--resume", "--out", str(made))
     tuned, training = zoo.read(made), json.loads((made / "training.json").read_text())
     figures = {"way": way, "network": parent, "command": command, "recipe": training["run"]["recipe"]}
-    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "raced_sha256": tuned.lineage[-1].input_sha256}
+    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "plan": plan}
     write(record, {**figures, **sizes, "seconds": training["seconds"], **losses(parent, [made], options)})
 
 
-def size(checkpoint: Checkpoint) -> dict[str, Any]:
+def size(checkpoint: Checkpoint) -> dict[str, int]:
     cost = cost_of(checkpoint.spec)
-    return {"macs": cost.macs, "params": cost.params, "plan": to_builtins(checkpoint.spec)["plan"]}
+    return {"macs": cost.macs, "params": cost.params}
 
 
 def losses(parent: str, made: list[Path], options: Options) -> dict[str, Any]:
@@ -178,25 +183,21 @@ def find_equal(parent: str, options: Options) -> None:
         write(equal_record(parent, options), {"macs": macs, "tried": tried})
 
 
-def race(contestants: list[str], runtime: str, batch: int, out: Path) -> None:
-    """All in turn, the parent first, where that was not done with these very weights. It appears when it is over."""
-    wanted = [weights_sha256(ref) for ref in contestants]
-    for path in out.glob("compare.*.json"):
-        _baseline, *raced = json.loads(path.read_text())["subjects"]
-        if [subject["weights_sha256"] for subject in raced] == wanted:
-            return
+def race(contestants: list[str], plans: list[Any], runtime: str, batch: int, out: Path) -> None:
+    """All in turn, the parent first, where that was not done with these very plans. It appears when it is over."""
+    if (raced := out / RACED).exists() and json.loads(raced.read_text()) == plans:
+        return
     partial = out.with_name(out.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     command = ("compare", *contestants, "--runtime", runtime, "--threads", "1", "--batch", str(batch))
     reszoo(*command, "--time-limit", "120", "--out", str(partial))
+    (partial / RACED).write_text(json.dumps(plans) + "\n")
     shutil.rmtree(out, ignore_errors=True)
     partial.rename(out)
 
 
-def weights_sha256(ref: str) -> str:
-    """Of the checkpoint's weights, or of those that the artifact was made from."""
-    folder = Path(ref)
-    return artifacts.read(folder).weights_sha256 if artifacts.is_artifact(folder) else zoo.load(ref).sha256
+def plan_of(folder: Path) -> dict[str, Any]:
+    return to_builtins(zoo.read(folder).spec)["plan"]
 
 
 def slug(*words: str) -> str:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 from markdown import host_line, table
-from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TARGET, TIMED, WAYS, slug
+from pruning import BATCHES, EQUAL, PARENTS, RACED, RUNTIMES, STEPS, TARGET, TIMED, WAYS, slug
 
-from reszoo.bench.comparison import ratio
+from reszoo.bench.comparison import AGAIN, ratio
 from reszoo.bench.table import contestants
 from reszoo.core.documents import read_json
 from reszoo.core.measured import Comparison, Host
@@ -17,6 +17,14 @@ from reszoo.core.statistics import proportion_interval
 
 PACKAGES = ("torch", "torch-pruning", "onnxruntime", "openvino")
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "measurements" / "pruning"
+FIX = "Run scripts/pruning.py."
+
+
+class Race(NamedTuple):
+    """The networks with these plans, against their parent."""
+
+    comparison: Comparison
+    plans: list[object]
 
 
 class Speed(NamedTuple):
@@ -58,10 +66,10 @@ def pruning_speed() -> str:
     rows: list[tuple[object, ...]] = []
     places = [(runtime, batch) for runtime in RUNTIMES for batch in BATCHES]
     for parent in measured("speed"):
-        raced = {place: comparison("speed", parent, *place) for place in places}
+        raced = {place: race("speed", parent, *place) for place in places}
         for number, found in enumerate(networks(parent)):
             promised = _share(found, "macs")
-            speeds = [speed(raced[place], found["raced_sha256"]) for place in places]
+            speeds = [speed(raced[place], found["plan"]) for place in places]
             cells = [f"{one}, {100 * one.times / promised:.0f} %" for one in speeds]
             rows.append(("" if number else f"`{parent}`", found["way"], f"{promised:.2f}", *cells))
     header = ("network", "pruned", "fewer multiply-adds", *(f"{runtime}, batch {batch}" for runtime, batch in places))
@@ -72,9 +80,9 @@ def pruning_equal() -> str:
     """Networks that shall take the same share of their parent's latency, made in different ways."""
     rows: list[tuple[object, ...]] = []
     for parent in measured("speed"):
-        raced = comparison("speed", parent, RUNTIMES[0], BATCHES[-1])
+        raced = race("speed", parent, RUNTIMES[0], BATCHES[-1])
         for found in networks(parent, *TIMED, EQUAL):
-            one = speed(raced, found["raced_sha256"])
+            one = speed(raced, found["plan"])
             latency = f"{1 / one.times:.3f} ({1 / one.high:.3f} to {1 / one.low:.3f})"
             cells = latency, f"{1 / _share(found, 'macs'):.2f}", f"{1 / _share(found, 'params'):.2f}"
             rows.append((f"`{parent}`", found["way"], *cells, _loss(found["losses"][0])))
@@ -105,11 +113,10 @@ def pruning_steps() -> str:
     for parent in measured("steps"):
         path = FOLDER / "quantized" / f"{slug(parent)}.json"
         found = json.loads(path.read_text())["figures"]
-        raced = [comparison("steps", parent, batch) for batch in BATCHES]
+        raced = [race("steps", parent, batch).comparison for batch in BATCHES]
         lost = ["", *map(_loss, found["losses"])]
         for step, name in enumerate((f"`{parent}`", f"pruned: {STEPS}", "and quantized to int8")):
-            # the parent stands in a comparison twice
-            speeds = [_speed(c, step + 1) if step else _speed(c, 0) for c in raced]
+            speeds = [_speed(each, AGAIN + step if step else 0) for each in raced]
             cells = [cell for one in speeds for cell in (one.median_ms, str(one) if step else "1")]
             rows.append((name, _accuracy(found["accuracies"][step]), lost[step], *cells))
     columns = [f"{what}, batch {batch}" for batch in BATCHES for what in ("ms", "times faster (99 %)")]
@@ -129,15 +136,17 @@ def networks(parent: str, *ways: str) -> Iterator[dict[str, Any]]:
             yield json.loads(path.read_text())["figures"]
 
 
-def comparison(part: str, *words: object) -> Comparison:
-    (path,) = (FOLDER / part / slug(*map(str, words))).glob("compare.*.json")
-    return read_json(path, Comparison, "Run scripts/pruning.py.")
+def race(part: str, *words: object) -> Race:
+    folder = FOLDER / part / slug(*map(str, words))
+    (path,) = folder.glob("compare.*.json")
+    return Race(read_json(path, Comparison, FIX), json.loads((folder / RACED).read_text()))
 
 
-def speed(raced: Comparison, sha256: str) -> Speed:
-    """Of the network with these weights."""
-    place = next(place for place, subject in enumerate(raced.subjects) if subject.weights_sha256 == sha256)
-    return _speed(raced, place)
+def speed(raced: Race, plan: object) -> Speed:
+    """Of the network with this plan. The parent stands in a comparison twice, before all others."""
+    if plan not in raced.plans:
+        raise SystemExit(f"a network was not raced on {raced.comparison.subjects[0].scenario}. {FIX}")
+    return _speed(raced.comparison, AGAIN + 1 + raced.plans.index(plan))
 
 
 def _speed(raced: Comparison, place: int) -> Speed:

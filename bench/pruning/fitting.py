@@ -2,13 +2,13 @@
 
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from ...core.measured import Comparison, Failure, Scenario
 from ...core.types import ChannelPlan, Checkpoint
 from ...prune import PruneConfig, UnreachableError, cut
+from ...prune.config import COARSE, FINE
 from ...prune.judging import Judge
 from ...prune.planning import WAYS_OUT
 from ...prune.pruning import plan_by, step
@@ -18,7 +18,6 @@ from .verdict import EFFORT, judge, race
 
 ATTEMPTS = 3
 NEAR = 0.95  # of the target: a network that is faster than that could have kept more
-MULTIPLES = (16, 8)  # of channels: the table knows what these take, and nothing in between
 
 Race = Callable[[ChannelPlan], Comparison | Failure]
 
@@ -71,14 +70,16 @@ def prune_to_latency(
 
 
 def _roundings(judged: Judge, table: LatencyTable, target: float) -> list[Judge]:
-    """To the multiple of channels that keeps most of their importance at the target, then to the finer ones."""
-    limit, kept = target * table.seconds(judged.checkpoint.spec), dict[int, float]()
-    for multiple in MULTIPLES:
-        rounding = judged.rounding_to(multiple)
-        with suppress(UnreachableError):
-            kept[multiple] = rounding.kept(plan_by(rounding, table.seconds, limit))
-    best = max(kept, key=kept.__getitem__, default=MULTIPLES[-1])
-    return [judged.rounding_to(multiple) for multiple in MULTIPLES if multiple <= best]
+    """Coarse multiples of channels first where they keep more of the importance at the target, by the table."""
+    coarse, fine = judged.rounding_to(COARSE), judged.rounding_to(FINE)
+    return [coarse, fine] if _kept(coarse, table, target) > _kept(fine, table, target) else [fine]
+
+
+def _kept(judged: Judge, table: LatencyTable, target: float) -> float:
+    try:
+        return judged.kept(plan_by(judged, table.seconds, target * table.seconds(judged.checkpoint.spec)))
+    except UnreachableError:
+        return 0.0
 
 
 def _first_fitted(

@@ -18,7 +18,7 @@ from reszoo.core.types import Checkpoint, ModelSpec
 from reszoo.models.cost import cost_of
 
 REF = "resnet8_v1.reszoo_digits"
-UNMEASURED: dict[str, Any] = {"measure": False, "importance": "l2"}
+QUICK: dict[str, Any] = {"measure": False, "importance": "l2"}
 MEASURED: dict[str, Any] = {"importance": "l2", "round_to": "8"}
 
 Race = Callable[..., Comparison | Failure]
@@ -84,6 +84,7 @@ def left_in(folder: Path) -> list[str]:
         (ends(1.1), {"macs": "0.5"}, ("is refused: it is not faster than its", "or keep it all the same with --no-m")),
         (ends(1.1), {"macs": "0.9", "units": True, "round_to": None, "importance": "random"}, ("leave --units away",)),
         (ends(1.1), {"macs": "0.5"}, ("or try --units, or --round-to 16, or keep",)),
+        (ends(1.1), {"latency": "0.5", "round_to": None}, ("Ask for a smaller share, or try --units.",)),
         (ends(1.1), {"macs": "0.9", "round_to": "16"}, ("Ask for a smaller share, or try --units, or keep",)),
         (ends(0.6), {"latency": "0.5"}, ("a cost of 0.5 of the network's cannot be reached: the nearest is 0.6\n",)),
         (fails, {"macs": "0.5"}, ("it crashed\nSegmentation fault\nTry another --runtime, or --no-measure.",)),
@@ -144,9 +145,7 @@ def test_resuming_races_the_network_that_is_there(
     races: Callable[[Race], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, cut = tmp_path / "made", tmp_path / "made.pruned"
-    prune(
-        REF, macs="0.5", out=cut, **UNMEASURED
-    )  # as a run with --no-measure leaves it that was stopped in its training
+    prune(REF, macs="0.5", out=cut, **QUICK)  # as a run with --no-measure leaves it that was stopped in its training
     weights = (cut / "weights.safetensors").stat().st_mtime_ns
     more = {"macs": "0.5", "out": out, "finetune": "digits", "set_": ["epochs=1", "train_on=train"], "resume": True}
     races(ends(1.1))

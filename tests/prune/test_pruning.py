@@ -12,6 +12,7 @@ from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec
 from reszoo.models.channels import layout, spaces
 from reszoo.models.cost import cost_of
 from reszoo.prune import PruneConfig, UnreachableError, cut, plan_for, prune
+from reszoo.prune.judging import Judge
 from reszoo.prune.pruning import step
 from reszoo.prune.sensitivity import sensitivity
 from reszoo.train.evaluate import count_correct
@@ -73,6 +74,21 @@ def test_pruning_again_goes_on_where_the_first_stopped(digits_v1: Checkpoint, tm
     kept = {space.name: list(space.kept) for space in spaces(second.spec)}
     wanted = whole[kept["stages.0.0.convs.0"]][:, kept["stages.0"]]
     assert torch.equal(zoo.build(second).state_dict()["stages.0.0.convs.0.weight"], wanted)
+
+
+def test_how_much_importance_a_plan_keeps(digits_v1: Checkpoint, tmp_path: Path) -> None:
+    """Of a network that is pruned already: the mean over spaces of the share that stays."""
+    config = PruneConfig(importance="l2")
+    first = prune(digits_v1, config, macs, 0.7 * macs(digits_v1.spec), tmp_path / "1", "first")
+    judge, before = Judge(first, config), spaces(first.spec)
+    assert first.spec.plan
+    assert judge.kept(first.spec.plan) == 1
+    last = before[-1]
+    channels = {**first.spec.plan.channels, last.name: last.kept[2:]}
+    values = judge.channels(first.spec)[last.name]
+    assert judge.kept(ChannelPlan(channels=channels)) == pytest.approx(
+        (len(before) - 1 + values[2:].sum() / values.sum()) / len(before)
+    )
 
 
 @pytest.mark.parametrize("limit", [0, -0.5, 1, 1.5])

@@ -163,10 +163,22 @@ def test_where_races_show_that_a_multiple_is_too_coarse_a_finer_one_is_tried(fit
     assert made.lineage[-1].config["round_to"] == "8"
     assert isinstance(outcome, Comparison)
     assert judge(outcome).ratio.value == pytest.approx(0.69)
-    with pytest.raises(UnreachableError, match=r"the nearest is 0\.72\n"):  # of all that were tried
-        fit(*(0.8, 0.75, 0.72), *(0.9, 0.8, 0.73), auto=True, target=0.7)
-    with pytest.raises(UnreachableError, match=r"a cost of 0\.1 of .*: the nearest is 0\.\d+\n"):  # as the table knows
+    for coarse, fine in ((0.72, 0.73), (0.73, 0.72)):  # of all that were tried
+        with pytest.raises(UnreachableError, match=r"the nearest is 0\.72\n"):
+            fit(*(0.8, 0.75, coarse), *(0.8, fine), auto=True, target=0.7)
+
+
+def test_where_the_table_knows_that_a_multiple_is_too_coarse_the_finer_one_is_taken(fit: Fit) -> None:
+    with pytest.raises(UnreachableError, match=r"the nearest is 0\.53\d\n"):
+        fit(config=PruneConfig(importance="l2", round_to=16))
+    _, made, _ = fit(0.49, auto=True)
+    assert made.lineage[-1].config["round_to"] == "8"
+    with pytest.raises(UnreachableError, match=r"a cost of 0\.1 of .*: the nearest is 0\.\d+\n"):
         fit(auto=True, target=0.1)
+    with pytest.raises(
+        UnreachableError, match=r"with these options it can lose nothing\nLower --round-to or --min-share"
+    ):
+        fit(config=PruneConfig(importance="l2", round_to=64))
 
 
 def channels_are_in(multiple: int, network: Checkpoint) -> bool:
