@@ -147,7 +147,7 @@ def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options
         reszoo("prune", parent, *command, "--resume", "--out", str(made))
     tuned, training = zoo.read(made), json.loads((made / "training.json").read_text())
     figures = {"way": way, "network": parent, "command": command, "recipe": training["run"]["recipe"]}
-    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "plan": plan}
+    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "plan": plan_of(made)}
     write(record, {**figures, **sizes, "seconds": training["seconds"], **losses(parent, [made], options)})
 
 
