@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..core.errors import ReszooError, UnavailableError, UsageError
-from ..prune.config import FINE
 from .prune_steps import Finetuning, Target, Wish, make
 from .shares import parse_share
 from .train import Changes, Resume, choose_recipe
@@ -178,6 +177,8 @@ def _target(given: dict[str, str | None], measure: bool) -> Target:
 
 def _multiple(text: str | None, by_latency: bool) -> int | None:
     """None is `auto`."""
+    from ..prune.config import FINE
+
     if text is None:
         return None if by_latency else FINE
     if text == "auto":

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..core.errors import ReszooError, UsageError
 from ..core.files import beside, check_free, is_free, staged_folder
-from ..prune.config import COARSE
 from . import output
 from .train import watchers
 
@@ -239,6 +238,8 @@ def _won(outcome: "Comparison | Failure", wish: Wish, folder: Path) -> "Verdict"
 
 def _otherwise(wish: Wish, verdict: "Verdict") -> str:
     """What may well give a network that is not refused."""
+    from ..prune.config import COARSE
+
     is_faster = verdict.ratio.verdict == "faster"  # but misses the target
     met = math.ceil(100 * verdict.ratio.value) / 100
     share = f"Ask for --latency {met:g}" if is_faster and met < 1 else "Ask for a smaller share"
