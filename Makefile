@@ -21,7 +21,7 @@ test: .venv/dev
 lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/python scripts/typecheck.py
+	$(BIN)/mypy
 
 check: lint test
 
