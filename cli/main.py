@@ -1,6 +1,7 @@
 """The command line: mounts one file a verb, and turns errors into one or two lines and an exit code."""
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated
@@ -17,7 +18,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed or a gate not met, 2 wrong usage, 3 something needed is unavailable.",
+    epilog="Exit codes: 0 done, 1 failed or a gate not met, 2 wrong usage, 3 something needed is unavailable, "
+    "128 + N ended by signal N.",
 )
 app.command("list")(list_.list_)
 app.command("show")(show.show)
@@ -54,6 +56,7 @@ def _global(
 
 
 def main() -> None:
+    _end_on_signals()
     try:
         app()
     except ReszooError as error:
@@ -67,6 +70,13 @@ def main() -> None:
             "This is a defect: reszoo --debug VERB ... shows where.",
         )
         sys.exit(1)
+
+
+def _end_on_signals() -> None:
+    """SIGTERM and SIGHUP end a verb as an error does, so that what is temporary goes; what ignores one still does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
 
 
 def _report(error: Exception, problem: str, fix: str) -> None:

@@ -5,11 +5,14 @@ The nouns of measuring stand in `measured`; `documents` writes any of these to d
 """
 
 import hashlib
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+
+StrPath = str | os.PathLike[str]  # what every function takes that is given a path from outside
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
