@@ -56,7 +56,7 @@ def _global(
 
 
 def main() -> None:
-    _end_on_signals()
+    end_on_signals()
     try:
         app()
     except ReszooError as error:
@@ -72,7 +72,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _end_on_signals() -> None:
+def end_on_signals() -> None:
     """SIGTERM and SIGHUP end a verb as an error does, so that what is temporary goes; what ignores one still does."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -82,7 +82,7 @@ def discard(folder: Path) -> bool:
 
 def found(parent: Path) -> list[Path]:
     """The staging folders in a folder."""
-    return sorted(path for path in parent.iterdir() if path.name.startswith(PREFIX)) if parent.is_dir() else []
+    return sorted(path for path in parent.glob(f"{PREFIX}*") if path.is_dir()) if parent.is_dir() else []
 
 
 def _fresh(target: Path, held: ExitStack) -> Path:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from ..core.errors import ReszooError, UsageError
 from ..core.hosts import available_cores
-from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Noun, Preprocess
+from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Noun, Preprocess, StrPath
 from ..datasets import images
 from ..datasets.preprocess import fit, geometry
 from .candidates import in_place
@@ -57,16 +57,19 @@ def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidat
     )
 
 
-def predict(model: Candidate, runtime: Runtime, variant: str, paths: Sequence[Path], top: int) -> Iterator[Prediction]:
+def predict(
+    model: Candidate, runtime: Runtime, variant: str, paths: Sequence[StrPath], top: int
+) -> Iterator[Prediction]:
     """The `top` likeliest classes of each image, in the order of the paths.
 
     Raises UsageError for what is no image or does not fit the network, ReszooError for logits that are no numbers.
     """
+    files = [Path(path) for path in paths]
     least, most = model.input.batch_limits
     size = max(least, min(TOGETHER, most or TOGETHER))
     with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant=variant) as session:
-        for start in range(0, len(paths), size):
-            chunk = paths[start : start + size]
+        for start in range(0, len(files), size):
+            chunk = files[start : start + size]
             pixels = np.stack([read_image(path, model.preprocess) for path in chunk])
             if len(chunk) < least:  # the last batch is filled up, and its logits cut
                 pixels = np.resize(pixels, (least, *pixels.shape[1:]))
@@ -75,9 +78,9 @@ def predict(model: Candidate, runtime: Runtime, variant: str, paths: Sequence[Pa
                 yield Prediction(image=path, top=_best(row, model, path, top))
 
 
-def read_image(path: Path, preprocess: Preprocess) -> NDArray[np.uint8]:
+def read_image(path: StrPath, preprocess: Preprocess) -> NDArray[np.uint8]:
     """The image as the network sees it, uint8 (H, W, C): decoded, resized and cropped, not yet normalised."""
-    where, open_file = str(path), images.opener(path)
+    where, open_file = str(path), images.opener(Path(path))
     with images.bombs_refused():
         images.read_header(open_file, where)
         image = images.decode(images.read(open_file, where), where, preprocess.input[0])

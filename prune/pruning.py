@@ -34,7 +34,8 @@ def prune(
     what    the cost's name in the lineage, as "macs"
 
     A checkpoint that is pruned already is pruned further. Raises UsageError for a limit that asks for nothing or
-    everything or where something is in the folder, UnreachableError for one that cannot be reached, with the nearest that can.
+    everything, and where something is in the folder; UnreachableError for a limit that cannot be reached, with the
+    nearest that can.
     """
     check_replaceable(Path(folder))
     plan = plan_for(checkpoint, config, cost, limit)

@@ -20,7 +20,10 @@ class Trouble:
 
 @dataclass
 class Resource:
-    """A file, and how it is served. Each request uses up one trouble; after the last one all is well."""
+    """A file, and how it is served: after every 16 KiB there is a pause.
+
+    Each request uses up one trouble; after the last one all is well.
+    """
 
     content: bytes = b""
     etag: str | None = '"first"'
@@ -29,6 +32,7 @@ class Resource:
     redirect: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     troubles: list[Trouble] = field(default_factory=list)
+    pause_s: float = 0.0
 
 
 @dataclass
@@ -110,6 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
             except OSError:  # the client is gone
                 return
             seen.sent_bytes += len(piece)
+            stopped.wait(resource.pause_s)
         if trouble.stall_after is not None:
             stopped.wait()
 

@@ -1,6 +1,7 @@
 """From a name to a checkpoint: over a real network, once, by many at a time, and with nothing left of a failure."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -113,9 +114,32 @@ def test_a_file_that_is_not_what_the_card_says(
 ) -> None:
     write_card(shelf, web.add("/w.pth", Resource(content)), content)
     catalogue.read_cards.cache_clear()
-    with pytest.raises(ReszooError, match=message):
+    for _ in range(2):
+        with pytest.raises(ReszooError, match=message):
+            zoo.download(REF)
+        assert files(cache) == {f"downloads/{REF}-w.pth"}
+    assert len(web.seen) == 1  # what was verified is not asked for again
+
+
+def test_a_file_that_nothing_vouches_for_is_not_kept(shelf: Path, web: WebServer, cache: Path) -> None:
+    card = write_card(shelf, web.add("/w.pth", Resource(b"<html>Not found</html>")), b"")
+    card.write_text(re.sub("sha256 = .*", "", card.read_text()))
+    catalogue.read_cards.cache_clear()
+    with pytest.raises(ReszooError, match="damaged"):
         zoo.download(REF)
     assert files(cache) == set()
+
+
+def test_a_users_file_in_the_checkpoints_place_is_found_before_the_download(
+    shelf: Path, web: WebServer, cache: Path
+) -> None:
+    notes = cache / "checkpoints" / REF / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.touch()
+    with pytest.raises(UsageError, match="holds files of yours"):
+        zoo.download(REF)
+    assert notes.exists()
+    assert web.seen == []
 
 
 def test_a_wrong_checksum_leaves_nothing(shelf: Path, web: WebServer, cache: Path) -> None:
