@@ -135,5 +135,5 @@ def test_saving_replaces_nothing_unless_it_is_told_to(saved: Checkpoint, tmp_pat
 def test_paths_may_be_text(tmp_path: Path) -> None:
     saved = save(str(tmp_path / "mine"), models.build(SPEC).state_dict())
     assert zoo.read(str(tmp_path / "mine")) == zoo.load(tmp_path / "mine") == saved
-    with pytest.raises(UsageError, match="there is no folder .*missing"):
+    with pytest.raises(UsageError, match=r"there is no folder .*missing"):
         zoo.load(tmp_path / "missing")
