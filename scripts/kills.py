@@ -1,6 +1,6 @@
 """Kill reszoo at random moments, again and again: `python scripts/kills.py --kills 100 --seed 0 --log kills.jsonl`.
 
-Each kill is a verb with a small network, in a process of its own that has imported PyTorch beforehand, and SIGKILL or
+Each kill is a verb with a small network, in a process of its own that has imported PyTorch and more beforehand, and SIGKILL or
 SIGTERM at a moment drawn from the time that the verb takes. Then: its target is the old or the new one, whole; every
 file of the user's is as it was; after SIGTERM no staging folder is left; the same command, run again, works; and after
 that no staging folder, partial file, lock or unfinished run is left. At the beginning, every verb is shown to refuse a
@@ -46,6 +46,8 @@ LITTER = (".staging-*", "*.part", "*.part.json", "*.lock", "*.unfinished")
 PAUSE_S = 0.02  # of the server, after every 16 KiB
 LIMIT_S = 300.0
 PROCESSES = get_context("forkserver")
+BEFOREHAND = ["torch", "torchvision", "torch_pruning", "onnx", "onnxscript", "sklearn.datasets"]
+BEFOREHAND += ["reszoo.cli.main", "reszoo.export", "reszoo.train.run"]
 
 Tree = dict[str, str]  # the files of a folder, and their hashes
 
@@ -73,21 +75,10 @@ class Verb:
 def verbs(work: Path) -> list[Verb]:
     out = {name: work / "made" / name for name in ("train", "prune", "quantize", "export")}
     pictures = [str(photographs(work / name, seed)) for seed, name in enumerate(("pictures", "others"))]
-    train = [
-        "train",
-        "resnet8_v1",
-        "--data",
-        "digits",
-        "--recipe",
-        "digits",
-        "--epochs",
-        "2",
-        "--checkpoint-every",
-        "0",
-    ]
-    train += ["--out", str(out["train"])]
+    train = ["train", "resnet8_v1", "--data", "digits", "--recipe", "digits", "--epochs", "1"]
+    train += ["--checkpoint-every", "0", "--out", str(out["train"])]
     prune = ["prune", CHECKPOINT, "--macs", "0.5", "--no-measure", "--out", str(out["prune"])]
-    quantize = ["quantize", CHECKPOINT, "--no-measure", "--out", str(out["quantize"])]
+    quantize = ["quantize", CHECKPOINT, "--images", "32", "--no-measure", "--out", str(out["quantize"])]
     export = ["export", CHECKPOINT, "--to", "onnx", "--out", str(out["export"])]
     data, cached = ["data", "add", "pictures", "--replace"], work / "cache"
     download = ["download", shelf.REF]
@@ -253,7 +244,7 @@ def main() -> None:
         os.environ |= {"RESZOO_CACHE": str(work / "cache"), "OMP_NUM_THREADS": "1"}
         content = shelf.weights()
         shelf.write_card(work / "cards", web.add("/w.pth", webserver.Resource(content, pause_s=PAUSE_S)), content)
-        PROCESSES.set_forkserver_preload(["torch", "reszoo.cli.main", "reszoo.zoo", "reszoo.train.run"])
+        PROCESSES.set_forkserver_preload(BEFOREHAND)
         bench, mine, known = Bench(work), users_files(work), verbs(work)
         takes: dict[str, float] = {}
         for number in range(len(rows), options.kills):

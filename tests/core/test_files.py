@@ -75,8 +75,7 @@ def test_nothing_is_replaced_by_default(tmp_path: Path) -> None:
 def test_what_appears_during_the_work_is_not_replaced(tmp_path: Path) -> None:
     target = tmp_path / "target"
     with pytest.raises(UsageError, match="target is there already"), staged_folder(target):
-        target.mkdir()
-        (target / "notes").touch()
+        _make_notes(target)
     assert [p.name for p in target.iterdir()] == ["notes"]
     assert [p.name for p in tmp_path.iterdir()] == ["target"]
 
@@ -115,6 +114,11 @@ def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ReszooError, match="is a file, not a folder"):
         write_atomic(tmp_path / "file" / "deeper" / "x", b"")
+
+
+def _make_notes(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "notes").touch()
 
 
 def _fail_half_way(path: Path) -> None:
