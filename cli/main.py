@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ReszooError
+from ..core.files import REFUSED
 from . import bench, cache, compare, data, doctor, download, export, predict, prune, quantize, report, show, train
 from . import list as list_
 
@@ -63,12 +64,7 @@ def main() -> None:
         _report(error, error.problem, error.fix)
         sys.exit(error.exit_code)
     except Exception as error:
-        text = str(error).strip().split("\n")[0]
-        _report(
-            error,
-            f"unexpected {type(error).__name__}: {text}",
-            "This is a defect: reszoo --debug VERB ... shows where.",
-        )
+        _report(error, *_told(error))
         sys.exit(1)
 
 
@@ -77,6 +73,15 @@ def end_on_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda number, frame: sys.exit(128 + number))
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """The problem and the fix of an error that no part of reszoo explains."""
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+        problem = f"cannot use {error.filename}: {os.strerror(error.errno)}"
+        return problem, "Give yourself permission there; RESZOO_CACHE chooses another folder for what reszoo keeps."
+    text = str(error).strip().split("\n")[0]
+    return f"unexpected {type(error).__name__}: {text}", "This is a defect: reszoo --debug VERB ... shows where."
 
 
 def _report(error: Exception, problem: str, fix: str) -> None:

@@ -11,6 +11,7 @@ from . import staging
 from .errors import ReszooError, UsageError
 
 CHUNK_BYTES = 1 << 20
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 IsOurs = Callable[[Path], bool]  # whether a folder holds what reszoo wrote there, and nothing else
 
@@ -107,7 +108,7 @@ def explained(path: Path) -> Iterator[None]:
                 "Free some space, or choose another disk with RESZOO_CACHE, TMPDIR or --out.",
             ) from error
         is_here = error.filename is None or _on_the_way(Path(os.fsdecode(error.filename)), path.parent)
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and is_here:
+        if error.errno in REFUSED and is_here:
             raise ReszooError(
                 f"cannot write to {error.filename or path}: {os.strerror(error.errno)}",
                 "Give yourself write permission there, or choose another place with RESZOO_CACHE or --out.",

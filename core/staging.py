@@ -9,6 +9,7 @@
 import ctypes
 import errno
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PREFIX = ".staging-"
+NAME = re.compile(re.escape(PREFIX) + r"(.+)-\w{8}")  # as mkdtemp makes it of the prefix and the target's name
 LOCK, NEW, OLD = "lock", "new", "old"
 
 AT_FDCWD = -100  # names are seen from the current folder
@@ -82,7 +84,7 @@ def discard(folder: Path) -> bool:
 
 def found(parent: Path) -> list[Path]:
     """The staging folders in a folder."""
-    return sorted(path for path in parent.glob(f"{PREFIX}*") if path.is_dir()) if parent.is_dir() else []
+    return sorted(path for path in parent.glob(f"{PREFIX}*") if NAME.fullmatch(path.name) and path.is_dir())
 
 
 def _fresh(target: Path, held: ExitStack) -> Path:
@@ -104,7 +106,7 @@ def _take(folder: Path, held: ExitStack) -> bool:
 
 
 def _clear(folder: Path) -> None:
-    target, old = folder.with_name(_target_of(folder) or NEW), folder / OLD
+    target, old = folder.with_name(_target_of(folder)), folder / OLD
     if os.path.lexists(old) and not os.path.lexists(target):
         old.rename(target)
     shutil.rmtree(folder, ignore_errors=True)  # if some of it stays, whoever comes next for this target removes it

@@ -1,6 +1,6 @@
 """Kill reszoo at random moments, again and again: `python scripts/kills.py --kills 100 --seed 0 --log kills.jsonl`.
 
-Each kill is a verb with a small network, in a process of its own that has imported PyTorch and more beforehand, and SIGKILL or
+Each kill is a verb with a small network, in a process that has imported PyTorch and more beforehand, and SIGKILL or
 SIGTERM at a moment drawn from the time that the verb takes. Then: its target is the old or the new one, whole; every
 file of the user's is as it was; after SIGTERM no staging folder is left; the same command, run again, works; and after
 that no staging folder, partial file, lock or unfinished run is left. At the beginning, every verb is shown to refuse a

@@ -1,7 +1,9 @@
 """The command line as a whole: help, start-up, exit codes, and errors that say what to do."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +33,12 @@ VERBS = [
     ["doctor"],
     ["quantize"],
 ]
+# Root reads and writes what nobody may, unless it gives that up.
+WITHOUT_ROOTS_RIGHTS = (
+    ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+    if os.geteuid() == 0 and shutil.which("setpriv")
+    else []
+)
 HEAVY = ("torch", "numpy", "onnx", "onnxruntime", "torchvision", "sklearn")
 
 
@@ -49,6 +57,23 @@ def imported_by(*arguments: str) -> set[str]:
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [["data", "list"], ["cache", "list"], ["cache", "gc"], ["show", "resnet20_v1.akamaster_cifar10"]],
+    ids=" ".join,
+)
+def test_a_cache_that_cannot_be_read_is_named(tmp_path: Path, verb: list[str]) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0)
+    program = (
+        f"import os; os.environ['RESZOO_CACHE'] = {str(home / 'reszoo')!r}\nfrom reszoo.cli.main import main; main()"
+    )
+    command = [*WITHOUT_ROOTS_RIGHTS, sys.executable, "-c", program, *verb]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.match(rf"error: cannot .* {home}/.*: Permission denied\n.*RESZOO_CACHE", done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
