@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from processes import started
 from smalldisk import mounted
 from webserver import Resource, Trouble, WebServer, serving
 
@@ -236,7 +238,7 @@ def test_killed_in_the_middle_the_next_process_goes_on(web: WebServer, target: P
     url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(stall_after=200_000)]))
     command = [sys.executable, "-c", IN_A_PROCESS, url, DIGEST, str(target)]
     part = target.with_name("weights.pth.part")
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+    with started(command, stdout=subprocess.DEVNULL) as first:
         until = time.monotonic() + 60
         while not (part.exists() and part.stat().st_size > 100_000):
             assert time.monotonic() < until, "nothing came down"
@@ -271,8 +273,10 @@ def test_a_corrupt_note_about_the_partial_file_starts_again(web: WebServer, targ
 def test_eight_processes_ask_once(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT))
     command = [sys.executable, "-c", IN_A_PROCESS, url, DIGEST, str(target)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    assert {process.communicate()[0].strip() for process in running} == {DIGEST}
+    with ExitStack() as stack:
+        eight = [started(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+        running = [stack.enter_context(each) for each in eight]
+        assert {process.communicate()[0].strip() for process in running} == {DIGEST}
     assert len(web.seen) == 1
     assert only(target) == ["weights.pth"]
 

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
+from processes import started
 from webserver import Resource, Trouble, WebServer, serving
 
 from reszoo import datasets
@@ -161,8 +162,9 @@ def test_two_processes_getting_one_name_both_succeed(web):
         "install('cifar10', msgspec.json.decode(sys.argv[1], type=Archive), replace=False, on_progress=None)"
     )
     command = [sys.executable, "-c", code, msgspec.json.encode(archive).decode()]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [(process.communicate()[1], process.returncode) for process in both] == [("", 0), ("", 0)]
+    said = {"stderr": subprocess.PIPE, "text": True}
+    with started(command, **said) as one, started(command, **said) as other:
+        assert [(process.communicate()[1], process.returncode) for process in (one, other)] == [("", 0), ("", 0)]
     assert len(web.seen) == 1
 
 

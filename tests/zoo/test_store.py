@@ -4,10 +4,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
+from processes import started
 from safetensors.torch import save_file
 from shelf import REF, weights, write_card
 from webserver import Resource, WebServer, serving
@@ -81,8 +83,10 @@ def test_loading_downloads_what_is_not_here(shelf: Path, web: WebServer, monkeyp
 def test_eight_processes_download_and_convert_once(shelf: Path, web: WebServer, cache: Path) -> None:
     command = [sys.executable, "-c", DOWNLOAD, str(shelf), REF]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(8)]
-    digests = {process.communicate()[0].strip() for process in running}
+    with ExitStack() as stack:
+        eight = [started(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(8)]
+        running = [stack.enter_context(each) for each in eight]
+        digests = {process.communicate()[0].strip() for process in running}
     assert digests == {zoo.read(cache / "checkpoints" / REF).sha256}
     assert len(web.seen) == 1
     assert len(files(cache)) == 2
