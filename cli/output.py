@@ -102,6 +102,12 @@ def tell_doubts(warnings: "Sequence[Disturbance]") -> None:
         err_console().print(doubt, markup=False)
 
 
+def tell_ignored(files: int) -> None:
+    """How many files of a folder were no images, which nobody had named."""
+    what = "file that is no image was" if files == 1 else "files that are no images were"
+    console().print(f"{files} {what} left out")
+
+
 def through(parity: "Parity") -> str:
     """What was run in the artifact's place, behind the number of images: ", through onnx"."""
     return f", through {parity.through}" if parity.through else ""
