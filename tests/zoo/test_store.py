@@ -109,7 +109,8 @@ def test_a_damaged_checkpoint_is_an_error_to_load_and_healed_by_a_download(shelf
         (weights("resnet8_v2"), r"stem\.norm\.weight is missing"),
         (weights("resnet14_v1"), r"stages\.0\.1\.convs\.0\.weight of shape 16x16x3x3 is not expected"),
         (weights()[:-1000], "damaged"),
-        (b"<html>Not found</html>", "damaged"),
+        (b"Not found", "damaged"),
+        (b"<html>Not found</html>", "a web page instead of the file"),
     ],
 )
 def test_a_file_that_is_not_what_the_card_says(
