@@ -130,6 +130,8 @@ def _copy(path: Path, part: PartialFile, report: OnProgress) -> None:
             done += len(chunk)
             report(done, total)
         to_disk(copy)
+    part.refuse_imposter(str(path))
+    part.refuse_shortage(str(path))
 
 
 def _verified(part: PartialFile, url: str, expected: str) -> str:

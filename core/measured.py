@@ -279,7 +279,7 @@ class Kernel(Noun, frozen=True, kw_only=True):
 
 
 class Failure(Noun, frozen=True, kw_only=True):
-    """Something that was tried and went wrong: an export, or a measurement in `scenario`.
+    """Something that was tried and went wrong: an export, an image to classify, or a measurement in `scenario`.
 
     `output` is what the measurement's worker printed last.
     """

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from processes import started
 
 from reszoo.bench import gpu
 from reszoo.bench.affinity import choose_cores
@@ -24,7 +25,7 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 @pytest.fixture
 def busy() -> Iterator[int]:
     """A process with one thread that never rests."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as spinning:
+    with started([sys.executable, "-c", "while True: pass"]) as spinning:
         yield spinning.pid
         spinning.kill()
 
@@ -74,7 +75,7 @@ def test_our_own_work_is_foreign_to_others_only() -> None:
         "print('ready', flush=True); input(); print(watch.stop().foreign_cpu_s)"
     )
     command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
         watch = Watch([], [])
@@ -95,7 +96,7 @@ def test_foreign_time_is_never_negative(busy: int) -> None:
 
 def test_a_process_that_ends_while_watched_counts_as_it_was_last_seen() -> None:
     program = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as worker:
+    with started([sys.executable, "-c", program], stdin=subprocess.PIPE) as worker:
         watch, stranger = Watch([worker.pid], []), Watch([], [])
         while (seen := process(worker.pid)) is None or seen.cpu_s < 0.3:
             time.sleep(0.01)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import started
 from smalldisk import mounted
 
 from reszoo.core.errors import ReszooError, UsageError
@@ -88,7 +89,7 @@ def test_killed_in_the_middle_the_target_is_as_it_was(tmp_path: Path) -> None:
         "with staged_folder(Path(sys.argv[1])) as staging:\n"
         "    (staging / 'half').write_text('x'); print('in', flush=True); time.sleep(60)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program, str(target)], stdout=subprocess.PIPE) as process:
+    with started([sys.executable, "-c", program, str(target)], stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"in\n"
         process.send_signal(signal.SIGKILL)

@@ -1,11 +1,15 @@
 """A real web server on 127.0.0.1 that gives files, and trouble: cut connections, lies, errors, redirects."""
 
 import re
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 
 @dataclass
@@ -45,6 +49,11 @@ class Seen:
 
 
 class WebServer:
+    """`connections` counts those that came in, even if no request did; as a proxy, it refuses with `connect_status`."""
+
+    connections = 0
+    connect_status = 502
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.files: dict[str, Resource] = {}
@@ -58,10 +67,15 @@ class WebServer:
 
 
 @contextmanager
-def serving() -> Iterator[WebServer]:
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    httpd.daemon_threads = True
-    web = _Handler.webs[httpd.server_port] = WebServer(f"http://127.0.0.1:{httpd.server_port}")
+def serving(certificate: Path | None = None) -> Iterator[WebServer]:
+    """`certificate` is a PEM file with its key, for https."""
+    httpd = _Server(("127.0.0.1", 0), _Handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
+    scheme = "https" if certificate else "http"
+    web = _Handler.webs[httpd.server_port] = WebServer(f"{scheme}://127.0.0.1:{httpd.server_port}")
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -71,6 +85,14 @@ def serving() -> Iterator[WebServer]:
         httpd.shutdown()
         httpd.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        _Handler.webs[self.server_port].connections += 1
+        return super().get_request()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -91,6 +113,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(302, {"Location": resource.redirect, "Content-Length": "0", **resource.headers})
         else:
             self._send(resource, trouble, seen, web.stopped)
+
+    def do_CONNECT(self) -> None:
+        web = self.webs[self.server.server_address[1]]  # type: ignore[index]
+        web.seen.append(Seen(self.path, None))
+        self.send_error(web.connect_status)
 
     def _send(self, resource: Resource, trouble: Trouble, seen: Seen, stopped: threading.Event) -> None:
         size, start = len(resource.content), self._start(resource)

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import torch
+from processes import started
 
 from reszoo import datasets, train, zoo
 from reszoo.core.errors import ReszooError, UsageError
@@ -318,6 +320,7 @@ def test_a_broken_save_stops_the_resumed_run_with_the_way_out(unfinished):
 
 RUN = """
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from reszoo import train
 from reszoo.train.progress import Lines
@@ -337,8 +340,8 @@ made = train.fit(train.initialised(spec, 0), spec, "digits", recipe, Path(sys.ar
 """
 
 
-def start(out: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", RUN, str(out)], stdout=subprocess.PIPE, text=True)
+def start(out: Path) -> "AbstractContextManager[subprocess.Popen[str]]":
+    return started([sys.executable, "-c", RUN, str(out)], stdout=subprocess.PIPE, text=True)
 
 
 def test_a_run_killed_at_three_random_moments_ends_with_the_same_bits(tmp_path):

@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
+from processes import started
 from safetensors.torch import save_file
 from shelf import REF, weights, write_card
 from webserver import Resource, WebServer, serving
@@ -82,8 +84,10 @@ def test_loading_downloads_what_is_not_here(shelf: Path, web: WebServer, monkeyp
 def test_eight_processes_download_and_convert_once(shelf: Path, web: WebServer, cache: Path) -> None:
     command = [sys.executable, "-c", DOWNLOAD, str(shelf), REF]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(8)]
-    digests = {process.communicate()[0].strip() for process in running}
+    with ExitStack() as stack:
+        eight = [started(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(8)]
+        running = [stack.enter_context(each) for each in eight]
+        digests = {process.communicate()[0].strip() for process in running}
     assert digests == {zoo.read(cache / "checkpoints" / REF).sha256}
     assert len(web.seen) == 1
     assert len(files(cache)) == 2
@@ -106,7 +110,8 @@ def test_a_damaged_checkpoint_is_an_error_to_load_and_healed_by_a_download(shelf
         (weights("resnet8_v2"), r"stem\.norm\.weight is missing"),
         (weights("resnet14_v1"), r"stages\.0\.1\.convs\.0\.weight of shape 16x16x3x3 is not expected"),
         (weights()[:-1000], "damaged"),
-        (b"<html>Not found</html>", "damaged"),
+        (b"Not found", "damaged"),
+        (b"<html>Not found</html>", "a web page instead of the file"),
     ],
 )
 def test_a_file_that_is_not_what_the_card_says(
