@@ -5,6 +5,7 @@ the one that runs are stopped. They run in short blocks, in a random order that 
 again. Two blocks side by side share the machine's mood, so it is their ratio that counts. Rounds follow until the
 ratios are known well enough: a process keeps for life the memory layout that it happened to get, so that many samples
 of one process cannot replace several processes (Kalibera & Jones 2013, "Rigorous Benchmarking in Reasonable Time").
+`looking` says why the intervals hold although they are looked at after every round.
 """
 
 import math
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -24,6 +25,7 @@ from ..core.types import Artifact
 from . import protocol
 from .client import PATIENCE_S, WORKER, Worker, WorkerError
 from .harness import load_request, now, subject
+from .looking import LEAST_ROUNDS, confidence_of_round
 from .machine import Watch, disturbances, load_average
 from .sampling import WarmUp, take, warm_up
 from .statistics import log_ratio, ratio_of_rounds
@@ -32,7 +34,6 @@ from .statistics import log_ratio, ratio_of_rounds
 BLOCK_S = 0.02
 ROUND_S = 1.0  # of blocks, for each contestant
 LEAST_VISITS = 10
-LEAST_ROUNDS = 5
 CONFIDENCE = 0.99
 BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 T = TypeVar("T")
@@ -46,8 +47,9 @@ class Contestant(NamedTuple):
 class Effort(NamedTuple):
     """How long to go on: until each ratio's interval is at most `precision` to either side, or `limit_s` is over.
 
-    With `gate`, also until no interval holds that ratio any more. A round has blocks of `round_s` seconds for each
-    contestant, at least `LEAST_VISITS` of them, and at least `least_rounds` rounds are run.
+    With `gate`, also until it is decided whether each ratio is at most that. A round has blocks of `round_s` seconds
+    for each contestant, at least `LEAST_VISITS` of them, and at least `least_rounds` rounds are run: fewer than
+    `LEAST_ROUNDS` are for trying things out, as the intervals do not hold what they say then.
     """
 
     precision: float = 0.01
@@ -78,6 +80,12 @@ class Ratio(NamedTuple):
         if self.interval.high < 1:
             return "faster"
         return "slower" if self.interval.low > 1 else "no difference"
+
+    def against(self, limit: float) -> Literal["pass", "fail", "cannot tell"]:
+        """Whether the contestant takes at most `limit` times as long: if its whole interval says so."""
+        if self.interval.high <= limit:
+            return "pass"
+        return "fail" if self.interval.low > limit else "cannot tell"
 
 
 def compare(
@@ -112,22 +120,23 @@ def compare(
     return known
 
 
-def ratios(comparison: Comparison) -> list[Ratio]:
+def ratios(comparison: Comparison, *, gated: bool = False) -> list[Ratio]:
     """Of `subjects[1:]` to the baseline: [0] is the baseline against itself. Needs two rounds."""
-    return [ratio(comparison, contestant) for contestant in range(1, len(comparison.subjects))]
+    return [ratio(comparison, contestant, gated=gated) for contestant in range(1, len(comparison.subjects))]
 
 
-def ratio(comparison: Comparison, contestant: int, baseline: int = BASELINE) -> Ratio:
-    """Of any two of `subjects`."""
+def ratio(comparison: Comparison, contestant: int, baseline: int = BASELINE, *, gated: bool = False) -> Ratio:
+    """Of any two of `subjects`. `gated`: its interval holds although the rounds went on until a gate was decided."""
     logs = [log_ratio(list(_pairs(blocks, contestant, baseline))) for blocks in comparison.rounds]
-    return Ratio(*ratio_of_rounds(logs, CONFIDENCE))
+    return Ratio(*ratio_of_rounds(logs, confidence_of_round(len(logs), CONFIDENCE, gated=gated)))
 
 
 def is_enough(comparison: Comparison, effort: Effort) -> bool:
     if len(comparison.rounds) < effort.least_rounds:
         return False
-    found = ratios(comparison)
-    is_decided = effort.gate is None or not any(r.interval.low <= effort.gate <= r.interval.high for r in found[1:])
+    gate = effort.gate
+    found = ratios(comparison, gated=gate is not None)
+    is_decided = gate is None or all(ratio.against(gate) != "cannot tell" for ratio in found[AGAIN:])
     return is_decided and all(ratio.half_width <= effort.precision for ratio in found)
 
 
