@@ -15,7 +15,8 @@ from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import Format, Runtime, formats, not_installed, parse_runtime, runtimes
-from reszoo.export.parity import feed, runnable, sample_images
+from reszoo.export.feeding import feed, sample_images
+from reszoo.export.ways import runnable
 
 # variants that compute with fewer bits: the largest error, relative to the largest logit
 REDUCED = {"bf16": 5e-2}

@@ -24,7 +24,7 @@ from reszoo.export import ExportOptions, artifacts, deployment, export
 from reszoo.export.contract import formats, runtimes
 from reszoo.export.deployment.engine import engines
 from reszoo.export.deployment.script import Entry, script
-from reszoo.export.parity import feed
+from reszoo.export.feeding import feed
 from reszoo.export.predicting import read_image
 
 REF = "resnet8_v1.reszoo_digits"
