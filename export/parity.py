@@ -106,7 +106,7 @@ def _int8_fix(candidate: Candidate) -> str:
 
 
 def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> str | None:
-    """What its runtime alone gives reason to refuse the artifact for, or None: quicker than `prove`, which has the word."""
+    """What its runtime alone shows to be wrong, or None. It is quicker than `prove`, which has the last word."""
     return _try([plain_way(candidate, runtime_name)], candidate, checkpoint, seed).refusal()
 
 
@@ -206,10 +206,7 @@ def is_small(preprocess: Preprocess) -> bool:
 
 
 def batches(spec: TensorSpec, n: int) -> dict[int, int]:
-    """How many images to run in batches of which size: at least `n`, in whole batches of 1, 3 and 32, within its limits.
-
-    Most are run in the largest ones.
-    """
+    """The images to run at each batch size: at least `n`, in whole batches of 1, 3 and mostly 32, within its limits."""
     least, most = spec.batch_limits
     *small, large = sorted({max(least, min(size, most or size)) for size in BATCHES})
     counts = {size: size * (n // SMALL_BATCHES) for size in small}

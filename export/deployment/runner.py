@@ -57,7 +57,7 @@ def classify(images: np.ndarray, batch: int, run: Any, about: dict[str, Any]) ->
 
 def read(path: str, prepare: dict[str, Any]) -> np.ndarray:
     """The images (N, H, W, C) of an .npy file."""
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         images = np.lib.format.read_array(file)
     channels, height, width = prepare["input"]
     if images.dtype != np.uint8 or images.shape[1:] != (height, width, channels):
@@ -93,7 +93,7 @@ def main() -> int:
         except (OSError, ValueError) as error:
             sys.exit(f"{given.npy}: {reason(error)}")
         logits = classify(images, given.batch, load(here / "model.onnx"), about)
-        with open(given.out, "wb") as file:
+        with Path(given.out).open("wb") as file:
             np.save(file, logits)
         return 0
 

@@ -79,8 +79,8 @@ class OpenVinoRuntime(Runtime):
 class OpenVinoSession(Session):
     """The model compiled as it is; or, where `is_static`, reshaped to each batch size that is met, and compiled for it.
 
-    A model for one batch size is faster than one for any, but it is another model: OpenVINO has computed the one rightly
-    and the other wrongly. An input is a tensor that shares the batch's memory. With `profile`, the requests count time.
+    A model for one batch size is faster than one for any, and another model: OpenVINO has computed the one rightly and
+    the other wrongly. An input is a tensor that shares the batch's memory. With `profile`, the requests count time.
     """
 
     hint = "LATENCY"

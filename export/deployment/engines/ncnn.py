@@ -1,4 +1,4 @@
-"""ncnn, on the CPU, in float32: by itself it would halve the weights. It knows no batches: the images follow one another."""
+"""ncnn, on the CPU, in float32: by itself it would halve the weights. It knows no batches, only single images."""
 
 from pathlib import Path
 from typing import Any
