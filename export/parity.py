@@ -1,6 +1,7 @@
 """The proof that an artifact computes what its checkpoint does, on real images."""
 
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import ReszooError
@@ -184,18 +185,16 @@ def _try(to_go: list[Way], candidate: Candidate, checkpoint: Checkpoint, seed: i
     n = sum(first.values())
     images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n, seed)
     expected = _reference(checkpoint, images)
-    results: list[Result] = []
-    for number, way in enumerate(to_go):
-        start = 0
-        with way.open() as run:
-            for batch, count in (others if number else first).items():
-                part = slice(start, start := start + count)
-                results.append(Result(way.name, batch, run(images[part], batch), expected[part]))
-    for result in results:
-        if result.found.shape != result.expected.shape:
-            raise ReszooError(
-                f"{result.way} gives logits of shape {result.found.shape}, not {result.expected.shape}", REPORT
-            )
+    results = []
+    for way, sizes in zip(to_go, [first, *[others] * (len(to_go) - 1)], strict=True):
+        ends = list(accumulate(sizes.values()))
+        slices = [slice(end - count, end) for end, count in zip(ends, sizes.values(), strict=True)]
+        logits = way.run([(images[part], batch) for part, batch in zip(slices, sizes, strict=True)])
+        for part, batch, found in zip(slices, sizes, logits, strict=True):
+            if found.shape != expected[part].shape:
+                shapes = f"{found.shape}, not {expected[part].shape}"
+                raise ReszooError(f"{way.name} gives logits of the shape {shapes}", REPORT)
+            results.append(Result(way.name, batch, found, expected[part]))
     return Trial(candidate.precision, f"{origin}, seed {seed}", float(np.abs(expected).max()), tuple(results))
 
 

@@ -1,10 +1,10 @@
 """The ways in which an artifact is run: its run.py where reszoo is not, and every runtime here that reads its files."""
 
+import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,19 +19,26 @@ from .feeding import feed
 if TYPE_CHECKING:
     import numpy as np
 
-# From uint8 images (N, H, W, C), so many at a time, to their logits (N, classes).
-Run = Callable[["np.ndarray", int], "np.ndarray"]
-# run.py in a process that cannot import reszoo, whatever is installed.
-ALONE = (
-    "import runpy, sys; sys.modules['reszoo'] = None; del sys.argv[0]; runpy.run_path(sys.argv[0], None, '__main__')"
-)
+# uint8 images (N, H, W, C), and how many of them to run at a time
+Part = tuple["np.ndarray", int]
+# Calls of run.py, one after the other, in a process that cannot import reszoo, whatever is installed.
+ALONE = """
+import json, runpy, sys
+sys.modules["reszoo"] = None
+for sys.argv in json.loads(sys.argv[1]):
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
 
 
 class Way(NamedTuple):
-    """`name` is "run.py", or a runtime's with its variant: "openvino:static"."""
+    """`name` is "run.py", or a runtime's with its variant, "openvino:static"; `run` gives each part's logits."""
 
     name: str
-    open: Callable[[], AbstractContextManager[Run]]
+    run: Callable[[Sequence[Part]], "list[np.ndarray]"]
 
 
 def ways(model: Candidate, runtime_name: str) -> list[Way]:
@@ -72,36 +79,30 @@ def _way(model: Candidate, runtime: Runtime, variant: str) -> Way:
     return Way(name, partial(_inside, model, runtime, variant))
 
 
-@contextmanager
-def _inside(model: Candidate, runtime: Runtime, variant: str) -> Iterator[Run]:
+def _inside(model: Candidate, runtime: Runtime, variant: str, parts: Sequence[Part]) -> "list[np.ndarray]":
     import numpy as np
 
     with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant=variant) as session:
-
-        def run(images: "np.ndarray", batch: int) -> "np.ndarray":
+        logits = []
+        for images, batch in parts:
             inputs = feed(images, model.input, model.preprocess)
-            return np.concatenate(
-                [session.predict(part) for part in np.split(inputs, range(batch, len(inputs), batch))]
-            )
-
-        yield run
+            batches = np.split(inputs, range(batch, len(inputs), batch))
+            logits.append(np.concatenate([session.predict(each) for each in batches]))
+    return logits
 
 
-@contextmanager
-def _shipped(script: Path) -> Iterator[Run]:
+def _shipped(script: Path, parts: Sequence[Part]) -> "list[np.ndarray]":
     import numpy as np
 
-    with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
-        fed, given = Path(name) / "images.npy", Path(name) / "logits.npy"
-
-        def run(images: "np.ndarray", batch: int) -> "np.ndarray":
+    with tempfile.TemporaryDirectory(prefix="reszoo-") as folder:
+        calls = []
+        for number, (images, batch) in enumerate(parts):
+            fed, given = f"{folder}/images{number}.npy", f"{folder}/logits{number}.npy"
             np.save(fed, images)
-            options = ("--npy", fed, "--batch", str(batch), "--out", given)
-            done = subprocess.run([sys.executable, "-P", "-c", ALONE, script, *options], capture_output=True, text=True)
-            if done.returncode:
-                said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-                raise ReszooError(f"{SCRIPT} cannot run the model: {said[0]}", "Report it with the checkpoint's name.")
-            logits: np.ndarray = np.load(given)
-            return logits
-
-        yield run
+            calls.append([str(script), "--npy", fed, "--out", given, "--batch", str(batch)])
+        command = [sys.executable, "-P", "-c", ALONE, json.dumps(calls)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            said = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
+            raise ReszooError(f"{SCRIPT} cannot run the model: {said[0]}", "Report it with the checkpoint's name.")
+        return [np.load(call[4]) for call in calls]

@@ -349,7 +349,7 @@ def test_many_images_are_one_array_in_batches_of_any_size(
 
 
 def test_run_py_calls_nobody(made: Callable[..., Artifact]) -> None:
-    """ONNX Runtime's package sends what it sees of a process home, unless it is told otherwise before it is imported."""
+    """ONNX Runtime sends what it sees of a process home, unless it is told otherwise before its import."""
     told = "import os, runpy, sys; runpy.run_path(sys.argv[1])['load'](sys.argv[2]); "
     told += "print(os.environ['ORT_DISABLE_TELEMETRY'])"
     folder = made("onnx", REF).path
