@@ -5,9 +5,13 @@ model = reszoo.build(checkpoint)                          # a torch.nn.Module in
 artifact = reszoo.export(checkpoint, "onnx", out=Path("r20-onnx"))
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime reads it when it is imported, here or in a process that is started from here: its wheel calls home.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from .export import export as export

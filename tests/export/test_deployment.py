@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from foreign import randomise
+from msgspec import to_builtins
+from msgspec.structs import replace
 from PIL import Image
 
 from reszoo import datasets, models, zoo
@@ -157,6 +160,35 @@ def test_run_py_gives_the_logits_of_reszoo_where_reszoo_is_not(
         pytest.skip(missing.reason)
     artifact = made("onnx" if "onnx" in runtimes()[name].formats else runtimes()[name].formats[0])
     check(artifact, photographer, name, photographs, tmp_path)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_a_data_set_predict_and_run_py_see_the_same_pixels(
+    interpolation: Literal["bilinear", "bicubic"],
+    made: Callable[..., Artifact],
+    photographs: list[Path],
+    tmp_path: Path,
+) -> None:
+    """Of JPEGs larger than the input, which are resized and cut, and of one of its size, where that is a must."""
+    resizing = replace(made("onnx").preprocess, interpolation=interpolation)
+    plain = replace(resizing, resize=None, crop=None)
+    odd = next(path for path in photographs if path.name == "odd.jpg")
+    with Image.open(odd) as photograph:
+        photograph.resize((32, 32)).save(tmp_path / "fitting.jpg")
+    pixels = runpy.run_path(str(made("onnx").path / "run.py"))["pixels"]
+    for preprocess, path in ((resizing, odd), (resizing, tmp_path / "fitting.jpg"), (plain, tmp_path / "fitting.jpg")):
+        name = f"{path.stem}-{preprocess.resize}"
+        for label in "ab":
+            (tmp_path / name / label).mkdir(parents=True)
+            shutil.copy(path, tmp_path / name / label)
+        datasets.add(name, [tmp_path / name])
+        images, _ = next(datasets.load(name, "train").batches(preprocess, 1))
+        np.testing.assert_array_equal(images[0], read_image(path, preprocess))
+        np.testing.assert_array_equal(images[0], pixels(str(path), to_builtins(preprocess)))
+    with pytest.raises(UsageError, match="do not give the 32x32 input"):
+        read_image(odd, plain)
+    with pytest.raises(ValueError, match="it is 333x217, the model takes 32x32"):
+        pixels(str(odd), to_builtins(plain))
 
 
 @pytest.mark.parametrize("options", [{}, {"batch": 3, "input": "uint8"}], ids=str)
