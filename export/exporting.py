@@ -18,6 +18,7 @@ from .artifacts import MANIFEST, is_untouched, read, record
 from .candidates import candidate, export_step
 from .contract import ExportOptions, Format, format_named, formats
 from .quantizing import Watch, calibrated, completed, step
+from .ways import ways
 
 
 def export(
@@ -49,6 +50,8 @@ def _export(
 ) -> Artifact:
     with staged_folder(out, is_ours) as staging:
         unproven = _write(checkpoint, plugin, options, staging, watch)
+        deployment.write_script(unproven, plugin.parity_runtime, staging)
+        write_json(staging / MANIFEST, msgspec.structs.replace(unproven, path=Path()))  # run.py reads it
         seed = parities.seed_for(options.quantize)
         parity = parities.prove(unproven, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
@@ -122,8 +125,8 @@ def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportO
         kept = read(folder)
     except ReszooError:
         return None  # not there, or damaged: it is made anew, and proven again
-    if kept.parity.through and parities.runnable(kept, plugin.parity_runtime)[0] is kept:
-        return None  # it was written where it could not be run
+    if not {way.name for way in ways(kept, plugin.parity_runtime)} <= {way.name for way in kept.parity.ways}:
+        return None  # it was proven by an older reszoo, or where less could be run
     lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options))
     if options.quantize is not None:  # the same checkpoint and versions give the same float graph
         lineage = (*lineage, step(checkpoint, options.quantize, kept.lineage[-1].input_sha256))

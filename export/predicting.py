@@ -16,7 +16,7 @@ from ..datasets.preprocess import fit, geometry
 from .candidates import in_place
 from .contract import Runtime, Session, parse_runtime, runtimes, unavailable_error
 from .exporting import exported
-from .parity import feed
+from .feeding import feed
 
 TOGETHER = 32  # images at once, where the batch is dynamic
 

@@ -7,9 +7,13 @@ artifact = reszoo.export.export(checkpoint, "onnx", out="r20-onnx")
 No function here has the name of a package: importing `reszoo.export` would put the package in its place.
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
+
+# ONNX Runtime reads it when it is imported, here or in a process that is started from here: its wheel calls home.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from . import bench as bench

@@ -20,8 +20,8 @@ from reszoo.datasets.preprocess import normalise
 from reszoo.export import ExportOptions, export
 from reszoo.export.contract import format_named, runtimes
 from reszoo.export.exporting import checked
+from reszoo.export.feeding import sample_images
 from reszoo.export.formats.onnx import OnnxFormat
-from reszoo.export.parity import sample_images
 from reszoo.export.quantizing import calibrated
 from reszoo.quantize import QuantizeConfig
 
