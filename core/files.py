@@ -50,8 +50,9 @@ def staged_folder(target: Path, is_ours: IsOurs | None = None) -> Iterator[Path]
     Only an empty folder is replaced, or one that `is_ours` says yes to, so that a mistyped path never costs a user's
     own files. On any failure, an interrupt included, `target` is as it was.
     """
+    _check_elsewhere(target)
     with explained(target), staging.staging(target) as new:
-        check_replaceable(target, is_ours)
+        check_replaceable(target, is_ours)  # now that an old copy is back, if a dead process had moved it
         new.mkdir()
         yield new
         _sync_tree(new)
@@ -61,14 +62,18 @@ def staged_folder(target: Path, is_ours: IsOurs | None = None) -> Iterator[Path]
 
 def check_replaceable(target: Path, is_ours: IsOurs | None = None) -> None:
     """Raises UsageError where `staged_folder` would refuse: to be called before the work that fills the folder."""
-    if Path.cwd().is_relative_to(target.absolute()):
-        raise UsageError(f"{target} is the folder that you are in", "Choose another --out.")
+    _check_elsewhere(target)
     if is_ours is None:
         check_free(target)
     elif not (is_free(target) or is_ours(target)):
         raise UsageError(
             f"{target} exists and is not a folder that reszoo wrote, or holds files of yours", "Choose another --out."
         )
+
+
+def _check_elsewhere(target: Path) -> None:
+    if Path.cwd().is_relative_to(target.absolute()):
+        raise UsageError(f"{target} is the folder that you are in", "Choose another --out.")
 
 
 def is_free(place: Path) -> bool:
