@@ -31,6 +31,7 @@ def documents(text: str) -> list[object]:
     return found
 
 
+@pytest.mark.timeout(900)  # on a busy machine its converters take minutes
 def test_no_maker_is_heard(tmp_path: Path) -> None:
     """The libraries that write to both outputs by themselves: on exporting, quantizing and running."""
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")
