@@ -18,23 +18,29 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from ..core.hosts import describe
-from ..core.measured import Block, Comparison, Conditions, Disturbance, DisturbanceKind, Failure, Host, Scenario
-from ..core.statistics import Interval
+from ..core.measured import (
+    BASELINE,
+    Block,
+    Comparison,
+    Conditions,
+    Disturbance,
+    DisturbanceKind,
+    Failure,
+    Host,
+    Scenario,
+)
 from ..core.types import Artifact
 from . import protocol
 from .client import PATIENCE_S, WORKER, Worker, WorkerError
 from .harness import load_request, now, subject
 from .machine import Watch, disturbances, load_average
 from .sampling import WarmUp, take, warm_up
-from .statistics import log_ratio, ratio_of_rounds
 
 # Shorter blocks follow the machine's mood more closely; longer ones lose less to the first runs after a switch.
 BLOCK_S = 0.02
 ROUND_S = 1.0  # of blocks, for each contestant
 LEAST_VISITS = 10
 LEAST_ROUNDS = 5
-CONFIDENCE = 0.99
-BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 T = TypeVar("T")
 
 
@@ -61,23 +67,6 @@ class Effort(NamedTuple):
 
 
 EFFORT = Effort()
-
-
-class Ratio(NamedTuple):
-    """A contestant's latency over the baseline's, and its 99 % interval."""
-
-    value: float
-    interval: Interval
-
-    @property
-    def half_width(self) -> float:
-        return (self.interval.high - self.interval.low) / 2
-
-    @property
-    def verdict(self) -> str:
-        if self.interval.high < 1:
-            return "faster"
-        return "slower" if self.interval.low > 1 else "no difference"
 
 
 def compare(
@@ -112,31 +101,12 @@ def compare(
     return known
 
 
-def ratios(comparison: Comparison) -> list[Ratio]:
-    """Of `subjects[1:]` to the baseline: [0] is the baseline against itself. Needs two rounds."""
-    return [ratio(comparison, contestant) for contestant in range(1, len(comparison.subjects))]
-
-
-def ratio(comparison: Comparison, contestant: int, baseline: int = BASELINE) -> Ratio:
-    """Of any two of `subjects`."""
-    logs = [log_ratio(list(_pairs(blocks, contestant, baseline))) for blocks in comparison.rounds]
-    return Ratio(*ratio_of_rounds(logs, CONFIDENCE))
-
-
 def is_enough(comparison: Comparison, effort: Effort) -> bool:
     if len(comparison.rounds) < effort.least_rounds:
         return False
-    found = ratios(comparison)
+    found = comparison.ratios
     is_decided = effort.gate is None or not any(r.interval.low <= effort.gate <= r.interval.high for r in found[1:])
     return is_decided and all(ratio.half_width <= effort.precision for ratio in found)
-
-
-def _pairs(
-    blocks: Sequence[Block], contestant: int, baseline: int
-) -> "zip[tuple[tuple[float, ...], tuple[float, ...]]]":
-    """The blocks of the baseline and of the contestant that lie nearest to each other."""
-    visits = [[block.samples_s for block in blocks if block.contestant == c] for c in (baseline, contestant)]
-    return zip(*visits, strict=True)
 
 
 def _round(

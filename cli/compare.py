@@ -106,7 +106,7 @@ def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "C
     """Written after every round, so that an interrupt loses none that was measured."""
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-    from ..bench.comparison import compare, ratios
+    from ..bench.comparison import compare
     from ..bench.results import write_comparison
     from ..core.measured import Failure
 
@@ -115,7 +115,7 @@ def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "C
 
         def on_round(known: "Comparison") -> None:
             write_comparison(out, known)
-            widest = max(ratio.half_width for ratio in ratios(known))
+            widest = max(ratio.half_width for ratio in known.ratios)
             text = f"round {len(known.rounds) + 1}, ratios known to {100 * widest:.1f} %"
             bar.update(task, description=text)
 
@@ -143,10 +143,10 @@ def _print(comparison: "Comparison", out: Path, json: bool) -> None:
 
 def _judge(comparison: "Comparison", limit: float) -> None:
     """The gate: a contestant passes if its whole interval does, fails if none of it does."""
-    from ..bench.comparison import AGAIN, ratios
     from ..bench.table import subject_name
+    from ..core.measured import AGAIN
 
-    found = ratios(comparison)[AGAIN:]
+    found = comparison.ratios[AGAIN:]
     for subject, ratio in zip(comparison.subjects[AGAIN + 1 :], found, strict=True):
         interval = f"{ratio.value:.3f} ({ratio.interval.low:.3f} to {ratio.interval.high:.3f})"
         if ratio.interval.low > 1 + limit:

@@ -4,11 +4,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..core.measured import Window
-from ..core.statistics import Interval
+from .statistics import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from .measured import Window
 
 # A quantile is carried by the samples beyond it: p99 by 1,000, p90 by 100.
 BEYOND = 10
@@ -72,7 +73,7 @@ def is_precise(samples: Sequence[float], precision: float) -> bool:
     )
 
 
-def throughput(windows: Sequence[Window], batch: int) -> tuple[float, Interval]:
+def throughput(windows: "Sequence[Window]", batch: int) -> tuple[float, Interval]:
     """Images per second of all streams together, and its 95 % interval: Student's t over the windows.
 
     A ratio estimator (Cochran 1977, section 2.11): windows may differ in length. One alone says nothing of how much
@@ -124,6 +125,23 @@ def ratio_of_rounds(log_ratios: Sequence[float], confidence: float = 0.99) -> tu
     """The ratio, and its interval over rounds, each with processes of its own and so independent of the others."""
     mean, (low, high) = mean_interval(log_ratios, confidence)
     return math.exp(mean), Interval(math.exp(low), math.exp(high))
+
+
+class Ratio(NamedTuple):
+    """A contestant's latency over the baseline's, and its 99 % interval."""
+
+    value: float
+    interval: Interval
+
+    @property
+    def half_width(self) -> float:
+        return (self.interval.high - self.interval.low) / 2
+
+    @property
+    def verdict(self) -> str:
+        if self.interval.high < 1:
+            return "faster"
+        return "slower" if self.interval.low > 1 else "no difference"
 
 
 class _Estimate(NamedTuple):
