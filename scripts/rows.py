@@ -134,8 +134,8 @@ def _command(ref: str, record: Figure) -> str:
 def coverage() -> Iterator[Row]:
     """How many of the intervals held the truth."""
     for name, found in load("instrument/coverage")["streams"].items():
-        shares = {f"{way}_percent": 100 * each["covered"] / each["trials"] for way, each in found.items()}
-        yield {"stream": name, **found, **shares}
+        shares = {way: 100 * each["covered"] / each["trials"] for way, each in found.items()}
+        yield {"stream": name, **found, "shares": shares}
 
 
 def known_costs() -> Iterator[Row]:

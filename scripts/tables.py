@@ -27,15 +27,16 @@ MARKED = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 class Table(NamedTuple):
-    """`columns`: the header of each, and the format of a row's cell."""
+    """`header` and `cells` are lines of Markdown; `cells` is formatted with each row."""
 
     rows: Callable[[], Iterable[Row]]
-    columns: Mapping[str, str]
+    header: str
+    cells: str
 
     def __str__(self) -> str:
-        cells = [[form.format_map(row) for form in self.columns.values()] for row in self.rows()]
-        lines = [[*self.columns], ["---"] * len(self.columns), *cells]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        rule = " | ".join("---" for _ in self.header.split(" | "))
+        lines = (self.header, rule, *(self.cells.format_map(row) for row in self.rows()))
+        return "".join(f"| {line} |\n" for line in lines)
 
 
 class Machine(NamedTuple):
@@ -59,242 +60,155 @@ class Sentence(NamedTuple):
         return self.form.format(self.figure()) + "\n"
 
 
-def short(networks: Iterable[str]) -> list[str]:
-    return [network.partition(".")[0] for network in networks]
+def columns(form: str, names: Iterable[object]) -> str:
+    """A part of a line that is the same for each name."""
+    return " | ".join(form.format(name) for name in names)
+
+
+ALL, COUNTED, INT8 = (
+    [network.partition(".")[0] for network in networks] for networks in (NETWORKS, TRAINED, [*AKAMASTER, *OURS])
+)
+PLACES = [(runtime, batch) for runtime in RUNTIMES for batch in BATCHES]
 
 
 def ways(network: str) -> Table:
-    settings = [(threads, batch) for threads in (1, 2) for batch in (1, 32)]
-    columns = {
-        "runtime": "{way[0]}",
-        "format": "{way[1]}",
-        "": "{way[2]}",
-        **{f"{t} thread{'s' * (t > 1)}, batch {b}": f"{{latency[t{t}b{b}]}}" for t, b in settings},
-        **({"top-1": "{top_1}"} if network in TRAINED else {}),
-        "MB": "{mb:.2f}",
-        "memory MB": "{memory:.0f}",
-        "cold ms": "{cold_ms:.0f}",
-    }
-    return Table(partial(rows.ways, network), columns)
+    """The networks with random weights have no accuracy."""
+    top_1 = ("top-1 | ", "{top_1} | ") if network in TRAINED else ("", "")
+    return Table(
+        partial(rows.ways, network),
+        "runtime | format |  | 1 thread, batch 1 | 1 thread, batch 32 | 2 threads, batch 1 | 2 threads, batch 32 | "
+        f"{top_1[0]}MB | memory MB | cold ms",
+        "{way[0]} | {way[1]} | {way[2]} | {latency[t1b1]} | {latency[t1b32]} | {latency[t2b1]} | {latency[t2b32]} | "
+        f"{top_1[1]}{{mb:.2f}} | {{memory:.0f}} | {{cold_ms:.0f}}",
+    )
 
 
 TABLES: Mapping[str, Table | Machine | Sentence] = {
+    # README.md, docs/benchmarking.md, docs/training.md
     "host": Machine("speed/resnet20_v1.akamaster_cifar10-1", "torch onnx onnxruntime openvino"),
     "speed": Table(
         rows.speed,
-        {
-            "network": "{network}",
-            "batch": "{batch}",
-            "runtime": "{runtime}",
-            "median ms": "{ms}",
-            "times faster (99 % interval)": "{times}",
-        },
+        "network | batch | runtime | median ms | times faster (99 % interval)",
+        "{network} | {batch} | {runtime} | {ms} | {times}",
     ),
     "accuracy": Table(
         rows.accuracy,
-        {
-            "checkpoint": "{network}",
-            "published": "{published:.4f}",
-            "PyTorch": "{torch:.4f}",
-            "ONNX Runtime": "{onnxruntime:.4f}",
-            "n": "{n}",
-        },
+        "checkpoint | published | PyTorch | ONNX Runtime | n",
+        "{network} | {published:.4f} | {torch:.4f} | {onnxruntime:.4f} | {n}",
     ),
     "startup": Table(
         rows.startup,
-        {"command": "`{name}`", "median ms": "{ms:.0f}", "times `python -c pass`": "{times:.1f}", "runs": "{runs}"},
+        "command | median ms | times `python -c pass` | runs",
+        "`{name}` | {ms:.0f} | {times:.1f} | {runs}",
     ),
     "export": Table(
         rows.export,
-        {
-            "network": "{name}",
-            "median s": "{s.value:.1f}",
-            "range": "{s.low:.1f} to {s.high:.1f}",
-            "runs": "{runs}",
-        },
+        "network | median s | range | runs",
+        "{name} | {s.value:.1f} | {s.low:.1f} to {s.high:.1f} | {runs}",
     ),
     "bundled": Table(
         rows.bundled,
-        {
-            "checkpoint": "`{ref}`",
-            "accuracy": "{accuracy:.4f} ({low:.4f} to {high:.4f}, n = {n})",
-            "made by": "`{command}`",
-        },
+        "checkpoint | accuracy | made by",
+        "`{ref}` | {accuracy:.4f} ({low:.4f} to {high:.4f}, n = {n}) | `{command}`",
     ),
     "training": Table(
         rows.training,
-        {
-            "device": "{device}",
-            "loop": "{loop}",
-            "arithmetic": "{arithmetic}",
-            "images/s": "{images_per_s:,.0f}",
-            "times the plain loop": "{times:.2f}",
-        },
+        "device | loop | arithmetic | images/s | times the plain loop",
+        "{device} | {loop} | {arithmetic} | {images_per_s:,.0f} | {times:.2f}",
     ),
     "coverage": Table(
         rows.coverage,
-        {
-            "stream": "{stream}",
-            "fixed length": "{fixed_percent:.1f} %",
-            "samples": "{fixed[n]:,.0f}",
-            "until known to 1 %": "{until_precise_percent:.1f} %",
-            "samples, mean": "{until_precise[n]:,.0f}",
-            "trials each": "{fixed[trials]}",
-        },
+        "stream | fixed length | samples | until known to 1 % | samples, mean | trials each",
+        "{stream} | {shares[fixed]:.1f} % | {fixed[n]:,.0f} | {shares[until_precise]:.1f} % | "
+        "{until_precise[n]:,.0f} | {fixed[trials]}",
     ),
     "known_costs": Table(
         rows.known_costs,
-        {"what": "{what}", "known": "{known}", "measured": "{measured}", "largest error": "{error}"},
+        "what | known | measured | largest error",
+        "{what} | {known} | {measured} | {error}",
     ),
     "agreement": Table(
         rows.agreement,
-        {
-            "against": "{name}",
-            "ours / theirs, median": "{share.value:.3f}",
-            "range": "{share.low:.3f} to {share.high:.3f}",
-            "rounds": "{rounds}",
-        },
+        "against | ours / theirs, median | range | rounds",
+        "{name} | {share.value:.3f} | {share.low:.3f} to {share.high:.3f} | {rounds}",
     ),
     "alarms": Table(
         rows.alarms,
-        {
-            "truth": "{truth}",
-            'said "different"': "{said} of {runs}",
-            "ratio, median": "{ratio:.4f}",
-            "half-width, median": "{half_width:.2f} %",
-            "seconds, median": "{seconds:.0f}",
-            "with a warning": "{disturbed}",
-        },
+        'truth | said "different" | ratio, median | half-width, median | seconds, median | with a warning',
+        "{truth} | {said} of {runs} | {ratio:.4f} | {half_width:.2f} % | {seconds:.0f} | {disturbed}",
     ),
+    # docs/quantization.md
     "int8_host": Machine("quantization/integers", "onnxruntime openvino nncf"),
     "int8_accuracy": Table(
         rows.int8_accuracy,
-        {
-            "network": "{network}",
-            "float": "{float}",
-            "int8, ONNX Runtime": "{onnxruntime}",
-            "int8, OpenVINO": "{openvino}",
-            "int8-nncf, OpenVINO": "{nncf}",
-        },
+        "network | float | int8, ONNX Runtime | int8, OpenVINO | int8-nncf, OpenVINO",
+        "{network} | {float} | {onnxruntime} | {openvino} | {nncf}",
     ),
     "int8_ways": Table(
         rows.int8_ways,
-        {
-            "way": "{way}",
-            **{network: f"{{drops[{network}]}}" for network in short([*AKAMASTER, *OURS])},
-            "mean": "{mean}",
-        },
+        f"way | {columns('{}', INT8)} | mean",
+        f"{{way}} | {columns('{{drops[{}]}}', INT8)} | {{mean}}",
     ),
     "int8_speed": Table(
         rows.int8_speed,
-        {
-            "network": "`{network}`",
-            "batch": "{batch}",
-            "runtime": "{runtime}",
-            "fp32 ms": "{fp32}",
-            "int8 ms": "{int8}",
-            "times faster (99 % interval)": "{times:.2f}",
-        },
+        "network | batch | runtime | fp32 ms | int8 ms | times faster (99 % interval)",
+        "`{network}` | {batch} | {runtime} | {fp32} | {int8} | {times:.2f}",
     ),
     "int8_integers": Table(
         rows.int8_integers,
-        {
-            "network": "`{network}`",
-            "integer layers": "{layers}",
-            "proven as they were": "{certificate[proven]}",
-            "channels reduced": "{certificate[reduced]}",
-            "results": "{elements:,}",
-            "ties": "{rounding:,}",
-            "wrong": "{wrong}",
-        },
+        "network | integer layers | proven as they were | channels reduced | results | ties | wrong",
+        "`{network}` | {layers} | {certificate[proven]} | {certificate[reduced]} | {elements:,} | {rounding:,} | "
+        "{wrong}",
     ),
+    # docs/runtimes.md
     "runtimes_host": Machine(
         "runtimes/exports", "torch onnxruntime openvino ai-edge-litert executorch ncnn nncf litert-torch"
     ),
-    **{f"runtimes_{network.partition('.')[0]}": ways(network) for network in NETWORKS},
+    **{f"runtimes_{name}": ways(network) for name, network in zip(ALL, NETWORKS, strict=True)},
     "runtimes_accuracy": Table(
         rows.runtimes_accuracy,
-        {
-            "runtime": "{way[0]}",
-            "format": "{way[1]}",
-            "": "{way[2]}",
-            **{network: f"{{top_1[{network}]}}" for network in short(TRAINED)},
-        },
+        f"runtime | format |  | {columns('{}', COUNTED)}",
+        f"{{way[0]}} | {{way[1]}} | {{way[2]}} | {columns('{{top_1[{}]}}', COUNTED)}",
     ),
     "runtimes_error": Sentence(rows.widest_top_1, "{:.2f} points"),
     "runtimes_exports": Table(
         rows.runtimes_exports,
-        {
-            "format": "{format}",
-            "": "{precision}",
-            **{network: f"{{cells[{network}]}}" for network in short(NETWORKS)},
-        },
+        f"format |  | {columns('{}', ALL)}",
+        f"{{format}} | {{precision}} | {columns('{{cells[{}]}}', ALL)}",
     ),
-    "runtimes_missing": Table(rows.runtimes_missing, {"what": "{what}", "networks": "{networks}", "why": "{why}"}),
+    "runtimes_missing": Table(rows.runtimes_missing, "what | networks | why", "{what} | {networks} | {why}"),
     "runtimes_best": Table(
         rows.runtimes_best,
-        {
-            "network": "{network}",
-            "threads": "{threads}",
-            "PyTorch ms": "{eager_ms}",
-            "fastest": "{best}",
-            "ms": "{best_ms}",
-            "times faster (99 % interval)": "{times:.1f}",
-            "PyTorch's top-1": "{eager_top_1}",
-            "fastest's": "{best_top_1}",
-        },
+        "network | threads | PyTorch ms | fastest | ms | times faster (99 % interval) | PyTorch's top-1 | fastest's",
+        "{network} | {threads} | {eager_ms} | {best} | {best_ms} | {times:.1f} | {eager_top_1} | {best_top_1}",
     ),
+    # docs/pruning.md
     "pruning_host": Machine("pruning/equal/resnet56_v1.akamaster_cifar10", "torch torch-pruning onnxruntime openvino"),
     "pruning_networks": Table(
         rows.pruning_networks,
-        {
-            "network": "{network}",
-            "pruned": "{way}",
-            "multiply-adds": "{macs}",
-            "parameters": "{params}",
-            "top-1 (95 %)": "{top_1:.2f}",
-            "points lost (paired 95 %)": "{lost}",
-        },
+        "network | pruned | multiply-adds | parameters | top-1 (95 %) | points lost (paired 95 %)",
+        "{network} | {way} | {macs} | {params} | {top_1:.2f} | {lost}",
     ),
     "pruning_speed": Table(
         rows.pruning_speed,
-        {
-            "network": "{network}",
-            "pruned": "{way}",
-            "fewer multiply-adds": "{promised:.2f}",
-            **{
-                f"{runtime}, batch {batch}": f"{{times[{runtime} {batch}]}}"
-                for runtime in RUNTIMES
-                for batch in BATCHES
-            },
-        },
+        f"network | pruned | fewer multiply-adds | {columns('{0[0]}, batch {0[1]}', PLACES)}",
+        f"{{network}} | {{way}} | {{promised:.2f}} | {columns('{{times[{0[0]} {0[1]}]}}', PLACES)}",
     ),
     "pruning_equal": Table(
         rows.pruning_equal,
-        {
-            "network": "`{network}`",
-            "pruned": "{way}",
-            f"latency (99 %), {TARGET:g} asked": "{latency:.3f}",
-            "multiply-adds": "{macs:.2f}",
-            "parameters": "{params:.2f}",
-            "points lost": "{lost:+.2f}",
-        },
+        f"network | pruned | latency (99 %), {TARGET:g} asked | multiply-adds | parameters | points lost",
+        "`{network}` | {way} | {latency:.3f} | {macs:.2f} | {params:.2f} | {lost:+.2f}",
     ),
     "pruning_tried": Table(
-        rows.pruning_tried, {"network": "{network}", "multiply-adds left": "{macs}", "latency left (99 %)": "{left}"}
+        rows.pruning_tried,
+        "network | multiply-adds left | latency left (99 %)",
+        "{network} | {macs} | {left}",
     ),
     "pruning_steps": Table(
         rows.pruning_steps,
-        {
-            "step": "{step}",
-            "top-1 (95 %)": "{top_1:.2f}",
-            "points lost (paired 95 %)": "{lost}",
-            **{
-                f"{what}, batch {batch}": f"{{{cell}[b{batch}]}}"
-                for batch in BATCHES
-                for what, cell in (("ms", "ms"), ("times faster (99 %)", "times"))
-            },
-        },
+        "step | top-1 (95 %) | points lost (paired 95 %) | "
+        f"{columns('ms, batch {0} | times faster (99 %), batch {0}', BATCHES)}",
+        f"{{step}} | {{top_1:.2f}} | {{lost}} | {columns('{{ms[b{0}]}} | {{times[b{0}]}}', BATCHES)}",
     ),
 }
 
