@@ -5,6 +5,7 @@ the one that runs are stopped. They run in short blocks, in a random order that 
 again. Two blocks side by side share the machine's mood, so it is their ratio that counts. Rounds follow until the
 ratios are known well enough: a process keeps for life the memory layout that it happened to get, so that many samples
 of one process cannot replace several processes (Kalibera & Jones 2013, "Rigorous Benchmarking in Reasonable Time").
+`core.looking` says why the intervals hold although they are looked at after every round.
 """
 
 import math
@@ -18,7 +19,9 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from ..core.hosts import describe
+from ..core.looking import LEAST_ROUNDS
 from ..core.measured import (
+    AGAIN,
     BASELINE,
     Block,
     Comparison,
@@ -40,7 +43,6 @@ from .sampling import WarmUp, take, warm_up
 BLOCK_S = 0.02
 ROUND_S = 1.0  # of blocks, for each contestant
 LEAST_VISITS = 10
-LEAST_ROUNDS = 5
 T = TypeVar("T")
 
 
@@ -52,8 +54,9 @@ class Contestant(NamedTuple):
 class Effort(NamedTuple):
     """How long to go on: until each ratio's interval is at most `precision` to either side, or `limit_s` is over.
 
-    With `gate`, also until no interval holds that ratio any more. A round has blocks of `round_s` seconds for each
-    contestant, at least `LEAST_VISITS` of them, and at least `least_rounds` rounds are run.
+    With `gate`, also until it is decided whether each ratio is at most that. A round has blocks of `round_s` seconds
+    for each contestant, at least `LEAST_VISITS` of them, and at least `least_rounds` rounds are run: fewer than
+    `LEAST_ROUNDS` are for trying things out, as the intervals do not hold what they say then.
     """
 
     precision: float = 0.01
@@ -84,6 +87,7 @@ def compare(
         rounds=(),
         conditions=(),
         warnings=(),
+        gate=effort.gate,
     )
     shuffled = random.Random(effort.seed)  # noqa: S311 - an order, not a secret
     while not is_enough(known, effort) and (len(known.rounds) < effort.least_rounds or time.monotonic() < end):
@@ -104,8 +108,8 @@ def compare(
 def is_enough(comparison: Comparison, effort: Effort) -> bool:
     if len(comparison.rounds) < effort.least_rounds:
         return False
-    found = comparison.ratios
-    is_decided = effort.gate is None or not any(r.interval.low <= effort.gate <= r.interval.high for r in found[1:])
+    found, gate = comparison.ratios, comparison.gate
+    is_decided = gate is None or all(ratio.against(gate) != "cannot tell" for ratio in found[AGAIN:])
     return is_decided and all(ratio.half_width <= effort.precision for ratio in found)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from .statistics import Interval
 
@@ -142,6 +142,12 @@ class Ratio(NamedTuple):
         if self.interval.high < 1:
             return "faster"
         return "slower" if self.interval.low > 1 else "no difference"
+
+    def against(self, limit: float) -> Literal["pass", "fail", "cannot tell"]:
+        """Whether the contestant takes at most `limit` times as long: if its whole interval says so."""
+        if self.interval.high <= limit:
+            return "pass"
+        return "fail" if self.interval.low > limit else "cannot tell"
 
 
 class _Estimate(NamedTuple):

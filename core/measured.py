@@ -9,6 +9,7 @@ import msgspec
 
 from . import samples
 from .estimates import Ratio, carries, log_ratio, median, median_interval, quantile, ratio_of_rounds, throughput
+from .looking import confidence_of_round
 from .schemas import Schema
 from .statistics import Interval
 from .types import DType, FileRecord, NotNegative, Noun, Positive, Precision, Step
@@ -298,6 +299,7 @@ class Comparison(Noun, frozen=True, kw_only=True):
     """Contestants measured in turn: `subjects[0]` is the baseline, `subjects[1]` the same again, for the noise floor.
 
     Each of `rounds` had fresh processes, all alive at once; its blocks stand in the order in which they ran.
+    `gate` is a ratio that the rounds went on until they had decided on; the intervals are wider then.
     """
 
     schema: ClassVar[Schema] = samples.COMPARISON
@@ -308,6 +310,7 @@ class Comparison(Noun, frozen=True, kw_only=True):
     rounds: tuple[tuple[Block, ...], ...]
     conditions: tuple[Conditions, ...]
     warnings: tuple[Disturbance, ...]
+    gate: float | None = None
 
     @property
     def ratios(self) -> tuple[Ratio, ...]:
@@ -320,7 +323,8 @@ class Comparison(Noun, frozen=True, kw_only=True):
         for blocks in self.rounds:
             visits = [[block.samples_s for block in blocks if block.contestant == c] for c in (baseline, contestant)]
             logs.append(log_ratio(list(zip(*visits, strict=True))))
-        return Ratio(*ratio_of_rounds(logs, CONFIDENCE))
+        confidence = confidence_of_round(len(logs), CONFIDENCE, gated=self.gate is not None)
+        return Ratio(*ratio_of_rounds(logs, confidence))
 
     def median_s(self, contestant: int) -> float:
         """Of one batch, over all rounds."""

@@ -73,6 +73,7 @@ def save_raced(path: Path, c: Comparison, plans: list[Any] | None = None) -> Non
         {
             "host": to_builtins(c.host),
             "started_at": c.started_at,
+            "gate": c.gate,
             "warnings": [to_builtins(warning) for warning in c.warnings],
             "subjects": [first, *(_changes(first, other) for other in others)],
             "plans": plans or [],
@@ -92,7 +93,7 @@ def raced(path: Path) -> Raced:
         "subjects": [first, *(_merged(first, change) for change in changes)],
         "rounds": [list(_blocks(medians)) for medians in document["block_medians_ns"]],
         "conditions": [],
-        **{name: document[name] for name in ("host", "started_at", "warnings")},
+        **{name: document[name] for name in ("host", "started_at", "gate", "warnings") if name in document},
     }
     return Raced(convert(comparison, Comparison, str(path), FIX), document["medians_s"], document["plans"])
 

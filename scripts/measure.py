@@ -85,7 +85,7 @@ def accuracy(out: Path) -> None:
 
 def instrument(out: Path) -> None:
     """The harness itself."""
-    for check in ("coverage", "known_costs", "agreement", "comparisons"):
+    for check in ("coverage", "stopping", "known_costs", "agreement", "comparisons"):
         path = out / f"{check}.json"
         _run(sys.executable, "-m", f"reszoo.bench.validation.{check}", "--out", str(path))
         save(path, json.loads(path.read_text()))

@@ -186,6 +186,22 @@ def alarms() -> Iterator[Row]:
         }
 
 
+def stopping() -> Iterator[Row]:
+    """What gates and comparisons without one get wrong, and how many rounds they take."""
+    found = load("instrument/stopping")
+    for name, ways in found["found"].items():
+        noise = found["noises"][name]
+        scatter = f"{100 * noise['sd']:g} %" + (f", Student's t, {noise['tails']} df" if noise["tails"] else "")
+        for way, title in (("ignoring", "99 % in each round"), ("harness", "the harness")):
+            limit, below, above, alone = ({**each, "shares": _shares(each)} for each in ways[way])
+            first = {"scatter": scatter if way == "ignoring" else "", "intervals": title}
+            yield {**first, "limit": limit, "below": below, "above": above, "alone": alone}
+
+
+def _shares(found: Figure) -> dict[str, float]:
+    return {name: 100 * found[name] / found["trials"] for name in ("passed", "failed", "covered")}
+
+
 # docs/quantization.md
 
 

@@ -137,6 +137,14 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         'truth | said "different" | ratio, median | half-width, median | seconds, median | with a warning',
         "{truth} | {said} of {runs} | {ratio:.4f} | {half_width:.2f} % | {seconds:.0f} | {disturbed}",
     ),
+    "stopping": Table(
+        rows.stopping,
+        "scatter of a round | intervals | at 1.03: passed / failed | 1.00 passed / 1.06 failed | rounds | "
+        "no gate: held the truth | rounds",
+        "{scatter} | {intervals} | {limit[shares][passed]:.2f} % / {limit[shares][failed]:.2f} % | "
+        "{below[shares][passed]:.1f} % / {above[shares][failed]:.1f} % | {below[rounds]:.1f} / {above[rounds]:.1f} | "
+        "{alone[shares][covered]:.1f} % | {alone[rounds]:.1f}",
+    ),
     # docs/quantization.md
     "int8_host": Machine("quantization/integers", "onnxruntime openvino nncf"),
     "int8_accuracy": Table(

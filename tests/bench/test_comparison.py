@@ -98,6 +98,7 @@ def test_a_verdict_in_words(value: float, low: float, high: float, text: str) ->
         ([0.0, 0.001, -0.001, 0.0, 0.001], "passes"),
         ([0.05, 0.051, 0.049, 0.05, 0.051], "is slower than allowed"),
         ([0.03, 0.05, 0.01, 0.04, 0.02], "cannot tell"),
+        ([0.020, 0.023, 0.026, 0.024, 0.022], "cannot tell"),  # five rounds alone would pass, but not the first of many
     ],
 )
 def test_the_gate_passes_only_what_is_shown_to_be_fast_enough(
@@ -105,12 +106,12 @@ def test_the_gate_passes_only_what_is_shown_to_be_fast_enough(
 ) -> None:
     from reszoo.cli.compare import _judge
 
-    found = a_comparison(artifact, quick, logs)
+    found = replace(a_comparison(artifact, quick, logs), gate=1.03)
     if outcome == "passes":
-        _judge(found, 0.03)
+        _judge(found, 1.03)
     else:
         with pytest.raises(ReszooError, match=outcome):
-            _judge(found, 0.03)
+            _judge(found, 1.03)
 
 
 def test_with_a_gate_rounds_go_on_until_it_is_decided(artifact: Artifact, quick: Scenario) -> None:
@@ -118,8 +119,15 @@ def test_with_a_gate_rounds_go_on_until_it_is_decided(artifact: Artifact, quick:
     logs = [0.028, 0.030, 0.032, 0.029, 0.031]
     found = a_comparison(artifact, quick, logs)
     assert comparison.is_enough(found, Effort())
-    assert comparison.is_enough(found, Effort(gate=1.05))
-    assert not comparison.is_enough(found, Effort(gate=1.03))
+    assert comparison.is_enough(replace(found, gate=1.05), Effort())
+    assert not comparison.is_enough(replace(found, gate=1.03), Effort())
+
+
+def test_a_gate_is_decided_alike_by_the_rounds_that_go_on_and_by_the_verdict() -> None:
+    """Where the interval ends just at the limit too."""
+    assert Ratio(1.0, Interval(0.9, 1.03)).against(1.03) == "pass"
+    assert Ratio(1.05, Interval(1.03, 1.08)).against(1.03) == "cannot tell"
+    assert Ratio(1.05, Interval(1.031, 1.08)).against(1.03) == "fail"
 
 
 def a_comparison(artifact: Artifact, scenario: Scenario, logs: list[float]) -> Comparison:
