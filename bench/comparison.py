@@ -11,18 +11,20 @@ of one process cannot replace several processes (Kalibera & Jones 2013, "Rigorou
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
+from ..core.estimates import log_ratio, mean_interval
 from ..core.hosts import describe
 from ..core.looking import LEAST_ROUNDS
 from ..core.measured import (
     AGAIN,
     BASELINE,
+    CONFIDENCE,
     Block,
     Comparison,
     Conditions,
@@ -43,6 +45,7 @@ from .sampling import WarmUp, take, warm_up
 BLOCK_S = 0.02
 ROUND_S = 1.0  # of blocks, for each contestant
 LEAST_VISITS = 10
+UNSTEADY = 0.01  # of the ratio, from the first half of a round to the second
 T = TypeVar("T")
 
 
@@ -98,8 +101,8 @@ def compare(
             name = f"{failed.artifact.source_ref} on {failed.scenario}"
             return Failure(what=name, scenario=failed.scenario, reason=error.reason, output=error.output)
         conditions = (*known.conditions, seen)
-        warnings = _warnings(host, entries[BASELINE].scenario, conditions)
-        known = replace(known, rounds=(*known.rounds, blocks), conditions=conditions, warnings=warnings)
+        known = replace(known, rounds=(*known.rounds, blocks), conditions=conditions)
+        known = replace(known, warnings=(*_disturbances(known), *_unsteady(known)))
         if len(known.rounds) > 1:
             on_round(known)
     return known
@@ -126,15 +129,21 @@ def _round(
             worker.receive(protocol.Loaded)
             worker.pause()
         warm = [_alone(worker, _warm_up) for worker in workers]
-        scenario = entries[BASELINE].scenario
-        pids = [worker.pid for worker in workers]
-        watch = Watch(pids, scenario.cores, device=scenario.device, load_before=load_before)
+        watch = _watch(workers, load_before)
         blocks = []
         for contestant in _order(len(workers), _visits(warm, effort), shuffled):
             take_block = partial(take, seconds=BLOCK_S, run_s=warm[contestant].run_s, look=watch.look)
             samples = _alone(workers[contestant], take_block).samples_s
             blocks.append(Block(contestant=contestant, samples_s=samples))
         return tuple(blocks), watch.stop()
+
+
+def _watch(workers: Sequence[Worker], load_before: float | None) -> Watch:
+    """Of all workers: the cores, where all are bound to the same, and the GPU if any of them has it."""
+    scenarios = [worker.scenario for worker in workers]
+    cores = scenarios[BASELINE].cores if len({scenario.cores for scenario in scenarios}) == 1 else ()
+    device = max((scenario.device for scenario in scenarios), key=lambda device: device == "cuda")
+    return Watch([worker.pid for worker in workers], cores, device=device, load_before=load_before)
 
 
 def _start(entry: Contestant, effort: Effort, stack: ExitStack) -> Worker:
@@ -170,14 +179,23 @@ def _order(contestants: int, visits: int, shuffled: random.Random) -> list[int]:
     return order
 
 
-def _warnings(host: Host, scenario: Scenario, conditions: Sequence[Conditions]) -> tuple[Disturbance, ...]:
-    """Each kind once, as it was first seen, with the number of rounds that it was seen in."""
+def _disturbances(known: Comparison) -> Iterator[Disturbance]:
+    """Of all contestants, each kind once, as it was first seen, with the number of rounds that it was seen in."""
     seen: dict[DisturbanceKind, list[str]] = {}
-    for condition in conditions:
-        for disturbance in disturbances(host, scenario, condition):
-            seen.setdefault(disturbance.kind, []).append(disturbance.detail)
-    rounds = len(conditions)
-    return tuple(
-        Disturbance(kind=kind, detail=f"{details[0]} (in {len(details)} of {rounds} rounds)")
-        for kind, details in seen.items()
-    )
+    for condition in known.conditions:
+        of_all = [each for subject in known.subjects for each in disturbances(known.host, subject.scenario, condition)]
+        for kind, detail in {each.kind: each.detail for each in reversed(of_all)}.items():
+            seen.setdefault(kind, []).append(detail)
+    for kind, details in seen.items():
+        yield Disturbance(kind=kind, detail=f"{details[0]} (in {len(details)} of {len(known.rounds)} rounds)")
+
+
+def _unsteady(known: Comparison) -> Iterator[Disturbance]:
+    """Contestants that get faster or slower against the baseline within a round: one of the two was not warm yet."""
+    for contestant in range(AGAIN + 1, len(known.subjects)):
+        shifts = [log_ratio(p[len(p) // 2 :]) - log_ratio(p[: len(p) // 2]) for p in known.pairs(contestant)]
+        shift, (low, high) = mean_interval(shifts, CONFIDENCE)
+        if low > UNSTEADY or high < -UNSTEADY:
+            name = f"{known.subjects[contestant].source_ref} on {known.subjects[contestant].scenario}"
+            detail = f"{name}: its ratio to the first moved by {100 * shift:+.1f} % within a round"
+            yield Disturbance(kind="not_steady", detail=detail)

@@ -152,8 +152,8 @@ class Conditions(Noun, frozen=True, kw_only=True):
 
     seconds            how long that was
     load_before        the 1-minute load average before the worker started
-    foreign_cpu_s      CPU time of all other processes, on any core
-    steal_s            taken by the hypervisor, on any core
+    foreign_cpu_s      CPU time of all other processes, on the cores that this one may use
+    steal_s            taken by the hypervisor from these cores
     cgroup_throttled_s the control group's quota kept the worker waiting
     min_mhz, max_mhz   clock of the worker's cores, as read now and then; a tenth of the readings was below min_mhz
     thermal_events     times that the CPU slowed down to cool
@@ -295,6 +295,13 @@ class Block(Noun, frozen=True, kw_only=True):
     samples_s: tuple[float, ...]
 
 
+Samples = tuple[float, ...]
+
+
+def _visits(blocks: tuple[Block, ...], contestant: int) -> list[Samples]:
+    return [block.samples_s for block in blocks if block.contestant == contestant]
+
+
 class Comparison(Noun, frozen=True, kw_only=True):
     """Contestants measured in turn: `subjects[0]` is the baseline, `subjects[1]` the same again, for the noise floor.
 
@@ -318,13 +325,16 @@ class Comparison(Noun, frozen=True, kw_only=True):
         return tuple(self.ratio(contestant) for contestant in range(1, len(self.subjects)))
 
     def ratio(self, contestant: int, baseline: int = BASELINE) -> Ratio:
-        """Of any two of `subjects`, from the blocks of both that lie nearest to each other."""
-        logs = []
-        for blocks in self.rounds:
-            visits = [[block.samples_s for block in blocks if block.contestant == c] for c in (baseline, contestant)]
-            logs.append(log_ratio(list(zip(*visits, strict=True))))
+        """Of any two of `subjects`."""
+        logs = [log_ratio(pairs) for pairs in self.pairs(contestant, baseline)]
         confidence = confidence_of_round(len(logs), CONFIDENCE, gated=self.gate is not None)
         return Ratio(*ratio_of_rounds(logs, confidence))
+
+    def pairs(self, contestant: int, baseline: int = BASELINE) -> list[list[tuple[Samples, Samples]]]:
+        """Round by round, the baseline's and the contestant's blocks that lie nearest to each other."""
+        return [
+            list(zip(_visits(blocks, baseline), _visits(blocks, contestant), strict=True)) for blocks in self.rounds
+        ]
 
     def median_s(self, contestant: int) -> float:
         """Of one batch, over all rounds."""

@@ -1,6 +1,5 @@
 """`add`: a user's folders and zips of images become a data set, whole or not at all."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from ..core.download import OnProgress
 from ..core.errors import UsageError
 from ..core.files import staged_folder
+from ..core.hosts import available_cores
 from . import store
 from .images import Header, bombs_refused, decode, read, read_header, to_array
 from .info import DatasetInfo, check_new_name, home, info, is_installed, locked
@@ -112,7 +112,7 @@ def _write_files(folder: Path, entries: list[Entry], steps: "_Steps") -> NDArray
         (folder / f"{index:07d}{member.path.suffix.lower()}").write_bytes(content)
         return content
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         rounds = (range(start, min(start + TOGETHER, len(entries))) for start in range(0, len(entries), TOGETHER))
         return content_keys(steps.over(content for indices in rounds for content in pool.map(copy, indices)))
 

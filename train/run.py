@@ -81,7 +81,9 @@ def fit(
     work = beside(out, ".unfinished")
     with locked(out, wait=False) if world.is_first else nullcontext():
         before = enter(out, work, resume)
-        torch.set_num_threads(recipe.threads or (before.threads if before else torch.get_num_threads()))
+        torch.set_num_threads(
+            recipe.threads or (before.threads if before else min(torch.get_num_threads(), hosts.available_cores()))
+        )
         if parent:
             fix = f"Choose the data that it was trained on: {parent.dataset}."
             datasets.check_classes(data, parent.labels, parent.ref, fix)

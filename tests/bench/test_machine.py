@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, get_args
 
@@ -85,6 +86,26 @@ def test_our_own_work_is_foreign_to_others_only() -> None:
         to_other = float(other.communicate("\n")[0])
     assert to_us is not None
     assert to_other - to_us > 0.35
+
+
+def test_load_on_cores_that_are_not_ours_is_none_of_our_business() -> None:
+    """Strangers spin on two cores. Who may use one of them sees no more load than one core can do."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        pytest.skip("one core alone has no other")
+    program = (
+        "import os, time; from reszoo.bench.machine import Watch\n"
+        f"os.sched_setaffinity(0, [{allowed[0]}]); watch = Watch([], [])\n"
+        "time.sleep(1); seen = watch.stop(); print(seen.foreign_cpu_s, seen.seconds)"
+    )
+    with ExitStack() as stack:
+        for core in allowed[:2]:
+            spinning = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(spinning.kill)
+            os.sched_setaffinity(spinning.pid, [core])
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    foreign_s, seconds = map(float, done.stdout.split())
+    assert 0.3 * seconds < foreign_s < 1.1 * seconds
 
 
 def test_foreign_time_is_never_negative(busy: int) -> None:
