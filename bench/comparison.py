@@ -5,7 +5,7 @@ the one that runs are stopped. They run in short blocks, in a random order that 
 again. Two blocks side by side share the machine's mood, so it is their ratio that counts. Rounds follow until the
 ratios are known well enough: a process keeps for life the memory layout that it happened to get, so that many samples
 of one process cannot replace several processes (Kalibera & Jones 2013, "Rigorous Benchmarking in Reasonable Time").
-`looking` says why the intervals hold although they are looked at after every round.
+`core.looking` says why the intervals hold although they are looked at after every round.
 """
 
 import math
@@ -14,29 +14,38 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
+from ..core.estimates import log_ratio, mean_interval
 from ..core.hosts import describe
-from ..core.measured import Block, Comparison, Conditions, Disturbance, DisturbanceKind, Failure, Host, Scenario
-from ..core.statistics import Interval
+from ..core.looking import LEAST_ROUNDS
+from ..core.measured import (
+    AGAIN,
+    BASELINE,
+    CONFIDENCE,
+    Block,
+    Comparison,
+    Conditions,
+    Disturbance,
+    DisturbanceKind,
+    Failure,
+    Host,
+    Scenario,
+)
 from ..core.types import Artifact
 from . import protocol
 from .client import PATIENCE_S, WORKER, Worker, WorkerError
 from .harness import load_request, now, subject
-from .looking import LEAST_ROUNDS, confidence_of_round
 from .machine import Watch, disturbances, load_average
 from .sampling import WarmUp, take, warm_up
-from .statistics import log_ratio, mean_interval, ratio_of_rounds
 
 # Shorter blocks follow the machine's mood more closely; longer ones lose less to the first runs after a switch.
 BLOCK_S = 0.02
 ROUND_S = 1.0  # of blocks, for each contestant
 LEAST_VISITS = 10
-CONFIDENCE = 0.99
 UNSTEADY = 0.01  # of the ratio, from the first half of a round to the second
-BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 T = TypeVar("T")
 
 
@@ -66,29 +75,6 @@ class Effort(NamedTuple):
 EFFORT = Effort()
 
 
-class Ratio(NamedTuple):
-    """A contestant's latency over the baseline's, and its 99 % interval."""
-
-    value: float
-    interval: Interval
-
-    @property
-    def half_width(self) -> float:
-        return (self.interval.high - self.interval.low) / 2
-
-    @property
-    def verdict(self) -> str:
-        if self.interval.high < 1:
-            return "faster"
-        return "slower" if self.interval.low > 1 else "no difference"
-
-    def against(self, limit: float) -> Literal["pass", "fail", "cannot tell"]:
-        """Whether the contestant takes at most `limit` times as long: if its whole interval says so."""
-        if self.interval.high <= limit:
-            return "pass"
-        return "fail" if self.interval.low > limit else "cannot tell"
-
-
 def compare(
     contestants: Sequence[Contestant],
     effort: Effort = EFFORT,
@@ -104,6 +90,7 @@ def compare(
         rounds=(),
         conditions=(),
         warnings=(),
+        gate=effort.gate,
     )
     shuffled = random.Random(effort.seed)  # noqa: S311 - an order, not a secret
     while not is_enough(known, effort) and (len(known.rounds) < effort.least_rounds or time.monotonic() < end):
@@ -121,32 +108,12 @@ def compare(
     return known
 
 
-def ratios(comparison: Comparison, *, gated: bool = False) -> list[Ratio]:
-    """Of `subjects[1:]` to the baseline: [0] is the baseline against itself. Needs two rounds."""
-    return [ratio(comparison, contestant, gated=gated) for contestant in range(1, len(comparison.subjects))]
-
-
-def ratio(comparison: Comparison, contestant: int, baseline: int = BASELINE, *, gated: bool = False) -> Ratio:
-    """Of any two of `subjects`. `gated`: its interval holds although the rounds went on until a gate was decided."""
-    logs = [log_ratio(list(_pairs(blocks, contestant, baseline))) for blocks in comparison.rounds]
-    return Ratio(*ratio_of_rounds(logs, confidence_of_round(len(logs), CONFIDENCE, gated=gated)))
-
-
 def is_enough(comparison: Comparison, effort: Effort) -> bool:
     if len(comparison.rounds) < effort.least_rounds:
         return False
-    gate = effort.gate
-    found = ratios(comparison, gated=gate is not None)
+    found, gate = comparison.ratios, comparison.gate
     is_decided = gate is None or all(ratio.against(gate) != "cannot tell" for ratio in found[AGAIN:])
     return is_decided and all(ratio.half_width <= effort.precision for ratio in found)
-
-
-def _pairs(
-    blocks: Sequence[Block], contestant: int, baseline: int
-) -> "zip[tuple[tuple[float, ...], tuple[float, ...]]]":
-    """The blocks of the baseline and of the contestant that lie nearest to each other."""
-    visits = [[block.samples_s for block in blocks if block.contestant == c] for c in (baseline, contestant)]
-    return zip(*visits, strict=True)
 
 
 def _round(
@@ -226,8 +193,7 @@ def _disturbances(known: Comparison) -> Iterator[Disturbance]:
 def _unsteady(known: Comparison) -> Iterator[Disturbance]:
     """Contestants that get faster or slower against the baseline within a round: one of the two was not warm yet."""
     for contestant in range(AGAIN + 1, len(known.subjects)):
-        pairs = [list(_pairs(blocks, contestant, BASELINE)) for blocks in known.rounds]
-        shifts = [log_ratio(p[len(p) // 2 :]) - log_ratio(p[: len(p) // 2]) for p in pairs]
+        shifts = [log_ratio(p[len(p) // 2 :]) - log_ratio(p[: len(p) // 2]) for p in known.pairs(contestant)]
         shift, (low, high) = mean_interval(shifts, CONFIDENCE)
         if low > UNSTEADY or high < -UNSTEADY:
             name = f"{known.subjects[contestant].source_ref} on {known.subjects[contestant].scenario}"

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 
 from ..core.measured import Measurement, Scenario
 from .rounding import milliseconds
-from .statistics import median, median_interval
 from .table import way
 
 # What a process keeps for life, such as its memory layout, is in no interval of one process. The same model in two
@@ -28,10 +27,10 @@ def fastest(measured: Sequence[Measurement]) -> list[str]:
 
 def _told(setting: str, several: list[Measurement]) -> Iterator[str]:
     alike = Counter(map(way, several))
-    best, *others = sorted(several, key=lambda m: median(m.samples_s))
+    best, *others = sorted(several, key=lambda m: m.median_s)
     yield f"fastest with {setting}: {_named(best, alike)}."
-    limit = (1 + PROCESS_NOISE) * median_interval(best.samples_s).high
-    if rivals := [m for m in others if median_interval(m.samples_s).low <= limit]:
+    limit = (1 + PROCESS_NOISE) * best.interval_s.high
+    if rivals := [m for m in others if m.interval_s.low <= limit]:
         named = " and ".join(_named(m, alike) for m in rivals)
         yield f"It cannot be told apart from {named}: `reszoo compare` measures in turn."
 
@@ -44,7 +43,7 @@ def _setting(scenario: Scenario) -> str:
 
 def _named(m: Measurement, alike: Counter[str]) -> str:
     """Its latency, and "!" where there is reason to doubt it. A hash tells two artifacts of one kind apart."""
-    low, high = median_interval(m.samples_s)
+    low, high = m.interval_s
     which = f" {m.subject.artifact_sha256[:8]}" if alike[way(m)] > 1 else ""
-    latency = f"{milliseconds(median(m.samples_s))} ms ({milliseconds(low)} to {milliseconds(high)})"
+    latency = f"{milliseconds(m.median_s)} ms ({milliseconds(low)} to {milliseconds(high)})"
     return f"{way(m)}{which}, {latency}{' !' * bool(m.warnings)}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.errors import ReszooError
+from ..core.estimates import relative_half_width
 from ..core.hosts import describe
 from ..core.measured import (
     Accuracy,
@@ -27,7 +28,6 @@ from .client import PATIENCE_S, WORKER, Worker, WorkerError
 from .drift import drifted
 from .machine import Watch, disturbances, load_average
 from .sampling import Samples, WarmUp, sample_until_precise, warm_up
-from .statistics import relative_half_width
 
 # Where the size of the last cache is not known, this is more than most have.
 UNKNOWN_CACHE_BYTES = 64 << 20

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from ..core.estimates import is_precise, median
 from ..core.measured import Scenario, Window
 from .client import Worker
 from .drift import is_steady
 from .protocol import Sample, Sampled
-from .statistics import is_precise, median
 
 CHUNK_S = 0.25
 FIRST_S = 0.01  # enough to learn how long a run takes; each is timed alone, and a quick one is timed very often

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..core.measured import Comparison, Disturbance, DisturbanceKind, Failure, Measurement, Subject
+from ..core.estimates import Ratio
+from ..core.measured import AGAIN, Comparison, Disturbance, DisturbanceKind, Failure, Measurement, Subject
 from ..core.statistics import proportion_interval
 from ..core.types import Unavailable
-from .comparison import AGAIN, Ratio, ratios
-from .derived import images_per_s, tail_s
 from .machine import ADVICE
 from .rounding import milliseconds
-from .statistics import median, median_interval
 
 Outcome = Measurement | Failure | Unavailable
 
@@ -72,13 +70,13 @@ def by_model(outcomes: Sequence[Outcome]) -> dict[str, list[Measurement]]:
 def row(m: Measurement) -> Row:
     """A batch's latency, with the interval of its median; the memory that the runtime and the model took."""
     scenario, subject = m.subject.scenario, m.subject
-    low, high = median_interval(m.samples_s)
+    low, high = m.interval_s
     return Row(
         runtime=scenario.runtime_name + ("" if scenario.device == "cpu" else f" ({scenario.device})"),
         format=_format(subject),
         threads=str(scenario.threads) + (f" x {scenario.streams}" if scenario.streams > 1 else ""),
         batch=str(scenario.batch),
-        median_ms=milliseconds(median(m.samples_s)),
+        median_ms=milliseconds(m.median_s),
         interval_ms=f"{milliseconds(low)}–{milliseconds(high)}",
         tail_ms=_tail(m),
         images_per_s=_images_per_s(m),
@@ -87,17 +85,16 @@ def row(m: Measurement) -> Row:
     )
 
 
-def contestants(comparison: Comparison, *, gated: bool = False) -> list[ContestantRow]:
+def contestants(comparison: Comparison) -> list[ContestantRow]:
     """A row for each contestant, the baseline first and then the baseline against itself: the noise floor."""
     rows = []
-    found: list[Ratio | None] = [None, *ratios(comparison, gated=gated)]
+    found: list[Ratio | None] = [None, *comparison.ratios]
     for i, (subject, ratio) in enumerate(zip(comparison.subjects, found, strict=True)):
-        samples = [s for blocks in comparison.rounds for b in blocks if b.contestant == i for s in b.samples_s]
         rows.append(
             ContestantRow(
                 model="the first again" if i == AGAIN else subject.source_ref,
                 runtime="noise floor" if i == AGAIN else f"{subject.scenario.runtime_name}, {_format(subject)}",
-                median_ms=milliseconds(median(samples)),
+                median_ms=milliseconds(comparison.median_s(i)),
                 ratio="1" if ratio is None else f"{ratio.value:.3f}",
                 interval="" if ratio is None else f"{ratio.interval.low:.3f} – {ratio.interval.high:.3f}",
                 verdict="" if ratio is None else verdict(ratio),
@@ -166,13 +163,12 @@ def misses(outcomes: Sequence[Outcome | Comparison]) -> list[str]:
 
 
 def _images_per_s(m: Measurement) -> str:
-    found = images_per_s(m)
-    return f"{found[0]:,.0f}" if found else ""
+    return "" if m.images_per_s is None else f"{m.images_per_s:,.0f}"
 
 
 def _tail(m: Measurement) -> str:
     """The furthest quantile that the samples carry."""
-    for name, q in (("p99", 0.99), ("p90", 0.9)):
-        if (seconds := tail_s(m, q)) is not None:
+    for name, seconds in (("p99", m.p99_s), ("p90", m.p90_s)):
+        if seconds is not None:
             return f"{name} {milliseconds(seconds)}"
     return ""

@@ -68,7 +68,7 @@ def compare(
     effort = Effort(wanted, time_limit, gate, seed, patience)
     output.check_writable(out)
     comparison = _compare(contestants, effort, out)
-    _print(comparison, out, json, gated=gate is not None)
+    _print(comparison, out, json)
     if gate is not None:
         _judge(comparison, gate)
 
@@ -112,7 +112,7 @@ def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "C
     """Written after every round, so that an interrupt loses none that was measured."""
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-    from ..bench.comparison import compare, ratios
+    from ..bench.comparison import compare
     from ..bench.results import write_comparison
     from ..core.measured import Failure
 
@@ -121,7 +121,7 @@ def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "C
 
         def on_round(known: "Comparison") -> None:
             write_comparison(out, known)
-            widest = max(ratio.half_width for ratio in ratios(known, gated=effort.gate is not None))
+            widest = max(ratio.half_width for ratio in known.ratios)
             text = f"round {len(known.rounds) + 1}, ratios known to {100 * widest:.1f} %"
             bar.update(task, description=text)
 
@@ -131,7 +131,7 @@ def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "C
     return outcome
 
 
-def _print(comparison: "Comparison", out: Path, json: bool, *, gated: bool) -> None:
+def _print(comparison: "Comparison", out: Path, json: bool) -> None:
     from ..bench.table import CONTESTANT_HEADERS, contestants
     from ..core.documents import to_builtins
 
@@ -139,7 +139,7 @@ def _print(comparison: "Comparison", out: Path, json: bool, *, gated: bool) -> N
         output.print_json(to_builtins(comparison))
     else:
         table = output.table(*CONTESTANT_HEADERS, right=("median ms", "ratio"))
-        for line in contestants(comparison, gated=gated):
+        for line in contestants(comparison):
             table.add_row(*line)
         output.console().print(table)
     rounds = f"{len(comparison.rounds)} rounds of fresh processes"
@@ -149,10 +149,10 @@ def _print(comparison: "Comparison", out: Path, json: bool, *, gated: bool) -> N
 
 def _judge(comparison: "Comparison", gate: float) -> None:
     """A contestant passes if its whole interval does, and fails if none of it does."""
-    from ..bench.comparison import AGAIN, ratios
     from ..bench.table import subject_name
+    from ..core.measured import AGAIN
 
-    found = ratios(comparison, gated=True)[AGAIN:]
+    found = comparison.ratios[AGAIN:]
     for subject, ratio in zip(comparison.subjects[AGAIN + 1 :], found, strict=True):
         said = f"{ratio.value:.3f} ({ratio.interval.low:.3f} to {ratio.interval.high:.3f}), at most {gate:.3f}"
         outcome = ratio.against(gate)

@@ -11,18 +11,18 @@ import msgspec
 
 from .errors import ReszooError
 from .files import write_atomic
+from .types import Noun
 
-SCHEMA = 1
-T = TypeVar("T")
+T = TypeVar("T", bound=Noun)
 
 
-def write_json(path: Path, noun: msgspec.Struct) -> None:
+def write_json(path: Path, noun: Noun) -> None:
     """Write `noun` with the schema number, indented, whole or not at all."""
     write_atomic(path, encode(noun) + b"\n")
 
 
-def encode(noun: msgspec.Struct) -> bytes:
-    document = {"schema": SCHEMA, **to_builtins(noun)}
+def encode(noun: Noun) -> bytes:
+    document = {"schema": noun.schema.newest, **noun.schema.write(to_builtins(noun))}
     return msgspec.json.format(msgspec.json.encode(document), indent=2)
 
 
@@ -58,12 +58,13 @@ def convert(document: object, kind: type[T], where: str, fix: str) -> T:
     if not isinstance(document, dict):
         raise ReszooError(f"{where}: expected an object at the top, got {type(document).__name__}", fix)
     fields = dict(document)
-    schema = fields.pop("schema", None)
-    if schema != SCHEMA:
-        raise ReszooError(f"{where}: schema is {schema!r}, this version of reszoo reads schema {SCHEMA}", fix)
+    schema, readers = fields.pop("schema", None), kind.schema.readers
+    if schema not in tuple(readers):
+        known = " or ".join(map(str, readers))
+        raise ReszooError(f"{where}: schema is {schema!r}, this version of reszoo reads schema {known}", fix)
     try:
-        return msgspec.convert(fields, kind, dec_hook=_decode_path)
-    except msgspec.ValidationError as error:
+        return msgspec.convert(readers[schema](fields), kind, dec_hook=_decode_path)
+    except ValueError as error:  # of the reader, or msgspec's
         raise ReszooError(f"{where}: {error}", fix) from error
 
 

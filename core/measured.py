@@ -3,11 +3,19 @@
 Raw samples are kept; every statistic is derived from them, and nothing is rounded before it is printed.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from . import samples
+from .estimates import Ratio, carries, log_ratio, median, median_interval, quantile, ratio_of_rounds, throughput
+from .looking import confidence_of_round
+from .schemas import Schema
+from .statistics import Interval
 from .types import DType, FileRecord, NotNegative, Noun, Positive, Precision, Step
+
+BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
+CONFIDENCE = 0.99  # of the interval of a comparison's ratio
 
 
 class Host(Noun, frozen=True, kw_only=True):
@@ -225,6 +233,8 @@ class Measurement(Noun, frozen=True, kw_only=True):
     clock            host: the processor's; cuda_events: the GPU's own
     """
 
+    schema: ClassVar[Schema] = samples.MEASUREMENT
+
     subject: Subject
     host: Host
     started_at: str
@@ -239,6 +249,44 @@ class Measurement(Noun, frozen=True, kw_only=True):
     warnings: tuple[Disturbance, ...]
     accuracy: Accuracy | None
 
+    @property
+    def median_s(self) -> float:
+        """Of one batch."""
+        return median(self.samples_s)
+
+    @property
+    def interval_s(self) -> Interval:
+        """The median's 95 % interval."""
+        return median_interval(self.samples_s)
+
+    @property
+    def p90_s(self) -> float | None:
+        return self.quantile_s(0.9)
+
+    @property
+    def p99_s(self) -> float | None:
+        return self.quantile_s(0.99)
+
+    def quantile_s(self, q: float) -> float | None:
+        """Of one batch; None where the samples do not carry it. Means of several runs say nothing about single ones."""
+        is_carried = self.runs_per_sample == 1 and carries(len(self.samples_s), q)
+        return quantile(self.samples_s, q) if is_carried else None
+
+    @property
+    def images_per_s(self) -> float | None:
+        """Of all streams together; None with cold caches, as nobody serves images like that."""
+        return None if (found := self._throughput) is None else found[0]
+
+    @property
+    def images_per_s_interval(self) -> Interval | None:
+        """Its 95 % interval."""
+        return None if (found := self._throughput) is None else found[1]
+
+    @property
+    def _throughput(self) -> tuple[float, Interval] | None:
+        scenario = self.subject.scenario
+        return None if scenario.cold_cache else throughput(self.windows, scenario.batch)
+
 
 class Block(Noun, frozen=True, kw_only=True):
     """A short stretch of one contestant's runs, in the order in which they were made."""
@@ -247,11 +295,21 @@ class Block(Noun, frozen=True, kw_only=True):
     samples_s: tuple[float, ...]
 
 
+Samples = tuple[float, ...]
+
+
+def _visits(blocks: tuple[Block, ...], contestant: int) -> list[Samples]:
+    return [block.samples_s for block in blocks if block.contestant == contestant]
+
+
 class Comparison(Noun, frozen=True, kw_only=True):
     """Contestants measured in turn: `subjects[0]` is the baseline, `subjects[1]` the same again, for the noise floor.
 
     Each of `rounds` had fresh processes, all alive at once; its blocks stand in the order in which they ran.
+    `gate` is a ratio that the rounds went on until they had decided on; the intervals are wider then.
     """
+
+    schema: ClassVar[Schema] = samples.COMPARISON
 
     subjects: tuple[Subject, ...]
     host: Host
@@ -259,6 +317,29 @@ class Comparison(Noun, frozen=True, kw_only=True):
     rounds: tuple[tuple[Block, ...], ...]
     conditions: tuple[Conditions, ...]
     warnings: tuple[Disturbance, ...]
+    gate: float | None = None
+
+    @property
+    def ratios(self) -> tuple[Ratio, ...]:
+        """Of `subjects[1:]` to the baseline: the first is the baseline against itself. Needs two rounds."""
+        return tuple(self.ratio(contestant) for contestant in range(1, len(self.subjects)))
+
+    def ratio(self, contestant: int, baseline: int = BASELINE) -> Ratio:
+        """Of any two of `subjects`."""
+        logs = [log_ratio(pairs) for pairs in self.pairs(contestant, baseline)]
+        confidence = confidence_of_round(len(logs), CONFIDENCE, gated=self.gate is not None)
+        return Ratio(*ratio_of_rounds(logs, confidence))
+
+    def pairs(self, contestant: int, baseline: int = BASELINE) -> list[list[tuple[Samples, Samples]]]:
+        """Round by round, the baseline's and the contestant's blocks that lie nearest to each other."""
+        return [
+            list(zip(_visits(blocks, baseline), _visits(blocks, contestant), strict=True)) for blocks in self.rounds
+        ]
+
+    def median_s(self, contestant: int) -> float:
+        """Of one batch, over all rounds."""
+        blocks = (block for blocks in self.rounds for block in blocks if block.contestant == contestant)
+        return median([sample_s for block in blocks for sample_s in block.samples_s])
 
 
 class Kernel(Noun, frozen=True, kw_only=True):

@@ -6,11 +6,14 @@ The nouns of measuring stand in `measured`; `documents` writes any of these to d
 
 import hashlib
 import os
+import reprlib
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+
+from .schemas import Schema
 
 StrPath = str | os.PathLike[str]  # what every function takes that is given a path from outside
 
@@ -31,8 +34,23 @@ DType = Literal["float32", "float16", "uint8"]
 Precision = Literal["fp32", "fp16", "int8"]
 
 
+BRIEF = reprlib.Repr()
+BRIEF.maxtuple = BRIEF.maxdict = 3
+BRIEF.maxlevel = 2
+BRIEF.maxstring = BRIEF.maxother = 40  # characters
+
+
 class Noun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all nouns: immutable, keyword-only, and strict about the fields it is read from."""
+    """Base of all nouns: immutable, keyword-only, and strict about the fields it is read from.
+
+    `repr` is one line, in which long values are cut: thousands of samples would hide everything else.
+    """
+
+    schema: ClassVar[Schema] = Schema()
+
+    def __repr__(self) -> str:
+        fields = (f"{name}={BRIEF.repr(getattr(self, name))}" for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(fields)})"
 
 
 class TensorSpec(Noun, frozen=True, kw_only=True):

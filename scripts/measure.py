@@ -15,12 +15,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
+from figures import MEASUREMENTS, comparison_in, save, save_raced, summary, write
 
-from reszoo.core.hosts import describe
+from reszoo.core.documents import read_json
+from reszoo.core.measured import Measurement
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "docs" / "measurements"
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 NETWORKS = [f"resnet{depth}_v1.akamaster_cifar10" for depth in (20, 32, 44, 56)]
 ROUNDS = 3
@@ -37,8 +37,8 @@ def main() -> None:
             made = Path(folder) / part
             made.mkdir()
             PARTS[part](made)
-            shutil.rmtree(OUT / part, ignore_errors=True)
-            shutil.copytree(made, OUT / part)
+            shutil.rmtree(MEASUREMENTS / part, ignore_errors=True)
+            shutil.copytree(made, MEASUREMENTS / part)
 
 
 def startup(out: Path, rounds: int = 25) -> None:
@@ -69,20 +69,26 @@ def speed(out: Path) -> None:
     """PyTorch, ONNX Runtime and OpenVINO in turn."""
     for network, batch in ((NETWORKS[0], 1), (NETWORKS[0], 32), (NETWORKS[-1], 1)):
         race = [RESZOO, "compare", network, "--runtime", "torch,onnxruntime,openvino"]
-        _run(*race, "--threads", "2", "--batch", str(batch), "--time-limit", "40", "--out", str(out))
+        with tempfile.TemporaryDirectory() as folder:
+            _run(*race, "--threads", "2", "--batch", str(batch), "--time-limit", "40", "--out", folder)
+            save_raced(out / f"{network}-{batch}.json", comparison_in(Path(folder)))
 
 
 def accuracy(out: Path) -> None:
     options = ("--threads", "2", "--batch", "1", "--time-limit", "0.5", "--precision", "20%", "--accuracy", "cifar10")
-    _run(RESZOO, "bench", *NETWORKS, "--runtime", "torch,onnxruntime", *options, "--out", str(out))
-    for file in out.glob("*.predictions.safetensors"):  # can be made again, and are not text
-        file.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        _run(RESZOO, "bench", *NETWORKS, "--runtime", "torch,onnxruntime", *options, "--out", folder)
+        measured = [read_json(path, Measurement, "Measure again.") for path in Path(folder).glob("*.json")]
+    measured.sort(key=lambda m: m.started_at)
+    write(out / "figures.json", [summary(m) for m in measured])
 
 
 def instrument(out: Path) -> None:
     """The harness itself."""
     for check in ("coverage", "stopping", "known_costs", "agreement", "comparisons"):
-        _run(sys.executable, "-m", f"reszoo.bench.validation.{check}", "--out", str(out / f"{check}.json"))
+        path = out / f"{check}.json"
+        _run(sys.executable, "-m", f"reszoo.bench.validation.{check}", "--out", str(path))
+        save(path, json.loads(path.read_text()))
 
 
 def training(out: Path) -> None:
@@ -129,8 +135,7 @@ def _seconds(command: list[str]) -> float:
 
 
 def _write(out: Path, samples: dict[str, list[float]]) -> None:
-    document = {"host": msgspec.to_builtins(describe()), "seconds": samples}
-    (out / "seconds.json").write_text(json.dumps(document, indent=1) + "\n")
+    write(out / "seconds.json", samples)
     print(out.name, {key: round(sorted(values)[len(values) // 2], 3) for key, values in samples.items()}, flush=True)
 
 

@@ -15,17 +15,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from figures import MEASUREMENTS, comparison_in, save_raced, write
+
 from reszoo import zoo
 from reszoo.core.documents import to_builtins
-from reszoo.core.hosts import describe
 from reszoo.core.types import Checkpoint
 from reszoo.models.cost import cost_of
 
-ROOT = Path(__file__).resolve().parent.parent
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 PARENTS = ("resnet56_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10")
 DATA = "cifar10"
@@ -45,7 +46,6 @@ TIMED = {
 EQUAL = "channels by macs, half the latency"  # how many macs that is, is found by trying
 WAYS = (*COUNTED, *TIMED, EQUAL)
 LONGER = {"units, half the macs, 30 epochs": ("--set", "epochs=30")}
-RACED = "plans.json"  # of the networks in a race, in its order, without the parent
 STEPS = "channels, half the macs"  # is quantized too
 WHERE = ("--runtime", "onnxruntime", "--threads", "1", "--batch", "32")
 TARGET, NEAR, TRIES = 0.5, 0.03, 5
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--network", action="append", choices=PARENTS, help="only this one; may be given again")
     parser.add_argument("--way", action="append", choices=WAYS, help="fine-tune only this one; may be given again")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "measurements" / "pruning")
+    parser.add_argument("--out", type=Path, default=MEASUREMENTS / "pruning")
     parser.add_argument("--work", type=Path, default=Path("runs") / "pruning", help="checkpoints go here, and stay")
     parser.add_argument("--recipe", default="prune-finetune", help="of the fine-tuning")
     parser.add_argument("--round-to", default="8", help="multiples of channels, where no latency is measured")
@@ -94,7 +94,7 @@ def latency(options: Options) -> None:
         contestants = [parent, *(str(made[i]) for i in first)]
         for runtime in RUNTIMES:
             for batch in BATCHES:
-                out = options.out / "speed" / slug(parent, runtime, str(batch))
+                out = options.out / "speed" / f"{slug(parent, runtime, str(batch))}.json"
                 race(contestants, [plans[i] for i in first], runtime, batch, out)
 
 
@@ -115,7 +115,7 @@ def steps(options: Options) -> None:
         if not (record := options.out / "quantized" / f"{slug(parent)}.json").exists():
             write(record, {"network": parent, **losses(parent, [made, int8], options)})
         for batch in BATCHES:
-            out = options.out / "steps" / slug(parent, str(batch))
+            out = options.out / "steps" / f"{slug(parent, str(batch))}.json"
             race([parent, str(made), str(int8)], [plan_of(made), "int8"], RUNTIMES[0], batch, out)
 
 
@@ -184,16 +184,13 @@ def find_equal(parent: str, options: Options) -> None:
 
 
 def race(contestants: list[str], plans: list[Any], runtime: str, batch: int, out: Path) -> None:
-    """All in turn, the parent first, where that was not done with these very plans. It appears when it is over."""
-    if (raced := out / RACED).exists() and json.loads(raced.read_text()) == plans:
+    """All in turn, the parent first, where that was not done with these very plans (of all but the parent)."""
+    if out.exists() and json.loads(out.read_text())["plans"] == plans:
         return
-    partial = out.with_name(out.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
     command = ("compare", *contestants, "--runtime", runtime, "--threads", "1", "--batch", str(batch))
-    reszoo(*command, "--time-limit", "120", "--out", str(partial))
-    (partial / RACED).write_text(json.dumps(plans) + "\n")
-    shutil.rmtree(out, ignore_errors=True)
-    partial.rename(out)
+    with tempfile.TemporaryDirectory() as folder:
+        reszoo(*command, "--time-limit", "120", "--out", folder)
+        save_raced(out, comparison_in(Path(folder)), plans)
 
 
 def plan_of(folder: Path) -> dict[str, Any]:
@@ -219,12 +216,6 @@ def int8_folder(parent: str, options: Options) -> Path:
 
 def equal_record(parent: str, options: Options) -> Path:
     return options.out / "equal" / f"{slug(parent)}.json"
-
-
-def write(path: Path, figures: dict[str, Any]) -> None:
-    document = {"host": to_builtins(describe()), "figures": figures}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def attempt(parent: str, way: str, *options: str) -> str | None:

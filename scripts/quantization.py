@@ -13,8 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from reszoo.core.documents import to_builtins
-from reszoo.core.hosts import describe
+from figures import comparison_in, known, save_raced, write
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 AKAMASTER = [f"resnet{depth}_v1.akamaster_cifar10" for depth in (20, 32, 44, 56)]
@@ -67,7 +66,9 @@ def speed(work: Path, out: Path) -> None:
         made, floats = quantized(network, work / network), exported(network, work / f"{network}-float")
         for batch in (1, 32):
             race = (RESZOO, "compare", str(floats), str(made), "--runtime", RUNTIMES, "--batch", str(batch))
-            _run(*race, "--time-limit", "45", "--out", str(out / "speed"))
+            raced = work / f"{network}-{batch}"
+            _run(*race, "--time-limit", "45", "--out", str(raced))
+            save_raced(out / "speed" / f"{network}-{batch}.json", comparison_in(raced))
 
 
 def integers(work: Path, out: Path) -> None:
@@ -109,16 +110,6 @@ def losses(network: str, made: dict[str, Path], runtime: str, results: Path) -> 
         floats = accuracies[0]
         found.append({"network": network, "runtime": runtime, "way": way, "float": floats, **loss})
     return found
-
-
-def known(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(path.read_text())["figures"] if path.exists() else []
-    return found
-
-
-def write(path: Path, figures: list[dict[str, Any]]) -> None:
-    document = {"host": to_builtins(describe()), "figures": figures}
-    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def _run(*command: str) -> str:

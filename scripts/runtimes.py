@@ -18,16 +18,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from random_network import make as make_random
+from figures import known, write
 
-from reszoo.bench.comparison import AGAIN, BASELINE, Contestant, Effort, compare, ratio
+from reszoo.bench.comparison import Contestant, Effort, compare
 from reszoo.bench.harness import measure
 from reszoo.bench.plan import Planned, plan
-from reszoo.bench.statistics import median, median_interval
-from reszoo.core.documents import read_json, to_builtins
+from reszoo.core.documents import read_json
 from reszoo.core.files import cache_dir
-from reszoo.core.hosts import describe
-from reszoo.core.measured import Comparison, Failure, Measurement, Scenario, Subject
+from reszoo.core.measured import AGAIN, BASELINE, Comparison, Failure, Measurement, Scenario, Subject
 from reszoo.export import artifacts
 from reszoo.export.contract import parse_runtime
 
@@ -127,24 +125,23 @@ def compared(network: str, threads: int, batch: int) -> Figures:
     """Every way's latency, and how many times faster that is than eager PyTorch in float."""
     c = whole(compare(contestants(network, threads, batch), EFFORT))
     entries = [i for i in range(len(c.subjects)) if i != AGAIN]
-    best = min(entries[1:], key=lambda i: ratio(c, i).value)
+    best = min(entries[1:], key=lambda i: c.ratio(i).value)
     found = []
     for i in entries:
-        is_slower = i not in (BASELINE, best) and ratio(c, i, best).verdict == "slower"
-        value, (low, high) = (1.0, (1.0, 1.0)) if i == BASELINE else ratio(c, i)
-        samples = [s for blocks in c.rounds for b in blocks if b.contestant == i for s in b.samples_s]
+        is_slower = i not in (BASELINE, best) and c.ratio(i, best).verdict == "slower"
+        value, (low, high) = (1.0, (1.0, 1.0)) if i == BASELINE else c.ratio(i)
         found.append(
             {
                 "kind": "measurement",
                 **named(network, c.subjects[i]),
                 "threads": threads,
                 "batch": batch,
-                "median_s": median(samples),
+                "median_s": c.median_s(i),
                 "times_faster": 1 / value,
                 "interval": [1 / high, 1 / low],
                 "is_fastest": i == best or (i != BASELINE and not is_slower),
                 "rounds": len(c.rounds),
-                "noise_floor": list(ratio(c, AGAIN).interval),
+                "noise_floor": list(c.ratio(AGAIN).interval),
                 "warnings": sorted({warning.kind for warning in c.warnings}),
             }
         )
@@ -162,8 +159,8 @@ def alone(network: str, threads: int, batch: int) -> Figures:
                 **named(network, m.subject),
                 "threads": threads,
                 "batch": batch,
-                "median_s": median(m.samples_s),
-                "median_interval": list(median_interval(m.samples_s)),
+                "median_s": m.median_s,
+                "median_interval": list(m.interval_s),
                 "samples": len(m.samples_s),
                 "warnings": sorted({warning.kind for warning in m.warnings}),
             }
@@ -211,7 +208,9 @@ def source(network: str) -> str:
         return network
     folder = WORK / "checkpoints" / network
     if not folder.exists():
-        make_random(arch, folder)
+        import random_network
+
+        random_network.make(arch, folder)
     return str(folder)
 
 
@@ -249,16 +248,6 @@ def unfinished(path: Path, networks: list[str]) -> Iterator[tuple[str, Figures]]
         if not any(each["network"] == network for each in found):
             print(path.stem, network, flush=True)
             yield network, found
-
-
-def known(path: Path) -> Figures:
-    found: Figures = json.loads(path.read_text())["figures"] if path.exists() else []
-    return found
-
-
-def write(path: Path, figures: Figures) -> None:
-    document = {"host": to_builtins(describe()), "figures": figures}
-    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def run(*command: str, may_fail: bool = False) -> str:

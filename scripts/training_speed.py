@@ -10,7 +10,6 @@ from round to round. On a machine with a CUDA GPU all of it is done there too.
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from typing import Any
 
 import msgspec
 import torch
+from figures import MEASUREMENTS, save
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -34,7 +34,6 @@ from torchvision import transforms
 
 from reszoo import datasets, train
 from reszoo.core.errors import ReszooError
-from reszoo.core.files import write_atomic
 from reszoo.core.hosts import describe
 from reszoo.train.data import batches_for
 from reszoo.train.distributed import World
@@ -45,7 +44,7 @@ from reszoo.train.schedule import learning_rate
 from reszoo.train.specs import preprocess_for
 from reszoo.train.trainer import Trainer
 
-OUT = Path(__file__).resolve().parent.parent / "docs" / "measurements" / "training.json"
+OUT = MEASUREMENTS / "training" / "seconds.json"
 NETWORK, DATA, RECIPE = "resnet20_v1", "cifar10", "cifar-fast"
 THREADS = WORKERS = 2
 WARMUP_STEPS = 5  # more than the batches that the workers keep ready
@@ -71,7 +70,7 @@ def main() -> None:
     runs = [run for number in range(options.rounds) for run in play_round(number, options.steps)]
     setting = {"network": NETWORK, "data": DATA, "recipe": RECIPE, "threads": THREADS, "workers": WORKERS}
     document = {"host": msgspec.to_builtins(describe()), **setting, "runs": runs}
-    write_atomic(options.out, json.dumps(document, indent=1).encode() + b"\n")
+    save(options.out, document)
 
 
 def play_round(number: int, steps: int) -> Iterator[dict[str, Any]]:

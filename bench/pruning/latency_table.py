@@ -20,6 +20,7 @@ import msgspec
 
 from ...core.documents import read_json, write_json
 from ...core.errors import UsageError
+from ...core.estimates import median
 from ...core.files import cache_dir, explained
 from ...core.hosts import describe, versions
 from ...core.locks import locked
@@ -28,7 +29,6 @@ from ...core.types import Candidate, ModelSpec, NotNegative, Noun, Positive, Pre
 from ...export.candidates import candidate
 from ...export.contract import ExportOptions, Format, format_named, runtimes, unavailable_error
 from ..machine import disturbances
-from ..statistics import median
 from .probes import Group, Kind, Part, anatomy, groups, parts
 from .stopwatch import VISIT_S, visits
 

@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from ...core.documents import read_json, write_json
 from ...core.errors import ReszooError
+from ...core.estimates import median
 from ...core.measured import Conditions, Scenario
 from ...core.types import Candidate, NotNegative, Noun
 from ...export.contract import runtimes
 from ..client import LAST_LINES, PATIENCE_S, environment, how_it_ended
 from ..machine import Watch, load_average
 from ..protocol import Sample
-from ..statistics import median
 from ..timing import Stream, sample
 from ..worker import die_with_parent
 

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ...core.measured import Comparison, Disturbance, Failure, Scenario
+from ...core.estimates import Ratio
+from ...core.measured import AGAIN, Comparison, Disturbance, Failure, Scenario
 from ...core.types import Artifact, Checkpoint
 from ...export.contract import parse_runtime, runtimes, unavailable_error
 from ...export.exporting import export
 from ..affinity import choose_cores
-from ..comparison import AGAIN, Contestant, Effort, Ratio, compare, ratio
+from ..comparison import Contestant, Effort, compare
 from ..plan import Planned, plan
 from ..table import verdict
 
@@ -91,7 +92,7 @@ def _contestant(target: Checkpoint | Artifact, scenario: Scenario) -> Contestant
 
 def judge(comparison: Comparison, target: float = 1.0) -> Verdict:
     """Of a race. Its interval is one over rounds of fresh processes (`comparison`)."""
-    subject, found = comparison.subjects[-1], ratio(comparison, AGAIN + 1, gated=True)
+    subject, found = comparison.subjects[-1], comparison.ratio(AGAIN + 1)
     warnings = comparison.warnings
     if found.against(target) == "cannot tell" and found.half_width > EFFORT.precision:
         low, high = found.interval

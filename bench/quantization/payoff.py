@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...core.errors import UnavailableError
-from ...core.measured import Comparison, Failure, Scenario
+from ...core.estimates import Ratio
+from ...core.measured import AGAIN, Comparison, Failure, Scenario
 from ...core.types import Artifact, Unavailable
 from ...export.contract import runtimes
 from ..affinity import choose_cores
-from ..comparison import AGAIN, Contestant, Effort, Ratio, compare, ratio
+from ..comparison import Contestant, Effort, compare
 from ..table import verdict
 from .kernels import batch_for, runtime_for
 
@@ -76,4 +77,4 @@ def payoff(
 
 def _integers(comparison: Comparison) -> Ratio:
     """Behind the float artifact's two processes."""
-    return ratio(comparison, AGAIN + 1, gated=True)
+    return comparison.ratio(AGAIN + 1)

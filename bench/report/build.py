@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from ...core.errors import UsageError
 from ...core.measured import Host, Measurement, Memory
 from ...core.statistics import proportion_interval
-from ..derived import images_per_s, tail_s
-from ..statistics import median, median_interval
 from ..table import by_model
 from .command import command
 from .pareto import marked
@@ -53,9 +51,9 @@ def _row(title: str, m: Measurement, host: int, shared: Measurement | None) -> R
         host=host,
         started_at=m.started_at,
         n_samples=len(m.samples_s),
-        latency_s=_estimate(median(m.samples_s), *median_interval(m.samples_s)),
-        p90_s=tail_s(m, 0.9),
-        p99_s=tail_s(m, 0.99),
+        latency_s=_estimate(m.median_s, *m.interval_s),
+        p90_s=m.p90_s,
+        p99_s=m.p99_s,
         images_per_s=_throughput(m),
         accuracy=_top1(m, shared),
         artifact_bytes=subject.artifact_bytes,
@@ -101,10 +99,9 @@ def _top1(m: Measurement, shared: Measurement | None) -> Top1 | None:
 
 
 def _throughput(m: Measurement) -> Estimate | None:
-    if (found := images_per_s(m)) is None:
+    if m.images_per_s is None or m.images_per_s_interval is None:
         return None
-    value, (low, high) = found
-    return _estimate(value, low, high)
+    return _estimate(m.images_per_s, *m.images_per_s_interval)
 
 
 def _estimate(value: float, low: float, high: float) -> Estimate:

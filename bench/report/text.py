@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from ...core.documents import SCHEMA, to_builtins
+from ...core.documents import to_builtins
 from ...core.measured import ColdStart
 from ...core.types import Noun
 from .columns import FRONT_MARK, Cell, Column, table
@@ -73,7 +73,7 @@ def csv_text(report: Report) -> str:
 def json_rows(report: Report) -> dict[str, object]:
     """The hosts and the rows as plain data; the samples stay in the measurements."""
     return {
-        "schema": SCHEMA,
+        "schema": report.schema.newest,
         "hosts": [to_builtins(host) for host in report.hosts],
         "rows": [to_builtins(row) for row in report.rows],
     }

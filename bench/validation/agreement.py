@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 from statistics import median as middle
 
+from ...core.estimates import median
 from ...core.types import Artifact
 from ...export.formats.onnx import MODEL_FILE
 from ..affinity import choose_cores
-from ..statistics import median
 from .subjects import arguments, artifact, finish, measured, scenario
 
 # Of a smaller network, what Python adds to OpenVINO's own clock (some 10 us) would be more than a few per cent.

@@ -8,8 +8,8 @@ well, which is one more comparison of the same. On an idle machine; on a noisy o
 import time
 from typing import Any
 
-from ...core.measured import Comparison, Failure
-from ..comparison import AGAIN, Contestant, Effort, compare, ratios
+from ...core.measured import AGAIN, Comparison, Failure
+from ..comparison import Contestant, Effort, compare
 from .subjects import WORKER, arguments, artifact, finish, scenario
 
 OTHER = AGAIN + 1
@@ -47,7 +47,7 @@ def timed(contestants: list[Contestant], seed: int) -> tuple[Comparison, float]:
 
 def figures(which: int, comparison: Comparison, seconds: float) -> dict[str, Any]:
     """What it says of contestant `which` and the baseline."""
-    ratio = ratios(comparison)[which - 1]
+    ratio = comparison.ratios[which - 1]
     said = {
         "contestant": which,
         "ratio": ratio.value,

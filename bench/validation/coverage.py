@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from ...core.estimates import median_interval
 from ...core.files import write_atomic
 from ..sampling import Stop
-from ..statistics import median_interval
 from .streams import STREAMS, Stream
 
 FIXED_N = 2000

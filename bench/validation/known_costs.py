@@ -7,7 +7,7 @@ amount of memory, and the time it takes to know a small model's median to 1 %.
 import time
 from typing import Any
 
-from ..statistics import median, relative_half_width
+from ...core.estimates import median, relative_half_width
 from .subjects import arguments, artifact, finish, measured, scenario
 
 WAITS_US = (100, 1_000, 10_000)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from ...core.files import write_atomic
-from ..comparison import CONFIDENCE, EFFORT
-from ..looking import LEAST_ROUNDS, confidence_of_round
+from ...core.looking import LEAST_ROUNDS, confidence_of_round
+from ...core.measured import CONFIDENCE
+from ..comparison import EFFORT
 
 GATE = 1.03
 TRUTHS = (GATE, 1.0, 1.06)

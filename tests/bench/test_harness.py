@@ -14,9 +14,9 @@ from reszoo import zoo
 from reszoo.bench import results
 from reszoo.bench.harness import Evaluation, Progress, measure
 from reszoo.bench.predictions import Predictions
-from reszoo.bench.statistics import median
 from reszoo.bench.validation.subjects import WORKER
 from reszoo.core.documents import read_json
+from reszoo.core.estimates import median
 from reszoo.core.measured import Measurement, Scenario
 from reszoo.core.types import Artifact
 

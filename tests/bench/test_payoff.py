@@ -7,9 +7,10 @@ import torch
 from msgspec.structs import replace
 
 from reszoo import zoo
-from reszoo.bench.comparison import Effort, Ratio
+from reszoo.bench.comparison import Effort
 from reszoo.bench.quantization.payoff import Race, payoff
 from reszoo.core.errors import UsageError
+from reszoo.core.estimates import Ratio
 from reszoo.core.measured import Failure, Scenario
 from reszoo.core.statistics import Interval
 from reszoo.core.types import Artifact, Unavailable

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from reszoo.bench.accuracy import Paired, Z, difference_interval, judge
-from reszoo.bench.statistics import (
+from reszoo.core.estimates import (
     log_ratio,
     mean_interval,
     median_interval,

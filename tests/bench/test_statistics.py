@@ -10,7 +10,9 @@ import pytest
 from scipy import stats
 
 from reszoo.bench.drift import drifted, is_steady, trend
-from reszoo.bench.statistics import (
+from reszoo.bench.validation.coverage import coverage, fixed_length, until_precise
+from reszoo.bench.validation.streams import STREAMS
+from reszoo.core.estimates import (
     carries,
     is_precise,
     log_ratio,
@@ -22,8 +24,6 @@ from reszoo.bench.statistics import (
     relative_half_width,
     throughput,
 )
-from reszoo.bench.validation.coverage import coverage, fixed_length, until_precise
-from reszoo.bench.validation.streams import STREAMS
 from reszoo.core.measured import Window
 from reszoo.core.statistics import Interval
 

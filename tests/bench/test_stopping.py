@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from races import race_of
 
-from reszoo.bench.comparison import Effort, is_enough, ratio
-from reszoo.bench.looking import LEAST_ROUNDS, confidence_of_round
+from reszoo.bench.comparison import Effort, is_enough
 from reszoo.bench.pruning.verdict import judge, scenario_for
 from reszoo.bench.validation.stopping import GATE, NOISES, WAYS, ended, errors
-from reszoo.core.hosts import describe
+from reszoo.core.looking import LEAST_ROUNDS, confidence_of_round
 from reszoo.core.measured import Block, Comparison
 
 COMMITTED = Path(__file__).parents[2] / "docs/measurements/instrument/stopping.json"
@@ -62,15 +62,16 @@ def test_the_simulation_ends_where_the_harness_does() -> None:
             taken, low, high = (float(found[0]) for found in ended(logs[np.newaxis], rule))
             effort = Effort(precision=rule.precision, gate=rule.gate)
             counts = range(2, len(logs) + 1)
-            first = next((n for n in counts if is_enough(a_comparison(logs[:n]), effort)), len(logs))
+            first = next((n for n in counts if is_enough(a_comparison(logs[:n], rule.gate), effort)), len(logs))
             assert first == taken
-            found = ratio(a_comparison(logs[:first]), 2, gated=rule.gate is not None)
+            found = a_comparison(logs[:first], rule.gate).ratio(2)
             assert found.interval == pytest.approx((low, high))
 
 
 def test_a_race_is_judged_by_the_interval_of_a_gate() -> None:
-    known = a_comparison(np.log([0.95, 0.96, 0.94, 0.95, 0.96]))
-    assert judge(known).ratio == ratio(known, 2, gated=True) != ratio(known, 2)
+    logs = np.log([0.95, 0.96, 0.94, 0.95, 0.96])
+    gated, alone = a_comparison(logs, 1.0), a_comparison(logs, None)
+    assert judge(gated).ratio == gated.ratio(2) != alone.ratio(2)
 
 
 def test_the_first_look_costs_nothing_without_a_gate_and_later_ones_cost_some() -> None:
@@ -99,10 +100,10 @@ def test_the_script_writes_what_it_found(tmp_path: Path) -> None:
     assert document["found"].keys() == document["noises"].keys() == NOISES.keys()
 
 
-def a_comparison(logs: np.ndarray) -> Comparison:
+def a_comparison(logs: np.ndarray, gate: float | None) -> Comparison:
     """In each round the contestant takes exp(log) times as long as the baseline, and the baseline as long as itself."""
     rounds = tuple(
         tuple(Block(contestant=c, samples_s=(s,)) for c, s in enumerate((1.0, 1.0, math.exp(log)))) for log in logs
     )
-    what = race_of(1.0, SCENARIO).subjects
-    return Comparison(subjects=what, host=describe(), started_at="", rounds=rounds, conditions=(), warnings=())
+    known = race_of(1.0, SCENARIO)
+    return replace(known, rounds=rounds, gate=gate)

@@ -1,12 +1,14 @@
 """A wrong document names the file, the field, what was expected, and the fix."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from reszoo.core.documents import read_json, write_json
 from reszoo.core.errors import ReszooError
-from reszoo.core.types import Preprocess
+from reszoo.core.schemas import Schema, unchanged
+from reszoo.core.types import Noun, Preprocess
 
 GOOD = Preprocess(mean=(0.5,), std=(0.25,), input=(1, 8, 8))
 
@@ -46,3 +48,47 @@ def test_a_folder_or_nothing_at_all_is_explained(tmp_path: Path) -> None:
         read_json(tmp_path / "none.json", Preprocess, "")
     with pytest.raises(ReszooError, match="cannot be read"):
         read_json(tmp_path, Preprocess, "")
+
+
+class Length(Noun, frozen=True, kw_only=True):
+    """Of which schema 1 had centimetres, and which is a text on disk since schema 3."""
+
+    schema: ClassVar[Schema] = Schema(
+        write=lambda fields: {"metres": str(fields["metres"])},
+        readers={
+            1: lambda fields: {"metres": fields["centimetres"] / 100},
+            2: unchanged,
+            3: lambda fields: {"metres": float(fields["metres"])},
+        },
+    )
+
+    metres: float
+
+
+@pytest.mark.parametrize(
+    "content", ['{"schema": 1, "centimetres": 150}', '{"schema": 2, "metres": 1.5}', '{"schema": 3, "metres": "1.5"}']
+)
+def test_every_schema_of_a_kind_is_read_and_the_newest_is_written(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "length.json"
+    path.write_text(content)
+    found = read_json(path, Length, "")
+    assert found == Length(metres=1.5)
+    write_json(path, found)
+    assert path.read_text() == '{\n  "schema": 3,\n  "metres": "1.5"\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"schema": 4}', "schema is 4, this version of reszoo reads schema 1 or 2 or 3"),
+        ('{"schema": []}', r"schema is \[\]"),
+        ('{"schema": 3, "metres": "long"}', "could not convert string to float: 'long'"),
+        ('{"schema": 2, "metres": "long"}', r"Expected `float`, got `str` - at `\$.metres`"),
+    ],
+)
+def test_a_wrong_document_of_any_schema_is_explained(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "length.json"
+    path.write_text(content)
+    with pytest.raises(ReszooError, match=message) as caught:
+        read_json(path, Length, "do this")
+    assert str(path) in caught.value.problem

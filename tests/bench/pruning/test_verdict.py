@@ -6,9 +6,10 @@ import pytest
 from races import race_of
 
 from reszoo import zoo
-from reszoo.bench.comparison import Effort, Ratio
+from reszoo.bench.comparison import Effort
 from reszoo.bench.pruning.sensitivity_plot import sensitivity_plot
 from reszoo.bench.pruning.verdict import Verdict, judge, race, scenario_for
+from reszoo.core.estimates import Ratio
 from reszoo.core.measured import Accuracy, Comparison
 from reszoo.core.statistics import Interval
 from reszoo.models.cost import cost_of

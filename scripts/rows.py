@@ -1,0 +1,484 @@
+"""The rows of the tables of the docs, from docs/measurements/: one function a table, a dict a row."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from statistics import fmean, median
+from typing import Any, NamedTuple
+
+from figures import MEASUREMENTS, Figure, Raced, load, raced, raced_in
+from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TIMED, WAYS, slug
+from quantization import DEFAULT, NNCF
+from runtimes import NETWORKS
+
+from reszoo import train, zoo
+from reszoo.bench.rounding import milliseconds
+from reszoo.core.documents import to_builtins
+from reszoo.core.estimates import Ratio
+from reszoo.core.measured import AGAIN
+from reszoo.core.statistics import proportion_interval
+
+Row = dict[str, Any]
+Way = tuple[str, str, str]  # runtime, format, precision
+EAGER: Way = ("torch", "torch", "fp32")
+
+
+class Span(NamedTuple):
+    """A figure and its interval, or its range: "6.50 (5.81 to 7.28)"."""
+
+    value: float
+    low: float
+    high: float
+    unit: str = ""
+
+    def __format__(self, form: str) -> str:
+        return f"{self.value:{form}}{self.unit} ({self.low:{form}} to {self.high:{form}})"
+
+
+def middle(values: Sequence[float], unit: str = "") -> Span:
+    return Span(median(values), min(values), max(values), unit)
+
+
+def faster(ratio: Ratio) -> Span:
+    return Span(1 / ratio.value, 1 / ratio.interval.high, 1 / ratio.interval.low)
+
+
+def top_1(found: Figure) -> Span:
+    low, high = proportion_interval(found["correct"], found["n"])
+    return Span(100 * found["correct"] / found["n"], 100 * low, 100 * high, " %")
+
+
+def points(loss: Figure) -> Span:
+    return Span(100 * loss["drop"], *(100 * end for end in loss["drop_interval"]))
+
+
+# README.md, docs/benchmarking.md, docs/training.md
+
+
+def speed() -> Iterator[Row]:
+    """PyTorch and the other runtimes."""
+    for c, medians_s, _ in sorted(raced_in("speed"), key=_by_network):
+        first = c.subjects[0]
+        for number, subject in enumerate(c.subjects):
+            if number != AGAIN:
+                is_first = number == 0
+                yield {
+                    "network": first.source_ref if is_first else "",
+                    "batch": first.scenario.batch if is_first else "",
+                    "runtime": subject.scenario.runtime,
+                    "ms": milliseconds(medians_s[number]),
+                    "times": "1" if is_first else f"{faster(c.ratio(number)):.2f}",
+                }
+
+
+def accuracy() -> Iterator[Row]:
+    """Published, and measured on all test images."""
+    found: dict[str, dict[str, Figure]] = defaultdict(dict)
+    for each in load("accuracy/figures")["figures"]:
+        found[each["subject"]["source_ref"]][each["subject"]["scenario"]["runtime"]] = each["accuracy"]
+    for network, by_runtime in sorted(found.items()):
+        shares = {runtime: each["correct"] / each["n"] for runtime, each in by_runtime.items()}
+        published = zoo.cards()[network].accuracy.value
+        yield {"network": network, "published": published, "n": by_runtime["torch"]["n"], **shares}
+
+
+def startup() -> Iterator[Row]:
+    seconds = load("startup/seconds")["figures"]
+    base = seconds["python -c pass"]
+    for name, samples in seconds.items():
+        times = median(s / b for s, b in zip(samples, base, strict=True))
+        yield {"name": name, "ms": 1e3 * median(samples), "times": times, "runs": len(samples)}
+
+
+def export() -> Iterator[Row]:
+    for name, samples in load("export/seconds")["figures"].items():
+        yield {"name": name, "s": middle(samples), "runs": len(samples)}
+
+
+def training() -> Iterator[Row]:
+    """Images/s of each loop over the rounds, and its ratio to the plain loop in each round."""
+    speeds: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    busy: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for run in sorted(load("training/seconds")["runs"], key=lambda run: run["round"]):
+        key = run["device"], run["loop"], run["arithmetic"]
+        speeds[key].append(run["batch"] * len(run["seconds"]) / sum(run["seconds"]))
+        busy[run["device"], run["loop"]] += run["gpu_percent"]
+    plain = {device: by_round for (device, loop, _), by_round in speeds.items() if loop == "plain"}
+    for (device, loop, arithmetic), by_round in speeds.items():
+        share = f", {median(percent):.0f} % busy" if (percent := busy[device, loop]) else ""
+        times = middle([ours / base for ours, base in zip(by_round, plain[device], strict=True)])
+        where = {"device": device + share, "loop": loop, "arithmetic": arithmetic}
+        yield {**where, "images_per_s": middle(by_round), "times": times}
+
+
+def bundled() -> Iterator[Row]:
+    """The checkpoints that come with the package, from their own records."""
+    for ref in (ref for ref in zoo.resolve("*") if zoo.summary(ref).where == "bundled"):
+        record = json.loads((zoo.load(ref).weights_path.parent / "training.json").read_text())
+        correct, n = (record["accuracy"][key] for key in ("correct", "n"))
+        low, high = record["interval"]
+        yield {"ref": ref, "accuracy": correct / n, "low": low, "high": high, "n": n, "command": _command(ref, record)}
+
+
+def _command(ref: str, record: Figure) -> str:
+    """The command line of a run: its recipe, and what it overrode."""
+    recipe = record["run"]["recipe"]
+    named = json.loads(json.dumps(to_builtins(train.load(recipe["name"]))))  # tuples become lists, as in the record
+    changes = {key: value for key, value in recipe.items() if value != named[key]}
+    if named["precision"] == "auto":
+        changes.pop("precision", None)  # the record has what auto came to
+    options = "".join(f" --set {key}={value}" for key, value in changes.items())
+    return f"reszoo train {ref.partition('.')[0]} --data {record['run']['dataset']} --recipe {recipe['name']}{options}"
+
+
+def coverage() -> Iterator[Row]:
+    """How many of the intervals held the truth."""
+    for name, found in load("instrument/coverage")["streams"].items():
+        shares = {way: 100 * each["covered"] / each["trials"] for way, each in found.items()}
+        yield {"stream": name, **found, "shares": shares}
+
+
+def known_costs() -> Iterator[Row]:
+    """What the harness made of runtimes whose cost is known."""
+    found = load("instrument/known_costs")
+    overhead = middle([1e9 * seconds for seconds in found["overhead_s"]], " ns")
+    yield {"what": "a runtime that does nothing", "known": "0 ns", "measured": f"{overhead:.0f}", "error": ""}
+    for known_s in sorted({wait["known_s"] for wait in found["waits"]}):
+        seen = middle([1e6 * wait["measured_s"] for wait in found["waits"] if wait["known_s"] == known_s], " µs")
+        error = 100 * max(abs(us / 1e6 / known_s - 1) for us in (seen.low, seen.high))
+        known = f"{1e6 * known_s:,.0f} µs"
+        yield {"what": "waiting", "known": known, "measured": f"{seen:,.2f}", "error": f"{error:.2f} %"}
+    for hold in found["holds"]:
+        known, seen_bytes = hold["known_bytes"], hold["loaded_bytes"]
+        cells = {"known": f"{known / 1e6:.0f} MB", "measured": f"{seen_bytes / 1e6:.1f} MB"}
+        yield {"what": "holding memory", **cells, "error": f"{100 * abs(seen_bytes / known - 1):.2f} %"}
+    times = middle([run["seconds"] for run in found["precision"]], " s")
+    worst = 100 * max(run["reached"] for run in found["precision"])
+    measured = f"{times:.1f}, {worst:.2f} % at worst"
+    yield {"what": "a small model's median to 1 %", "known": "", "measured": measured, "error": ""}
+
+
+def agreement() -> Iterator[Row]:
+    """The harness against other ways to measure the same thing."""
+    found = load("instrument/agreement")
+    others = {
+        "onnxruntime": ("bare_loop", "a bare loop on ONNX Runtime"),
+        "openvino": ("benchmark_app", "OpenVINO's benchmark_app"),
+    }
+    for ours, (other, name) in others.items():
+        shares = [a / b for a, b in zip(found[ours], found[other], strict=True)]
+        yield {"name": name, "share": middle(shares), "rounds": len(shares)}
+
+
+def alarms() -> Iterator[Row]:
+    """What `compare` says of the same artifact twice, and of 3 % more work."""
+    found = load("instrument/comparisons")
+    for name, truth in (("same", "the same artifact"), ("different", "34 runs against 33 (+3.03 %)")):
+        runs = found[name]
+        yield {
+            "truth": truth,
+            "said": sum(run["verdict"] != "no difference" for run in runs),
+            "runs": len(runs),
+            "ratio": median(run["ratio"] for run in runs),
+            "half_width": median(100 * (run["high"] - run["low"]) / 2 for run in runs),
+            "seconds": median(run["seconds"] for run in runs),
+            "disturbed": sum(bool(run["warnings"]) for run in runs),
+        }
+
+
+def stopping() -> Iterator[Row]:
+    """What gates and comparisons without one get wrong, and how many rounds they take."""
+    found = load("instrument/stopping")
+    for name, ways in found["found"].items():
+        noise = found["noises"][name]
+        scatter = f"{100 * noise['sd']:g} %" + (f", Student's t, {noise['tails']} df" if noise["tails"] else "")
+        for way, title in (("ignoring", "99 % in each round"), ("harness", "the harness")):
+            limit, below, above, alone = ({**each, "shares": _shares(each)} for each in ways[way])
+            first = {"scatter": scatter if way == "ignoring" else "", "intervals": title}
+            yield {**first, "limit": limit, "below": below, "above": above, "alone": alone}
+
+
+def _shares(found: Figure) -> dict[str, float]:
+    return {name: 100 * found[name] / found["trials"] for name in ("passed", "failed", "covered")}
+
+
+# docs/quantization.md
+
+
+def int8_accuracy() -> Iterator[Row]:
+    """Points lost by the defaults on each runtime, and by NNCF's on OpenVINO."""
+    found = {(f["network"], f["runtime"], f["way"]): f for f in load("quantization/accuracy")["figures"]}
+    ways = {"onnxruntime": DEFAULT, "openvino": DEFAULT, "nncf": NNCF}
+    keys = {name: ("openvino" if name == "nncf" else name, way) for name, way in ways.items()}
+    networks = list(dict.fromkeys(network for network, *_ in found))
+    for network in networks:
+        losses = {name: f"{points(found[network, *key]):+.2f}" for name, key in keys.items()}
+        floats = f"{top_1(found[network, *keys['onnxruntime']]['float']).value:.2f} %"
+        yield {"network": f"`{network}`", "float": floats, **losses}
+    means = {name: 100 * fmean(found[network, *key]["drop"] for network in networks) for name, key in keys.items()}
+    yield {"network": "mean", "float": "", **{name: f"{mean:+.3f}" for name, mean in means.items()}}
+
+
+def int8_ways() -> list[Row]:
+    """Points lost on ONNX Runtime by each way to quantize, those tried on most networks first."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for each in load("quantization/accuracy")["figures"]:
+        if each["runtime"] == "onnxruntime":
+            found[each["way"]][each["network"].partition(".")[0]] = 100 * each["drop"]
+    most = max(map(len, found.values()))
+    rows = [
+        {
+            "way": way,
+            "drops": defaultdict(str, {network: f"{drop:+.2f}" for network, drop in drops.items()}),
+            "mean": f"{fmean(drops.values()):+.3f}" if len(drops) == most else "",
+            "tried": len(drops),
+        }
+        for way, drops in found.items()
+    ]
+    return sorted(rows, key=lambda row: -row["tried"])
+
+
+def int8_speed() -> Iterator[Row]:
+    """int8 against float in the same runtime."""
+    for c, medians_s, _ in sorted(raced_in("quantization/speed"), key=_by_network):
+        numbered = reversed(list(enumerate(c.subjects)))  # of the baseline's two processes, the first
+        place = {(subject.precision, subject.scenario.runtime): number for number, subject in numbered}
+        for runtime in ("onnxruntime", "openvino"):
+            floats, integers = place["fp32", runtime], place["int8", runtime]
+            yield {
+                "network": c.subjects[0].source_ref,
+                "batch": c.subjects[0].scenario.batch,
+                "runtime": runtime,
+                "fp32": milliseconds(medians_s[floats]),
+                "int8": milliseconds(medians_s[integers]),
+                "times": faster(c.ratio(integers, floats)),
+            }
+
+
+def int8_integers() -> Iterator[Row]:
+    """ONNX Runtime's integer layers against exact arithmetic."""
+    for each in load("quantization/integers")["figures"]:
+        yield {"network": each["network"], **each["check"], "wrong": sum(x["wrong"] for x in each["check"]["wrong"])}
+
+
+# docs/runtimes.md
+
+
+def of_network(part: str, network: str, kind: str = "measurement") -> list[Figure]:
+    found = load(f"runtimes/{part}")["figures"]
+    return [each for each in found if each["network"] == network and each.get("kind", kind) == kind]
+
+
+def way(figure: Figure) -> Way:
+    return figure["runtime"], figure["format"], figure["precision"]
+
+
+def ways(network: str) -> list[Row]:
+    """Every way to run a network, the fastest first; in bold the fastest, and what is not slower for sure."""
+    accuracies = accuracies_of(network)
+    resources = {way(each): each for each in of_network("resources", network)}
+    latencies: dict[Way, dict[tuple[int, int], Figure]] = defaultdict(dict)
+    for each in of_network("latency", network):
+        latencies[way(each)][each["threads"], each["batch"]] = each
+    rows = []
+    for key, found in latencies.items():
+        taken = resources[key]
+        row = {
+            "way": key,
+            "median_s": next(iter(found.values()))["median_s"],
+            "latency": defaultdict(str, {f"t{t}b{b}": _latency(each) for (t, b), each in found.items()}),
+            "top_1": accuracies[key],
+            "mb": taken["bytes"] / 1e6,
+            "memory": taken["taken_bytes"] / 1e6,
+            "cold_ms": 1e3 * (taken["import_s"] + taken["load_s"] + taken["first_run_s"]),
+        }
+        rows.append(row)
+    return sorted(rows, key=lambda row: float(row["median_s"]))
+
+
+def accuracies_of(network: str) -> dict[Way, str]:
+    """Nothing where it was not counted: the networks with random weights have none."""
+    return defaultdict(str, {way(f): f"{top_1(f).value:.2f} %" for f in of_network("accuracy", network)})
+
+
+def _latency(found: Figure) -> str:
+    """ "0.253 ms, 17.1 ± 0.4": how many times faster than PyTorch; "250 ms ± 3 %" where that was not measured."""
+    text = f"{milliseconds(found['median_s'])} ms"
+    if "times_faster" not in found:
+        low, high = found["median_interval"]
+        return f"{text} ± {50 * (high - low) / found['median_s']:.0f} %"
+    if way(found) == EAGER:
+        return text
+    low, high = found["interval"]
+    text += f", {found['times_faster']:.3g} ± {(high - low) / 2:.1g}"
+    return f"**{text}**" if found["is_fastest"] else text
+
+
+def runtimes_accuracy() -> list[Row]:
+    """Every way to run every trained network; float and int8 of one runtime beneath each other."""
+    found: dict[Way, dict[str, str]] = defaultdict(lambda: defaultdict(str))
+    for each in load("runtimes/accuracy")["figures"]:
+        found[way(each)][short(each)] = f"{top_1(each).value:.2f} %"
+    return [{"way": key, "top_1": found[key]} for key in sorted(found)]
+
+
+def widest_top_1() -> float:
+    """Half the width of an accuracy's interval, of the network that has the widest, in points."""
+    spans = [top_1(each) for each in load("runtimes/accuracy")["figures"]]
+    return max((span.high - span.low) / 2 for span in spans)
+
+
+def runtimes_exports() -> Iterator[Row]:
+    """Parity of every export: the largest error of a logit, top-1 agreement, and the seconds that it took."""
+    found: dict[tuple[str, str], dict[str, str]] = defaultdict(lambda: defaultdict(str))
+    for each in load("runtimes/exports")["figures"]:
+        if each["kind"] != "unavailable":
+            found[each["format"], each["precision"]][short(each)] = _export(each)
+    for (file_format, precision), cells in found.items():
+        yield {"format": file_format, "precision": precision, "cells": cells}
+
+
+def _export(each: Figure) -> str:
+    if each["kind"] != "artifact":
+        return "refused"
+    parity = each["parity"]
+    through = " *" if parity["through"] else ""
+    return f"{parity['max_abs_error']:.1g}, {100 * parity['top1_agreement']:.1f} %, {each['seconds']:.0f} s{through}"
+
+
+def runtimes_missing() -> Iterator[Row]:
+    """What could not be made or measured, and why."""
+    exports, resources = (load(f"runtimes/{part}")["figures"] for part in ("exports", "resources"))
+    missing = [{**each, "what": f"{each['format']} {each['precision']}"} for each in exports if "reason" in each]
+    missing += [each for each in resources if each["kind"] == "failure"]
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for each in sorted(missing, key=lambda each: NETWORKS.index(each["network"])):
+        found[each["what"], each["reason"]].append(short(each))
+    for (what, why), names in found.items():
+        yield {"what": what, "networks": "all" if len(names) == len(NETWORKS) else ", ".join(names), "why": why}
+
+
+def runtimes_best() -> Iterator[Row]:
+    """The fastest way to run each network one image at a time, against eager PyTorch, measured in turn."""
+    for network in NETWORKS:
+        accuracies = accuracies_of(network)
+        for threads in (1, 2):
+            setting = [f for f in of_network("latency", network) if (f["threads"], f["batch"]) == (threads, 1)]
+            (eager,) = (f for f in setting if way(f) == EAGER)
+            best = max((f for f in setting if way(f) != EAGER), key=lambda f: float(f["times_faster"]))
+            yield {
+                "network": short(best),
+                "threads": threads,
+                "eager_ms": milliseconds(eager["median_s"]),
+                "best": f"{best['runtime']} {best['precision']}",
+                "best_ms": milliseconds(best["median_s"]),
+                "times": Span(best["times_faster"], *best["interval"]),
+                "eager_top_1": accuracies[EAGER],
+                "best_top_1": accuracies[way(best)],
+            }
+
+
+def short(figure: Figure) -> str:
+    """ "resnet20_v1"."""
+    return str(figure["network"].partition(".")[0])
+
+
+# docs/pruning.md
+
+
+def pruning_networks() -> Iterator[Row]:
+    """What is left of each network, and the points that it has lost against its parent, image by image."""
+    for parent in PARENTS:
+        made = pruned(parent)
+        before, accuracy = made[0]["parent"], made[0]["accuracies"][0]
+        sizes = {"macs": f"{before['macs'] / 1e6:.1f} M", "params": f"{before['params'] / 1e3:,.0f} k"}
+        yield {"network": f"`{parent}`", "way": "as it is", **sizes, "top_1": top_1(accuracy), "lost": ""}
+        for each in made:
+            macs = f"{each['pruned']['macs'] / 1e6:.1f} M (1/{fewer(each, 'macs'):.2f})"
+            params = f"{each['pruned']['params'] / 1e3:,.0f} k (1/{fewer(each, 'params'):.2f})"
+            accuracy, lost = top_1(each["accuracies"][1]), f"{points(each['losses'][0]):+.2f}"
+            yield {"network": "", "way": each["way"], "macs": macs, "params": params, "top_1": accuracy, "lost": lost}
+
+
+def pruning_speed() -> Iterator[Row]:
+    """Times faster than the parent in each place, and how much of what the multiply-adds promise that is."""
+    for parent in PARENTS:
+        races = {
+            f"{runtime} {batch}": race("speed", parent, runtime, batch) for runtime in RUNTIMES for batch in BATCHES
+        }
+        for number, each in enumerate(pruned(parent)):
+            promised = fewer(each, "macs")
+            times = {place: times_faster(found, each) for place, found in races.items()}
+            cells = {place: f"{span:.2f}, {100 * span.value / promised:.0f} %" for place, span in times.items()}
+            yield {"network": "" if number else f"`{parent}`", "way": each["way"], "promised": promised, "times": cells}
+
+
+def pruning_equal() -> Iterator[Row]:
+    """Networks that shall take the same share of their parent's latency, made in different ways."""
+    for parent in PARENTS:
+        found = race("speed", parent, RUNTIMES[0], BATCHES[-1])
+        for each in pruned(parent, *TIMED, EQUAL):
+            times = times_faster(found, each)
+            latency = Span(1 / times.value, 1 / times.high, 1 / times.low)
+            shares = {cost: 1 / fewer(each, cost) for cost in ("macs", "params")}
+            yield {
+                "network": parent,
+                "way": each["way"],
+                "latency": latency,
+                **shares,
+                "lost": points(each["losses"][0]),
+            }
+
+
+def pruning_tried() -> Iterator[Row]:
+    """The share of the latency that is left when channels go by the multiply-adds alone."""
+    for parent in PARENTS:
+        tried = load(f"pruning/equal/{slug(parent)}")["figures"]["tried"]
+        for number, each in enumerate(sorted(tried, key=lambda each: each["macs"], reverse=True)):
+            left = each["latency"]
+            said = f"{Span(left['value'], *left['interval']):.3f}" if left else "refused: not measurably faster"
+            yield {"network": "" if number else f"`{parent}`", "macs": each["macs"], "left": said}
+
+
+def pruning_steps() -> Iterator[Row]:
+    """Pruned, then quantized: what each step costs and buys."""
+    for parent in PARENTS:
+        found = load(f"pruning/quantized/{slug(parent)}")["figures"]
+        races = {f"b{batch}": race("steps", parent, batch) for batch in BATCHES}
+        lost = ["", *(f"{points(loss):+.2f}" for loss in found["losses"])]
+        for step, name in enumerate((f"`{parent}`", f"pruned: {STEPS}", "and quantized to int8")):
+            place = AGAIN + step if step else 0
+            ms = {batch: milliseconds(each.medians_s[place]) for batch, each in races.items()}
+            ratios = {batch: each.comparison.ratio(place) for batch, each in races.items() if step}
+            times = {batch: f"{faster(ratios[batch]):.2f}" if step else "1" for batch in races}
+            yield {
+                "step": name,
+                "top_1": top_1(found["accuracies"][step]),
+                "lost": lost[step],
+                "ms": ms,
+                "times": times,
+            }
+
+
+def pruned(parent: str, *ways: str) -> list[Figure]:
+    """Those that were made, in the order of the ways; of all ways where none is named."""
+    names = [f"pruning/networks/{slug(parent, way)}" for way in ways or WAYS]
+    return [load(name)["figures"] for name in names if (MEASUREMENTS / f"{name}.json").exists()]
+
+
+def race(part: str, *words: object) -> Raced:
+    return raced(MEASUREMENTS / "pruning" / part / f"{slug(*map(str, words))}.json")
+
+
+def times_faster(found: Raced, network: Figure) -> Span:
+    """The parent stands in a comparison twice, before all others."""
+    return faster(found.comparison.ratio(AGAIN + 1 + found.plans.index(network["plan"])))
+
+
+def fewer(network: Figure, cost: str) -> float:
+    return float(network["parent"][cost] / network["pruned"][cost])
+
+
+def _by_network(found: Raced) -> tuple[str, int]:
+    first = found.comparison.subjects[0]
+    return first.source_ref, first.scenario.batch
