@@ -11,13 +11,13 @@ import errno
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 PREFIX = ".staging-"
-NAME = re.compile(re.escape(PREFIX) + r"(.+)-\w{8}")  # as mkdtemp makes it of the prefix and the target's name
+NAME = re.compile(re.escape(PREFIX) + r"(.+)-[0-9a-f]{8}")
 LOCK, NEW, OLD = "lock", "new", "old"
 
 AT_FDCWD = -100  # names are seen from the current folder
@@ -33,9 +33,12 @@ def staging(target: Path) -> Iterator[Path]:
     """
     recover(target)
     target.parent.mkdir(parents=True, exist_ok=True)
+    folder = target.with_name(f"{PREFIX}{target.name}-{token_hex(4)}")
     with ExitStack() as held:
-        folder = _fresh(target, held)
-        try:
+        try:  # a signal may come after any of these calls
+            folder.mkdir(0o700)
+            while not _take(folder, held):  # somebody found it between two calls, and removes it as a dead one
+                folder.mkdir(0o700, exist_ok=True)
             yield folder / NEW
         finally:
             _clear(folder)
@@ -70,7 +73,8 @@ def recover(target: Path) -> None:
     """Remove what dead processes left of `target`; its old copy goes back where only half of a swap was done."""
     for folder in found(target.parent):
         if _target_of(folder) == target.name:
-            discard(folder)
+            with suppress(PermissionError):  # another user's
+                discard(folder)
 
 
 def discard(folder: Path) -> bool:
@@ -87,20 +91,13 @@ def found(parent: Path) -> list[Path]:
     return sorted(path for path in parent.glob(f"{PREFIX}*") if NAME.fullmatch(path.name) and path.is_dir())
 
 
-def _fresh(target: Path, held: ExitStack) -> Path:
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{target.name}-", dir=target.parent))
-        if _take(folder, held):
-            return folder  # else somebody found it between these two steps, and removes it as a dead one
-
-
 def _take(folder: Path, held: ExitStack) -> bool:
     """Hold the lock of a staging folder until the end of `held`; False if another process does."""
     from filelock import FileLock, Timeout
 
     try:
         held.enter_context(FileLock(folder / LOCK, timeout=0))
-    except (Timeout, PermissionError):  # PermissionError: it is another user's
+    except (Timeout, FileNotFoundError):  # it is held, or gone
         return False
     return (folder / LOCK).exists()  # who had it before may have removed the folder meanwhile
 
