@@ -1,7 +1,7 @@
 """What is proven is what users run: run.py, `reszoo predict`, and programs of their own in a vendor's API agree.
 
 By default every format in every precision with every input, for batches of any size, of a v1 network; and of a v2
-network what each format can do of the most, in all kinds of batches. RESZOO_TEST_MATRIX=all crosses everything.
+network what each format can do of the most, for any batch and a fixed one. RESZOO_TEST_MATRIX=all crosses all.
 """
 
 import json
@@ -112,7 +112,7 @@ class Case(NamedTuple):
     @property
     def is_everyday(self) -> bool:
         most = (self.plugin.precisions[-1], self.plugin.inputs[-1])
-        return self.batch is None if self.ref == V1 else (self.precision, self.input) == most
+        return self.batch is None if self.ref == V1 else (self.precision, self.input) == most and self.batch != 1
 
 
 def cases() -> Iterator[Case]:
@@ -165,7 +165,7 @@ def test_run_py_predict_and_a_program_of_ones_own_agree(case: Case, digits: Digi
     artifact = export(zoo.load(case.ref), case.plugin.name, out=tmp_path / "made", options=options)
     readers = [each for each in runtimes().values() if artifact.format in each.formats and not each.unavailable("cpu")]
     batches = [case.batch] if case.batch else [1, 3, 32]
-    ways = {f"run.py {batch}": run_py(artifact, digits, batch) for batch in batches[-2:]}
+    ways = {"run.py": run_py(artifact, digits, batches[len(batches) // 2])}  # the proof has run it in all
     for runtime in readers:
         logits_of = VENDORS[runtime.name](artifact.path)
         ways |= {f"{runtime.name} {batch}": own_program(logits_of, artifact, digits, batch) for batch in batches}
