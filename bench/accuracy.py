@@ -17,7 +17,7 @@ Z = 1.96
 HALVINGS = 50
 # Who would need more has a drop that is what is allowed, as far as any data set can tell.
 MOST_IMAGES = 10**9
-# Of an image: floats round, so that 0.1 + 0.2 of ten is more than three.
+# Of an image: floats round, so that 0.7 - 0.4 of ten is less than three.
 ROUNDING = 1e-6
 
 

@@ -136,8 +136,8 @@ def test_the_drop_that_would_be_allowed_is_rounded_up_only_where_it_must_be(plan
 
 
 def test_a_drop_of_just_the_budget_is_within_it() -> None:
-    assert Rung((), 0.1, judge(Paired(10, 3, 0, 7), 1.0 - 0.7)).is_within
-    assert not Rung((), 0.1, judge(Paired(10, 4, 0, 6), 1.0 - 0.7)).is_within
+    assert Rung((), 0.1, judge(Paired(10, 3, 0, 7), 0.7 - 0.4)).is_within
+    assert not Rung((), 0.1, judge(Paired(10, 4, 0, 6), 0.7 - 0.4)).is_within
 
 
 def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
