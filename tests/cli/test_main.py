@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from inprocess import reszoo
 
 VERBS = [
     ["list"],
@@ -34,9 +35,9 @@ VERBS = [
 HEAVY = ("torch", "numpy", "onnx", "onnxruntime", "torchvision", "sklearn")
 
 
-def reszoo(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("reszoo")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def imported_by(*arguments: str) -> set[str]:
@@ -49,6 +50,18 @@ def imported_by(*arguments: str) -> set[str]:
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["show", "resnet20_v1"], 0), (["list", "resnt20*"], 2), (["frobnicate"], 2), (["show", "./nowhere"], 2)],
+    ids=str,
+)
+def test_a_verb_ends_in_this_process_as_in_one_of_its_own(arguments: list[str], code: int) -> None:
+    """So that the other tests need not start one."""
+    here, there = reszoo(*arguments), process(*arguments)
+    assert there.returncode == code
+    assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
@@ -132,7 +145,7 @@ def test_a_mistake_gets_its_reason_its_fix_and_its_exit_code(
 
 
 def test_debug_shows_where_it_went_wrong() -> None:
-    done = reszoo("--debug", "show", "resnet21_v1")
+    done = process("--debug", "show", "resnet21_v1")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
 
