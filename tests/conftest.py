@@ -4,6 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
+from once import once
+
+pytest_plugins = ["pace", "selecting"]
 
 # Two threads of PyTorch on a busy machine wait for each other more than they compute. Subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -53,11 +56,12 @@ def cifar10_cache_dir(cifar10_zips: list[Path], tmp_path_factory: pytest.TempPat
     """A cache that holds CIFAR-10, imported once for all tests."""
     from reszoo import datasets
 
-    folder = tmp_path_factory.mktemp("cifar10-cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESZOO_CACHE", str(folder))
-        datasets.add("cifar10", cifar10_zips)
-    return folder
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RESZOO_CACHE", str(folder))
+            datasets.add("cifar10", cifar10_zips)
+
+    return once(tmp_path_factory, "cifar10-cache", make)
 
 
 @pytest.fixture
