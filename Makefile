@@ -1,6 +1,6 @@
 # make demo   the whole way on a bundled network, with the core alone
 # make test   the whole test suite: side by side what can share the machine, then one by one what measures it
-# make quick  the core alone, in a minute: no engine of an extra, nothing of tests/slow.txt, nothing that measures
+# make quick  the core alone, between two edits: no engine of an extra, nothing of tests/slow.txt, nothing that measures
 # make lint   formatting, lint and types
 # make check  lint, then test
 # Each does all its own set-up in .venv; PYTHON=python3.12 chooses another interpreter.

@@ -15,6 +15,10 @@ from .predictions import Predictions
 
 Z = 1.96
 HALVINGS = 50
+# Who would need more has a drop that is what is allowed, as far as any data set can tell.
+MOST_IMAGES = 10**9
+# Of an image: floats round, so that 0.1 + 0.2 of ten is more than three.
+ROUNDING = 1e-6
 
 
 class Paired(NamedTuple):
@@ -33,6 +37,10 @@ class Paired(NamedTuple):
     def drop(self) -> float:
         """The reference's accuracy minus the candidate's; negative where the candidate is better."""
         return (self.only_reference - self.only_candidate) / self.n
+
+    def loses_at_most(self, max_drop: float) -> bool:
+        """Whether the drop that was seen is at most that. Images are counted, so that a drop of just that is."""
+        return self.only_reference - self.only_candidate <= max_drop * self.n + ROUNDING
 
     @property
     def drop_interval(self) -> Interval:
@@ -55,8 +63,8 @@ class Paired(NamedTuple):
 class Verdict(NamedTuple):
     """Whether a candidate loses at most `max_drop`; as text, one line for people.
 
-    images_needed  if undecided: how many would decide, at the same rates. None otherwise, and where the drop is
-                   exactly what is allowed, which no number of images decides
+    images_needed  if undecided: how many would decide, at the same rates. None otherwise, and where a billion would
+                   not: the drop is then what is allowed, exactly or all but so
     """
 
     outcome: Literal["pass", "fail", "undecided"]
@@ -72,7 +80,7 @@ class Verdict(NamedTuple):
         )
         if self.outcome != "undecided":
             return f"{self.outcome}: {finding}"
-        needed = f"about {_rounded_up(self.images_needed):,} would do" if self.images_needed else "no number would do"
+        needed = f"about {_rounded_up(self.images_needed):,} would do" if self.images_needed else "no data set would do"
         return f"not enough images to tell: {finding}; {needed}"
 
 
@@ -109,8 +117,8 @@ def compare(reference: Predictions, candidate: Predictions) -> Paired:
 def judge(paired: Paired, max_drop: float) -> Verdict:
     """Pass if the whole interval of the drop lies at or below `max_drop`, fail if it lies above, else undecided."""
     outcome = _outcome(paired.drop_interval, max_drop)
-    decidable = outcome == "undecided" and paired.drop != max_drop
-    return Verdict(outcome, paired, max_drop, _images_needed(paired, max_drop) if decidable else None)
+    needed = _images_needed(paired, max_drop) if outcome == "undecided" else None
+    return Verdict(outcome, paired, max_drop, needed)
 
 
 def confusion(predictions: Predictions) -> NDArray[np.int64]:
@@ -140,6 +148,8 @@ def difference_interval(lost: float, gained: float, n: int) -> Interval:
     the tests) even where few pairs differ, all one way, as between a network and its copy. Wald's interval collapses
     there, and that of Bonett & Price (2012), which adds one pair each way, is too low in up to 4 %.
     """
+    if not (n > 0 and lost >= 0 and gained >= 0 and lost + gained <= n * (1 + 1e-12)):  # rates times n are rounded
+        raise ValueError(f"of {n} pairs {lost} and {gained} cannot differ")
     found = (lost - gained) / n
     low, high = (_border(found, end, lost, gained, n) for end in (-1.0, 1.0))
     return Interval(low, high)
@@ -172,8 +182,8 @@ def _outcome(drop: Interval, max_drop: float) -> Literal["pass", "fail", "undeci
     return "fail" if drop.low > max_drop else "undecided"
 
 
-def _images_needed(paired: Paired, max_drop: float) -> int:
-    """The smallest number of images that decides, when each share of them stays as it is."""
+def _images_needed(paired: Paired, max_drop: float) -> int | None:
+    """The smallest number of images that decides, when each share of them stays as it is; None above `MOST_IMAGES`."""
     lost, gained = paired.only_reference / paired.n, paired.only_candidate / paired.n
 
     def decides(n: int) -> bool:
@@ -181,6 +191,8 @@ def _images_needed(paired: Paired, max_drop: float) -> int:
 
     too_few, enough = paired.n, 2 * paired.n
     while not decides(enough):
+        if enough > MOST_IMAGES:
+            return None
         too_few, enough = enough, 2 * enough
     while enough - too_few > 1:
         middle = (too_few + enough) // 2

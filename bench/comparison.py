@@ -5,15 +5,16 @@ the one that runs are stopped. They run in short blocks, in a random order that 
 again. Two blocks side by side share the machine's mood, so it is their ratio that counts. Rounds follow until the
 ratios are known well enough: a process keeps for life the memory layout that it happened to get, so that many samples
 of one process cannot replace several processes (Kalibera & Jones 2013, "Rigorous Benchmarking in Reasonable Time").
+`looking` says why the intervals hold although they are looked at after every round.
 """
 
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from msgspec.structs import replace
 
@@ -24,16 +25,17 @@ from ..core.types import Artifact
 from . import protocol
 from .client import PATIENCE_S, WORKER, Worker, WorkerError
 from .harness import load_request, now, subject
+from .looking import LEAST_ROUNDS, confidence_of_round
 from .machine import Watch, disturbances, load_average
 from .sampling import WarmUp, take, warm_up
-from .statistics import log_ratio, ratio_of_rounds
+from .statistics import log_ratio, mean_interval, ratio_of_rounds
 
 # Shorter blocks follow the machine's mood more closely; longer ones lose less to the first runs after a switch.
 BLOCK_S = 0.02
 ROUND_S = 1.0  # of blocks, for each contestant
 LEAST_VISITS = 10
-LEAST_ROUNDS = 5
 CONFIDENCE = 0.99
+UNSTEADY = 0.01  # of the ratio, from the first half of a round to the second
 BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 T = TypeVar("T")
 
@@ -46,8 +48,9 @@ class Contestant(NamedTuple):
 class Effort(NamedTuple):
     """How long to go on: until each ratio's interval is at most `precision` to either side, or `limit_s` is over.
 
-    With `gate`, also until no interval holds that ratio any more. A round has blocks of `round_s` seconds for each
-    contestant, at least `LEAST_VISITS` of them, and at least `least_rounds` rounds are run.
+    With `gate`, also until it is decided whether each ratio is at most that. A round has blocks of `round_s` seconds
+    for each contestant, at least `LEAST_VISITS` of them, and at least `least_rounds` rounds are run: fewer than
+    `LEAST_ROUNDS` are for trying things out, as the intervals do not hold what they say then.
     """
 
     precision: float = 0.01
@@ -79,6 +82,12 @@ class Ratio(NamedTuple):
             return "faster"
         return "slower" if self.interval.low > 1 else "no difference"
 
+    def against(self, limit: float) -> Literal["pass", "fail", "cannot tell"]:
+        """Whether the contestant takes at most `limit` times as long: if its whole interval says so."""
+        if self.interval.high <= limit:
+            return "pass"
+        return "fail" if self.interval.low > limit else "cannot tell"
+
 
 def compare(
     contestants: Sequence[Contestant],
@@ -105,29 +114,30 @@ def compare(
             name = f"{failed.artifact.source_ref} on {failed.scenario}"
             return Failure(what=name, scenario=failed.scenario, reason=error.reason, output=error.output)
         conditions = (*known.conditions, seen)
-        warnings = _warnings(host, entries[BASELINE].scenario, conditions)
-        known = replace(known, rounds=(*known.rounds, blocks), conditions=conditions, warnings=warnings)
+        known = replace(known, rounds=(*known.rounds, blocks), conditions=conditions)
+        known = replace(known, warnings=(*_disturbances(known), *_unsteady(known)))
         if len(known.rounds) > 1:
             on_round(known)
     return known
 
 
-def ratios(comparison: Comparison) -> list[Ratio]:
+def ratios(comparison: Comparison, *, gated: bool = False) -> list[Ratio]:
     """Of `subjects[1:]` to the baseline: [0] is the baseline against itself. Needs two rounds."""
-    return [ratio(comparison, contestant) for contestant in range(1, len(comparison.subjects))]
+    return [ratio(comparison, contestant, gated=gated) for contestant in range(1, len(comparison.subjects))]
 
 
-def ratio(comparison: Comparison, contestant: int, baseline: int = BASELINE) -> Ratio:
-    """Of any two of `subjects`."""
+def ratio(comparison: Comparison, contestant: int, baseline: int = BASELINE, *, gated: bool = False) -> Ratio:
+    """Of any two of `subjects`. `gated`: its interval holds although the rounds went on until a gate was decided."""
     logs = [log_ratio(list(_pairs(blocks, contestant, baseline))) for blocks in comparison.rounds]
-    return Ratio(*ratio_of_rounds(logs, CONFIDENCE))
+    return Ratio(*ratio_of_rounds(logs, confidence_of_round(len(logs), CONFIDENCE, gated=gated)))
 
 
 def is_enough(comparison: Comparison, effort: Effort) -> bool:
     if len(comparison.rounds) < effort.least_rounds:
         return False
-    found = ratios(comparison)
-    is_decided = effort.gate is None or not any(r.interval.low <= effort.gate <= r.interval.high for r in found[1:])
+    gate = effort.gate
+    found = ratios(comparison, gated=gate is not None)
+    is_decided = gate is None or all(ratio.against(gate) != "cannot tell" for ratio in found[AGAIN:])
     return is_decided and all(ratio.half_width <= effort.precision for ratio in found)
 
 
@@ -152,15 +162,21 @@ def _round(
             worker.receive(protocol.Loaded)
             worker.pause()
         warm = [_alone(worker, _warm_up) for worker in workers]
-        scenario = entries[BASELINE].scenario
-        pids = [worker.pid for worker in workers]
-        watch = Watch(pids, scenario.cores, device=scenario.device, load_before=load_before)
+        watch = _watch(workers, load_before)
         blocks = []
         for contestant in _order(len(workers), _visits(warm, effort), shuffled):
             take_block = partial(take, seconds=BLOCK_S, run_s=warm[contestant].run_s, look=watch.look)
             samples = _alone(workers[contestant], take_block).samples_s
             blocks.append(Block(contestant=contestant, samples_s=samples))
         return tuple(blocks), watch.stop()
+
+
+def _watch(workers: Sequence[Worker], load_before: float | None) -> Watch:
+    """Of all workers: the cores, where all are bound to the same, and the GPU if any of them has it."""
+    scenarios = [worker.scenario for worker in workers]
+    cores = scenarios[BASELINE].cores if len({scenario.cores for scenario in scenarios}) == 1 else ()
+    device = max((scenario.device for scenario in scenarios), key=lambda device: device == "cuda")
+    return Watch([worker.pid for worker in workers], cores, device=device, load_before=load_before)
 
 
 def _start(entry: Contestant, effort: Effort, stack: ExitStack) -> Worker:
@@ -196,14 +212,24 @@ def _order(contestants: int, visits: int, shuffled: random.Random) -> list[int]:
     return order
 
 
-def _warnings(host: Host, scenario: Scenario, conditions: Sequence[Conditions]) -> tuple[Disturbance, ...]:
-    """Each kind once, as it was first seen, with the number of rounds that it was seen in."""
+def _disturbances(known: Comparison) -> Iterator[Disturbance]:
+    """Of all contestants, each kind once, as it was first seen, with the number of rounds that it was seen in."""
     seen: dict[DisturbanceKind, list[str]] = {}
-    for condition in conditions:
-        for disturbance in disturbances(host, scenario, condition):
-            seen.setdefault(disturbance.kind, []).append(disturbance.detail)
-    rounds = len(conditions)
-    return tuple(
-        Disturbance(kind=kind, detail=f"{details[0]} (in {len(details)} of {rounds} rounds)")
-        for kind, details in seen.items()
-    )
+    for condition in known.conditions:
+        of_all = [each for subject in known.subjects for each in disturbances(known.host, subject.scenario, condition)]
+        for kind, detail in {each.kind: each.detail for each in reversed(of_all)}.items():
+            seen.setdefault(kind, []).append(detail)
+    for kind, details in seen.items():
+        yield Disturbance(kind=kind, detail=f"{details[0]} (in {len(details)} of {len(known.rounds)} rounds)")
+
+
+def _unsteady(known: Comparison) -> Iterator[Disturbance]:
+    """Contestants that get faster or slower against the baseline within a round: one of the two was not warm yet."""
+    for contestant in range(AGAIN + 1, len(known.subjects)):
+        pairs = [list(_pairs(blocks, contestant, BASELINE)) for blocks in known.rounds]
+        shifts = [log_ratio(p[len(p) // 2 :]) - log_ratio(p[: len(p) // 2]) for p in pairs]
+        shift, (low, high) = mean_interval(shifts, CONFIDENCE)
+        if low > UNSTEADY or high < -UNSTEADY:
+            name = f"{known.subjects[contestant].source_ref} on {known.subjects[contestant].scenario}"
+            detail = f"{name}: its ratio to the first moved by {100 * shift:+.1f} % within a round"
+            yield Disturbance(kind="not_steady", detail=detail)

@@ -11,7 +11,7 @@ from ..core.errors import ReszooError, UsageError
 from ..core.types import Artifact, Candidate
 from ..datasets.info import Split
 from ..export.contract import Session
-from ..export.parity import feed
+from ..export.feeding import feed
 from .predictions import KEPT, Predictions
 
 

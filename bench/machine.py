@@ -136,7 +136,7 @@ class _Counters(NamedTuple):
 
     @classmethod
     def read(cls) -> "_Counters":
-        busy_s, steal_s = _all_cores()
+        busy_s, steal_s = _spent(hosts.allowed_cores())
         return cls(time.monotonic(), time.process_time(), busy_s, steal_s, cgroups.throttled_s(), _thermal_events())
 
 
@@ -201,13 +201,19 @@ def process(pid: int) -> Process | None:
     return Process((int(user) + int(system)) * _tick_s(), int(major_faults))
 
 
-def _all_cores() -> tuple[float | None, float | None]:
-    """Seconds that all cores together were busy, and that the hypervisor took from them, since boot."""
-    stat = sysfs.fields(Path("/proc/stat")).get("cpu")
-    if not stat:
-        return None, None
-    user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, stat.split()[:8])  # user holds guests' time too
-    return (user + nice + system + irq + softirq) * _tick_s(), steal * _tick_s()
+def _spent(cores: Sequence[int]) -> tuple[float | None, float | None]:
+    """Seconds that these cores together were busy, and that the hypervisor took from them, since boot.
+
+    What others do on cores that are not ours is none of our business. (None, None) where a core is not counted.
+    """
+    stat = sysfs.fields(Path("/proc/stat"))
+    busy = stolen = 0
+    for core in cores:
+        if (count := stat.get(f"cpu{core}")) is None:
+            return None, None
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, count.split()[:8])  # user has guests' time
+        busy, stolen = busy + user + nice + system + irq + softirq, stolen + steal
+    return busy * _tick_s(), stolen * _tick_s()
 
 
 def _tick_s() -> float:

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from ..core.documents import convert, encode
 from ..core.errors import ReszooError
 from ..core.files import write_atomic
-from ..core.types import FileRecord, Noun, Sha256
+from ..core.types import FileRecord, Noun, Sha256, StrPath
 
 KEPT = 5
 HEADER = "reszoo.predictions"
@@ -85,8 +85,9 @@ class Predictions:
     def correct(self) -> int:
         return int(self.right.sum())
 
-    def write(self, path: Path) -> FileRecord:
+    def write(self, path: StrPath) -> FileRecord:
         """Write a safetensors file, whole or not at all; the same predictions always give the same bytes."""
+        path = Path(path)
         tensors = {name: np.ascontiguousarray(getattr(self, name)) for name in TENSORS}
         header = _Header(**{name: getattr(self, name) for name in _Header.__struct_fields__})
         data = save(tensors, {HEADER: encode(header).decode()})
@@ -94,8 +95,9 @@ class Predictions:
         return FileRecord(name=path.name, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: StrPath) -> Self:
         """The predictions in a file that `write` made. Raises ReszooError for any other."""
+        path = Path(path)
         if not path.is_file():
             raise ReszooError(f"{path} does not exist, or is no file", FIX)
         try:

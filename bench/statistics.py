@@ -27,6 +27,8 @@ def quantile(samples: Sequence[float], q: float) -> float:
     """The q-quantile, interpolated between order statistics (Hyndman & Fan 1996, type 7)."""
     if not len(samples):
         raise ValueError("no samples")
+    if not 0 <= q <= 1:
+        raise ValueError(f"there is no {q:g}-quantile")
     ordered = sorted(samples)
     position = q * (len(ordered) - 1)
     below = math.floor(position)

@@ -87,10 +87,10 @@ def row(m: Measurement) -> Row:
     )
 
 
-def contestants(comparison: Comparison) -> list[ContestantRow]:
+def contestants(comparison: Comparison, *, gated: bool = False) -> list[ContestantRow]:
     """A row for each contestant, the baseline first and then the baseline against itself: the noise floor."""
     rows = []
-    found: list[Ratio | None] = [None, *ratios(comparison)]
+    found: list[Ratio | None] = [None, *ratios(comparison, gated=gated)]
     for i, (subject, ratio) in enumerate(zip(comparison.subjects, found, strict=True)):
         samples = [s for blocks in comparison.rounds for b in blocks if b.contestant == i for s in b.samples_s]
         rows.append(

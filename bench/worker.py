@@ -18,7 +18,7 @@ from ..core.measured import ColdStart, Pages, Scenario
 from ..core.types import Artifact
 from ..export import artifacts
 from ..export.contract import Runtime, Session, runtimes
-from ..export.parity import feed, sample_images
+from ..export.feeding import feed, sample_images
 from . import protocol
 from .memory import pages, peak_bytes, reset_peak
 from .timing import Stream, cache_flusher, sample

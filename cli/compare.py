@@ -1,5 +1,6 @@
 """`reszoo compare`: which of several is faster, and by how much, measured in turn."""
 
+import math
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,8 +26,13 @@ def compare(
     cold_cache: options.ColdCache = False,
     bind: options.Bind = True,
     precision: Annotated[
-        str, typer.Option(metavar="SHARE", help="Go on until every ratio is known to this far to either side.")
-    ] = "1%",
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Go on until every ratio is known to this far to either side.",
+            show_default="1%; with --fail-if-slower, as far as it takes to decide",
+        ),
+    ] = None,
     time_limit: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Begin no new round after this; five are the least.")
     ] = 120.0,
@@ -42,11 +48,11 @@ def compare(
 
     Example: reszoo compare resnet8_v1.reszoo_cifar10 resnet8_v2.reszoo_cifar10 --fail-if-slower 3%
     """
-    from ..bench.comparison import Effort
+    from ..bench.comparison import EFFORT, Effort
     from ..core.measured import Scenario
 
     options.check_cold_cache(cold_cache, str(threads), 1)
-    limit = parse_share(fail_if_slower, "--fail-if-slower") if fail_if_slower else None
+    gate = 1 + parse_share(fail_if_slower, "--fail-if-slower") if fail_if_slower else None
     common = Scenario(
         runtime="",
         variant="",
@@ -58,13 +64,13 @@ def compare(
         warmup_limit_s=1.0,  # in each of many rounds; what still drifts then meets all contestants alike
     )
     contestants = _contestants(refs, runtime, common, bind)
-    gate = None if limit is None else 1 + limit
-    effort = Effort(parse_precision(precision), time_limit, gate, seed, patience)
+    wanted = parse_precision(precision) if precision else EFFORT.precision if gate is None else math.inf
+    effort = Effort(wanted, time_limit, gate, seed, patience)
     output.check_writable(out)
     comparison = _compare(contestants, effort, out)
-    _print(comparison, out, json)
-    if limit is not None:
-        _judge(comparison, limit)
+    _print(comparison, out, json, gated=gate is not None)
+    if gate is not None:
+        _judge(comparison, gate)
 
 
 def _contestants(refs: list[str], runtime: str, common: "Scenario", bind: bool) -> "list[Contestant]":
@@ -115,7 +121,7 @@ def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "C
 
         def on_round(known: "Comparison") -> None:
             write_comparison(out, known)
-            widest = max(ratio.half_width for ratio in ratios(known))
+            widest = max(ratio.half_width for ratio in ratios(known, gated=effort.gate is not None))
             text = f"round {len(known.rounds) + 1}, ratios known to {100 * widest:.1f} %"
             bar.update(task, description=text)
 
@@ -125,7 +131,7 @@ def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "C
     return outcome
 
 
-def _print(comparison: "Comparison", out: Path, json: bool) -> None:
+def _print(comparison: "Comparison", out: Path, json: bool, *, gated: bool) -> None:
     from ..bench.table import CONTESTANT_HEADERS, contestants
     from ..core.documents import to_builtins
 
@@ -133,7 +139,7 @@ def _print(comparison: "Comparison", out: Path, json: bool) -> None:
         output.print_json(to_builtins(comparison))
     else:
         table = output.table(*CONTESTANT_HEADERS, right=("median ms", "ratio"))
-        for line in contestants(comparison):
+        for line in contestants(comparison, gated=gated):
             table.add_row(*line)
         output.console().print(table)
     rounds = f"{len(comparison.rounds)} rounds of fresh processes"
@@ -141,18 +147,19 @@ def _print(comparison: "Comparison", out: Path, json: bool) -> None:
     output.tell_doubts(comparison.warnings)
 
 
-def _judge(comparison: "Comparison", limit: float) -> None:
-    """The gate: a contestant passes if its whole interval does, fails if none of it does."""
+def _judge(comparison: "Comparison", gate: float) -> None:
+    """A contestant passes if its whole interval does, and fails if none of it does."""
     from ..bench.comparison import AGAIN, ratios
     from ..bench.table import subject_name
 
-    found = ratios(comparison)[AGAIN:]
+    found = ratios(comparison, gated=True)[AGAIN:]
     for subject, ratio in zip(comparison.subjects[AGAIN + 1 :], found, strict=True):
-        interval = f"{ratio.value:.3f} ({ratio.interval.low:.3f} to {ratio.interval.high:.3f})"
-        if ratio.interval.low > 1 + limit:
-            raise ReszooError(f"{subject_name(subject)} is slower than allowed: {interval}, at most {1 + limit:.3f}")
-        if ratio.interval.high > 1 + limit:
+        said = f"{ratio.value:.3f} ({ratio.interval.low:.3f} to {ratio.interval.high:.3f}), at most {gate:.3f}"
+        outcome = ratio.against(gate)
+        if outcome == "fail":
+            raise ReszooError(f"{subject_name(subject)} is slower than allowed: {said}")
+        if outcome == "cannot tell":
             raise ReszooError(
-                f"cannot tell whether {subject_name(subject)} is slow: {interval}, at most {1 + limit:.3f}",
+                f"cannot tell whether {subject_name(subject)} is slow: {said}",
                 "Give it a longer --time-limit, or a quieter machine.",
             )

@@ -88,8 +88,7 @@ def _show(info: "DatasetInfo", json: bool) -> None:
     print_ = output.console().print
     print_(f"{info.name}: {len(info.classes)} classes, {counts}; {_image(info)}, {output.size(info.size_bytes)}")
     if info.ignored_files:
-        what = "file that is no image was" if info.ignored_files == 1 else "files that are no images were"
-        print_(f"{info.ignored_files} {what} left out")
+        output.tell_ignored(info.ignored_files)
 
 
 def _image(info: "DatasetInfo") -> str:

@@ -54,7 +54,8 @@ def export(
 ) -> None:
     """Export checkpoints. Nothing appears unless it computes what the checkpoint does, on real images.
 
-    A format that is named must be there; of all of them, some may not.
+    Of several, those that cannot be made are told, and the others are made. A format that is named must be there; of
+    all of them, some may not.
 
     Example: reszoo export resnet8_v1.reszoo_digits --to onnx --input uint8 --out digits-onnx
     """
@@ -86,7 +87,7 @@ class Attempt(NamedTuple):
 
 
 def _wishes(to: str, precisions: "list[Precision]", common: "ExportOptions") -> "list[Wish]":
-    """Formats with their options. One that is named must have them; of all, some may not."""
+    """Formats with their options. One that is alone must have them; of several, those that have not are told."""
     from msgspec.structs import replace
 
     from ..core.registry import choose
@@ -94,11 +95,10 @@ def _wishes(to: str, precisions: "list[Precision]", common: "ExportOptions") -> 
 
     names = list(formats()) if to == ALL else list(dict.fromkeys(words(to)))
     wishes = [(name, replace(common, precision=precision)) for name in names for precision in precisions]
-    if to != ALL:
-        for name, options in wishes:
-            choose(formats(), name, "format").check(options)
-    if len(wishes) == 1:
-        format_named(names[0])  # before anything is downloaded for it
+    plugins = [choose(formats(), name, "format") for name in names]
+    if len(wishes) == 1:  # before anything is downloaded for it
+        plugins[0].check(wishes[0][1])
+        format_named(names[0])
     return wishes
 
 

@@ -1,6 +1,7 @@
 """The command line: mounts one file a verb, and turns errors into one or two lines and an exit code."""
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated
@@ -8,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..core.errors import ReszooError
+from ..core.files import REFUSED
 from . import bench, cache, compare, data, doctor, download, export, predict, prune, quantize, report, show, train
 from . import list as list_
 
@@ -17,7 +19,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed or a gate not met, 2 wrong usage, 3 something needed is unavailable.",
+    epilog="Exit codes: 0 done, 1 failed or a gate not met, 2 wrong usage, 3 something needed is unavailable, "
+    "128 + N ended by signal N.",
 )
 app.command("list")(list_.list_)
 app.command("show")(show.show)
@@ -54,19 +57,31 @@ def _global(
 
 
 def main() -> None:
+    end_on_signals()
     try:
         app()
     except ReszooError as error:
         _report(error, error.problem, error.fix)
         sys.exit(error.exit_code)
     except Exception as error:
-        text = str(error).strip().split("\n")[0]
-        _report(
-            error,
-            f"unexpected {type(error).__name__}: {text}",
-            "This is a defect: reszoo --debug VERB ... shows where.",
-        )
+        _report(error, *_told(error))
         sys.exit(1)
+
+
+def end_on_signals() -> None:
+    """SIGTERM and SIGHUP end a verb as an error does, so that what is temporary goes; what ignores one still does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: sys.exit(128 + number))
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """The problem and the fix of an error that no part of reszoo explains."""
+    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
+        problem = f"cannot use {error.filename}: {os.strerror(error.errno)}"
+        return problem, "Give yourself permission there; RESZOO_CACHE chooses another folder for what reszoo keeps."
+    text = str(error).strip().split("\n")[0]
+    return f"unexpected {type(error).__name__}: {text}", "This is a defect: reszoo --debug VERB ... shows where."
 
 
 def _report(error: Exception, problem: str, fix: str) -> None:

@@ -3,7 +3,7 @@
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +26,18 @@ def console() -> "Console":
 
 @cache
 def err_console() -> "Console":
+    """Standard error, also while a maker's library is kept quiet."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    from ..core.silence import outer_stderr
+
+    class ErrConsole(Console):
+        @property  # type: ignore[misc] # nobody sets it
+        def file(self) -> IO[str]:
+            file = outer_stderr()
+            return getattr(file, "rich_proxied_file", file)  # of a display that has put itself before it
+
+    return ErrConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 def check_writable(folder: Path) -> None:
@@ -55,7 +64,9 @@ def progress(*columns: "ProgressColumn | str") -> "Progress":
     """A progress display on standard error; nothing at all when that is not a terminal."""
     from rich.progress import Progress
 
-    return Progress(*columns, console=err_console(), disable=not sys.stderr.isatty(), transient=True)
+    is_hidden = not sys.stderr.isatty()
+    # standard error stays as it is: what a library says there is not to be shown above the bar
+    return Progress(*columns, console=err_console(), disable=is_hidden, transient=True, redirect_stderr=False)
 
 
 def table(*headers: str, right: tuple[str, ...] = ()) -> "Table":
@@ -100,6 +111,12 @@ def tell_doubts(warnings: "Sequence[Disturbance]") -> None:
 
     for doubt in doubts(warnings):
         err_console().print(doubt, markup=False)
+
+
+def tell_ignored(files: int) -> None:
+    """How many files of a folder were no images, which nobody had named."""
+    what = "file that is no image was" if files == 1 else "files that are no images were"
+    console().print(f"{files} {what} left out")
 
 
 def through(parity: "Parity") -> str:

@@ -1,16 +1,17 @@
 """`reszoo predict`: the likeliest classes of images, from an artifact or a checkpoint."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import UsageError
+from ..core.errors import ReszooError, UsageError
 from . import output
 from .options import Json
 
 if TYPE_CHECKING:
+    from ..core.measured import Failure
+    from ..datasets.listing import Found
     from ..export.predicting import Prediction
 
 
@@ -28,40 +29,53 @@ def predict(
 ) -> None:
     """Classify images: the likeliest classes of each, with their probabilities.
 
+    Of a folder, all images that lie in it, however deep, are taken, but for hidden files. An image that cannot be
+    read is told with its reason, and the others are classified; the exit code is 1 then.
+
     Example: reszoo predict digits-onnx seven.png photographs/
     """
+    from ..core.measured import Failure
     from ..export import predicting
     from .targets import target
 
-    paths = list(_files(images))  # before anything is downloaded
+    found = _found(images)  # before anything is downloaded
     model, engine, variant = predicting.resolve(target(ref), runtime)
-    predictions = list(predicting.predict(model, engine, variant, paths, top))
+    outcomes = list(predicting.predict(model, engine, variant, found.images, top))
+    failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    predictions = [outcome for outcome in outcomes if not isinstance(outcome, Failure)]
     name = f"{engine.name}:{variant}" if variant else engine.name
     if json:
         document = {"ref": model.source_ref, "format": model.format, "precision": model.precision, "runtime": name}
-        output.print_json({**document, "predictions": predictions})
-        return
-    output.console().print(f"{model.source_ref}, {model.format} {model.precision}, in {name}", markup=False)
-    _print(predictions)
+        told = {"predictions": predictions, "failures": failures, "ignored_files": found.ignored}
+        output.print_json({**document, **told})
+    else:
+        output.console().print(f"{model.source_ref}, {model.format} {model.precision}, in {name}", markup=False)
+        _print(predictions, failures)
+        if found.ignored:
+            output.tell_ignored(found.ignored)
+    if failures:
+        raise ReszooError(f"{len(failures)} of {len(found.images)} images could not be classified")
 
 
-def _files(paths: list[Path]) -> Iterator[Path]:
-    """The images themselves: a folder stands for all that lie in it, however deep."""
+def _found(paths: list[Path]) -> "Found":
+    """The images themselves: a folder stands for those that lie in it; a file that is named is taken as it is."""
     from ..datasets.images import SUFFIXES
+    from ..datasets.listing import Found, images_in
 
+    images: list[Path] = []
+    ignored = 0
     for path in paths:
         if not path.exists():
             raise UsageError(f"there is no image {path}", "Give image files, or folders of them.")
-        if not path.is_dir():
-            yield path
-            continue
-        inside = sorted(found for found in path.rglob("*") if found.suffix.lower() in SUFFIXES and found.is_file())
-        if not inside:
+        inside = images_in(path) if path.is_dir() else Found([path], 0)
+        if not inside.images:
             raise UsageError(f"there is no image in {path}", f"It holds no {', '.join(sorted(SUFFIXES))} file.")
-        yield from inside
+        images += inside.images
+        ignored += inside.ignored
+    return Found(images, ignored)
 
 
-def _print(predictions: "list[Prediction]") -> None:
+def _print(predictions: "list[Prediction]", failures: "list[Failure]") -> None:
     table = output.table("image", "probability", "class", right=("probability",))
     for prediction in predictions:
         name = str(prediction.image)
@@ -69,4 +83,9 @@ def _print(predictions: "list[Prediction]") -> None:
             table.add_row(name, f"{100 * guess.probability:.2f} %", guess.label)
             name = ""
         table.add_section()
-    output.console().print(table)
+    unread = output.table("not classified", "what to do")
+    for failure in failures:
+        unread.add_row(failure.reason, failure.fix)
+    for each in (table, unread):
+        if each.row_count:
+            output.console().print(each)

@@ -1,8 +1,6 @@
 """What `reszoo prune` does, step by step: prune, race against the parent, fine-tune."""
 
 import math
-import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +69,7 @@ def make(parent: "Checkpoint", wish: Wish) -> Made:
     """Before it is trained, or appears at all, a network has to have won its race."""
     from ..core.locks import locked
 
-    with _terminable(), locked(wish.folder, wait=False):
+    with locked(wish.folder, wait=False):
         folder = _cut_folder(wish)
         cut, verdict = _new(parent, wish, folder) if is_free(folder) else _known(parent, wish, folder)
     return Made(parent, cut, verdict, _trained(cut, wish, wish.finetuning) if wish.finetuning else None)
@@ -127,18 +125,7 @@ def _new(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint, V
     with staged_folder(folder) as staging:
         outcome = _pruned(parent, wish, staging)
         verdict = _won(outcome, wish, staging) if outcome else None
-        check_free(folder)  # minutes have gone by
     return zoo.read(folder), verdict
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM ends the block as an error does, so that what is temporary goes. Training has a way of its own."""
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _known(parent: "Checkpoint", wish: Wish, folder: Path) -> "tuple[Checkpoint, Verdict | None]":

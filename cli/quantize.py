@@ -193,11 +193,15 @@ def _quantize(
 ) -> Quantized:
     import msgspec
 
+    from ..core.files import check_replaceable
+    from ..export.artifacts import is_untouched
     from ..export.exporting import exported, folder_name
     from ..export.formats.onnx import MODEL_FILE
     from ..quantize.summary import layers
     from . import ladder
 
+    if out:
+        check_replaceable(out, is_untouched)
     fit = None if budget is None else ladder.within_budget(source, format_name, options, budget, json=json)
     options = fit.options if fit else options
     artifact = _export(source, format_name, options, out or Path(f"{source.ref}-{folder_name(format_name, options)}"))

@@ -75,6 +75,7 @@ def train(
     Several processes: torchrun --standalone --nproc-per-node 4 -m reszoo.cli.main train ...
     """
     from .. import train as training
+    from ..train.distributed import current
     from .targets import checkpoint
 
     chosen = choose_recipe(recipe, set_ or [], epochs=epochs, batch=batch, lr=lr, seed=seed, threads=threads)
@@ -95,7 +96,8 @@ def train(
         monitor_gradients=monitor_gradients,
         watchers=watchers(chosen, tensorboard),
     )
-    _print(made, folder, json)
+    if current().is_first:
+        _print(made, folder, json)
 
 
 class Start(NamedTuple):

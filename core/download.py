@@ -10,6 +10,8 @@ RESZOO_OFFLINE  1: nothing is asked of the network
 import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -42,12 +44,25 @@ def fetch(source: Source, target: Path, *, on_progress: OnProgress | None = None
     `on_progress(done_bytes, total_bytes or None)` is called as bytes arrive. Raises ReszooError when the file cannot
     be had or is not the right one, UnavailableError when offline.
     """
-    with explained(target):
-        if digest := _good_file(source, target):
-            return digest
-        with locked(target):
-            # another process may have been faster
-            return _good_file(source, target) or _fetch(source, target, on_progress or (lambda done, total: None))
+    with locked(target):
+        return _brought(source, target, on_progress)
+
+
+@contextmanager
+def fetched(source: Source, target: Path, *, on_progress: OnProgress | None = None) -> Iterator[str]:
+    """The same for the length of the block, and locked: nobody collects the file. Afterwards it goes.
+
+    Where the block fails, a file that was verified stays for the next try.
+    """
+    with locked(target):
+        digest = _brought(source, target, on_progress)
+        try:
+            yield digest
+        except BaseException:
+            if source.sha256 is None:  # the file itself may be what is wrong
+                target.unlink()
+            raise
+        target.unlink()
 
 
 def mirrored(url: str) -> str:
@@ -71,18 +86,23 @@ def _good_file(source: Source, target: Path) -> str | None:
     return digest if digest.startswith(source.sha256 or "") else None
 
 
+def _brought(source: Source, target: Path, on_progress: OnProgress | None) -> str:
+    return _good_file(source, target) or _fetch(source, target, on_progress or (lambda done, total: None))
+
+
 def _fetch(source: Source, target: Path, report: OnProgress) -> str:
     url, part = mirrored(source.url), PartialFile(target, source.size_bytes)
-    try:
-        stated = _bring(url, part, report)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            part.discard()
-        raise
-    digest = _verified(part, url, source.sha256 or stated or "")
-    part.path.replace(target)
-    part.discard()
-    return digest
+    with explained(target):
+        try:
+            stated = _bring(url, part, report)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                part.discard()
+            raise
+        digest = _verified(part, url, source.sha256 or stated or "")
+        part.path.replace(target)
+        part.discard()
+        return digest
 
 
 def _bring(url: str, part: PartialFile, report: OnProgress) -> str | None:
@@ -110,6 +130,8 @@ def _copy(path: Path, part: PartialFile, report: OnProgress) -> None:
             done += len(chunk)
             report(done, total)
         to_disk(copy)
+    part.refuse_imposter(str(path))
+    part.refuse_shortage(str(path))
 
 
 def _verified(part: PartialFile, url: str, expected: str) -> str:

@@ -3,16 +3,17 @@
 import errno
 import hashlib
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import staging
 from .errors import ReszooError, UsageError
 
 CHUNK_BYTES = 1 << 20
-STAGING_PREFIX = ".staging-"
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+IsOurs = Callable[[Path], bool]  # whether a folder holds what reszoo wrote there, and nothing else
 
 
 def cache_dir() -> Path:
@@ -34,46 +35,45 @@ def sha256_of(path: Path) -> str:
 
 def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, force it to disk, and move it into place."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=STAGING_PREFIX, dir=path.parent)
-        staging = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            staging.chmod(0o666 & ~current_umask())
-            staging.replace(path)
-        except BaseException:
-            staging.unlink(missing_ok=True)
-            raise
+    with explained(path), staging.staging(path) as new:
+        with new.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
 
 
 @contextmanager
-def staged_folder(target: Path, is_ours: Callable[[Path], bool] | None = None) -> Iterator[Path]:
-    """Give a fresh folder beside `target`; on success it becomes `target`, replacing what was there.
+def staged_folder(target: Path, is_ours: IsOurs | None = None) -> Iterator[Path]:
+    """Give a fresh folder beside `target`; on success it becomes `target`.
 
-    With `is_ours`, only an empty folder or one that it says yes to is replaced, so that a mistyped path never costs
-    a user's own files. On any failure, an interrupt included, `target` is as it was.
+    Only an empty folder is replaced, or one that `is_ours` says yes to, so that a mistyped path never costs a user's
+    own files. On any failure, an interrupt included, `target` is as it was.
     """
-    if Path.cwd().is_relative_to(target.absolute()):
-        raise UsageError(f"{target} is the folder that you are in", "Choose another --out.")
-    if is_ours and not (is_free(target) or is_ours(target)):
+    _check_elsewhere(target)
+    with explained(target), staging.staging(target) as new:
+        check_replaceable(target, is_ours)  # now that an old copy is back, if a dead process had moved it
+        new.mkdir()
+        yield new
+        _sync_tree(new)
+        check_replaceable(target, is_ours)  # hours may have gone by
+        staging.put(new, target)
+
+
+def check_replaceable(target: Path, is_ours: IsOurs | None = None) -> None:
+    """Raises UsageError where `staged_folder` would refuse: to be called before the work that fills the folder."""
+    _check_elsewhere(target)
+    if is_ours is None:
+        check_free(target)
+    elif not (is_free(target) or is_ours(target)):
         raise UsageError(
             f"{target} exists and is not a folder that reszoo wrote, or holds files of yours", "Choose another --out."
         )
-    with explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent))
-        try:
-            yield staging
-            _sync_tree(staging)
-            staging.chmod(0o777 & ~current_umask())
-            _swap_in(staging, target)
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
+
+
+def _check_elsewhere(target: Path) -> None:
+    if Path.cwd().is_relative_to(target.absolute()):
+        raise UsageError(f"{target} is the folder that you are in", "Choose another --out.")
 
 
 def is_free(place: Path) -> bool:
@@ -94,22 +94,6 @@ def beside(place: Path, suffix: str) -> Path:
     return place.with_name(place.name + suffix)
 
 
-def _swap_in(staging: Path, target: Path) -> None:
-    """Rename `staging` to `target`; a folder that was there is moved aside first and then removed."""
-    if not target.exists():
-        staging.rename(target)
-        return
-    aside = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=target.parent)) / "old"
-    target.rename(aside)
-    try:
-        staging.rename(target)
-    except BaseException:
-        aside.rename(target)
-        raise
-    finally:
-        shutil.rmtree(aside.parent, ignore_errors=True)  # if it stays in the cache, `cache gc` removes it
-
-
 def _sync_tree(folder: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
@@ -128,8 +112,8 @@ def explained(path: Path) -> Iterator[None]:
                 f"no space left on the disk for {path}",
                 "Free some space, or choose another disk with RESZOO_CACHE, TMPDIR or --out.",
             ) from error
-        is_here = error.filename is None or Path(str(error.filename)).is_relative_to(path.parent)
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and is_here:
+        is_here = error.filename is None or _on_the_way(Path(os.fsdecode(error.filename)), path.parent)
+        if error.errno in REFUSED and is_here:
             raise ReszooError(
                 f"cannot write to {error.filename or path}: {os.strerror(error.errno)}",
                 "Give yourself write permission there, or choose another place with RESZOO_CACHE or --out.",
@@ -147,12 +131,11 @@ def explained(path: Path) -> Iterator[None]:
         raise
 
 
+def _on_the_way(one: Path, folder: Path) -> bool:
+    """Whether a path lies in the folder, or leads to it."""
+    return one.is_relative_to(folder) or folder.is_relative_to(one)
+
+
 def _existing(path: Path) -> Path:
     """The nearest parent of `path` that exists."""
     return next(parent for parent in (path, *path.parents) if parent.exists())
-
-
-def current_umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

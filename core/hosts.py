@@ -1,5 +1,6 @@
 """What machine this is: the `Host` record that every measurement carries."""
 
+import math
 import os
 import platform
 import shutil
@@ -73,8 +74,9 @@ def allowed_cores() -> tuple[int, ...]:
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
-    return len(allowed_cores())
+    """How many cores' time this process has, so how many threads it should compute with: a quota counts, rounded up."""
+    cores, quota = len(allowed_cores()), cgroups.cpu_limit()
+    return cores if quota is None else max(min(cores, math.ceil(quota)), 1)
 
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:

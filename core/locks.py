@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from . import staging
 from .errors import UsageError
 from .files import beside, explained
 
@@ -14,7 +15,8 @@ LOCK_SUFFIX = ".lock"
 def locked(target: Path, *, wait: bool = True) -> Iterator[None]:
     """Let one process at a time work on `target`: the others wait, or get a UsageError at once.
 
-    The operating system unlocks what a killed process had; its `<name>.lock` may stay, and does no harm.
+    The operating system unlocks what a killed process had; its `<name>.lock` may stay, and does no harm. What else it
+    left of `target` is put in order.
     """
     from filelock import FileLock, Timeout
 
@@ -29,6 +31,8 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[None]:
             ) from error
     with held:
         try:
+            with explained(target):
+                staging.recover(target)
             yield
         finally:
             # While it is still held: who waited for it finds a file without a name, and opens a new one.

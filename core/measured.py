@@ -144,8 +144,8 @@ class Conditions(Noun, frozen=True, kw_only=True):
 
     seconds            how long that was
     load_before        the 1-minute load average before the worker started
-    foreign_cpu_s      CPU time of all other processes, on any core
-    steal_s            taken by the hypervisor, on any core
+    foreign_cpu_s      CPU time of all other processes, on the cores that this one may use
+    steal_s            taken by the hypervisor from these cores
     cgroup_throttled_s the control group's quota kept the worker waiting
     min_mhz, max_mhz   clock of the worker's cores, as read now and then; a tenth of the readings was below min_mhz
     thermal_events     times that the CPU slowed down to cool
@@ -279,7 +279,7 @@ class Kernel(Noun, frozen=True, kw_only=True):
 
 
 class Failure(Noun, frozen=True, kw_only=True):
-    """Something that was tried and went wrong: an export, or a measurement in `scenario`.
+    """Something that was tried and went wrong: an export, an image to classify, or a measurement in `scenario`.
 
     `output` is what the measurement's worker printed last.
     """

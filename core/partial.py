@@ -7,10 +7,12 @@ from typing import BinaryIO
 import msgspec
 
 from .errors import ReszooError
+from .imposters import HEAD_BYTES, refuse_content
 from .types import Noun
 
 PART_SUFFIX = ".part"
 ORIGIN_SUFFIX = ".part.json"
+OTHER_FILE = "It is another file now: update reszoo, or name a mirror that has the right one with RESZOO_MIRROR."
 
 
 class Origin(Noun, frozen=True, kw_only=True):
@@ -54,10 +56,23 @@ class PartialFile:
         """Called before bytes are written: none more than expected reaches the disk."""
         if self.expected_bytes is not None and size_bytes > self.expected_bytes:
             self.discard()
-            raise ReszooError(
-                f"{where} is {size_bytes} bytes or more, expected {self.expected_bytes}",
-                "It is another file now: update reszoo, or name a mirror that has the right one with RESZOO_MIRROR.",
-            )
+            raise ReszooError(f"{where} is {size_bytes} bytes or more, expected {self.expected_bytes}", OTHER_FILE)
+
+    def refuse_shortage(self, where: str) -> None:
+        """Called when all that was announced has come."""
+        if self.expected_bytes is not None and (size := self.size()) < self.expected_bytes:
+            self.discard()
+            raise ReszooError(f"{where} is {size} bytes, expected {self.expected_bytes}", OTHER_FILE)
+
+    def refuse_imposter(self, where: str) -> None:
+        """Called when something has come: its beginning may tell that it is no such file."""
+        with self.path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        try:
+            refuse_content(head, where)
+        except ReszooError:
+            self.discard()
+            raise
 
 
 def to_disk(file: BinaryIO) -> None:

@@ -1,41 +1,70 @@
-"""Makers' libraries, without their advice to themselves and without calls home."""
+"""Makers' libraries, without their talk to themselves and without calls home."""
 
 import ctypes
 import logging
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from typing import TextIO
 
 TELEMETRY = "openvino_telemetry"
 _NOT_IMPORTED = object()
+_outside: list[TextIO] = []  # where standard error led before each of the blocks that are quiet now
 
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """No warnings, and nothing on standard output, where machines read; errors are raised and logged as ever.
+    """No warnings, and nothing on standard output or standard error, by native code neither.
 
-    What is printed there, by native code too, goes to standard error.
+    What is said there is told on standard error if the block raises, and with --debug as it comes.
     """
+    level = logging.root.manager.disable
+    with tempfile.TemporaryFile() as said, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            with _both_into(2 if os.environ.get("RESZOO_DEBUG") else said.fileno()):
+                yield
+        except Exception:
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+            raise
+        finally:
+            logging.disable(level)
+
+
+def outer_stderr() -> TextIO:
+    """Where standard error leads outside of what is quiet: for what reszoo itself says meanwhile."""
+    return _outside[0] if _outside else sys.stderr
+
+
+@contextmanager
+def _both_into(descriptor: int) -> Iterator[None]:
+    """Standard output and standard error, of this process as of Python."""
     _flush()
-    kept, level = os.dup(1), logging.root.manager.disable
-    os.dup2(2, 1)
-    logging.disable(logging.WARNING)
+    kept = {number: os.dup(number) for number in (1, 2)}
+    replaced = sys.stderr is not sys.__stderr__  # by somebody who reads it without a descriptor
+    _outside.append(sys.stderr if replaced else open(kept[2], "w", closefd=False))  # noqa: SIM115
+    for number in kept:
+        os.dup2(descriptor, number)
     try:
-        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
-            warnings.simplefilter("ignore")
+        with redirect_stdout(sys.stderr):
             yield
     finally:
-        logging.disable(level)
         _flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        _outside.pop().flush()
+        for number, original in kept.items():
+            os.dup2(original, number)
+            os.close(original)
 
 
 def _flush() -> None:
-    """Where standard output leads now, what was printed so far: C has a buffer of its own."""
+    """Where the outputs lead now, what was printed so far: C has a buffer of its own."""
     sys.stdout.flush()
+    sys.stderr.flush()
     ctypes.CDLL(None).fflush(None)
 
 

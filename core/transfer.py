@@ -1,7 +1,8 @@
 """Bytes over HTTP into a partial file, in as many requests as it takes.
 
 A cut connection or a busy server is asked again, with growing pauses, for the bytes that are still missing
-(Range, with If-Range so that a file that changed meanwhile starts again: RFC 9110, sections 13.1.5 and 14).
+(Range, with If-Range so that a file that changed meanwhile starts again: RFC 9110, sections 13.1.5 and 14). What
+another try would bring again is an error at once: a refusal, a certificate that is not trusted, another file.
 """
 
 import random
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .errors import ReszooError, UnavailableError
+from .imposters import refuse_announced
 from .partial import Origin, PartialFile, to_disk
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ TRIES = 5  # in a row that bring nothing new
 BACKOFF_S = 0.5  # doubled with each of them
 LONGEST_WAIT_S = 60.0  # however long the server asks us to stay away
 TIMEOUT_S = 30.0  # without a byte
+PROXY_FIX = "Mend HTTP_PROXY and HTTPS_PROXY: a proxy that wants a login is http://NAME:PASSWORD@HOST:PORT."
+FIXES = {407: PROXY_FIX, 511: "The network wants you to sign in first: open any web page in a browser."}
+HOPELESS = (501, 505, 511)  # of the server's own errors: it cannot at all, or somebody has to sign in
 
 OnProgress = Callable[[int, int | None], None]
 
@@ -43,10 +48,10 @@ def download(url: str, part: PartialFile, report: OnProgress) -> str | None:
                 return _request(client, url, part, report)
             except _RetryableError as error:
                 reason, wait_s = str(error), error.wait_s
-            except httpx.TransportError as error:
-                reason, wait_s = str(error) or type(error).__name__, None
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise ReszooError(f"cannot download {url}: {error}", "Mend the address, or the mirror.") from error
+                reason, wait_s = str(error) or type(error).__name__, None
+                if fix := _fix(error):
+                    raise ReszooError(f"cannot download {url}: {reason}", fix) from error
             fruitless = 0 if part.size() > most else fruitless + 1
             most = max(most, part.size())
             if fruitless == TRIES:
@@ -75,6 +80,25 @@ def _client() -> "httpx.Client":
         ) from error
 
 
+def _fix(error: Exception) -> str | None:
+    """How to mend what no other try can; None for a connection that the next one may find in order."""
+    import ssl
+
+    import httpx
+
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__context__
+    if cause:
+        return "Set the clock right; for a proxy that signs by itself, name its certificate with SSL_CERT_FILE."
+    if isinstance(error, httpx.ProxyError) and not str(error).startswith("5"):  # it begins with the status
+        return PROXY_FIX
+    is_of_the_address = isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError))
+    if is_of_the_address or not isinstance(error, httpx.TransportError):
+        return "Mend the address, or the mirror."
+    return None
+
+
 def _request(client: "httpx.Client", url: str, part: PartialFile, report: OnProgress) -> str | None:
     """One request: append what is missing, or start again if the server does not go on with what is there."""
     origin = part.origin(url)
@@ -84,6 +108,7 @@ def _request(client: "httpx.Client", url: str, part: PartialFile, report: OnProg
     headers = {"Range": f"bytes={done}-", "If-Range": origin.validator or ""} if origin else {}
     with client.stream("GET", url, headers=headers) as response:
         _check_status(response, part)
+        refuse_announced(url, response.headers.get("Content-Type", ""), response.headers.get("Content-Encoding", ""))
         found = _origin_of(response, url)
         part.refuse_excess(found.total_bytes or 0, url)
         if response.status_code == 206:
@@ -99,8 +124,11 @@ def _request(client: "httpx.Client", url: str, part: PartialFile, report: OnProg
                 file.write(chunk)
                 report(done, total)
             to_disk(file)
-    if total is not None and done < total:
-        raise _RetryableError(f"the server ended the file after {done} of {total} bytes")
+    part.refuse_imposter(url)
+    announced = found.total_bytes or total
+    if announced is not None and done < announced:
+        raise _RetryableError(f"the server ended the file after {done} of {announced} bytes")
+    part.refuse_shortage(url)
     return found.sha256
 
 
@@ -109,12 +137,12 @@ def _check_status(response: "httpx.Response", part: PartialFile) -> None:
     answer = f"the server answered {code} {response.reason_phrase}".rstrip()
     if code == 416:  # there is nothing after the bytes we have, and still they are not the file
         part.discard()
-    if code in (408, 416, 429) or code >= 500:
+    if code in (408, 416, 425, 429) or (code >= 500 and code not in HOPELESS):
         raise _RetryableError(answer, _retry_after_s(response))
     if code not in (200, 206):
         raise ReszooError(
             f"cannot download {response.request.url}: {answer}",
-            "The file has moved, or needs a login: name a mirror that has it with RESZOO_MIRROR.",
+            FIXES.get(code, "The file has moved, or needs a login: name a mirror that has it with RESZOO_MIRROR."),
         )
 
 

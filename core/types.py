@@ -5,11 +5,14 @@ The nouns of measuring stand in `measured`; `documents` writes any of these to d
 """
 
 import hashlib
+import os
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+
+StrPath = str | os.PathLike[str]  # what every function takes that is given a path from outside
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -188,9 +191,23 @@ class FileRecord(Noun, frozen=True, kw_only=True):
     size_bytes: NotNegative
 
 
+class ProvenWay(Noun, frozen=True, kw_only=True):
+    """One way to run an artifact, and how far its logits are from the source's: on `n` images, in these batch sizes.
+
+    `name` is "run.py", in a process without reszoo, or a runtime with its variant, "openvino:static".
+    """
+
+    name: str
+    batches: tuple[Positive, ...]
+    n: Positive
+    max_abs_error: float
+    top1_agreement: Fraction
+
+
 class Parity(Noun, frozen=True, kw_only=True):
     """How far an artifact's logits are from its source's, on `n` images of `images`.
 
+    The figures are those of the first of its `ways`, what ships; older records name none.
     `through` names the format of the graph that was run instead, where the artifact could be made but not be run.
     """
 
@@ -201,6 +218,7 @@ class Parity(Noun, frozen=True, kw_only=True):
     mean_abs_error: float
     top1_agreement: Fraction
     through: str | None = None
+    ways: tuple[ProvenWay, ...] = ()
 
 
 class Certificate(Noun, frozen=True, kw_only=True):

@@ -1,6 +1,5 @@
 """`add`: a user's folders and zips of images become a data set, whole or not at all."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -13,6 +12,8 @@ from numpy.typing import NDArray
 from ..core.download import OnProgress
 from ..core.errors import UsageError
 from ..core.files import staged_folder
+from ..core.hosts import available_cores
+from ..core.types import StrPath
 from . import store
 from .images import Header, bombs_refused, decode, read, read_header, to_array
 from .info import DatasetInfo, check_new_name, home, info, is_installed, locked
@@ -27,7 +28,7 @@ T = TypeVar("T")
 
 def add(
     name: str,
-    paths: Sequence[Path],
+    paths: Sequence[StrPath],
     split: Folder = "train",
     replace: bool = False,
     on_progress: OnProgress | None = None,
@@ -38,11 +39,14 @@ def add(
     `on_progress(done, total)` counts steps, two for each image. Raises UsageError for what is refused.
     """
     check_new_name(name)
+    if isinstance(paths, str):
+        raise UsageError(f"{paths!r} is one path, where a list of them is expected", f"Give [{paths!r}].")
+    places = [Path(path) for path in paths]
     with locked(name):
         if is_installed(name) and not replace:
             raise UsageError(f"there is a data set {name} already", "Choose another name, or add --replace.")
-        with opened(paths, split) as listing, staged_folder(home(name)) as folder:
-            origin = ", ".join(path.resolve().name for path in paths)
+        with opened(places, split) as listing, staged_folder(home(name), store.is_ours) as folder:
+            origin = ", ".join(path.resolve().name for path in places)
             _import(listing, folder, name, origin, on_progress)
         return info(name)
 
@@ -112,7 +116,7 @@ def _write_files(folder: Path, entries: list[Entry], steps: "_Steps") -> NDArray
         (folder / f"{index:07d}{member.path.suffix.lower()}").write_bytes(content)
         return content
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         rounds = (range(start, min(start + TOGETHER, len(entries))) for start in range(0, len(entries), TOGETHER))
         return content_keys(steps.over(content for indices in rounds for content in pool.map(copy, indices)))
 

@@ -1,6 +1,5 @@
 """A split of a data set: labels, and images in batches at the size a network takes."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..core.errors import UsageError
+from ..core.hosts import available_cores
 from ..core.types import Preprocess
 from .images import MODES, decode, opener, read, to_array
 from .info import DatasetInfo, Split
@@ -104,7 +104,7 @@ class FileDataset(Dataset):
             plan = geometry(image.height, image.width, preprocess, f"{self.name}, {path.name}")
             return to_array(fit(image, plan, preprocess))
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes and resizes without the interpreter's lock
+        with ThreadPoolExecutor(available_cores()) as pool:  # Pillow decodes and resizes without the interpreter's lock
             for start in range(0, len(self), size):
                 yield np.stack(list(pool.map(load, self.indices[start : start + size])))
 

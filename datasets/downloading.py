@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.download import OnProgress, Source, fetch
+from ..core.download import OnProgress, Source, fetched
 from ..core.errors import ReszooError, UsageError
-from ..core.files import cache_dir, staged_folder
+from ..core.files import cache_dir, check_replaceable, staged_folder
 from ..core.registry import unknown
 from ..core.types import Noun, Positive
 from . import store
@@ -74,11 +74,13 @@ def install(name: str, archive: Archive, *, replace: bool, on_progress: OnProgre
     """Fetch `archive`, verify it, and make it the data set `name`."""
     with locked(name):
         if not is_installed(name) or replace:
+            check_replaceable(home(name), store.is_ours)
             path = cache_dir() / "downloads" / PurePosixPath(archive.source.url).name
-            fetch(archive.source, path, on_progress=on_progress)
-            with staged_folder(home(name)) as folder:
+            with (
+                fetched(archive.source, path, on_progress=on_progress),
+                staged_folder(home(name), store.is_ours) as folder,
+            ):
                 _convert(path, archive, folder, name)
-            path.unlink()
         return info(name)
 
 

@@ -43,6 +43,12 @@ def opener(path: Path) -> Opener:
     return lambda: path.open("rb")
 
 
+def check_plain(path: Path) -> None:
+    """Refuse what would be waited for, or is not there: a pipe, a socket, a link to nothing."""
+    if not path.is_file():
+        raise UsageError(f"{path} is a broken link or no plain file", "Remove it.")
+
+
 def read(open_file: Opener, where: str) -> bytes:
     """The whole file; a zip compares its checksum only when it is read to the end."""
     with _named(where), open_file() as file:

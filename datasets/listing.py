@@ -1,6 +1,7 @@
-"""What a user's folders and zips hold: images by split and class, in an order that never changes.
+"""What a user's folders and zips hold: images, by split and class or as they lie, in an order that never changes.
 
-Nothing is unpacked: a zip's entries are read where they are, and those that could do harm are refused by name.
+One rule says what is an image, by its suffix, and what is junk that systems and tools leave lying about. Nothing is
+unpacked: a zip's entries are read where they are, and those that could do harm are refused by name.
 """
 
 import os
@@ -11,10 +12,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..core.errors import UsageError
-from .images import MAX_FILE_BYTES, SUFFIXES, Opener, opener
+from .images import MAX_FILE_BYTES, SUFFIXES, Opener, check_plain, opener
 
 Folder = Literal["train", "val", "test"]
 SPLITS: dict[str, Folder] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -57,6 +58,20 @@ class Listing:
         return tuple(sorted({entry.label for entries in self.entries.values() for entry in entries}))
 
 
+class Found(NamedTuple):
+    """The images of a folder, however deep, sorted; `ignored` counts the files that are no images."""
+
+    images: list[Path]
+    ignored: int
+
+
+def images_in(folder: Path) -> Found:
+    """What `opened` takes for an image, whatever folders it lies in; it may turn out not to be readable."""
+    files = [path for path in _walk(folder) if not path.is_dir()]
+    images = sorted(path for path in files if _is_image(path))
+    return Found(images, len(files) - len(images))
+
+
 @contextmanager
 def opened(paths: Iterable[Path], split: Folder) -> Iterator[Listing]:
     """List all images of `paths`; those in no split folder belong to `split`. The zips stay open until the end.
@@ -85,7 +100,7 @@ def _sort_in(member: Member, default: Folder, listing: Listing, seen: dict[tuple
         seen.setdefault((split, name), member.where)
     if member.is_dir:
         return
-    if member.path.suffix.lower() not in SUFFIXES:
+    if not _is_image(member.path):
         listing.ignored += 1
         return
     if len(folders) != 1:
@@ -132,13 +147,20 @@ def _members(path: Path, stack: ExitStack) -> Iterator[Member]:
 
 
 def _folder_members(root: Path) -> Iterator[Member]:
+    for path in _walk(root):
+        where, is_dir = str(path), path.is_dir()
+        if not is_dir:
+            check_plain(path)
+        yield Member(path.relative_to(root), where, is_dir, path.stat().st_size, opener(path))
+
+
+def _walk(root: Path) -> Iterator[Path]:
+    """All files and folders in a folder, but for junk. Links are followed; one to a folder above it leads nowhere."""
     for folder, folders, files in os.walk(root, onerror=_raise, followlinks=True):
+        here = Path(folder).resolve()
+        folders[:] = [name for name in folders if Path(folder, name).resolve() not in (here, *here.parents)]
         folders[:] = [name for name in folders if not _is_junk(name)]
-        for name in (*folders, *(name for name in files if not _is_junk(name))):
-            path = Path(folder, name)
-            if not (path.is_dir() or path.is_file()):
-                raise UsageError(f"{path} is a broken link or no plain file", "Remove it.")
-            yield Member(path.relative_to(root), str(path), path.is_dir(), path.stat().st_size, opener(path))
+        yield from (Path(folder, name) for name in (*folders, *files) if not _is_junk(name))
 
 
 def _raise(error: OSError) -> None:
@@ -159,6 +181,10 @@ def _zip_members(zip_name: str, archive: zipfile.ZipFile) -> Iterator[Member]:
             yield Member(PurePosixPath(*path.parts), where, info.is_dir(), info.file_size, partial(archive.open, info))
 
 
+def _is_image(path: PurePath) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
 def _is_junk(name: str) -> bool:
-    """What operating systems and tools leave lying about."""
+    """What operating systems and tools leave lying about: hidden files (AppleDouble's `._x.png` too), thumbnails."""
     return name.startswith(".") or name.lower() in JUNK

@@ -20,6 +20,12 @@ from .dataset import Dataset, assemble
 from .info import DatasetInfo, Split
 
 Part = Literal["trainval", "test"]
+NAMES = {"trainval", "test", "trainval.npy", "test.npy", "trainval-labels.npy", "test-labels.npy", "val.npy"}
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether it holds a data set, damaged or not, and nothing else."""
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {infos.DOCUMENT, *NAMES}
 
 
 def write_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, chunks: Iterable[NDArray[Any]]) -> None:

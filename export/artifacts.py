@@ -7,7 +7,7 @@ import msgspec
 from ..core.documents import read_json
 from ..core.errors import ReszooError
 from ..core.files import sha256_of
-from ..core.types import Artifact, FileRecord
+from ..core.types import Artifact, FileRecord, StrPath
 
 MANIFEST = "artifact.json"
 FIX = "Export it again: reszoo export REF --to FORMAT --out FOLDER."
@@ -30,8 +30,9 @@ def is_untouched(folder: Path) -> bool:
     return all(file.name in names or file in artifact.extras for file in found)
 
 
-def read(folder: Path) -> Artifact:
+def read(folder: StrPath) -> Artifact:
     """The artifact in `folder`, with every file's length and hash checked."""
+    folder = Path(folder)
     artifact = read_json(folder / MANIFEST, Artifact, FIX)
     for file in artifact.files:
         _check(folder, file)

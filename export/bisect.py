@@ -31,9 +31,9 @@ from ..quantize.saturation import excess
 from .contract import ExportOptions, format_named
 from .explanation import AnyReason, Explanation, Finding, Stage, StageName, advice
 from .exporting import checked
+from .feeding import feed
 from .formats.onnx import FORMAT as ONNX
 from .formats.onnx import MODEL_FILE as ONNX_FILE
-from .parity import feed
 from .quantizing import calibrated
 from .tracing import Tracer
 

@@ -244,7 +244,9 @@ class Session(ABC):
 class Runtime(ABC):
     """An engine that runs artifacts of some formats. `variants` are its own ways to do so ("" is the default).
 
-    `slow_variants` are those that take minutes to load a model: they are used only where they are named.
+    The default loads a model as a program of its users' does that follows the engine's guide: what is done beyond
+    that for speed is a variant with a name. `slow_variants` are those that take minutes to load a model: they are used
+    only where they are named. `lossy_variants` are those that compute with fewer bits than the artifact has.
     `packages` are those that pip may have installed it from, where they are not called as it is.
     """
 
@@ -254,6 +256,7 @@ class Runtime(ABC):
     devices: ClassVar[tuple[Device, ...]] = ("cpu",)
     variants: ClassVar[tuple[str, ...]] = ("",)
     slow_variants: ClassVar[tuple[str, ...]] = ()
+    lossy_variants: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:

@@ -1,16 +1,15 @@
 """`export`: write a checkpoint in a format, prove that it computes the same, and only then let it appear."""
 
 import hashlib
-import shutil
 from pathlib import Path
 
 import msgspec
 
 from ..core.documents import write_json
 from ..core.errors import ReszooError
-from ..core.files import cache_dir, explained, staged_folder
+from ..core.files import IsOurs, cache_dir, explained, staged_folder
 from ..core.locks import locked
-from ..core.types import Artifact, Candidate, Checkpoint
+from ..core.types import Artifact, Candidate, Checkpoint, StrPath
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
 from . import deployment
@@ -19,13 +18,14 @@ from .artifacts import MANIFEST, is_untouched, read, record
 from .candidates import candidate, export_step
 from .contract import ExportOptions, Format, format_named, formats
 from .quantizing import Watch, calibrated, completed, step
+from .ways import ways
 
 
 def export(
     checkpoint: Checkpoint,
     format_name: str,
     *,
-    out: Path,
+    out: StrPath,
     options: ExportOptions | None = None,
     watch: Watch = lambda done, total: None,
 ) -> Artifact:
@@ -37,9 +37,21 @@ def export(
     and ReszooError when the result differs from its source; in each case nothing is left behind.
     """
     plugin = format_named(format_name)
-    options = checked(options or ExportOptions(), plugin)
-    with staged_folder(out, is_ours=is_untouched) as staging:
+    return _export(checkpoint, plugin, checked(options or ExportOptions(), plugin), Path(out), is_untouched, watch)
+
+
+def _export(
+    checkpoint: Checkpoint,
+    plugin: Format,
+    options: ExportOptions,
+    out: Path,
+    is_ours: IsOurs,
+    watch: Watch = lambda done, total: None,
+) -> Artifact:
+    with staged_folder(out, is_ours) as staging:
         unproven = _write(checkpoint, plugin, options, staging, watch)
+        deployment.write_script(unproven, plugin.parity_runtime, staging)
+        write_json(staging / MANIFEST, msgspec.structs.replace(unproven, path=Path()))  # run.py reads it
         seed = parities.seed_for(options.quantize)
         parity = parities.prove(unproven, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
@@ -59,9 +71,8 @@ def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | 
     home = cache_dir() / "artifacts" / f"{checkpoint.ref}-{checkpoint.sha256[:12]}"
     folder = home / folder_name(format_name, options)
     with explained(folder), locked(folder):
-        return _kept(folder, checkpoint, plugin, options) or export(
-            checkpoint, format_name, out=folder, options=options
-        )
+        kept = _kept(folder, checkpoint, plugin, options)
+        return kept or _export(checkpoint, plugin, options, folder, Path.is_dir)  # the whole folder is the cache's
 
 
 def checked(options: ExportOptions, plugin: Format) -> ExportOptions:
@@ -113,10 +124,9 @@ def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportO
     try:
         kept = read(folder)
     except ReszooError:
-        shutil.rmtree(folder, ignore_errors=True)  # not there, or damaged: it is made anew, and proven again
-        return None
-    if kept.parity.through and parities.runnable(kept, plugin.parity_runtime)[0] is kept:
-        return None  # it was written where it could not be run
+        return None  # not there, or damaged: it is made anew, and proven again
+    if not {way.name for way in ways(kept, plugin.parity_runtime)} <= {way.name for way in kept.parity.ways}:
+        return None  # it was proven by an older reszoo, or where less could be run
     lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options))
     if options.quantize is not None:  # the same checkpoint and versions give the same float graph
         lineage = (*lineage, step(checkpoint, options.quantize, kept.lineage[-1].input_sha256))

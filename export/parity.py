@@ -1,21 +1,27 @@
 """The proof that an artifact computes what its checkpoint does, on real images."""
 
+import math
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import ReszooError
-from ..core.hosts import available_cores
-from ..core.types import Candidate, Checkpoint, Parity, Precision, Preprocess, TensorSpec
+from ..core.types import Candidate, Checkpoint, Parity, Precision, Preprocess, ProvenWay, TensorSpec
+from .feeding import SEED, feed, sample_images
+from .ways import Way, plain_way, runnable, ways
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..quantize.config import QuantizeConfig
-    from .contract import Runtime
 
 IMAGES = 256
-SEED = 0
-# at once: a large batch, and otherwise few, whose activations stay in the processor's caches
-MANY, FEW = 32, 4
+# The sizes that a user meets: one image, an odd number, many. A sixteenth of the images' number are runs of each small.
+BATCHES, SMALL_BATCHES = (1, 3, 32), 16
+# Above so many pixels an image costs a large network a tenth of a second, in each way.
+SMALL, FEWER_IMAGES = 64 * 64, 32
+STANDARD_ERRORS = 3
+FEW = 4  # at once in PyTorch, so that their activations stay in the processor's caches
+REPORT = "Report it with the checkpoint's name."
 
 
 def seed_for(config: "QuantizeConfig | None") -> int:
@@ -39,39 +45,17 @@ TOLERANCES: dict[Precision, Tolerance] = {
 }
 
 
-def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED) -> "tuple[np.ndarray, str]":
-    """`n` real images, uint8 (n, H, W, C) at the network's input size, and where they are from.
-
-    They are training images of the network's own data set where that is on this machine (the test split is for
-    measuring), else crops of the photographs that come with scikit-learn. A set of fewer than `n` is repeated.
-    """
-    import numpy as np
-
-    from .. import datasets
-
-    if datasets.is_installed(dataset):
-        drawn = min(n, len(datasets.load(dataset, "train")))
-        images, _ = next(datasets.calibration_sample(dataset, drawn, seed).batches(preprocess, drawn))
-        return np.resize(images, (n, *images.shape[1:])), f"{dataset}/train"
-    from ..datasets.photos import crops
-
-    return crops(n, preprocess, seed), "photo crops"
-
-
-def feed(images: "np.ndarray", spec: TensorSpec, preprocess: Preprocess) -> "np.ndarray":
-    """uint8 (N, H, W, C) images as the artifact wants them: raw, or normalised float32 (N, C, H, W)."""
-    from ..datasets.preprocess import normalise
-
-    return images if spec.dtype == "uint8" else normalise(images, preprocess)
-
-
 def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> Parity:
-    """Run the artifact and its source on the same images. Outside the tolerance is an error."""
-    parity, scale = _compare(candidate, checkpoint, runtime_name, seed)
-    if found := _outside(parity, candidate.precision, scale):
+    """Run the artifact in all its ways, and its source, on the same images. Outside the tolerance is an error.
+
+    `runtime_name` is the runtime that its run.py is for, which lies beside the model if there is to be one.
+    """
+    trial = _try(ways(candidate, runtime_name), candidate, checkpoint, seed)
+    if found := trial.refusal():
         verdict = "; ".join([found, *_where(candidate, checkpoint, seed), "nothing was written"])
         raise ReszooError(f"the exported model differs from its source: {verdict}", _fix(candidate))
-    return parity
+    running, _ = runnable(candidate, runtime_name)
+    return trial.record(checkpoint.ref, None if running is candidate else running.format)
 
 
 def _where(candidate: Candidate, checkpoint: Checkpoint, seed: int) -> list[str]:
@@ -102,10 +86,9 @@ def _fix(candidate: Candidate) -> str:
 
     if candidate.precision == "int8":
         return _int8_fix(candidate)
-    ways = ["another --opset"] if formats()[candidate.format].has_opset else []
-    ways += ["--precision fp32"] if candidate.precision != "fp32" else []
-    report = "eport it with the checkpoint's name."
-    return f"Try {' or '.join(ways)}, and r{report}" if ways else f"R{report}"
+    tries = ["another --opset"] if formats()[candidate.format].has_opset else []
+    tries += ["--precision fp32"] if candidate.precision != "fp32" else []
+    return f"Try {' or '.join(tries)}, and r{REPORT[1:]}" if tries else REPORT
 
 
 def _int8_fix(candidate: Candidate) -> str:
@@ -114,44 +97,119 @@ def _int8_fix(candidate: Candidate) -> str:
 
     config = next(step.config for step in reversed(candidate.lineage) if step.name == "quantize")
     scheme = schemes()[config["scheme"]]
-    ways = ["another --calibration"] if len(scheme.calibrations) > 1 else []
+    tries = ["another --calibration"] if len(scheme.calibrations) > 1 else []
     if True in scheme.bias_correction and config["bias_correction"] != str(True):
-        ways.append("--bias-correction")
-    ways.append("--max-drop, which keeps layers in float")
+        tries.append("--bias-correction")
+    tries.append("--max-drop, which keeps layers in float")
     command = f"reszoo quantize {candidate.source_ref} --scheme {scheme.name}"
-    fix = f"Try `{command} --to {candidate.format}` with {' or '.join(ways)}."
+    fix = f"Try `{command} --to {candidate.format}` with {' or '.join(tries)}."
     return f"{fix} `{command} --explain` looks for the first bad layer." if scheme.graph_kind == "onnx" else fix
 
 
 def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> str | None:
-    """What `prove` would refuse the artifact for, or None."""
-    parity, scale = _compare(candidate, checkpoint, runtime_name, seed)
-    return _outside(parity, candidate.precision, scale)
+    """What its runtime alone shows to be wrong, or None. It is quicker than `prove`, which has the last word."""
+    return _try([plain_way(candidate, runtime_name)], candidate, checkpoint, seed).refusal()
 
 
-def _compare(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int) -> tuple[Parity, float]:
-    """Also the largest logit of the source."""
+class Result(NamedTuple):
+    """What one way gave, at one batch size, and what the source gives for the same images."""
+
+    way: str
+    batch: int
+    found: "np.ndarray"
+    expected: "np.ndarray"
+
+
+class Trial(NamedTuple):
+    """The results of all ways, on images from `origin`; `scale` is the largest logit of the source."""
+
+    precision: Precision
+    origin: str
+    scale: float
+    results: "tuple[Result, ...]"
+
+    def refusal(self) -> str | None:
+        """The first way that is outside the tolerance, at one batch size or in all: which, and how far."""
+        for result in self.results:
+            if found := _outside([result], self.precision, self.scale):
+                return f"{result.way} in batches of {result.batch}: {found}"
+        for way, results in self.by_way().items():
+            if found := _outside(results, self.precision, self.scale):
+                return f"{way}: {found}"
+        return None
+
+    def by_way(self) -> dict[str, list[Result]]:
+        groups: dict[str, list[Result]] = {}
+        for result in self.results:
+            groups.setdefault(result.way, []).append(result)
+        return groups
+
+    def record(self, ref: str, through: str | None) -> Parity:
+        """The figures of the first way, and of each."""
+        proven = {way: _measured(results) for way, results in self.by_way().items()}
+        first = next(iter(proven.values()))
+        return Parity(
+            reference=f"torch fp32, {ref}",
+            images=self.origin,
+            n=first.n,
+            max_abs_error=first.max_error,
+            mean_abs_error=first.mean_error,
+            top1_agreement=first.agreement,
+            through=through,
+            ways=tuple(
+                ProvenWay(
+                    name=way,
+                    batches=tuple(result.batch for result in results),
+                    n=proven[way].n,
+                    max_abs_error=proven[way].max_error,
+                    top1_agreement=proven[way].agreement,
+                )
+                for way, results in self.by_way().items()
+            ),
+        )
+
+
+class Figures(NamedTuple):
+    n: int
+    max_error: float
+    mean_error: float
+    agreement: float
+
+
+def _try(to_go: list[Way], candidate: Candidate, checkpoint: Checkpoint, seed: int) -> Trial:
+    """The first way is gone on `IMAGES` images, the others on fewer where the images are large."""
     import numpy as np
 
-    model, runtime = runnable(candidate, runtime_name)
-    n = IMAGES + candidate.input.batch_limits[0] - 1  # what does not fill a batch is left out
+    first = batches(candidate.input, IMAGES)
+    others = first if is_small(candidate.preprocess) else batches(candidate.input, FEWER_IMAGES)
+    n = sum(first.values())
     images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n, seed)
     expected = _reference(checkpoint, images)
-    inputs = feed(images, candidate.input, candidate.preprocess)
-    with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant="") as session:
-        found = np.concatenate([session.predict(part) for part in _split(inputs, candidate.input)])
-    expected = expected[: len(found)]
-    difference = np.abs(found.astype(np.float64) - expected)
-    parity = Parity(
-        reference=f"torch fp32, {checkpoint.ref}",
-        images=f"{origin}, seed {seed}",
-        n=len(found),
-        max_abs_error=float(difference.max()),
-        mean_abs_error=float(difference.mean()),
-        top1_agreement=float((found.argmax(1) == expected.argmax(1)).mean()),
-        through=None if model is candidate else model.format,
-    )
-    return parity, float(np.abs(expected).max())
+    results = []
+    for way, sizes in zip(to_go, [first, *[others] * (len(to_go) - 1)], strict=True):
+        ends = list(accumulate(sizes.values()))
+        slices = [slice(end - count, end) for end, count in zip(ends, sizes.values(), strict=True)]
+        logits = way.run([(images[part], batch) for part, batch in zip(slices, sizes, strict=True)])
+        for part, batch, found in zip(slices, sizes, logits, strict=True):
+            if found.shape != expected[part].shape:
+                shapes = f"{found.shape}, not {expected[part].shape}"
+                raise ReszooError(f"{way.name} gives logits of the shape {shapes}", REPORT)
+            results.append(Result(way.name, batch, found, expected[part]))
+    return Trial(candidate.precision, f"{origin}, seed {seed}", float(np.abs(expected).max()), tuple(results))
+
+
+def is_small(preprocess: Preprocess) -> bool:
+    """Whether its images cost next to nothing."""
+    _, height, width = preprocess.input
+    return height * width <= SMALL
+
+
+def batches(spec: TensorSpec, n: int) -> dict[int, int]:
+    """The images to run at each batch size: at least `n`, in whole batches of 1, 3 and mostly 32, within its limits."""
+    least, most = spec.batch_limits
+    *small, large = sorted({max(least, min(size, most or size)) for size in BATCHES})
+    counts = {size: size * (n // SMALL_BATCHES) for size in small}
+    return counts | {large: large * math.ceil(max(n - sum(counts.values()), 1) / large)}
 
 
 def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
@@ -166,34 +224,24 @@ def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
         return torch.cat([model(part) for part in parts]).numpy()
 
 
-def runnable(candidate: Candidate, runtime_name: str) -> "tuple[Candidate, Runtime]":
-    """The artifact and its runtime. Where that cannot run here: what stands in for the artifact, and what runs that."""
-    from .contract import formats, runtimes
-
-    runtime: Runtime = runtimes()[runtime_name]
-    if runtime.unavailable(runtime.devices[0]) and (other := formats()[candidate.format].stand_in(candidate)):
-        return other
-    return candidate, runtime
-
-
-def _split(inputs: "np.ndarray", spec: TensorSpec) -> "list[np.ndarray]":
-    """Batches of the fixed size, or of 1, 3, 32, 4, 4, ..., within its limits. A remainder below them is left out."""
+def _measured(results: list[Result]) -> Figures:
     import numpy as np
 
-    least, most = spec.batch_limits
-    odd, many, few = (max(least, min(size, most or size)) for size in (least + 2, MANY, FEW))
-    begin = least + odd + many
-    parts = np.split(inputs, [least, least + odd, *range(begin, len(inputs), few)])
-    return [part for part in parts if len(part) >= least]
+    found, expected = (np.concatenate(each) for each in zip(*((r.found, r.expected) for r in results), strict=True))
+    difference = np.abs(found.astype(np.float64) - expected)
+    agreement = float((found.argmax(1) == expected.argmax(1)).mean())
+    return Figures(len(found), float(difference.max()), float(difference.mean()), agreement)
 
 
-def _outside(parity: Parity, precision: Precision, scale: float) -> str | None:
-    """How far it is outside the tolerance, if it is."""
-    tolerance = TOLERANCES[precision]
-    allowed = tolerance.error * scale
-    if parity.max_abs_error <= allowed and parity.top1_agreement >= tolerance.agreement:
+def _outside(results: list[Result], precision: Precision, scale: float) -> str | None:
+    """How far they are outside the tolerance, if they are. Of few images, some more may fall by chance."""
+    tolerance, figures = TOLERANCES[precision], _measured(results)
+    allowed, least = tolerance.error * scale, tolerance.agreement
+    if figures.n < IMAGES:
+        least -= STANDARD_ERRORS * math.sqrt(least * (1 - least) / figures.n)
+    if figures.max_error <= allowed and figures.agreement >= least:
         return None  # NaN never comes here
     return (
-        f"max error {parity.max_abs_error:.3g} (allowed {allowed:.3g}), "
-        f"top-1 agreement {parity.top1_agreement:.4f} (at least {tolerance.agreement}) on {parity.n} images"
+        f"max error {figures.max_error:.3g} (allowed {allowed:.3g}), "
+        f"top-1 agreement {figures.agreement:.4f} (at least {least:.3g}) on {figures.n} images"
     )

@@ -1,6 +1,6 @@
 """`predict`: the likeliest classes of image files, from any model in any runtime."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,14 @@ from PIL import Image
 
 from ..core.errors import ReszooError, UsageError
 from ..core.hosts import available_cores
-from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Noun, Preprocess
+from ..core.measured import Failure
+from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Noun, Preprocess, StrPath
 from ..datasets import images
 from ..datasets.preprocess import fit, geometry
 from .candidates import in_place
-from .contract import Runtime, parse_runtime, runtimes, unavailable_error
+from .contract import Runtime, Session, parse_runtime, runtimes, unavailable_error
 from .exporting import exported
-from .parity import feed
+from .feeding import feed
 
 TOGETHER = 32  # images at once, where the batch is dynamic
 
@@ -57,27 +58,55 @@ def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidat
     )
 
 
-def predict(model: Candidate, runtime: Runtime, variant: str, paths: Sequence[Path], top: int) -> Iterator[Prediction]:
-    """The `top` likeliest classes of each image, in the order of the paths.
+def predict(
+    model: Candidate, runtime: Runtime, variant: str, paths: Sequence[StrPath], top: int
+) -> Iterator[Prediction | Failure]:
+    """The `top` likeliest classes of each image, in the order of the paths; a Failure for one that cannot be read.
 
-    Raises UsageError for what is no image or does not fit the network, ReszooError for logits that are no numbers.
+    Raises ReszooError for logits that are no numbers.
     """
+    files = [Path(path) for path in paths]
     least, most = model.input.batch_limits
     size = max(least, min(TOGETHER, most or TOGETHER))
     with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant=variant) as session:
-        for start in range(0, len(paths), size):
-            chunk = paths[start : start + size]
-            pixels = np.stack([read_image(path, model.preprocess) for path in chunk])
-            if len(chunk) < least:  # the last batch is filled up, and its logits cut
-                pixels = np.resize(pixels, (least, *pixels.shape[1:]))
-            logits = session.predict(feed(pixels, model.input, model.preprocess))[: len(chunk)]
-            for path, row in zip(chunk, logits, strict=True):
-                yield Prediction(image=path, top=_best(row, model, path, top))
+        for start in range(0, len(files), size):
+            chunk = files[start : start + size]
+            read = [_read(path, model.preprocess) for path in chunk]
+            logits = iter(_logits(session, model, [pixels for pixels in read if not isinstance(pixels, Failure)]))
+            for path, pixels in zip(chunk, read, strict=True):
+                if isinstance(pixels, Failure):
+                    yield pixels
+                else:
+                    yield Prediction(image=path, top=_best(next(logits), model, path, top))
 
 
-def read_image(path: Path, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """The image as the network sees it, uint8 (H, W, C): decoded, resized and cropped, not yet normalised."""
-    where, open_file = str(path), images.opener(path)
+def _read(path: Path, preprocess: Preprocess) -> NDArray[np.uint8] | Failure:
+    try:
+        return read_image(path, preprocess)
+    except UsageError as error:
+        return Failure(what=str(path), reason=error.problem, fix=error.fix)
+
+
+def _logits(session: Session, model: Candidate, images: list[NDArray[np.uint8]]) -> Iterable[NDArray[np.float32]]:
+    """A row for each image. A batch that is too small is filled up, and its logits cut."""
+    if not images:
+        return ()
+    pixels = np.stack(images)
+    least, _ = model.input.batch_limits
+    if len(pixels) < least:
+        pixels = np.resize(pixels, (least, *pixels.shape[1:]))
+    logits: NDArray[np.float32] = session.predict(feed(pixels, model.input, model.preprocess))
+    return logits[: len(images)]
+
+
+def read_image(path: StrPath, preprocess: Preprocess) -> NDArray[np.uint8]:
+    """The image as the network sees it, uint8 (H, W, C): decoded, resized and cropped, not yet normalised.
+
+    Raises UsageError for what is no image, cannot be read whole, or does not fit the network.
+    """
+    file = Path(path)
+    images.check_plain(file)
+    where, open_file = str(file), images.opener(file)
     with images.bombs_refused():
         images.read_header(open_file, where)
         image = images.decode(images.read(open_file, where), where, preprocess.input[0])

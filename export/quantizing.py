@@ -21,8 +21,9 @@ from ..quantize.config import QuantizeConfig
 from ..quantize.contract import Feeds, Scheme, Variants, scheme_named, schemes
 from .candidates import candidate
 from .contract import ExportOptions, Format, GraphFormat, formats, input_spec
+from .feeding import feed
 from .formats.onnx import OnnxFormat
-from .parity import feed, refusal, seed_for
+from .parity import refusal, seed_for
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,7 +1,6 @@
 """A plan applied: weights are sliced by the spaces that they run over, a pure function of the state and two specs."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
 import torch
@@ -9,19 +8,19 @@ from torch import Tensor
 
 from .. import models, zoo
 from ..core.errors import UsageError
-from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step
+from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step, StrPath
 from ..models.channels import Space, layers
 from ..models.resnet import ResNet
 
 State = Mapping[str, Tensor]
 
 
-def cut(checkpoint: Checkpoint, plan: ChannelPlan, folder: Path, ref: str, step: Step) -> Checkpoint:
+def cut(checkpoint: Checkpoint, plan: ChannelPlan, folder: StrPath, ref: str, step: Step) -> Checkpoint:
     """Write what `plan` leaves of `checkpoint` as the checkpoint `ref`.
 
     The plan counts from the unpruned network, so that of a pruned checkpoint it keeps a part of what is kept there.
     `step` goes into the lineage. The metrics were the parent's and are left out. Raises UsageError for a plan that
-    does not fit.
+    does not fit, and where something is in the folder.
     """
     spec = msgspec.structs.replace(checkpoint.spec, plan=plan)
     return zoo.save(

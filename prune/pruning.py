@@ -6,8 +6,9 @@ import msgspec
 
 from ..core.documents import to_builtins
 from ..core.errors import UsageError
+from ..core.files import check_replaceable
 from ..core.hosts import LIBRARIES, versions
-from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step
+from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step, StrPath
 from .applying import cut
 from .config import PruneConfig
 from .depth import check_removable, choose_units
@@ -23,7 +24,7 @@ def prune(
     config: PruneConfig,
     cost: Cost,
     limit: float,
-    folder: Path,
+    folder: StrPath,
     ref: str,
     *,
     what: str = "cost",
@@ -33,8 +34,10 @@ def prune(
     what    the cost's name in the lineage, as "macs"
 
     A checkpoint that is pruned already is pruned further. Raises UsageError for a limit that asks for nothing or
-    everything, UnreachableError for one that cannot be reached, with the nearest that can.
+    everything, and where something is in the folder; UnreachableError for a limit that cannot be reached, with the
+    nearest that can.
     """
+    check_replaceable(Path(folder))
     plan = plan_for(checkpoint, config, cost, limit)
     return cut(checkpoint, plan, folder, ref, step(checkpoint, config, plan, {what: f"at most {limit:g}"}))
 

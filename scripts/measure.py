@@ -81,7 +81,7 @@ def accuracy(out: Path) -> None:
 
 def instrument(out: Path) -> None:
     """The harness itself."""
-    for check in ("coverage", "known_costs", "agreement", "comparisons"):
+    for check in ("coverage", "stopping", "known_costs", "agreement", "comparisons"):
         _run(sys.executable, "-m", f"reszoo.bench.validation.{check}", "--out", str(out / f"{check}.json"))
 
 

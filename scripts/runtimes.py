@@ -44,6 +44,7 @@ WAYS = (
     ("onnxruntime", "onnx", ("fp32", "int8")),
     ("onnxruntime", "ort", ("fp32", "int8")),
     ("openvino", "openvino", ("fp32", "int8")),
+    ("openvino:static", "openvino", ("fp32", "int8")),
     ("openvino:throughput", "openvino", ("fp32", "int8")),
     ("openvino:bf16", "openvino", ("fp32",)),
     ("litert", "litert", ("fp32", "int8")),

@@ -206,6 +206,34 @@ def alarms() -> str:
     return table(header, rows)
 
 
+def stopping() -> str:
+    """What gates and comparisons without one get wrong, and how many rounds they take."""
+    figures = instrument("stopping")
+    rows = []
+    for name, ways in figures["found"].items():
+        noise = figures["noises"][name]
+        scatter = f"{100 * noise['sd']:g} %" + (f", Student's t, {noise['tails']} df" if noise["tails"] else "")
+        for way, title in (("ignoring", "99 % in each round"), ("harness", "the harness")):
+            limit, below, above, alone = ways[way]
+            wrong = " / ".join(f"{100 * limit[side] / limit['trials']:.2f} %" for side in ("passed", "failed"))
+            right = [100 * e[side] / e["trials"] for e, side in ((below, "passed"), (above, "failed"))]
+            rounds = f"{below['rounds']:.1f} / {above['rounds']:.1f}"
+            decided = " / ".join(f"{share:.1f} %" for share in right)
+            held = f"{100 * alone['covered'] / alone['trials']:.1f} %"
+            rows.append((scatter, title, wrong, decided, rounds, held, f"{alone['rounds']:.1f}"))
+            scatter = ""
+    header = (
+        "scatter of a round",
+        "intervals",
+        "at 1.03: passed / failed",
+        "1.00 passed / 1.06 failed",
+        "rounds",
+        "no gate: held the truth",
+        "rounds",
+    )
+    return table(header, rows)
+
+
 def int8_host() -> str:
     document = json.loads((MEASUREMENTS / "quantization" / "integers.json").read_text())
     return host_line(msgspec.convert(document["host"], Host), ("onnxruntime", "openvino", "nncf"))
@@ -303,6 +331,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "known_costs": known_costs,
     "agreement": agreement,
     "alarms": alarms,
+    "stopping": stopping,
     "int8_host": int8_host,
     "int8_accuracy": int8_accuracy,
     "int8_ways": int8_ways,

@@ -4,9 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from once import once
 
 pytest_plugins = ["pace", "selecting"]
+
+# The same examples in every run, whatever the machine's speed; nothing is kept between runs.
+settings.register_profile("steady", derandomize=True, deadline=None, database=None)
+settings.load_profile("steady")
 
 # Two threads of PyTorch on a busy machine wait for each other more than they compute. Subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

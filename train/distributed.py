@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..core.errors import UsageError
+from ..core.errors import ReszooError, UsageError
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,21 @@ class World:
             sums = sums.clone()
             dist.all_reduce(sums)
         return sums
+
+    @contextmanager
+    def first_alone(self, device: torch.device) -> Iterator[bool]:
+        """True in the first process, for which the others wait at the end of the block.
+
+        Raises ReszooError in them if it fails.
+        """
+        done = torch.zeros(1, device=device)
+        try:
+            yield self.is_first
+            done += self.is_first
+        finally:
+            done = self.total(done)
+        if not done:
+            raise ReszooError("the first of the processes has failed", "Its own message says why.")
 
     def share_norms(self, model: nn.Module, device: torch.device) -> nn.Module:
         """Batch norms that use the global batch: PyTorch's on CUDA, ours on CPUs, for which it has none."""

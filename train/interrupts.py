@@ -1,12 +1,15 @@
-"""Ctrl-C and SIGTERM: the step at hand is finished and saved, then the run stops."""
+"""Ctrl-C, SIGTERM and SIGHUP: the step at hand is finished and saved, then the run stops."""
 
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from ..core.errors import ReszooError
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StoppedError(ReszooError):
@@ -21,6 +24,7 @@ class Interrupts:
     def __init__(self, how_to_resume: str) -> None:
         self.how_to_resume = how_to_resume
         self.requested = False
+        self._usual: dict[int, Any] = {}
 
     def stop_if_requested(self, where: str) -> None:
         if self.requested:
@@ -32,14 +36,18 @@ class Interrupts:
         if not alone or threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._usual = {number: signal.getsignal(number) for number in SIGNALS}
+        for number, handler in self._usual.items():
+            if handler is not signal.SIG_IGN:  # as nohup has it
+                signal.signal(number, self._note)
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in self._usual.items():
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            signal.signal(number, self._usual[number])
+            signal.raise_signal(number)
         self.requested = True

@@ -9,7 +9,7 @@ import msgspec
 from ..core.documents import read_toml, to_builtins
 from ..core.errors import UsageError
 from ..core.registry import unknown
-from ..core.types import Fraction, NotNegative, Noun, Positive
+from ..core.types import Fraction, NotNegative, Noun, Positive, StrPath
 
 FOLDER = Path(__file__).parent / "recipes"
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
@@ -98,14 +98,14 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
 
 
-def load(name_or_path: str) -> Recipe:
+def load(name_or_path: StrPath) -> Recipe:
     """One of ours by its name, or a file of the user's."""
     path = Path(name_or_path)
     if path.suffix == ".toml":
         return read_toml(path, Recipe, f"Compare it with {FOLDER / 'cifar.toml'}.")
-    if name_or_path not in names():
-        raise unknown(name_or_path, names(), "recipe")
-    return read_toml(FOLDER / f"{name_or_path}.toml", Recipe, "Install reszoo again.")
+    if (name := str(name_or_path)) not in names():
+        raise unknown(name, names(), "recipe")
+    return read_toml(FOLDER / f"{name}.toml", Recipe, "Install reszoo again.")
 
 
 def override(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:

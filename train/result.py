@@ -6,9 +6,10 @@ import msgspec
 from torch import Tensor
 
 from .. import zoo
+from ..core import hosts
 from ..core.documents import read_json, to_builtins, write_json
 from ..core.files import check_free, staged_folder
-from ..core.hosts import LIBRARIES, describe, versions
+from ..core.hosts import LIBRARIES, versions
 from ..core.measured import Accuracy, Host
 from ..core.statistics import proportion_interval
 from ..core.types import Checkpoint, Metric, ModelSpec, Noun, Positive, Preprocess, Step
@@ -63,11 +64,11 @@ def write(
     epoch: int,
     seconds: float,
     accuracy: Accuracy | None,
-) -> Checkpoint:
+) -> None:
     """Make `out` appear in one rename: weights, checkpoint.json, training.json and curve.jsonl."""
     training = Training(
         run=run,
-        host=describe(),
+        host=hosts.describe(),
         epoch=epoch,
         seconds=seconds,
         accuracy=accuracy,
@@ -89,7 +90,6 @@ def write(
         (staging / CURVE).write_bytes(curve)
         write_json(staging / DOCUMENT, training)
         check_still_free(out)
-    return zoo.read(out)
 
 
 def check_still_free(out: Path) -> None:
@@ -119,9 +119,14 @@ def _step(run: Run, input_sha256: str) -> Step:
     return Step(name="train", config=config, versions=versions(LIBRARIES), input_sha256=input_sha256)
 
 
+def describe(folder: Path) -> Training:
+    """The card of the checkpoint in a folder."""
+    return read_json(folder / DOCUMENT, Training, f"Make {folder} again.")
+
+
 def val_accuracy(checkpoint: Checkpoint) -> float | None:
     """On all of val, as its run saw the weights that count; None where val was trained on."""
     folder = checkpoint.weights_path.parent
-    epoch = read_json(folder / DOCUMENT, Training, f"Make {folder} again.").epoch
+    epoch = describe(folder).epoch
     row = msgspec.json.decode((folder / CURVE).read_bytes().splitlines()[epoch - 1], type=Epoch)
     return row.val_accuracy

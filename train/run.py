@@ -4,10 +4,9 @@ While it goes on, `<out>.unfinished` holds run.json, curve.jsonl and the files t
 appears as a checkpoint folder in one rename, and the other one is removed.
 """
 
-import shutil
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -22,7 +21,8 @@ from ..core.errors import UnavailableError, UsageError
 from ..core.files import beside, check_free
 from ..core.locks import locked
 from ..core.measured import Accuracy
-from ..core.types import Checkpoint, ModelSpec
+from ..core.staging import staging
+from ..core.types import Checkpoint, ModelSpec, StrPath
 from ..models.resnet import ResNet
 from . import distributed, result
 from .data import Batches, batches_for
@@ -55,7 +55,7 @@ def fit(
     spec: ModelSpec,
     data: str,
     recipe: Recipe,
-    out: Path,
+    out: StrPath,
     *,
     ref: str,
     parent: Checkpoint | None = None,
@@ -73,38 +73,50 @@ def fit(
     resume        go on with the unfinished run in `out`, if there is one
     save_every_s  seconds between saves, besides the one after each epoch
 
-    Under torchrun every process calls this; it returns in the first one, and the others end here. Machines that
+    Under torchrun every process calls this, and gets the checkpoint that the first one has written. Machines that
     train together need the folder of `out` in common. Raises UsageError while another run is at work for `out`.
     """
-    world = distributed.current()
+    world, out = distributed.current(), Path(out)
     where = pick_device(device, world)
     work = beside(out, ".unfinished")
     with locked(out, wait=False) if world.is_first else nullcontext():
         before = enter(out, work, resume)
-        torch.set_num_threads(recipe.threads or (before.threads if before else torch.get_num_threads()))
-        if parent:
-            fix = f"Choose the data that it was trained on: {parent.dataset}."
-            datasets.check_classes(data, parent.labels, parent.ref, fix)
-        run = describe_run(ref, spec, data, recipe, where, world, parent, teacher)
-        if before:
-            check_same(before, run, work)
-        rng = torch.random.fork_rng([where] if where.type == "cuda" else [])
-        with rng, distributed.joined(world, where, recipe.batch):
-            trainer, batches = _prepare(model, run, where, world, teacher, monitor_gradients)
-            validate = _validation(run, trainer, where) if recipe.train_on == "train" else None
-            loop = Loop(trainer, batches, work, validate=validate, save_every_s=save_every_s, watchers=watchers)
+        own_choice = before.threads if before else min(torch.get_num_threads(), hosts.available_cores())
+        with _threads(recipe.threads or own_choice):
+            if parent:
+                fix = f"Choose the data that it was trained on: {parent.dataset}."
+                datasets.check_classes(data, parent.labels, parent.ref, fix)
+            run = describe_run(ref, spec, data, recipe, where, world, parent, teacher)
             if before:
-                loop.restore()
-            elif world.is_first:
-                Slots(work).clear()
-                write_json(work / DOCUMENT, run)
-            loop.run()
-        if not world.is_first:
-            raise SystemExit(0)
-        result.check_still_free(out)
-        checkpoint = _finish(loop, run, out, parent, where)
-        shutil.rmtree(work)
-        return checkpoint
+                check_same(before, run, work)
+            rng = torch.random.fork_rng([where] if where.type == "cuda" else [])
+            with rng, distributed.joined(world, where, recipe.batch):
+                trainer, batches = _prepare(model, run, where, world, teacher, monitor_gradients)
+                validate = _validation(run, trainer, where) if recipe.train_on == "train" else None
+                loop = Loop(trainer, batches, work, validate=validate, save_every_s=save_every_s, watchers=watchers)
+                if before:
+                    loop.restore()
+                elif world.is_first:
+                    Slots(work).clear()
+                    write_json(work / DOCUMENT, run)
+                loop.run()
+                with world.first_alone(where) as is_first:
+                    if is_first:
+                        result.check_still_free(out)
+                        _finish(loop, run, out, parent, where)
+                        _remove(work, out)
+            return zoo.read(out)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """So many of PyTorch's on the CPU, for the length of the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def describe_run(
@@ -151,6 +163,8 @@ def pick_precision(recipe: Recipe, device: torch.device) -> Literal["fp32", "bf1
 
 def enter(out: Path, work: Path, resume: bool) -> Run | None:
     """The unfinished run to go on with. Nothing that is there is ever overwritten."""
+    if _is_finished(out, work):
+        _remove(work, out)
     check_free(out)
     if not (work / DOCUMENT).exists():
         return None
@@ -158,6 +172,20 @@ def enter(out: Path, work: Path, resume: bool) -> Run | None:
     if not resume:
         raise UsageError(f"there is an unfinished run in {work}", f"Add --resume to go on with it. {fix}")
     return read_json(work / DOCUMENT, Run, fix)
+
+
+def _is_finished(out: Path, work: Path) -> bool:
+    """Whether the run was killed between its last two steps: its checkpoint is there, and so is its own folder."""
+    if not ((out / result.DOCUMENT).exists() and (work / DOCUMENT).exists()):
+        return False
+    made, run = result.describe(out), read_json(work / DOCUMENT, Run, f"Delete {work}.")
+    return made.run == run
+
+
+def _remove(work: Path, out: Path) -> None:
+    """In one step: of what is killed in the middle of it, the next run for `out` finds and removes the rest."""
+    with staging(out) as new:
+        work.rename(new)
 
 
 def check_same(before: Run, now: Run, work: Path) -> None:
@@ -233,9 +261,9 @@ def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str, recipe: Recip
     datasets.check_classes(data, teacher.labels, teacher.ref, fix)
 
 
-def _finish(loop: Loop, run: Run, out: Path, parent: Checkpoint | None, device: torch.device) -> Checkpoint:
+def _finish(loop: Loop, run: Run, out: Path, parent: Checkpoint | None, device: torch.device) -> None:
     """Read test and write the checkpoint."""
-    return result.write(
+    result.write(
         out,
         loop.weights(),
         loop.curve(),

@@ -1,6 +1,5 @@
 """Large images: decoded and cropped by worker processes, normalised and mixed on the device."""
 
-import os
 from collections.abc import Iterator
 
 import torch
@@ -9,6 +8,7 @@ from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 from torchvision.transforms import v2
 
+from ..core.hosts import available_cores
 from ..core.types import Preprocess
 from ..datasets import FileDataset
 from ..datasets.images import decode
@@ -33,7 +33,7 @@ class StreamedBatches:
         self.loader: DataLoader[tuple[Tensor, int]] = DataLoader(
             _Crops(dataset, preprocess, recipe),
             batch_sampler=self.order,
-            num_workers=len(os.sched_getaffinity(0)),
+            num_workers=available_cores(),
             pin_memory=device.type == "cuda",
             persistent_workers=True,
             # forked off a clean process: this one may have threads, which a fork would leave behind with their locks

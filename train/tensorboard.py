@@ -1,15 +1,14 @@
 """The curve for TensorBoard, through PyTorch's writer."""
 
-from pathlib import Path
-
 from ..core.errors import UnavailableError
+from ..core.types import StrPath
 from .progress import Epoch
 
 
 class TensorBoard:
     """A watcher that writes an event file to `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: StrPath) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:

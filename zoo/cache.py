@@ -1,16 +1,28 @@
 """Housekeeping of the cache: what is in it, whether it is undamaged, and what nobody needs any more."""
 
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from ..core import staging
 from ..core.errors import ReszooError
-from ..core.files import STAGING_PREFIX, cache_dir, explained
+from ..core.files import cache_dir, explained
 from ..core.locks import LOCK_SUFFIX
 from ..core.partial import ORIGIN_SUFFIX, PART_SUFFIX
 from ..core.types import NotNegative, Noun
-from .checkpoints import read
+from .checkpoints import is_ours, read
+
+HASH = "[0-9a-f]" * 12
+# Where locks, partial files and staging folders are made.
+PLACES = ("checkpoints", "downloads", "data", "latency", "tensorrt", f"artifacts/*-{HASH}")
+SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
+# What can be had again, and how it is told from what a user put there.
+CONTENTS = {
+    "checkpoints/*": is_ours,
+    "downloads/*": Path.is_file,
+    f"artifacts/*-{HASH}/*": Path.is_dir,
+    "latency/*.json": Path.is_file,
+}
 
 
 class Entry(Noun, frozen=True, kw_only=True):
@@ -24,7 +36,7 @@ def checkpoints() -> list[Entry]:
     """The checkpoints in the cache, damaged ones too."""
     folder = cache_dir() / "checkpoints"
     found = folder.iterdir() if folder.is_dir() else ()
-    return [_entry(path) for path in sorted(found) if path.is_dir() and not path.name.startswith(STAGING_PREFIX)]
+    return [_entry(path) for path in sorted(found) if path.is_dir() and not path.name.startswith(staging.PREFIX)]
 
 
 def verify() -> dict[str, str]:
@@ -43,38 +55,43 @@ def collect_garbage(*, everything: bool = False) -> list[Entry]:
     """Remove partial downloads, staging folders and lock files that no process works on.
 
     `everything` removes checkpoints, downloads, exports and latency tables too. Data sets stay: some cannot be
-    downloaded again.
+    downloaded again. What lies elsewhere in the cache's folder is not ours, and stays.
     """
     removed = []
     with explained(cache_dir()):
+        for folder in [folder for place in _places() for folder in staging.found(place)]:
+            entry = _entry(folder)
+            if staging.discard(folder):
+                removed.append(entry)
         for path in [*_leftovers(), *(_contents() if everything else ())]:
             with ExitStack() as held:
-                if path.exists() and all(_try_lock(lock, held) for lock in _locks_on(path)):
+                if path.exists() and _try_lock(_lock_on(path), held):
                     removed.append(_entry(path))
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
     return removed
 
 
+def _places() -> list[Path]:
+    """The folders that locks, partial files and staging folders are made in."""
+    return sorted(path for place in PLACES for path in cache_dir().glob(place) if path.is_dir())
+
+
 def _leftovers() -> list[Path]:
-    patterns = (f"*{PART_SUFFIX}", f"*{ORIGIN_SUFFIX}", f"*{LOCK_SUFFIX}", f"{STAGING_PREFIX}*")
-    return sorted(path for pattern in patterns for path in cache_dir().rglob(pattern))
+    found = (path for place in _places() for suffix in SUFFIXES for path in place.glob(f"*{suffix}"))
+    return sorted(path for path in found if path.is_file())
 
 
 def _contents() -> list[Path]:
-    folders = (cache_dir() / name for name in ("checkpoints", "downloads", "artifacts", "latency"))
-    found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
-    return sorted(path for path in found if not path.name.endswith(LOCK_SUFFIX))
+    found = (path for pattern, is_one in CONTENTS.items() for path in cache_dir().glob(pattern) if is_one(path))
+    return sorted(path for path in found if not path.name.startswith(staging.PREFIX))
 
 
-def _locks_on(path: Path) -> Iterator[Path]:
-    """The locks of those who may be at work on `path`: its own, or, as a staging folder has none, all beside it."""
-    if path.name.startswith(STAGING_PREFIX):
-        yield from path.parent.glob(f"*{LOCK_SUFFIX}")
-        return
+def _lock_on(path: Path) -> Path:
+    """The lock of whoever works on `path`, or on what `path` is a part of."""
     target = path.name
-    for suffix in (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX):
+    for suffix in SUFFIXES:
         target = target.removesuffix(suffix)
-    yield path.with_name(target + LOCK_SUFFIX)
+    return path.with_name(target + LOCK_SUFFIX)
 
 
 def _try_lock(lock: Path, held: ExitStack) -> bool:

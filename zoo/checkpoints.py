@@ -9,8 +9,8 @@ import msgspec
 
 from ..core.documents import read_json, write_json
 from ..core.errors import ReszooError
-from ..core.files import cache_dir, sha256_of, staged_folder
-from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, Step
+from ..core.files import cache_dir, check_replaceable, sha256_of, staged_folder
+from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, Step, StrPath
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -19,8 +19,14 @@ WEIGHTS = "weights.safetensors"
 DOCUMENT = "checkpoint.json"
 
 
-def read(folder: Path) -> Checkpoint:
+def is_ours(folder: Path) -> bool:
+    """Whether it holds a checkpoint, damaged or not, and nothing else."""
+    return folder.is_dir() and {path.name for path in folder.iterdir()} <= {WEIGHTS, DOCUMENT}
+
+
+def read(folder: StrPath) -> Checkpoint:
     """The checkpoint in `folder`. Its weights are as they were saved, byte for byte, or it is an error."""
+    folder = Path(folder)
     checkpoint = describe(folder)
     path, fix = checkpoint.weights_path, _get_it_again(folder)
     if not path.is_file():
@@ -40,7 +46,7 @@ def describe(folder: Path) -> Checkpoint:
 
 
 def save(
-    folder: Path,
+    folder: StrPath,
     model_state: "Mapping[str, Tensor]",
     *,
     ref: str,
@@ -51,10 +57,16 @@ def save(
     metrics: tuple[Metric, ...],
     licence: str,
     lineage: tuple[Step, ...],
+    replace: bool = False,
 ) -> Checkpoint:
-    """Write a checkpoint, whole or not at all; one that was there is replaced. The weights must fit the spec."""
+    """Write a checkpoint, whole or not at all. The weights must fit the spec.
+
+    Raises UsageError where something is already; with `replace`, another checkpoint may be.
+    """
     from safetensors.torch import save as to_bytes
 
+    folder, may_go = Path(folder), is_ours if replace else None
+    check_replaceable(folder, may_go)
     check_fits(model_state, empty_network(spec), ref)
     weights = to_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()})
     checkpoint = Checkpoint(
@@ -70,7 +82,7 @@ def save(
         licence=licence,
         lineage=lineage,
     )
-    with staged_folder(folder) as staging:
+    with staged_folder(folder, may_go) as staging:
         (staging / WEIGHTS).write_bytes(weights)
         write_json(staging / DOCUMENT, checkpoint)
     return msgspec.structs.replace(checkpoint, weights_path=folder.absolute() / WEIGHTS)

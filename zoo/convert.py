@@ -12,7 +12,7 @@ from .converters import CONVERTERS, rename
 if TYPE_CHECKING:
     from torch import Tensor
 
-AGAIN = "Download it again; if it stays so, the file at its address is not a state dict."
+AGAIN = "Run the same command again; if it stays so, the file at its address is not a state dict."
 
 
 def convert(path: Path, converter: str) -> "dict[str, Tensor]":

@@ -4,20 +4,20 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..core.errors import ReszooError, UsageError
-from ..core.files import cache_dir, explained
+from ..core.files import cache_dir, check_replaceable, explained
 from ..core.hosts import versions
-from ..core.types import Checkpoint, Metric, Step
+from ..core.types import Checkpoint, Metric, Step, StrPath
 from . import catalogue, checkpoints
 
 if TYPE_CHECKING:
     from ..core.download import OnProgress
 
 
-def load(ref: str) -> Checkpoint:
+def load(ref: StrPath) -> Checkpoint:
     """The checkpoint that a name, a pattern with one match or a folder stands for; downloaded if it is not here."""
     if Path(ref).is_dir():
-        return checkpoints.read(Path(ref))
-    if "/" in ref:
+        return checkpoints.read(ref)
+    if not isinstance(ref, str) or "/" in ref:
         raise UsageError(f"there is no folder {ref}", "Give the folder of a checkpoint, or a name from `reszoo list`.")
     matches = catalogue.resolve(ref)
     if len(matches) > 1:
@@ -57,14 +57,14 @@ def download(ref: str, *, on_progress: "OnProgress | None" = None) -> Checkpoint
 
 
 def _fetch_and_convert(card: catalogue.Card, folder: Path, on_progress: "OnProgress | None") -> Checkpoint:
-    from ..core.download import Source, fetch
+    from ..core.download import Source, fetched
     from .convert import convert
     from .labels import labels
 
+    check_replaceable(folder, checkpoints.is_ours)
     source = Source(url=card.url, sha256=card.sha256, size_bytes=card.size_bytes)
     original = cache_dir() / "downloads" / f"{card.ref}-{PurePosixPath(card.url).name}"
-    digest = fetch(source, original, on_progress=on_progress)
-    try:
+    with fetched(source, original, on_progress=on_progress) as digest:
         return checkpoints.save(
             folder,
             convert(original, card.converter),
@@ -76,9 +76,8 @@ def _fetch_and_convert(card: catalogue.Card, folder: Path, on_progress: "OnProgr
             metrics=_metrics(card),
             licence=card.licence,
             lineage=_lineage(card, digest),
+            replace=True,
         )
-    finally:
-        original.unlink()
 
 
 def _metrics(card: catalogue.Card) -> tuple[Metric, ...]:

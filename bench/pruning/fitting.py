@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ...core.files import check_replaceable
 from ...core.measured import Comparison, Failure, Scenario
-from ...core.types import ChannelPlan, Checkpoint
+from ...core.types import ChannelPlan, Checkpoint, StrPath
 from ...prune import PruneConfig, UnreachableError, cut
 from ...prune.config import COARSE, FINE
 from ...prune.judging import Judge
@@ -35,7 +36,7 @@ def prune_to_latency(
     config: PruneConfig,
     table: LatencyTable,
     target: float,
-    folder: Path,
+    folder: StrPath,
     ref: str,
     *,
     auto: bool = False,
@@ -51,9 +52,10 @@ def prune_to_latency(
     `effort` is spent. Raises UnreachableError where none meets it, as the table knows or the races have shown. What is
     no faster than its parent at all is given, for the caller to judge.
     """
+    check_replaceable(Path(folder))
     name = cost_name(table.scenario)
 
-    def written(plan: ChannelPlan, folder: Path, config: PruneConfig = config, measured: str = "") -> Checkpoint:
+    def written(plan: ChannelPlan, folder: StrPath, config: PruneConfig = config, measured: str = "") -> Checkpoint:
         asked = {name: f"at most {target:g} of the parent's{measured}"}
         return cut(checkpoint, plan, folder, ref, step(checkpoint, config, plan, asked))
 

@@ -91,10 +91,10 @@ def _contestant(target: Checkpoint | Artifact, scenario: Scenario) -> Contestant
 
 def judge(comparison: Comparison, target: float = 1.0) -> Verdict:
     """Of a race. Its interval is one over rounds of fresh processes (`comparison`)."""
-    subject, found = comparison.subjects[-1], ratio(comparison, AGAIN + 1)
+    subject, found = comparison.subjects[-1], ratio(comparison, AGAIN + 1, gated=True)
     warnings = comparison.warnings
-    low, high = found.interval
-    if low <= target < high and found.half_width > EFFORT.precision:
+    if found.against(target) == "cannot tell" and found.half_width > EFFORT.precision:
+        low, high = found.interval
         detail = f"the interval from {low:.3f} to {high:.3f} holds {target:g}: whether that is met is not decided"
         warnings = (*warnings, Disturbance(kind="imprecise", detail=detail))
     return Verdict(subject.scenario, found, target, warnings)

@@ -12,8 +12,8 @@ from ...core.hosts import describe
 from ...core.measured import Kernel
 from ...core.types import Artifact, Certificate, NotNegative, Noun, Positive, Precision
 from ...export.contract import Device, Runtime
+from ...export.feeding import feed, sample_images
 from ...export.formats.onnx import MODEL_FILE
-from ...export.parity import feed, sample_images
 from ...quantize.graph import Graph, attributes
 from ...quantize.integer import INPUT, Array, Run, mismatches, run_onnxruntime
 from ...quantize.layers import PRODUCTS, IntegerLayer, integer_layers

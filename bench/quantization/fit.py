@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from math import ceil
 from typing import NamedTuple
 
 import msgspec
@@ -46,7 +45,7 @@ class Rung(NamedTuple):
     @property
     def is_within(self) -> bool:
         """Whether the drop that was measured is within the budget."""
-        return self.paired.drop <= self.verdict.max_drop
+        return self.paired.loses_at_most(self.verdict.max_drop)
 
     @property
     def meets(self) -> bool:
@@ -156,7 +155,9 @@ class _Ladder:
 def _not_met(checkpoint: Checkpoint, rungs: list[Rung]) -> ReszooError:
     best = min(rungs, key=lambda rung: (rung.refused is not None, rung.paired.drop, len(rung.kept)))
     drop, (low, high) = best.paired.drop, best.paired.drop_interval
-    allow = f"Allow it with --max-drop {ceil(1e4 * drop) / 100:g}%, or try"  # rounded up to what would have been met
+    net = best.paired.only_reference - best.paired.only_candidate
+    met = -(-10_000 * net // best.paired.n) / 100  # rounded up, in integers: what would have been met
+    allow = f"Allow it with --max-drop {met:g}%, or try"
     return ReszooError(
         f"{checkpoint.ref} cannot be quantized within {100 * best.verdict.max_drop:.6g} points: the best of "
         f"{len(rungs)} tries keeps {_named(best.kept)} in float and loses {100 * drop:.2f} points "

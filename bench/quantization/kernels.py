@@ -8,7 +8,7 @@ from ...core.measured import Kernel
 from ...core.registry import choose
 from ...core.types import Artifact, Unavailable
 from ...export.contract import Device, Runtime, runtimes, unavailable_error
-from ...export.parity import feed, sample_images
+from ...export.feeding import feed, sample_images
 from ...quantize.contract import schemes
 from ..evaluate import check_batch
 

@@ -14,7 +14,7 @@ from ..table import verdict
 from .kernels import batch_for, runtime_for
 
 # Enough to tell whether it is slower. How much faster it is, to a per cent, is what `reszoo compare` is for.
-EFFORT = Effort(precision=0.03, limit_s=10.0, gate=1.0, round_s=0.2, least_rounds=4)
+EFFORT = Effort(precision=0.03, limit_s=10.0, gate=1.0, round_s=0.2)
 WARM_UP_LIMIT_S = 0.3
 
 
@@ -76,4 +76,4 @@ def payoff(
 
 def _integers(comparison: Comparison) -> Ratio:
     """Behind the float artifact's two processes."""
-    return ratio(comparison, AGAIN + 1)
+    return ratio(comparison, AGAIN + 1, gated=True)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from ...core.documents import read_json
 from ...core.errors import ReszooError, UsageError
 from ...core.measured import Comparison, Measurement
+from ...core.types import StrPath
 
 FIX = "Measure again with reszoo bench, or leave this file out."
 
@@ -18,11 +19,11 @@ class Runs(NamedTuple):
     others: list[Path]
 
 
-def read(paths: Sequence[Path]) -> Runs:
+def read(paths: Sequence[StrPath]) -> Runs:
     """Every measurement in these files and folders, each file once. A broken one is an error that names the field."""
     measurements: dict[Path, Measurement] = {}
     others: list[Path] = []
-    for path in paths:
+    for path in map(Path, paths):
         if not path.exists():
             raise UsageError(f"{path} does not exist", "Name a measurement, or a folder that reszoo bench wrote.")
         for file in sorted(path.glob("*.json")) if path.is_dir() else [path]:

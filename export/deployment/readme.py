@@ -1,7 +1,7 @@
 """README.md of an artifact: how to run it, what it takes and gives, how exact it is, and where it comes from."""
 
 from ...core.hosts import versions
-from ...core.types import Artifact, Checkpoint, Preprocess, Step, TensorSpec
+from ...core.types import Artifact, Checkpoint, Parity, Preprocess, Step, TensorSpec
 from ..contract import formats
 from ..tensorrt.edition import OLDEST
 from .script import Entry
@@ -138,7 +138,23 @@ def _exactness(artifact: Artifact, checkpoint: Checkpoint) -> str:
     for metric in checkpoint.metrics:
         accuracy = f"{100 * metric.value:.2f} % on {metric.n} images of {metric.dataset}/{metric.split}"
         rows.append(("accuracy of the source", f"{accuracy} ({metric.origin}: {metric.source})"))
-    return _table(("", ""), *rows)
+    return _table(("", ""), *rows) + _ways(parity)
+
+
+def _ways(parity: Parity) -> str:
+    """What was run for these figures, way by way."""
+    rows = [
+        (
+            way.name,
+            ", ".join(map(str, way.batches)),
+            str(way.n),
+            f"{way.max_abs_error:.2g}",
+            f"{100 * way.top1_agreement:.2f} %",
+        )
+        for way in parity.ways
+    ]
+    header = ("run by", "in batches of", "images", "largest error of a logit", "same first class")
+    return f"\n\nEach way to run it was tried:\n\n{_table(header, *rows)}"
 
 
 def _origin(artifact: Artifact) -> str:

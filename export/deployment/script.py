@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ...core.types import Candidate
 from .engine import Engine, engines
 
+SCRIPT = "run.py"
 # What stands in runner.py for an engine.
 PACKAGES = "onnxruntime, "
 FILE = '"model.onnx"'

@@ -78,7 +78,8 @@ def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions)
 
         def forward(self, x: "Tensor") -> "Tensor":
             if options.input == "uint8":
-                x = x.permute(0, 3, 1, 2).float() * self.scale + self.shift
+                # contiguous: from strides of channels_last, exporters write the last pool's as a gather from memory
+                x = x.permute(0, 3, 1, 2).contiguous().float() * self.scale + self.shift
             if options.precision == "fp16":
                 x = x.half()
             logits: Tensor = self.model(x)

@@ -1,9 +1,9 @@
 """ExecuTorch on the CPU, with its XNNPACK kernels."""
 
-import warnings
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...core.errors import ReszooError
+from ...core.silence import quietly
 from ...core.types import Candidate, Unavailable
 from ..contract import Device, Runtime, Session, not_installed
 from ..formats.executorch import MODEL_FILE
@@ -21,8 +21,7 @@ class ExecuTorchRuntime(Runtime):
         return not_installed("executorch", "executorch")
 
     def preload(self) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that its Python interface is experimental
+        with quietly():  # its Python interface is experimental, and says so
             import executorch.runtime  # noqa: F401
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "ExecuTorchSession":
@@ -41,8 +40,9 @@ class ExecuTorchSession(Session):
         self._size_pool(threads)
         path = model.path / MODEL_FILE
         try:
-            self.program = Engine.get().load_program(path)
-            self.method: Any = self.program.load_method("forward")
+            with quietly():
+                self.program = Engine.get().load_program(path)
+                self.method: Any = self.program.load_method("forward")
         except RuntimeError as error:
             raise ReszooError(f"ExecuTorch cannot load {path}: {error}", "Export it again.") from error
         ExecuTorchSession.open_sessions += 1
@@ -50,14 +50,17 @@ class ExecuTorchSession(Session):
     def _size_pool(self, threads: int) -> None:
         from executorch.extension.pybindings import portable_lib
 
-        if (size := portable_lib._threadpool_get_thread_count()) == threads:
+        with quietly():  # the pool tells of the files in which it looks for ARM cores
+            size = portable_lib._threadpool_get_thread_count()
+        if size == threads:
             return
         if self.open_sessions:
             raise ReszooError(
                 f"ExecuTorch has one thread pool, and an open session uses it with {size} threads",
                 f"Close that session first, or use {size} threads.",
             )
-        portable_lib._unsafe_reset_threadpool(threads)
+        with quietly():
+            portable_lib._unsafe_reset_threadpool(threads)
 
     def place(self, batch: "np.ndarray") -> "torch.Tensor":
         import torch

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ...core.errors import ReszooError
+from ...core.silence import quietly
 from ...core.types import Candidate, Unavailable
 from ..contract import Device, Runtime, Session, not_installed
 from ..formats.litert import MODEL_FILE
@@ -34,8 +35,9 @@ class LiteRtSession(Session):
 
         path = model.path / MODEL_FILE
         try:
-            self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
-            self.interpreter.allocate_tensors()
+            with quietly():  # it tells of each delegate that it makes
+                self.interpreter = Interpreter(model_path=str(path), num_threads=threads)
+                self.interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ReszooError(f"LiteRT cannot load {path}: {error}", "Export it again.") from error
         (fed,), (given,) = self.interpreter.get_input_details(), self.interpreter.get_output_details()

@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: tuned for latency, for throughput, or in bfloat16."""
+"""OpenVINO on the CPU: the model as it is, reshaped to each batch, tuned for throughput, or in bfloat16."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,8 @@ FILES = {"onnx": onnx_format.MODEL_FILE, "openvino": ir.MODEL_FILE}
 class OpenVinoRuntime(Runtime):
     name = "openvino"
     formats = ("onnx", "openvino")
-    variants = ("", "throughput", "bf16")
+    variants = ("", "static", "throughput", "bf16")
+    lossy_variants = ("bf16",)
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
         if missing := not_installed("openvino", "openvino"):
@@ -45,8 +46,9 @@ class OpenVinoRuntime(Runtime):
         ir.engine()
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "OpenVinoSession":
-        kind = ThroughputSession if variant == "throughput" else OpenVinoSession
-        return kind(model, threads, is_bf16=variant == "bf16")
+        if variant == "throughput":
+            return ThroughputSession(model, threads)
+        return OpenVinoSession(model, threads, is_static=variant != "", is_bf16=variant == "bf16")
 
     def profile(
         self, model: Candidate, batch: "np.ndarray", *, device: Device, threads: int, runs: int, limit_s: float
@@ -75,20 +77,24 @@ class OpenVinoRuntime(Runtime):
 
 
 class OpenVinoSession(Session):
-    """A model compiled for one batch size is faster than one for any, so each size that is met has its own.
+    """The model compiled as it is; or, where `is_static`, reshaped to each batch size that is met, and compiled for it.
 
-    An input is a tensor that shares the batch's memory. With `profile`, the requests count time.
+    A model for one batch size is faster than one for any, and another model: OpenVINO has computed the one rightly and
+    the other wrongly. An input is a tensor that shares the batch's memory. With `profile`, the requests count time.
     """
 
     hint = "LATENCY"
     requests_per_size = 1
 
-    def __init__(self, model: Candidate, threads: int, is_bf16: bool = False, profile: bool = False) -> None:
+    def __init__(
+        self, model: Candidate, threads: int, is_static: bool = False, is_bf16: bool = False, profile: bool = False
+    ) -> None:
         openvino = ir.engine()
         properties = openvino.properties
         self.path = model.path / FILES[model.format]
         batch, *self.shape = model.input.shape
         self.is_fixed = isinstance(batch, int)
+        self.is_reshaped = is_static and not self.is_fixed
         with explained(self.path):
             self.model = ir.core().read_model(self.path)
         self.options: dict[Any, Any] = {
@@ -98,17 +104,18 @@ class OpenVinoSession(Session):
             properties.hint.inference_precision: openvino.Type.bf16 if is_bf16 else openvino.Type.f32,
             properties.enable_profiling: profile,
         }
-        self.requests: dict[int, list[Any]] = {}
+        self.requests: dict[int | None, list[Any]] = {}
 
     def requests_for(self, size: int) -> list[Any]:
-        """The infer requests of the model that was compiled for batches of this size."""
-        if size not in self.requests:
-            if not self.is_fixed:
+        """The infer requests of the model that was compiled for batches of this size, or for all sizes."""
+        compiled_for = size if self.is_reshaped else None
+        if compiled_for not in self.requests:
+            if self.is_reshaped:
                 self.model.reshape([size, *self.shape])
             with explained(self.path):
                 compiled = ir.core().compile_model(self.model, "CPU", self.options)
-            self.requests[size] = [compiled.create_infer_request() for _ in range(self.requests_per_size)]
-        return self.requests[size]
+            self.requests[compiled_for] = [compiled.create_infer_request() for _ in range(self.requests_per_size)]
+        return self.requests[compiled_for]
 
     def place(self, batch: "np.ndarray") -> Any:
         import openvino
@@ -132,12 +139,15 @@ class OpenVinoSession(Session):
 
 
 class ThroughputSession(OpenVinoSession):
-    """A batch is split over as many infer requests as there are threads, which run at once, each on one thread."""
+    """A batch is split over as many infer requests as there are threads, which run at once, each on one thread.
+
+    The model is reshaped to the size of a part.
+    """
 
     hint = "THROUGHPUT"
 
-    def __init__(self, model: Candidate, threads: int, is_bf16: bool = False) -> None:
-        super().__init__(model, threads, is_bf16)
+    def __init__(self, model: Candidate, threads: int) -> None:
+        super().__init__(model, threads, is_static=True)
         self.requests_per_size = 1 if self.is_fixed else threads
         self.options[ir.engine().properties.hint.num_requests] = self.requests_per_size
 

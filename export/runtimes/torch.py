@@ -18,6 +18,7 @@ class TorchRuntime(Runtime):
     devices = ("cpu", "cuda")
     variants = ("", "channels_last", "bf16", "compile", "cuda_graph")
     slow_variants = ("compile",)
+    lossy_variants = ("bf16",)
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
         what = f"torch:{variant} on {device}" if variant else f"torch on {device}"

@@ -188,7 +188,7 @@ def test_as_many_images_as_it_says_do_at_the_same_rates_and_fewer_do_not(
 def test_a_drop_of_just_what_is_allowed_is_decided_by_no_number_of_images(max_drop: float) -> None:
     verdict = judge(paired(10_000, 10 + round(max_drop * 10_000), 10), max_drop)
     assert (verdict.outcome, verdict.images_needed) == ("undecided", None)
-    assert str(verdict).endswith("; no number would do")
+    assert str(verdict).endswith("; no data set would do")
 
 
 def test_a_verdict_is_one_line_for_people() -> None:

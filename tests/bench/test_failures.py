@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec.structs import replace
-from processes import INTERRUPTIBLE, children, wait_until_gone
+from processes import INTERRUPTIBLE, children, started, wait_until_gone
 
 from reszoo.bench.client import Worker, WorkerError
 from reszoo.bench.harness import Progress, load_request, measure
@@ -117,9 +117,7 @@ def test_a_harness_that_is_stopped_leaves_no_worker_behind(
     )
     long = replace(quick, sampling_limit_s=60.0, precision=1e-6)
     command = [*INTERRUPTIBLE, sys.executable, "-c", program, str(artifact.path), msgspec.json.encode(long).decode()]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as harness:
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as harness:
         assert harness.stdout
         assert [harness.stdout.readline() for _ in range(3)][-1] == b"sampling\n"
         workers = children(harness.pid)

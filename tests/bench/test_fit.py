@@ -20,8 +20,8 @@ from reszoo.datasets.preprocess import normalise
 from reszoo.export import ExportOptions, export
 from reszoo.export.contract import format_named, runtimes
 from reszoo.export.exporting import checked
+from reszoo.export.feeding import sample_images
 from reszoo.export.formats.onnx import OnnxFormat
-from reszoo.export.parity import sample_images
 from reszoo.export.quantizing import calibrated
 from reszoo.quantize import QuantizeConfig
 
@@ -127,6 +127,17 @@ def test_a_budget_that_cannot_be_met_names_the_best_attempt(planted: Checkpoint)
     )
     assert "refuse" not in error.problem
     assert "Allow it with --max-drop 0.89%, or try another" in error.fix
+
+
+def test_the_drop_that_would_be_allowed_is_rounded_up_only_where_it_must_be(planted: Checkpoint) -> None:
+    """69 of 1000 are 6.9 %, although 1e4 * 0.069 is more than 690."""
+    rung = Rung((), 0.1, judge(Paired(1000, 69, 0, 931), 0.005))
+    assert "Allow it with --max-drop 6.9%, or" in _not_met(planted, [rung]).fix
+
+
+def test_a_drop_of_just_the_budget_is_within_it() -> None:
+    assert Rung((), 0.1, judge(Paired(10, 3, 0, 7), 1.0 - 0.7)).is_within
+    assert not Rung((), 0.1, judge(Paired(10, 4, 0, 6), 1.0 - 0.7)).is_within
 
 
 def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec.structs import replace
-from processes import children
+from processes import children, told
 
 from reszoo import zoo
 from reszoo.bench import results
@@ -132,7 +132,7 @@ def test_a_worker_without_torch_stays_small(artifact: Artifact, quick: Scenario)
     mapped: list[str] = []
 
     def look(_: Progress) -> None:
-        mapped[:] = [Path(f"/proc/{pid}/maps").read_text() for pid in children(os.getpid())]
+        mapped[:] = [told(pid, "maps") for pid in children(os.getpid())]
 
     measured = measure(artifact, quick, on_progress=look)
     assert isinstance(measured, Measurement)

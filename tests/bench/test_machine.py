@@ -5,11 +5,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pytest
+from processes import started
 
 from reszoo.bench import gpu
 from reszoo.bench.affinity import choose_cores
@@ -24,7 +26,7 @@ TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 @pytest.fixture
 def busy() -> Iterator[int]:
     """A process with one thread that never rests."""
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as spinning:
+    with started([sys.executable, "-c", "while True: pass"]) as spinning:
         yield spinning.pid
         spinning.kill()
 
@@ -76,7 +78,7 @@ def test_our_own_work_is_foreign_to_others_only() -> None:
         "print('ready', flush=True); input(); print(watch.stop().foreign_cpu_s)"
     )
     command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "ready\n"
         watch = Watch([], [])
@@ -89,6 +91,26 @@ def test_our_own_work_is_foreign_to_others_only() -> None:
     assert to_other - to_us > 0.35
 
 
+def test_load_on_cores_that_are_not_ours_is_none_of_our_business() -> None:
+    """Strangers spin on two cores. Who may use one of them sees no more load than one core can do."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < 2:
+        pytest.skip("one core alone has no other")
+    program = (
+        "import os, time; from reszoo.bench.machine import Watch\n"
+        f"os.sched_setaffinity(0, [{allowed[0]}]); watch = Watch([], [])\n"
+        "time.sleep(1); seen = watch.stop(); print(seen.foreign_cpu_s, seen.seconds)"
+    )
+    with ExitStack() as stack:
+        for core in allowed[:2]:
+            spinning = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            stack.callback(spinning.kill)
+            os.sched_setaffinity(spinning.pid, [core])
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    foreign_s, seconds = map(float, done.stdout.split())
+    assert 0.3 * seconds < foreign_s < 1.1 * seconds
+
+
 def test_foreign_time_is_never_negative(busy: int) -> None:
     watch = Watch([busy], [])
     watch.before[busy] = Process(cpu_s=-60.0, major_faults=0)  # as if ours had risen by more than all cores together
@@ -98,7 +120,7 @@ def test_foreign_time_is_never_negative(busy: int) -> None:
 @pytest.mark.alone
 def test_a_process_that_ends_while_watched_counts_as_it_was_last_seen() -> None:
     program = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE) as worker:
+    with started([sys.executable, "-c", program], stdin=subprocess.PIPE) as worker:
         watch, stranger = Watch([worker.pid], []), Watch([], [])
         while (seen := process(worker.pid)) is None or seen.cpu_s < 0.3:
             time.sleep(0.01)

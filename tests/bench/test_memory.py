@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import started
 
 from reszoo.bench import memory
 from reszoo.bench.memory import ControlGroup, pages, peak_bytes, reset_peak
@@ -65,16 +67,17 @@ def group() -> Iterator[ControlGroup]:
     assert not made.folder.exists()
 
 
-def start(group: ControlGroup, mebibytes: int) -> "subprocess.Popen[str]":
+@contextmanager
+def start(group: ControlGroup, mebibytes: int) -> "Iterator[subprocess.Popen[str]]":
     """A process in the group that takes so much once it is in it."""
     wait = f"import sys; sys.stdin.readline(); exec({TAKES!r})"
     command = [sys.executable, "-c", wait, str(mebibytes)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    group.add(process.pid)
-    assert process.stdin is not None
-    process.stdin.write("go\n")
-    process.stdin.flush()
-    return process
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        group.add(process.pid)
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        yield process
 
 
 def test_the_groups_peak_is_what_its_process_took(group: ControlGroup) -> None:
@@ -107,8 +110,8 @@ def test_closing_leaves_no_process_behind(group: ControlGroup) -> None:
 
 
 def test_a_process_that_has_ended_can_be_added(group: ControlGroup) -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
+    with started([sys.executable, "-c", ""]) as process:
+        process.wait()
     group.add(process.pid)
     assert not group.killed()
 

@@ -113,9 +113,22 @@ def test_of_all_formats_those_without_a_precision_are_told(monkeypatch: pytest.M
     assert other["reason"] == "format torch has no precision fp16"
 
 
+def test_of_several_one_that_refuses_the_options_does_not_end_the_rest() -> None:
+    done = reszoo_export("--to", "torch,onnx", "--input", "uint8", "--out", "made", "--json")
+    assert code(done) == 3
+    assert str(done.exception) == "1 of 2 exports cannot be made here"
+    refused, made = json.loads(done.stdout)
+    assert (refused["kind"], refused["format"]) == ("unavailable", "torch")
+    assert (refused["reason"], refused["fix"]) == ("format torch has no uint8 input", "It has float.")
+    assert (made["kind"], made["input"]["dtype"]) == ("artifact", "uint8")
+    done = reszoo_export("--to", "torch", "--precision", "fp32,fp16", "--out", "made")
+    assert code(done) == 3
+    assert re.search(rf"{REF} as torch fp16 +format torch has no precision fp16 +It has fp32\.", done.stdout)
+
+
 MISTAKES: list[tuple[list[str], int, str]] = [
     (["--to", "onnx,onx"], 2, "unknown format 'onx'"),
-    (["--to", "onnx,torch", "--precision", "fp16"], 2, "format torch has no precision fp16"),
+    (["--to", "executorch", "--input", "uint8"], 2, "format executorch has no uint8 input\nIt has float."),
     (["--precision", "fp32,fp9"], 2, "unknown precision 'fp9'\nChoose from fp32, fp16"),
     (["--to", "ort", "--precision", "fp16"], 2, "format ort has no precision fp16"),
     (["--batch", "1:64"], 2, "--batch '1:64' is no range of batch sizes\nWrite --batch MIN:OPT:MAX"),

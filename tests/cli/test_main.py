@@ -1,7 +1,9 @@
 """The command line as a whole: help, start-up, exit codes, and errors that say what to do."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +34,8 @@ VERBS = [
     ["doctor"],
     ["quantize"],
 ]
+# Root reads and writes what nobody may, unless it gives that up.
+GIVEN_UP = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 HEAVY = ("torch", "numpy", "onnx", "onnxruntime", "torchvision", "sklearn")
 
 
@@ -62,6 +66,22 @@ def test_a_verb_ends_in_this_process_as_in_one_of_its_own(arguments: list[str], 
     here, there = reszoo(*arguments), process(*arguments)
     assert there.returncode == code
     assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
+
+
+@pytest.mark.skipif(bool(GIVEN_UP) and not shutil.which("setpriv"), reason="root reads everything, without setpriv")
+@pytest.mark.parametrize(
+    "verb",
+    [["data", "list"], ["cache", "list"], ["cache", "gc"], ["show", "resnet20_v1.akamaster_cifar10"]],
+    ids=" ".join,
+)
+def test_a_cache_that_cannot_be_read_is_named(tmp_path: Path, verb: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0)
+    monkeypatch.setenv("RESZOO_CACHE", str(home / "reszoo"))
+    command = [*GIVEN_UP, sys.executable, "-m", "reszoo.cli.main", *verb]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert re.match(rf"error: cannot .* {home}/.*: Permission denied\n.*RESZOO_CACHE", done.stderr), done.stderr
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)

@@ -1,22 +1,26 @@
 """`reszoo predict` as its users meet it."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from inprocess import reszoo
 from msgspec.structs import replace
 from PIL import Image
 
 from reszoo import datasets, zoo
 from reszoo.cli.predict import predict
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.core.measured import Failure
 from reszoo.core.types import Artifact, Preprocess
-from reszoo.export import ExportOptions, export
-from reszoo.export.predicting import TOGETHER, read_image, resolve, softmax
+from reszoo.export import ExportOptions, export, predicting
+from reszoo.export.predicting import TOGETHER, Prediction, read_image, resolve, softmax
 
 REF = "resnet8_v1.reszoo_digits"
 DIGITS = TOGETHER + 8
@@ -95,28 +99,91 @@ def test_huge_logits_are_no_infinite_probabilities() -> None:
     np.testing.assert_array_equal(softmax(np.array([3e38, 0, -3e38], np.float32)), [1, 0, 0])
 
 
-MISTAKES = [
+BAD = [
+    ("gone.png", "gone.png is a broken link or no plain file"),
+    ("pipe.png", "pipe.png is a broken link or no plain file"),
+    ("nothing.png", "nothing.png is not a PNG, JPEG, BMP or WebP image"),
     ("text.png", "text.png is not a PNG, JPEG, BMP or WebP image"),
     ("cut.png", r"cut.png cannot be read: .*truncated"),
     ("pixel.png", r"pixel.png: 1x1 images do not give the 8x8 input(?s:.*)Make it 8 pixels wide and 8 high"),
     ("deep.png", "deep.png has more than 8 bits per channel"),
-    ("empty", "there is no image in .*empty"),
-    ("nowhere.png", "there is no image .*nowhere.png"),
 ]
 
 
-@pytest.mark.parametrize(("name", "reason"), MISTAKES, ids=lambda value: value.split()[0])
-def test_what_is_no_image_of_the_networks_size_is_named(
-    name: str, reason: str, raw: Artifact, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "text.png").write_text("no image")
+@pytest.fixture
+def mixed(digits: Path, tmp_path: Path) -> Path:
+    """Good images, bad ones in every place among them, and junk."""
+    folder = tmp_path / "mixed"
+    shutil.copytree(digits, folder)
     good = next(digits.glob("*.png"))
-    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-30])
-    Image.new("L", (1, 1)).save(tmp_path / "pixel.png")
-    Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "deep.png")
+    (folder / "text.png").write_text("no image")
+    (folder / "nothing.png").touch()
+    (folder / "cut.png").write_bytes(good.read_bytes()[:-30])
+    Image.new("L", (1, 1)).save(folder / "pixel.png")
+    Image.fromarray(np.zeros((8, 8), np.uint16)).save(folder / "deep.png")
+    (folder / "gone.png").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "._00-0.png").write_bytes(b"\0\5\x16\7Mac OS X        ")
+    shutil.copy(good, folder / ".hidden.png")
+    return folder
+
+
+def test_an_image_that_cannot_be_read_costs_none_of_the_others(
+    raw: Artifact, digits: Path, mixed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three at a time: they come in the same order, with the same answers."""
+    alone = predicted(capsys, str(raw.path), digits)
+    with pytest.raises(
+        ReszooError, match=rf"^{len(BAD)} of {DIGITS + len(BAD)} images could not be classified$"
+    ) as caught:
+        predict(str(raw.path), [mixed], json=True)
+    assert caught.value.exit_code == 1
+    found = json.loads(capsys.readouterr().out)
+    moved = [{**one, "image": str(mixed / Path(one["image"]).relative_to(digits))} for one in alone["predictions"]]
+    assert [(one["image"], one["top"][0]["label"]) for one in found["predictions"]] == [
+        (one["image"], one["top"][0]["label"]) for one in moved
+    ]
+    assert found["ignored_files"] == 1
+    reasons = {Path(failure["what"]).name: (failure["reason"], failure["fix"]) for failure in found["failures"]}
+    assert set(reasons) == {name for name, _ in BAD}
+    for name, reason in BAD:
+        assert re.search(reason, "\n".join(reasons[name]))
+
+
+def test_what_could_not_be_classified_is_told_in_a_table_too(raw: Artifact, mixed: Path, tmp_path: Path) -> None:
+    done = reszoo("predict", str(raw.path), str(mixed), "--top", "1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert re.search(r"text\.png is not a PNG, JPEG, BMP or WebP image +Mend or remove it", done.stdout)
+    assert done.stdout.count(" % ") == DIGITS
+    assert "1 file that is no image was left out" in done.stdout
+    assert done.stderr == f"error: {len(BAD)} of {DIGITS + len(BAD)} images could not be classified\n"
+
+
+def test_in_python_a_bad_image_is_a_value(raw: Artifact, mixed: Path) -> None:
+    model, engine, variant = resolve(raw, None)
+    paths = [mixed / "text.png", next(mixed.glob("*-7.png")), mixed / "nothing.png"]
+    bad, good, empty = predicting.predict(model, engine, variant, paths, 1)
+    assert isinstance(bad, Failure)
+    assert isinstance(empty, Failure)
+    assert isinstance(good, Prediction)
+    assert (bad.what, good.image) == (str(paths[0]), paths[1])
+
+
+def test_a_file_that_is_named_is_taken_even_if_it_is_hidden(
+    raw: Artifact, mixed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = predicted(capsys, str(raw.path), mixed / ".hidden.png")
+    assert [Path(one["image"]).name for one in found["predictions"]] == [".hidden.png"]
+
+
+def test_a_mistake_is_said_before_anything_is_classified(
+    raw: Artifact, digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match=reason):
-        predict(str(raw.path), [good, tmp_path / name])
+    (tmp_path / "empty" / ".hidden.png").touch()
+    for name in ("empty", "nowhere.png"):
+        with pytest.raises(UsageError, match=f"there is no image .*{name}"):
+            predict(str(raw.path), [next(digits.glob("*.png")), tmp_path / name])
     assert capsys.readouterr().out == ""
 
 

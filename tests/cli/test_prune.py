@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import INTERRUPTIBLE
+from processes import INTERRUPTIBLE, started
 
 from reszoo import zoo
 from reszoo.cli.export import export
@@ -32,7 +32,7 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     folder = tmp_path / "small"
     command = ("prune", REF, "--macs", "0.5", "--no-measure", "--out", str(folder))
     command += ("--finetune", "digits", "--set", "epochs=4")
-    with subprocess.Popen([RESZOO, *command], stderr=subprocess.PIPE, text=True) as run:
+    with started([RESZOO, *command], stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
         assert run.stderr.readline().startswith("epoch   1")
         run.send_signal(signal.SIGINT)
@@ -91,7 +91,7 @@ def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     options = ("--macs", "0.5", "--no-measure", "--out", str(folder), "--finetune", "digits", "--set", "epochs=1000")
     first = [*INTERRUPTIBLE, RESZOO, "prune", REF, *options]
-    with subprocess.Popen(first, stderr=subprocess.PIPE, text=True) as running:
+    with started(first, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert running.stderr.readline().startswith("epoch   1")
         for more in ({}, {"finetune": "digits"}, {"finetune": "digits", "resume": True}):

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from measurements import CONDITIONS, HOST, SUBJECT
 
+from reszoo.cli.main import end_on_signals
 from reszoo.cli.prune import prune
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.measured import Block, Comparison, Disturbance, Failure, Scenario
@@ -133,12 +134,15 @@ def test_what_comes_in_between_is_not_replaced(races: Callable[[Race], None], tm
 
 def test_sigterm_in_a_race_leaves_nothing(races: Callable[[Race], None], tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
+    end_on_signals()
     races(ends(0.5, meanwhile=lambda: signal.raise_signal(signal.SIGTERM)))
-    with pytest.raises(SystemExit) as caught:
-        prune(REF, macs="0.5", out=tmp_path / "made", **MEASURED)
+    try:
+        with pytest.raises(SystemExit) as caught:
+            prune(REF, macs="0.5", out=tmp_path / "made", **MEASURED)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert caught.value.code == 143
     assert left_in(tmp_path) == []
-    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_resuming_races_the_network_that_is_there(

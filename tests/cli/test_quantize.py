@@ -3,14 +3,15 @@
 import json
 import os
 import re
-import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
 from inprocess import reszoo
 from outliers import PLANTED, plant
+from processes import started
 
 from reszoo import zoo
 from reszoo.bench.quantization import payoff
@@ -71,10 +72,10 @@ export(zoo.load("{REF}"), "onnx", out=Path(sys.argv[1]), options=options)
 def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
     """Sets of names are iterated in another order in each process."""
     command = (sys.executable, "-c", IN_A_PROCESS)
-    both = [
-        subprocess.Popen([*command, seed], cwd=tmp_path, env=os.environ | {"PYTHONHASHSEED": seed}) for seed in "12"
-    ]
-    assert [process.wait(timeout=200) for process in both] == [0, 0]
+    with ExitStack() as stack:
+        each = [started([*command, seed], cwd=tmp_path, env=os.environ | {"PYTHONHASHSEED": seed}) for seed in "12"]
+        both = [stack.enter_context(process) for process in each]
+        assert [process.wait(timeout=200) for process in both] == [0, 0]
     first, second = (artifacts.read(tmp_path / seed) for seed in "12")
     assert first.files == second.files
     assert first.lineage == second.lineage

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from inprocess import reszoo
+from processes import started
 
 COMMAND = [sys.executable, "-c", "from reszoo.cli.main import main; main()"]
 
@@ -47,7 +48,7 @@ def test_train_then_use_it(tmp_path, monkeypatch):
 def test_ctrl_c_then_resume(tmp_path):
     short = ["--epochs", "10", "--out", str(tmp_path / "run")]
     command = [*COMMAND, "train", "resnet8_v1", "--data", "digits", "--recipe", "digits", *short]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as run:
+    with started(command, stderr=subprocess.PIPE, text=True) as run:
         assert run.stderr is not None
         assert run.stderr.readline().startswith("epoch   1")
         run.send_signal(signal.SIGINT)

@@ -15,10 +15,10 @@ from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import Format, Runtime, formats, not_installed, parse_runtime, runtimes
-from reszoo.export.parity import feed, runnable, sample_images
+from reszoo.export.feeding import feed, sample_images
+from reszoo.export.ways import runnable
 
-# variants that compute with fewer bits: the largest error, relative to the largest logit
-REDUCED = {"bf16": 5e-2}
+LOSSY = 5e-2  # the largest error of a variant that computes with fewer bits, relative to the largest logit
 # norms that no convolution can take in, option A's shortcut, one channel: what exporters get wrong is in it
 REF = "resnet8_v2.reszoo_digits"
 # every runtime with every format that it runs
@@ -90,6 +90,10 @@ def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: 
     assert artifact.parity.images == "digits/train, seed 0"
     assert artifact.parity.top1_agreement == 1
     runtime = runtimes()[plugin.parity_runtime]
+    first, *others = artifact.parity.ways
+    assert (first.n, first.max_abs_error) == (artifact.parity.n, artifact.parity.max_abs_error)
+    assert (first.name == "run.py") == (artifact.path / "run.py").exists() or artifact.parity.through
+    assert all(way.n >= 256 and way.top1_agreement == 1 and set(way.batches) == {1, 3, 32} for way in (first, *others))
     assert (artifact.parity.through is None) == (runtime.unavailable(runtime.devices[0]) is None)
     assert artifacts.read(artifact.path) == artifact
     assert [step.name for step in artifact.lineage] == [*(s.name for s in checkpoint.lineage), "export"]
@@ -233,5 +237,5 @@ def check_logits(runtime: Runtime, artifact: Artifact, checkpoint: Checkpoint, t
     with runtime.load(artifact, device=runtime.devices[0], threads=threads, variant=variant) as session:
         found = np.concatenate([session.predict(part) for part in np.split(inputs, [1, 4, 33])])
     assert found.dtype == np.float32
-    tolerance = REDUCED.get(variant, 1e-4)
+    tolerance = LOSSY if variant in runtime.lossy_variants else 1e-4
     np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())

@@ -17,8 +17,8 @@ from reszoo.datasets.preprocess import normalise
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import GraphFormat, formats
 from reszoo.export.exporting import checked
-from reszoo.export.parity import runnable
 from reszoo.export.quantizing import config_for, format_for
+from reszoo.export.ways import runnable
 from reszoo.quantize import QuantizeConfig, Scheme, scheme_named
 from reszoo.quantize.contract import schemes
 from reszoo.quantize.summary import layers

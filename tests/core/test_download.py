@@ -1,5 +1,6 @@
 """`fetch` against a real server that behaves badly in all the ways that servers do."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -9,10 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from processes import started
 from smalldisk import mounted
 from webserver import Resource, Trouble, WebServer, serving
 
@@ -43,6 +46,17 @@ def _calm(monkeypatch: pytest.MonkeyPatch) -> None:
 def web() -> Iterator[WebServer]:
     with serving() as server:
         yield server
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Path:
+    """A certificate of our own making, and its key."""
+    file = tmp_path / "certificate.pem"
+    what = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", file, "-out", f"{file}.cert"]
+    subprocess.run([*command, *what], check=True, capture_output=True)
+    file.write_bytes(file.read_bytes() + Path(f"{file}.cert").read_bytes())
+    return file
 
 
 @pytest.fixture
@@ -94,10 +108,66 @@ def test_a_length_that_lies_is_a_cut_too(web: WebServer, target: Path) -> None:
     assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
 
 
-def test_a_length_that_is_too_short_is_found_by_the_known_size(web: WebServer, target: Path) -> None:
-    url = web.add("/w.pth", Resource(CONTENT, announced_bytes=100_000))
-    assert fetch(Source(url=url, sha256=DIGEST, size_bytes=len(CONTENT)), target) == DIGEST
-    assert [seen.range for seen in web.seen] == [None, "bytes=100000-", "bytes=200000-"]
+def test_a_length_that_is_too_short_is_another_file(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT[:100_000]))
+    with pytest.raises(ReszooError, match=rf"{url} is 100000 bytes, expected 300000\nIt is another file now"):
+        fetch(Source(url=url, sha256=DIGEST, size_bytes=len(CONTENT)), target)
+    assert len(web.seen) == 1
+    assert only(target) == []
+
+
+PAGE = b"\n<!DOCTYPE HTML><title>Sign in</title>"
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 300000\n"
+IMPOSTERS = {
+    "a page": (PAGE, {"Content-Type": "text/html; charset=utf-8"}, r"gave a web page \(text/html\)(?s:.*)sign in"),
+    "a page that is larger": (PAGE * 9999, {"Content-Type": "TEXT/HTML"}, r"gave a web page \(text/html\)"),
+    "a page that does not say so": (PAGE, {"Content-Type": "application/octet-stream"}, "gave a web page instead"),
+    "a message": (
+        b'{"error": 1}',
+        {"Content-Type": "application/json"},
+        r"gave a message in JSON \(application/json\)",
+    ),
+    "a pointer": (POINTER, {"Content-Type": "text/plain"}, "gave a pointer of Git LFS(?s:.*)git lfs pull"),
+    "an encoded body": (gzip.compress(CONTENT), {"Content-Encoding": "gzip"}, r"came encoded \(gzip\)(?s:.*)MIRROR"),
+}
+
+
+@pytest.mark.parametrize("size", [len(CONTENT), None])
+@pytest.mark.parametrize(("body", "headers", "reason"), IMPOSTERS.values(), ids=IMPOSTERS)
+def test_what_comes_in_place_of_the_file_is_named_at_once(
+    web: WebServer, target: Path, body: bytes, headers: dict[str, str], reason: str, size: int | None
+) -> None:
+    url = web.add("/w.pth", Resource(body, headers=headers))
+    with pytest.raises(ReszooError, match=rf"{url} {reason}"):
+        fetch(Source(url=url, sha256=None, size_bytes=size), target)
+    assert len(web.seen) == 1
+    assert only(target) == []
+
+
+def test_a_page_in_the_middle_costs_nothing_that_came_before(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(cut_after=100_000), Trouble(status=511)]))
+    with pytest.raises(ReszooError, match=r"511(?s:.*)sign in first"):
+        fetch(Source(url=url, sha256=DIGEST), target)
+    headers = {"Content-Type": "text/html"}
+    web.add("/w.pth", Resource(CONTENT, headers=headers))
+    with pytest.raises(ReszooError, match="a web page"):
+        fetch(Source(url=url, sha256=DIGEST), target)
+    headers.clear()
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert [seen.range for seen in web.seen] == [None, *["bytes=100000-"] * 3]
+
+
+def test_an_archive_may_be_said_to_be_encoded_as_it_is_stored(web: WebServer, target: Path) -> None:
+    archive = gzip.compress(CONTENT)
+    url = web.add("/w.tar.gz", Resource(archive, headers={"Content-Encoding": "x-gzip"}))
+    fetch(Source(url=url, sha256=hashlib.sha256(archive).hexdigest(), size_bytes=len(archive)), target)
+
+
+def test_a_mirror_that_was_cloned_without_its_large_files(target: Path, tmp_path: Path) -> None:
+    (tmp_path / "pointer").write_bytes(POINTER)
+    with pytest.raises(ReszooError, match=r"pointer gave a pointer of Git LFS(?s:.*)git lfs pull"):
+        fetch(Source(url=(tmp_path / "pointer").as_uri(), sha256=DIGEST), target)
+    assert only(target) == []
 
 
 def test_a_server_without_ranges_sends_it_all_again(web: WebServer, target: Path) -> None:
@@ -143,7 +213,7 @@ def test_more_bytes_than_expected_are_not_written(web: WebServer, target: Path) 
     assert only(target) == []
 
 
-@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("status", [401, 403, 404, 407, 410, 501, 511])
 def test_what_is_not_there_is_asked_for_once(web: WebServer, target: Path, status: int) -> None:
     url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(status=status)]))
     with pytest.raises(ReszooError, match=str(status)):
@@ -232,11 +302,40 @@ def test_the_proxy_of_the_environment_is_used(web: WebServer, target: Path, monk
     assert fetch(Source(url="http://weights.invalid/w.pth", sha256=DIGEST), target) == DIGEST
 
 
+def test_what_a_proxy_refuses_is_asked_for_once(web: WebServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what a proxy could not do for a moment."""
+    monkeypatch.setenv("https_proxy", web.url)
+    with pytest.raises(ReszooError, match=r"502 .*5 tries"):
+        fetch(Source(url="https://weights.invalid/w.pth", sha256=DIGEST), target)
+    web.connect_status = 407
+    with pytest.raises(ReszooError, match=r"407 (?s:.*)Mend HTTP_PROXY and HTTPS_PROXY"):
+        fetch(Source(url="https://weights.invalid/w.pth", sha256=DIGEST), target)
+    assert len(web.seen) == 6
+
+
+def test_redirects_that_lead_nowhere(web: WebServer, target: Path) -> None:
+    circle = web.add("/w.pth", Resource(redirect=web.url + "/w.pth"))
+    ftp = web.add("/ftp.pth", Resource(redirect="ftp://127.0.0.1/w.pth"))
+    for url, reason in ((circle, "redirects"), (ftp, "protocol 'ftp://'")):
+        with pytest.raises(ReszooError, match=rf"{reason}(?s:.*)Mend the address"):
+            fetch(Source(url=url, sha256=DIGEST), target)
+    assert len([seen for seen in web.seen if seen.path == "/ftp.pth"]) == 1
+    assert len([seen for seen in web.seen if seen.path == "/w.pth"]) == 21  # httpx follows 20
+
+
+def test_a_certificate_that_nobody_trusts_is_shown_once(target: Path, certified: Path) -> None:
+    with serving(certified) as web:
+        url = web.add("/w.pth", Resource(CONTENT))
+        with pytest.raises(ReszooError, match=r"CERTIFICATE_VERIFY_FAILED(?s:.*)SSL_CERT_FILE"):
+            fetch(Source(url=url, sha256=DIGEST), target)
+        assert web.connections == 1
+
+
 def test_killed_in_the_middle_the_next_process_goes_on(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(stall_after=200_000)]))
     command = [sys.executable, "-c", IN_A_PROCESS, url, DIGEST, str(target)]
     part = target.with_name("weights.pth.part")
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as first:
+    with started(command, stdout=subprocess.DEVNULL) as first:
         until = time.monotonic() + 60
         while not (part.exists() and part.stat().st_size > 100_000):
             assert time.monotonic() < until, "nothing came down"
@@ -271,8 +370,10 @@ def test_a_corrupt_note_about_the_partial_file_starts_again(web: WebServer, targ
 def test_eight_processes_ask_once(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT))
     command = [sys.executable, "-c", IN_A_PROCESS, url, DIGEST, str(target)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    assert {process.communicate()[0].strip() for process in running} == {DIGEST}
+    with ExitStack() as stack:
+        eight = [started(command, stdout=subprocess.PIPE, text=True) for _ in range(8)]
+        running = [stack.enter_context(each) for each in eight]
+        assert {process.communicate()[0].strip() for process in running} == {DIGEST}
     assert len(web.seen) == 1
     assert only(target) == ["weights.pth"]
 

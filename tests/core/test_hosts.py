@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reszoo.core import cgroups, documents, sysfs
-from reszoo.core.hosts import commit, describe
+from reszoo.core.hosts import allowed_cores, available_cores, commit, describe
 from reszoo.core.measured import Host
 
 # A tenth of a core: even on a crowded machine a busy process would take more.
@@ -65,6 +65,25 @@ def test_a_quota_is_found_and_its_throttling_counted(quota: Path) -> None:
     limit, throttled_s = map(float, done.stdout.split())
     assert limit <= 0.1  # what an outer group leaves may be less
     assert throttled_s > 0.05
+
+
+def test_a_quota_leaves_at_least_one_core_to_compute_with(quota: Path) -> None:
+    program = (
+        "import os; from reszoo.core.hosts import allowed_cores, available_cores, describe\n"
+        f"open({str(quota / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))\n"
+        "print(available_cores(), describe().cores == len(allowed_cores()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "1 True\n", done.stderr
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(None, 4), (0.1, 1), (1.0, 1), (1.5, 2), (3.0, 3), (8.0, 4)])
+def test_a_quota_counts_rounded_up(quota: float | None, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On four cores, which few test machines may divide by a quota."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
+    monkeypatch.setattr(cgroups, "cpu_limit", lambda: quota)
+    assert len(allowed_cores()) == 4
+    assert available_cores() == cores
 
 
 MOUNTS = """\

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import started
 
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.locks import locked
@@ -18,13 +19,13 @@ HOLD = (
 def test_the_second_one_is_told_or_waits(tmp_path: Path) -> None:
     target = tmp_path / "runs" / "made"
     command = [sys.executable, "-c", HOLD, str(target)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdin
         assert first.stdout
         assert first.stdout.readline() == "in\n"
         with pytest.raises(UsageError, match=r"another process is at work on .*made\nWait until it has ended"):
             locked(target, wait=False).__enter__()
-        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as second:
+        with started(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as second:
             assert second.stdout
             with pytest.raises(subprocess.TimeoutExpired):
                 second.wait(1)
@@ -36,7 +37,7 @@ def test_the_second_one_is_told_or_waits(tmp_path: Path) -> None:
 def test_what_a_killed_process_held_is_free(tmp_path: Path) -> None:
     target = tmp_path / "made"
     command = [sys.executable, "-c", HOLD, str(target)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
         assert first.stdout
         assert first.stdout.readline() == "in\n"
         first.kill()

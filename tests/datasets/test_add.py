@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from processes import started
 
 from reszoo import datasets
 from reszoo.core.errors import ReszooError, UsageError
@@ -258,8 +259,10 @@ def test_two_processes_adding_one_name(image, tree, cache):
     """One wins, the other is told so; the data set is whole."""
     folder = tree("x", {f"a/{i}.png": image(i) for i in range(200)})
     command = [sys.executable, "-c", ADD, str(folder)]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    errors = [process.communicate()[1] for process in both]
+    said = {"stderr": subprocess.PIPE, "text": True}
+    with started(command, **said) as one, started(command, **said) as other:
+        both = one, other
+        errors = [process.communicate()[1] for process in both]
     assert sorted(process.returncode for process in both) == [0, 1], errors
     assert any("there is a data set x already" in error for error in errors)
     assert len(datasets.load("x", "trainval")) == 200

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
+from processes import started
 from webserver import Resource, Trouble, WebServer, serving
 
 from reszoo import datasets
@@ -130,7 +131,8 @@ MALFORMED = {
         "an image of class 10, but only 10 classes",
     ),
     "truncated": (lambda: packed(cifar10_files())[:-2000], "binary layout"),
-    "not an archive": (lambda: b"<html>moved</html>", "binary layout"),
+    "not an archive": (lambda: b"moved", "binary layout"),
+    "a page": (lambda: b"<html>moved</html>", "a web page instead of the file"),
 }
 
 
@@ -148,7 +150,7 @@ def test_bytes_that_are_not_the_published_ones_are_refused(tmp_path, cache, monk
     mirrored.parent.mkdir(parents=True)
     mirrored.write_bytes(packed(cifar10_files()))
     monkeypatch.setenv("RESZOO_MIRROR", f"file://{tmp_path / 'mirror'}")
-    with pytest.raises(ReszooError, match="wrong checksum"):
+    with pytest.raises(ReszooError, match=r"is \d+ bytes, expected 170052171"):
         datasets.get("cifar10")
     assert not datasets.is_installed("cifar10")
     assert list((cache / "data").iterdir()) == []
@@ -161,8 +163,9 @@ def test_two_processes_getting_one_name_both_succeed(web):
         "install('cifar10', msgspec.json.decode(sys.argv[1], type=Archive), replace=False, on_progress=None)"
     )
     command = [sys.executable, "-c", code, msgspec.json.encode(archive).decode()]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    assert [(process.communicate()[1], process.returncode) for process in both] == [("", 0), ("", 0)]
+    said = {"stderr": subprocess.PIPE, "text": True}
+    with started(command, **said) as one, started(command, **said) as other:
+        assert [(process.communicate()[1], process.returncode) for process in (one, other)] == [("", 0), ("", 0)]
     assert len(web.seen) == 1
 
 

@@ -10,10 +10,13 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from foreign import randomise
+from msgspec import to_builtins
+from msgspec.structs import replace
 from PIL import Image
 
 from reszoo import datasets, models, zoo
@@ -24,11 +27,11 @@ from reszoo.export import ExportOptions, artifacts, deployment, export
 from reszoo.export.contract import formats, runtimes
 from reszoo.export.deployment.engine import engines
 from reszoo.export.deployment.script import Entry, script
-from reszoo.export.parity import feed
+from reszoo.export.feeding import feed
 from reszoo.export.predicting import read_image
 
 REF = "resnet8_v1.reszoo_digits"
-LINES = 60
+LINES = 140
 # What reszoo is made of, besides numpy and Pillow.
 FOREIGN = {"reszoo", "torch", "torchvision", "onnx", "onnxscript", "msgspec", "scipy", "sklearn", "safetensors", "rich"}
 
@@ -58,13 +61,10 @@ import numpy as np
 
 about = json.loads(Path(program).with_name("artifact.json").read_text())
 run = runpy.run_path(program)
-logits_of = run["load"](Path(program).with_name(MODEL))
-made = {}
-for n, image in enumerate(images):
-    made[f"pixels{n}"] = run["pixels"](image, about["preprocess"])
-    made[f"batch{n}"] = run["feed"](made[f"pixels{n}"], about["input"], about["preprocess"])
-    made[f"logits{n}"] = logits_of(made[f"batch{n}"])
-np.savez(out, **made)
+pixels = np.stack([run["pixels"](image, about["preprocess"]) for image in images])
+fed = run["feed"](pixels, about["input"], about["preprocess"])
+logits = run["classify"](pixels, BATCH, run["load"](Path(program).with_name(MODEL)), about)
+np.savez(out, pixels=pixels, fed=fed, logits=logits)
 sys.argv = ["run.py", *images]
 runpy.run_path(program, run_name="__main__")
 '''
@@ -162,6 +162,35 @@ def test_run_py_gives_the_logits_of_reszoo_where_reszoo_is_not(
     check(artifact, photographer, name, photographs, tmp_path)
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_a_data_set_predict_and_run_py_see_the_same_pixels(
+    interpolation: Literal["bilinear", "bicubic"],
+    made: Callable[..., Artifact],
+    photographs: list[Path],
+    tmp_path: Path,
+) -> None:
+    """Of JPEGs larger than the input, which are resized and cut, and of one of its size, where that is a must."""
+    resizing = replace(made("onnx").preprocess, interpolation=interpolation)
+    plain = replace(resizing, resize=None, crop=None)
+    odd = next(path for path in photographs if path.name == "odd.jpg")
+    with Image.open(odd) as photograph:
+        photograph.resize((32, 32)).save(tmp_path / "fitting.jpg")
+    pixels = runpy.run_path(str(made("onnx").path / "run.py"))["pixels"]
+    for preprocess, path in ((resizing, odd), (resizing, tmp_path / "fitting.jpg"), (plain, tmp_path / "fitting.jpg")):
+        name = f"{path.stem}-{preprocess.resize}"
+        for label in "ab":
+            (tmp_path / name / label).mkdir(parents=True)
+            shutil.copy(path, tmp_path / name / label)
+        datasets.add(name, [tmp_path / name])
+        images, _ = next(datasets.load(name, "train").batches(preprocess, 1))
+        np.testing.assert_array_equal(images[0], read_image(path, preprocess))
+        np.testing.assert_array_equal(images[0], pixels(str(path), to_builtins(preprocess)))
+    with pytest.raises(UsageError, match="do not give the 32x32 input"):
+        read_image(odd, plain)
+    with pytest.raises(ValueError, match="it is 333x217, the model takes 32x32"):
+        pixels(str(odd), to_builtins(plain))
+
+
 @pytest.mark.parametrize("options", [{}, {"batch": 3, "input": "uint8"}], ids=str)
 def test_run_py_feeds_whatever_input_the_model_has(
     options: dict[str, object], made: Callable[..., Artifact], digit: Path, tmp_path: Path
@@ -187,7 +216,9 @@ def check(artifact: Artifact, checkpoint: Checkpoint, runtime_name: str, images:
     deployment.write(artifact, checkpoint, runtime_name, folder)
     engine = engines()[runtime_name]
     model = next(file.name for file in artifact.files if file.name.endswith(engine.opens))
-    child = CHILD.replace("MODEL", repr(model))
+    batch = artifact.input.batch_limits[0] * 2
+    batch = min(batch, artifact.input.batch_limits[1] or batch)
+    child = CHILD.replace("MODEL", repr(model)).replace("BATCH", str(batch))
     missing = ",".join(FOREIGN - set(engine.packages))
     done = subprocess.run(
         [sys.executable, "-I", "-c", child, folder / "run.py", tmp_path / "found.npz", missing, *images],
@@ -204,13 +235,13 @@ def check(artifact: Artifact, checkpoint: Checkpoint, runtime_name: str, images:
     ):
         for n, path in enumerate(images):
             pixels = read_image(path, artifact.preprocess)
-            np.testing.assert_array_equal(found[f"pixels{n}"], pixels, err_msg=path.name)
-            size = len(found[f"batch{n}"])
-            batch = feed(np.repeat(pixels[None], size, axis=0), artifact.input, artifact.preprocess)
-            assert (found[f"batch{n}"].dtype, size) == (batch.dtype, artifact.input.shape[0] if size > 1 else 1)
-            np.testing.assert_array_equal(found[f"batch{n}"], batch)
-            expected = session.predict(batch)
-            np.testing.assert_allclose(found[f"logits{n}"], expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
+            np.testing.assert_array_equal(found["pixels"][n], pixels, err_msg=path.name)
+            size = artifact.input.batch_limits[0]
+            inputs = feed(np.repeat(pixels[None], size, axis=0), artifact.input, artifact.preprocess)
+            assert found["fed"].dtype == inputs.dtype
+            np.testing.assert_array_equal(found["fed"][n], inputs[0])
+            expected = session.predict(inputs)[0]
+            np.testing.assert_allclose(found["logits"][n], expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
     return done.stdout
 
 
@@ -241,19 +272,121 @@ def test_every_format_but_the_checkpoint_itself_can_be_run_without_reszoo() -> N
     assert without == ["coreml", "torch"]
 
 
-def test_mistakes_end_in_one_line(made: Callable[..., Artifact], digit: Path, tmp_path: Path) -> None:
+def run_py(artifact: Artifact, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, artifact.path / "run.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_bad_images_are_a_line_each_and_cost_the_others_nothing(
+    made: Callable[..., Artifact], digit: Path, tmp_path: Path
+) -> None:
     Image.new("L", (9, 8)).save(tmp_path / "wide.png")
     Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
-    for arguments, said in (
-        ([], "usage: python run.py IMAGE..."),
-        ([tmp_path / "wide.png"], "wide.png is 9x8, the model takes 8x8"),
-        ([tmp_path / "deep.png"], "deep.png has more than 8 bits per channel"),
+    Image.new("L", (8, 8)).save(tmp_path / "moving.gif")
+    (tmp_path / "._seven.png").write_bytes(b"\x00\x05\x16\x07 AppleDouble")
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "cut.png").write_bytes(digit.read_bytes()[:-20])
+    reasons = {
+        "wide.png": "it is 9x8, the model takes 8x8",
+        "deep.png": "it has more than 8 bits per channel",
+        "moving.gif": "it is not a PNG, JPEG, BMP or WebP image",
+        "._seven.png": "it is not a PNG, JPEG, BMP or WebP image",
+        "text.png": "it is not a PNG, JPEG, BMP or WebP image",
+        "empty.png": "it is not a PNG, JPEG, BMP or WebP image",
+        "cut.png": "image file is truncated",
+        "nowhere.png": "No such file or directory",
+        "": "Is a directory",
+    }
+    paths = [tmp_path / name for name in reasons]
+    done = run_py(made("onnx", REF), *paths, digit)
+    assert done.returncode == 1
+    for path, line, reason in zip(paths, done.stderr.splitlines(), reasons.values(), strict=True):
+        assert line.startswith(f"{path}: {reason}")
+    assert done.stdout == run_py(made("onnx", REF), digit).stdout
+    assert re.match(rf"{digit}: +\d+\.\d\d %  7\n", done.stdout)
+
+
+def test_wrong_arrays_and_a_full_disk_end_in_one_line(made: Callable[..., Artifact], tmp_path: Path) -> None:
+    artifact, out = made("onnx", REF), tmp_path / "logits.npy"
+    good = np.zeros((2, 8, 8, 1), np.uint8)
+    np.save(tmp_path / "floats.npy", good.astype(np.float32))
+    np.save(tmp_path / "wide.npy", good[:, :, :4])
+    np.save(tmp_path / "objects.npy", np.array([None]), allow_pickle=True)
+    np.savez(tmp_path / "several.npy.npz", good)
+    np.save(tmp_path / "good.npy", good)
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "good.npy").read_bytes()[:-1])
+    for name, said in (
+        ("floats.npy", "it is float32 (2, 8, 8, 1), not uint8 (N, 8, 8, 1)"),
+        ("wide.npy", "it is uint8 (2, 8, 4, 1)"),
+        ("objects.npy", "Object arrays cannot be loaded"),
+        ("several.npy.npz", "the magic string is not correct"),
+        ("cut.npy", "EOF: reading array data"),
+        ("nowhere.npy", "No such file or directory"),
     ):
-        command = [sys.executable, made("onnx", REF).path / "run.py", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 1
-        assert len(done.stderr.splitlines()) == 1
-        assert said in done.stderr
+        done = run_py(artifact, "--npy", tmp_path / name, "--out", out)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+        assert done.stderr.startswith(f"{tmp_path / name}: {said}")
+        assert not out.exists()
+    done = run_py(artifact, "--npy", tmp_path / "good.npy", "--out", tmp_path / "no" / "where.npy")
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path / 'no' / 'where.npy'}: No such file or directory\n")
+
+
+def test_a_call_that_cannot_be_meant_is_told_what_can(made: Callable[..., Artifact], digit: Path) -> None:
+    for arguments, said in (
+        ([], "it takes images, or --npy and --out"),
+        ([digit, "--npy", digit, "--out", digit], "it takes images, or --npy and --out"),
+        (["--npy", digit], "it takes images, or --npy and --out"),
+        ([digit, "--out", digit], "it takes images, or --npy and --out"),
+        (["--npy", digit, "--out", digit, "--batch", "4"], "the model takes batches of 3 to 3"),
+    ):
+        done = run_py(made("onnx", REF, batch=3, input="uint8"), *arguments)
+        assert done.returncode == 2
+        usage, error = done.stderr.splitlines()
+        assert usage == "usage: python run.py IMAGE... | --npy FILE --out FILE [--batch N]"
+        assert said in error
+
+
+@pytest.mark.parametrize(
+    ("where", "said"), [("| true", ""), ("> /dev/full", "No space left on device\n")], ids=["closed pipe", "full disk"]
+)
+def test_output_that_nobody_takes_gives_no_traceback(
+    where: str, said: str, made: Callable[..., Artifact], digit: Path
+) -> None:
+    """Neither when it is printed, nor when the process ends."""
+    program = [sys.executable, str(made("onnx", REF).path / "run.py"), *[str(digit)] * 300]
+    done = subprocess.run(
+        ["bash", "-c", f'set -o pipefail; "$@" {where}', "bash", *program], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+@pytest.mark.parametrize("options", [{}, {"batch": 3, "input": "uint8"}], ids=str)
+def test_many_images_are_one_array_in_batches_of_any_size(
+    options: dict[str, object], made: Callable[..., Artifact], tmp_path: Path
+) -> None:
+    """The last one is filled up where the model takes no smaller one."""
+    artifact, test = made("onnx", REF, **options), datasets.load("digits", "test")
+    images = test.images[:32]
+    np.save(tmp_path / "images.npy", images)
+    found = []
+    for batch in (1, 3, 32) if not options else (3,):
+        out = tmp_path / f"{batch}"  # the name that was asked for, without another suffix
+        done = run_py(artifact, "--npy", tmp_path / "images.npy", "--out", out, "--batch", batch)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        found.append(np.load(out))
+        assert (found[-1].shape, found[-1].dtype) == ((32, 10), np.float32)
+    np.testing.assert_allclose(found, [found[0]] * len(found), atol=1e-4)
+    assert (found[0].argmax(1) == test.labels[:32]).mean() > 0.9
+
+
+def test_run_py_calls_nobody(made: Callable[..., Artifact]) -> None:
+    """ONNX Runtime sends what it sees of a process home, unless it is told otherwise before its import."""
+    told = "import os, runpy, sys; runpy.run_path(sys.argv[1])['load'](sys.argv[2]); "
+    told += "print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    folder = made("onnx", REF).path
+    command = [sys.executable, "-c", told, folder / "run.py", folder / "model.onnx"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "1\n"
 
 
 def test_the_readme_says_how_to_feed_the_model_and_how_exact_it_is(made: Callable[..., Artifact]) -> None:
@@ -268,6 +401,8 @@ def test_the_readme_says_how_to_feed_the_model_and_how_exact_it_is(made: Callabl
         "Cut 32 x 32 pixels out of the centre",
         "subtract the mean (0.48 0.46 0.41), divide by the standard deviation (0.23 0.22 0.21)",
         f"| largest error of a logit | {artifact.parity.max_abs_error:.2g} |",
+        "| run by | in batches of | images | largest error of a logit | same first class |",
+        f"| run.py | 1, 3, 32 | 256 | {artifact.parity.max_abs_error:.2g} | 100.00 % |",
         f"| model.onnx | {artifact.size_bytes} | {artifact.files[0].sha256} |",
     ):
         assert line in text
@@ -324,4 +459,4 @@ def test_the_same_export_gives_the_same_extras(made: Callable[..., Artifact], tm
 
 def test_run_py_can_be_imported(made: Callable[..., Artifact]) -> None:
     """As a part of a program of one's own."""
-    assert callable(runpy.run_path(str(made("onnx", REF).path / "run.py"))["pixels"])
+    assert callable(runpy.run_path(str(made("onnx", REF).path / "run.py"))["classify"])

@@ -13,7 +13,7 @@ from reszoo import models, zoo
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import Format, Session, formats
-from reszoo.export.parity import runnable
+from reszoo.export.ways import runnable
 
 V2 = "resnet8_v2.reszoo_digits"
 BATCH = 3

@@ -68,7 +68,8 @@ def test_the_file_is_named_dynamic_and_describes_itself(tmp_path: Path) -> None:
 
 
 def test_nothing_of_the_exporting_machine_is_in_the_file(tmp_path: Path) -> None:
-    artifact = export(zoo.load(V1), "onnx", out=tmp_path / "made")
+    artifact = export(zoo.load(V1), "onnx", out=str(tmp_path / "made"))
+    assert artifact.path == tmp_path / "made"
     content = (artifact.path / "model.onnx").read_bytes()
     assert b".py" not in content
     assert str(Path.home()).encode() not in content or str(Path.home()) == "/"

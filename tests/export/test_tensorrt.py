@@ -20,7 +20,7 @@ from reszoo.core.types import Artifact, Checkpoint, TensorSpec
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract import BatchRange, formats, runtimes
 from reszoo.export.exporting import _kept
-from reszoo.export.parity import _split
+from reszoo.export.parity import batches
 from reszoo.export.tensorrt.building import EngineFormat, timing_cache
 from reszoo.export.tensorrt.edition import TENSORRT_RTX
 from reszoo.export.tensorrt.running import EngineRuntime, check_match, rebuild
@@ -144,14 +144,13 @@ def test_a_range_of_batches_is_read_from_the_command_line() -> None:
 def test_every_batch_of_the_proof_is_one_that_the_model_takes(batch: int | str, limits: tuple[int, int | None]) -> None:
     spec = TensorSpec(name="input", shape=(batch, 1), dtype="float32", layout="NC")
     assert spec.batch_limits == limits
-    inputs = np.arange(255 + limits[0])
-    parts = _split(inputs, spec)
     least, most = limits
-    assert all(least <= len(part) <= (most or 64) for part in parts)
-    assert len({len(part) for part in parts}) > 1 or least == most
-    found = np.concatenate(parts)
-    np.testing.assert_array_equal(found, inputs[: len(found)])
-    assert len(found) >= 256
+    for n in (32, 256):
+        found = batches(spec, n)
+        assert all(least <= batch <= (most or 64) for batch in found)
+        assert all(count % batch == 0 for batch, count in found.items())
+        assert len(found) > 1 or least == most
+        assert sum(found.values()) >= n
 
 
 def test_an_engine_of_another_version_or_for_another_gpu_is_refused_with_the_command(artifact: Artifact) -> None:

@@ -45,6 +45,19 @@ def test_a_pruned_checkpoint_is_a_checkpoint_one_step_longer(digits: Checkpoint,
     assert msgspec.json.decode(done.config["plan"], type=ChannelPlan) == pruned.spec.plan
 
 
+def test_a_folder_that_is_not_free_is_refused_before_the_work(digits: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+
+    def cost(spec: ModelSpec) -> float:
+        raise AssertionError("the work was begun")
+
+    with pytest.raises(UsageError, match="is there already"):
+        prune(digits, PruneConfig(), cost, 1.0, tmp_path, "resnet8.pruned")
+    with pytest.raises(UsageError, match="is there already"):
+        cut(digits, ChannelPlan(), str(tmp_path), "resnet8.pruned", step(digits, PruneConfig(), ChannelPlan(), {}))
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["notes.txt"]
+
+
 def test_importance_beats_chance(digits_v1: Checkpoint, tmp_path: Path) -> None:
     limit = 0.7 * macs(digits_v1.spec)
     found = {

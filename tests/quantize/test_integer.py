@@ -15,7 +15,7 @@ from qdq import Array, Network, random_scales, random_weights
 from reszoo import datasets, zoo
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.export import export
-from reszoo.export.parity import feed
+from reszoo.export.feeding import feed
 from reszoo.quantize.emulation import run_without_vnni
 from reszoo.quantize.integer import INPUT, accumulate, mismatches, run_onnxruntime, submodel
 from reszoo.quantize.layers import integer_layers

@@ -1,11 +1,15 @@
 """A real web server on 127.0.0.1 that gives files, and trouble: cut connections, lies, errors, redirects."""
 
 import re
+import socket
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 
 @dataclass
@@ -20,7 +24,10 @@ class Trouble:
 
 @dataclass
 class Resource:
-    """A file, and how it is served. Each request uses up one trouble; after the last one all is well."""
+    """A file, and how it is served: after every 16 KiB there is a pause.
+
+    Each request uses up one trouble; after the last one all is well.
+    """
 
     content: bytes = b""
     etag: str | None = '"first"'
@@ -29,6 +36,7 @@ class Resource:
     redirect: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     troubles: list[Trouble] = field(default_factory=list)
+    pause_s: float = 0.0
 
 
 @dataclass
@@ -41,6 +49,11 @@ class Seen:
 
 
 class WebServer:
+    """`connections` counts those that came in, even if no request did; as a proxy, it refuses with `connect_status`."""
+
+    connections = 0
+    connect_status = 502
+
     def __init__(self, url: str) -> None:
         self.url = url
         self.files: dict[str, Resource] = {}
@@ -54,10 +67,15 @@ class WebServer:
 
 
 @contextmanager
-def serving() -> Iterator[WebServer]:
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    httpd.daemon_threads = True
-    web = _Handler.webs[httpd.server_port] = WebServer(f"http://127.0.0.1:{httpd.server_port}")
+def serving(certificate: Path | None = None) -> Iterator[WebServer]:
+    """`certificate` is a PEM file with its key, for https."""
+    httpd = _Server(("127.0.0.1", 0), _Handler)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
+    scheme = "https" if certificate else "http"
+    web = _Handler.webs[httpd.server_port] = WebServer(f"{scheme}://127.0.0.1:{httpd.server_port}")
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -67,6 +85,14 @@ def serving() -> Iterator[WebServer]:
         httpd.shutdown()
         httpd.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        _Handler.webs[self.server_port].connections += 1
+        return super().get_request()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -87,6 +113,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(302, {"Location": resource.redirect, "Content-Length": "0", **resource.headers})
         else:
             self._send(resource, trouble, seen, web.stopped)
+
+    def do_CONNECT(self) -> None:
+        web = self.webs[self.server.server_address[1]]  # type: ignore[index]
+        web.seen.append(Seen(self.path, None))
+        self.send_error(web.connect_status)
 
     def _send(self, resource: Resource, trouble: Trouble, seen: Seen, stopped: threading.Event) -> None:
         size, start = len(resource.content), self._start(resource)
@@ -110,6 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
             except OSError:  # the client is gone
                 return
             seen.sent_bytes += len(piece)
+            stopped.wait(resource.pause_s)
         if trouble.stall_after is not None:
             stopped.wait()
 

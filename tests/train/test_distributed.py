@@ -22,9 +22,9 @@ recipe = train.override(
      "lr": "0.003", "momentum": "0.5"},
 )
 spec = train.spec_for("resnet8_v1", "digits", recipe)
-train.fit(train.initialised(spec, 0), spec, "digits", recipe, Path(sys.argv[1]), ref="resnet8_v1.test",
-          monitor_gradients=True)
-print("done", flush=True)
+made = train.fit(train.initialised(spec, 0), spec, "digits", recipe, Path(sys.argv[1]), ref="resnet8_v1.test",
+                 monitor_gradients=True)
+print("done", made.sha256, flush=True)
 """
 
 
@@ -48,7 +48,7 @@ def curve(folder):
 def test_two_processes_learn_as_one_with_the_same_global_batch(tmp_path, script):
     two = torchrun(script, tmp_path / "two", 64)
     assert two.returncode == 0, two.stderr
-    assert two.stdout.count("done") == 1  # the other process ended in fit
+    assert two.stdout.count(f"done {zoo.read(tmp_path / 'two').sha256}") == 2  # both have the checkpoint
     one = subprocess.run([sys.executable, script, tmp_path / "one", "64"], capture_output=True, text=True)
     assert one.returncode == 0, one.stderr
     for row, same in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):

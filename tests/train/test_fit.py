@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import torch
+from processes import started
 
 from reszoo import datasets, train, zoo
 from reszoo.core.errors import ReszooError, UsageError
@@ -170,12 +172,12 @@ def test_files_of_large_images_are_trained_on(tmp_path, photos):
 class StopAt(Lines):
     """Sends a signal to this process at a step, as Ctrl-C does."""
 
-    def __init__(self, step):
-        self.step = step
+    def __init__(self, step, number=signal.SIGINT):
+        self.step, self.number = step, number
 
     def stepped(self, step, loss):
         if step == self.step:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self.number)
 
 
 @pytest.fixture
@@ -193,6 +195,45 @@ def test_ctrl_c_saves_and_says_how_to_go_on(unfinished):
     assert error.exit_code == 130
     assert not out.exists()
     assert fit(out, resume=True).sha256 == fit(out.with_name("straight")).sha256
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_save_as_well_and_the_second_one_acts_as_usual(tmp_path, number):
+    caught = []
+    before = signal.signal(number, lambda number, frame: caught.append(number))
+    try:
+        with pytest.raises(StoppedError):
+            fit(tmp_path / "run", watchers=[StopAt(30, number)])
+        assert caught == []
+        with pytest.raises(StoppedError):
+            fit(tmp_path / "run", resume=True, watchers=[StopAt(40, number), StopAt(40, number)])
+        assert caught == [number]
+        assert signal.getsignal(number) not in (signal.SIG_DFL, before)
+    finally:
+        signal.signal(number, before)
+
+
+def test_pytorchs_threads_are_as_they_were(tmp_path):
+    before = torch.get_num_threads()
+    fit(tmp_path / "run", recipe(epochs=1, threads=before + 1))
+    assert torch.get_num_threads() == before
+    with pytest.raises(StoppedError):
+        fit(tmp_path / "other", recipe(epochs=1, threads=before + 1), watchers=[StopAt(3)])
+    assert torch.get_num_threads() == before
+
+
+def test_killed_after_its_last_rename_a_run_leaves_no_folder(tmp_path):
+    """The checkpoint is there, and so is what it was made from: the next run for that place removes the latter."""
+    out = tmp_path / "run"
+    fit(out, recipe(epochs=1))
+    work = tmp_path / "run.unfinished"
+    work.mkdir()
+    made = msgspec.json.decode((out / "training.json").read_bytes())
+    (work / "run.json").write_bytes(msgspec.json.encode({"schema": 1, **made["run"]}))
+    (work / "resume-a.pt").touch()
+    with pytest.raises(UsageError, match="run is there already"):
+        fit(out, recipe(epochs=1))
+    assert [path.name for path in tmp_path.glob("run*")] == ["run"]
 
 
 def test_an_unfinished_run_is_not_overwritten(unfinished):
@@ -279,6 +320,7 @@ def test_a_broken_save_stops_the_resumed_run_with_the_way_out(unfinished):
 
 RUN = """
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from reszoo import train
 from reszoo.train.progress import Lines
@@ -298,8 +340,8 @@ made = train.fit(train.initialised(spec, 0), spec, "digits", recipe, Path(sys.ar
 """
 
 
-def start(out: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", RUN, str(out)], stdout=subprocess.PIPE, text=True)
+def start(out: Path) -> "AbstractContextManager[subprocess.Popen[str]]":
+    return started([sys.executable, "-c", RUN, str(out)], stdout=subprocess.PIPE, text=True)
 
 
 def test_a_run_killed_at_three_random_moments_ends_with_the_same_bits(tmp_path):

@@ -1,12 +1,16 @@
 """Housekeeping: what is damaged is named, what nobody uses goes, and what is in use stays."""
 
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from filelock import FileLock
 from shelf import REF, weights, write_card
 
 from reszoo import zoo
+from reszoo.core.files import staged_folder
 from reszoo.zoo import cache as housekeeping
 from reszoo.zoo import catalogue
 
@@ -52,10 +56,10 @@ def test_leftovers_go_and_what_is_good_stays(shelf: Path, cache: Path) -> None:
         put(cache / "downloads" / "w.pth.part", 1000),
         put(cache / "downloads" / "w.pth.part.json"),
         put(cache / "downloads" / "w.pth.lock", 0),
-        put(cache / "datasets" / "archive.zip.part", 5),
-        put(cache / "checkpoints" / ".staging-abc" / "weights.safetensors", 7).parent,
+        put(cache / "downloads" / "archive.zip.part", 5),
+        put(cache / "checkpoints" / f".staging-{REF}-a1b2c3d4" / "new" / "weights.safetensors", 7).parents[1],
     ]
-    data = put(cache / "datasets" / "digits" / "images.npy")
+    data = put(cache / "data" / "digits" / "images.npy")
     removed = housekeeping.collect_garbage()
     assert {entry.path: entry.size_bytes for entry in removed} == dict(zip(left, (1000, 10, 0, 5, 7), strict=True))
     assert not [path for path in left if path.exists()]
@@ -70,19 +74,76 @@ def test_leftovers_go_and_what_is_good_stays(shelf: Path, cache: Path) -> None:
     assert data.exists()
 
 
-def test_what_another_process_works_on_stays(cache: Path) -> None:
-    part, staging = cache / "downloads" / "w.pth.part", cache / "checkpoints" / ".staging-abc"
-    put(part)
-    put(staging / "weights.safetensors")
-    with (
-        FileLock(put(cache / "downloads" / "w.pth.lock", 0)),
-        FileLock(put(cache / "checkpoints" / f"{REF}.lock", 0)),
-    ):
-        put(cache / "downloads" / "other.pth.part")
-        put(cache / "checkpoints" / REF / "checkpoint.json")
-        removed = housekeeping.collect_garbage(everything=True)
-        assert [entry.path.name for entry in removed] == ["other.pth.part"]
-        assert part.exists()
-        assert staging.exists()
-    housekeeping.collect_garbage(everything=True)
-    assert not [path for path in cache.rglob("*") if path.is_file()]
+HASH = "0123456789ab"
+WORK = (
+    "import sys; from pathlib import Path; from reszoo.core.locks import locked\n"
+    "with locked(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"checkpoints/{REF}/weights.safetensors",
+        "downloads/w.pth",
+        "downloads/w.pth.part",
+        f"artifacts/{REF}-{HASH}/onnx-fp32/artifact.json",
+        "latency/onnxruntime.cpu.t1.b1.0123456789abcdef.json",
+    ],
+)
+def test_what_another_process_works_on_stays(cache: Path, name: str) -> None:
+    path = put(cache / name)
+    place = path if path.parent.name in ("downloads", "latency") else path.parent
+    target = place.with_name(place.name.removesuffix(".part"))
+    command = [sys.executable, "-c", WORK, str(target)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "in\n"
+        assert housekeeping.collect_garbage(everything=True) == []
+        assert path.exists()
+        process.communicate("")
+    assert [entry.path for entry in housekeeping.collect_garbage(everything=True)] == [place]
+    assert not path.exists()
+
+
+def test_an_export_in_flight_stays(cache: Path) -> None:
+    """Its files lie in a staging folder, two levels down, and the cache's own folder is empty yet."""
+    target = cache / "artifacts" / f"{REF}-{HASH}" / "onnx-fp32"
+    with staged_folder(target) as new:
+        (new / "model.onnx").touch()
+        assert housekeeping.collect_garbage(everything=True) == []
+    assert (target / "model.onnx").exists()
+
+
+def test_a_download_stays_while_it_is_converted(shelf: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from reszoo.zoo import convert
+
+    seen: list[Path] = []
+
+    def watched(path: Path, converter: str, original: Callable[..., Any] = convert.convert) -> Any:
+        seen.append(path)
+        assert housekeeping.collect_garbage(everything=True) == []
+        return original(path, converter)
+
+    monkeypatch.setattr(convert, "convert", watched)
+    zoo.download(REF)
+    assert seen
+    assert not seen[0].exists()
+
+
+def test_what_is_the_users_stays(cache: Path) -> None:
+    """Whoever sets RESZOO_CACHE=. has other things there, and some under names that we use too."""
+    mine = [
+        put(cache / "poetry.lock"),
+        put(cache / "project" / "poetry.lock"),
+        put(cache / "film.part"),
+        put(cache / ".staging-mine" / "notes.txt"),
+        put(cache / "checkpoints" / "epoch_3" / "model.pt"),
+        put(cache / "checkpoints" / REF / "weights.safetensors").with_name("notes.txt"),
+        put(cache / "artifacts" / "results" / "table.csv"),
+        put(cache / "latency" / "notes.txt"),
+    ]
+    for path in mine:
+        path.touch()
+    assert housekeeping.collect_garbage(everything=True) == []
+    assert [path for path in mine if not path.exists()] == []

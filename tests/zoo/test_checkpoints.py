@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from reszoo import models, zoo
-from reszoo.core.errors import ReszooError
-from reszoo.core.types import Checkpoint, ModelSpec, Preprocess, Step
+from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.types import Checkpoint, ModelSpec, Preprocess, Step, StrPath
 from reszoo.zoo.labels import CIFAR10
 
 SPEC = models.spec_of("resnet8_v2")
 STEP = Step(name="train", config={"epochs": "1"}, versions={"torch": "2"}, input_sha256="")
 
 
-def save(folder: Path, state: dict[str, torch.Tensor], spec: ModelSpec = SPEC) -> Checkpoint:
+def save(folder: StrPath, state: dict[str, torch.Tensor], spec: ModelSpec = SPEC, replace: bool = False) -> Checkpoint:
     return zoo.save(
         folder,
         state,
@@ -26,6 +26,7 @@ def save(folder: Path, state: dict[str, torch.Tensor], spec: ModelSpec = SPEC) -
         dataset="cifar10",
         metrics=(),
         licence="MIT",
+        replace=replace,
         lineage=(STEP,),
     )
 
@@ -116,8 +117,23 @@ def test_a_spec_that_was_edited_is_found_when_building(saved: Checkpoint, tmp_pa
         zoo.build(zoo.read(tmp_path / "mine"))
 
 
-def test_saving_replaces_what_was_there(saved: Checkpoint, tmp_path: Path) -> None:
-    other = save(tmp_path / "mine", models.build(SPEC).state_dict())
+def test_saving_replaces_nothing_unless_it_is_told_to(saved: Checkpoint, tmp_path: Path) -> None:
+    state = models.build(SPEC).state_dict()
+    with pytest.raises(UsageError, match="mine is there already"):
+        save(tmp_path / "mine", state)
+    assert zoo.read(tmp_path / "mine") == saved
+    other = save(tmp_path / "mine", state, replace=True)
     assert other.sha256 != saved.sha256
     assert zoo.read(tmp_path / "mine") == other
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(UsageError, match="holds files of yours"):
+        save(tmp_path / "mine", state, replace=True)
+    assert zoo.read(tmp_path / "mine") == other
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_paths_may_be_text(tmp_path: Path) -> None:
+    saved = save(str(tmp_path / "mine"), models.build(SPEC).state_dict())
+    assert zoo.read(str(tmp_path / "mine")) == zoo.load(tmp_path / "mine") == saved
+    with pytest.raises(UsageError, match=r"there is no folder .*missing"):
+        zoo.load(tmp_path / "missing")

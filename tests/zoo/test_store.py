@@ -1,13 +1,16 @@
 """From a name to a checkpoint: over a real network, once, by many at a time, and with nothing left of a failure."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import torch
+from processes import started
 from safetensors.torch import save_file
 from shelf import REF, weights, write_card
 from webserver import Resource, WebServer, serving
@@ -81,8 +84,10 @@ def test_loading_downloads_what_is_not_here(shelf: Path, web: WebServer, monkeyp
 def test_eight_processes_download_and_convert_once(shelf: Path, web: WebServer, cache: Path) -> None:
     command = [sys.executable, "-c", DOWNLOAD, str(shelf), REF]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(8)]
-    digests = {process.communicate()[0].strip() for process in running}
+    with ExitStack() as stack:
+        eight = [started(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(8)]
+        running = [stack.enter_context(each) for each in eight]
+        digests = {process.communicate()[0].strip() for process in running}
     assert digests == {zoo.read(cache / "checkpoints" / REF).sha256}
     assert len(web.seen) == 1
     assert len(files(cache)) == 2
@@ -105,7 +110,8 @@ def test_a_damaged_checkpoint_is_an_error_to_load_and_healed_by_a_download(shelf
         (weights("resnet8_v2"), r"stem\.norm\.weight is missing"),
         (weights("resnet14_v1"), r"stages\.0\.1\.convs\.0\.weight of shape 16x16x3x3 is not expected"),
         (weights()[:-1000], "damaged"),
-        (b"<html>Not found</html>", "damaged"),
+        (b"Not found", "damaged"),
+        (b"<html>Not found</html>", "a web page instead of the file"),
     ],
 )
 def test_a_file_that_is_not_what_the_card_says(
@@ -113,9 +119,32 @@ def test_a_file_that_is_not_what_the_card_says(
 ) -> None:
     write_card(shelf, web.add("/w.pth", Resource(content)), content)
     catalogue.read_cards.cache_clear()
-    with pytest.raises(ReszooError, match=message):
+    for _ in range(2):
+        with pytest.raises(ReszooError, match=message):
+            zoo.download(REF)
+        assert files(cache) == {f"downloads/{REF}-w.pth"}
+    assert len(web.seen) == 1  # what was verified is not asked for again
+
+
+def test_a_file_that_nothing_vouches_for_is_not_kept(shelf: Path, web: WebServer, cache: Path) -> None:
+    card = write_card(shelf, web.add("/w.pth", Resource(b"<html>Not found</html>")), b"")
+    card.write_text(re.sub("sha256 = .*", "", card.read_text()))
+    catalogue.read_cards.cache_clear()
+    with pytest.raises(ReszooError, match="damaged"):
         zoo.download(REF)
     assert files(cache) == set()
+
+
+def test_a_users_file_in_the_checkpoints_place_is_found_before_the_download(
+    shelf: Path, web: WebServer, cache: Path
+) -> None:
+    notes = cache / "checkpoints" / REF / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.touch()
+    with pytest.raises(UsageError, match="holds files of yours"):
+        zoo.download(REF)
+    assert notes.exists()
+    assert web.seen == []
 
 
 def test_a_wrong_checksum_leaves_nothing(shelf: Path, web: WebServer, cache: Path) -> None:

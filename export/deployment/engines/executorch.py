@@ -10,8 +10,8 @@ def load(path: Path) -> Any:
     import torch
     from executorch.runtime import Runtime
 
-    program = Runtime.get().load_program(path)
-    return lambda batch: program.load_method("forward").execute([torch.from_numpy(batch)])[0].numpy()
+    method = Runtime.get().load_program(path).load_method("forward")
+    return lambda batch: method.execute([torch.from_numpy(batch)])[0].numpy()
 
 
 ENGINE = Engine("executorch", packages=("executorch", "torch"), opens=(".pte",), load=load)

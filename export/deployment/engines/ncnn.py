@@ -1,4 +1,4 @@
-"""ncnn, on the CPU, in float32: by itself it would halve the weights. It knows no batches, only the one image."""
+"""ncnn, on the CPU, in float32: by itself it would halve the weights. It knows no batches, only single images."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ def load(path: Path) -> Any:
     net.load_param(str(path))
     net.load_model(str(path.with_suffix(".bin")))
 
-    def logits(batch: np.ndarray) -> np.ndarray:
+    def logits(image: np.ndarray) -> np.ndarray:
         extractor = net.create_extractor()
-        extractor.input(net.input_names()[0], ncnn.Mat(batch[0]).clone())
-        return np.array(extractor.extract(net.output_names()[0])[1])[None]
+        extractor.input(net.input_names()[0], ncnn.Mat(image).clone())
+        return np.array(extractor.extract(net.output_names()[0])[1])
 
-    return logits
+    return lambda batch: np.stack([logits(image) for image in batch])
 
 
 ENGINE = Engine("ncnn", packages=("ncnn",), opens=(".param",), load=load)

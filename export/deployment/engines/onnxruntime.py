@@ -1,5 +1,6 @@
-"""ONNX Runtime, on the CPU."""
+"""ONNX Runtime, on the CPU, without its calls home."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ from ..engine import Engine
 
 
 def load(path: Path) -> Any:
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before it is imported
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

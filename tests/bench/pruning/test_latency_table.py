@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from processes import children
+from processes import children, told
 from races import table_of
 
 from reszoo.bench.pruning import latency_table, probes
@@ -141,7 +141,7 @@ def test_a_killed_stopwatch_is_told_from_a_slow_one(tmp_path: Path) -> None:
 
     def kill(done: int, total: int) -> None:
         for pid in children(os.getpid()):
-            if "stopwatch" in Path(f"/proc/{pid}/cmdline").read_text():
+            if "stopwatch" in told(pid, "cmdline"):
                 os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(ReszooError, match=r"was killed by SIGKILL: .*memory runs out\n(.*\n)*.*fewer images at a time"):

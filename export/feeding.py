@@ -1,0 +1,36 @@
+"""Real images at a network's input size, and what an artifact is fed with of them."""
+
+from typing import TYPE_CHECKING
+
+from ..core.types import Preprocess, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SEED = 0
+
+
+def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED) -> "tuple[np.ndarray, str]":
+    """`n` real images, uint8 (n, H, W, C) at the network's input size, and where they are from.
+
+    They are training images of the network's own data set where that is on this machine (the test split is for
+    measuring), else crops of the photographs that come with scikit-learn. A set of fewer than `n` is repeated.
+    """
+    import numpy as np
+
+    from .. import datasets
+
+    if datasets.is_installed(dataset):
+        drawn = min(n, len(datasets.load(dataset, "train")))
+        images, _ = next(datasets.calibration_sample(dataset, drawn, seed).batches(preprocess, drawn))
+        return np.resize(images, (n, *images.shape[1:])), f"{dataset}/train"
+    from ..datasets.photos import crops
+
+    return crops(n, preprocess, seed), "photo crops"
+
+
+def feed(images: "np.ndarray", spec: TensorSpec, preprocess: Preprocess) -> "np.ndarray":
+    """uint8 (N, H, W, C) images as the artifact wants them: raw, or normalised float32 (N, C, H, W)."""
+    from ..datasets.preprocess import normalise
+
+    return images if spec.dtype == "uint8" else normalise(images, preprocess)

@@ -1,0 +1,108 @@
+"""The ways in which an artifact is run: its run.py where reszoo is not, and every runtime here that reads its files."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..core.errors import ReszooError
+from ..core.hosts import available_cores
+from ..core.types import Candidate
+from .contract import Runtime, formats, runtimes
+from .deployment.script import SCRIPT, find_entry
+from .feeding import feed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# uint8 images (N, H, W, C), and how many of them to run at a time
+Part = tuple["np.ndarray", int]
+# Calls of run.py, one after the other, in a process that cannot import reszoo, whatever is installed.
+ALONE = """
+import json, runpy, sys
+sys.modules["reszoo"] = None
+for sys.argv in json.loads(sys.argv[1]):
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+
+class Way(NamedTuple):
+    """`name` is "run.py", or a runtime's with its variant, "openvino:static"; `run` gives each part's logits."""
+
+    name: str
+    run: Callable[[Sequence[Part]], "list[np.ndarray]"]
+
+
+def ways(model: Candidate, runtime_name: str) -> list[Way]:
+    """All that can be gone here and do not lower the precision, the one that ships first.
+
+    `runtime_name` is the runtime that run.py is for. Where that cannot run here, what stands in has one way only.
+    """
+    running, runtime = runnable(model, runtime_name)
+    if running is not model:
+        return [_way(running, runtime, "")]
+    entry = find_entry(model, runtime_name)
+    shipped = [Way(SCRIPT, partial(_shipped, model.path / SCRIPT))] if entry else []
+    others = [other for other in runtimes().values() if model.format in other.formats and other is not runtime]
+    return shipped + [_way(model, each, variant) for each in (runtime, *others) for variant in _exact_variants(each)]
+
+
+def plain_way(model: Candidate, runtime_name: str) -> Way:
+    """The runtime's default alone, or what stands in for it: for files that nothing was put beside."""
+    return _way(*runnable(model, runtime_name), "")
+
+
+def runnable(model: Candidate, runtime_name: str) -> tuple[Candidate, Runtime]:
+    """The artifact and its runtime. Where that cannot run here: what stands in for the artifact, and what runs that."""
+    runtime: Runtime = runtimes()[runtime_name]
+    if runtime.unavailable(runtime.devices[0]) and (other := formats()[model.format].stand_in(model)):
+        return other
+    return model, runtime
+
+
+def _exact_variants(runtime: Runtime) -> list[str]:
+    left_out = (*runtime.slow_variants, *runtime.lossy_variants)
+    chosen = [variant for variant in runtime.variants if variant not in left_out]
+    return [variant for variant in chosen if not runtime.unavailable(runtime.devices[0], variant)]
+
+
+def _way(model: Candidate, runtime: Runtime, variant: str) -> Way:
+    name = f"{runtime.name}:{variant}" if variant else runtime.name
+    return Way(name, partial(_inside, model, runtime, variant))
+
+
+def _inside(model: Candidate, runtime: Runtime, variant: str, parts: Sequence[Part]) -> "list[np.ndarray]":
+    import numpy as np
+
+    with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant=variant) as session:
+        logits = []
+        for images, batch in parts:
+            inputs = feed(images, model.input, model.preprocess)
+            batches = np.split(inputs, range(batch, len(inputs), batch))
+            logits.append(np.concatenate([session.predict(each) for each in batches]))
+    return logits
+
+
+def _shipped(script: Path, parts: Sequence[Part]) -> "list[np.ndarray]":
+    import numpy as np
+
+    with tempfile.TemporaryDirectory(prefix="reszoo-") as folder:
+        calls = []
+        for number, (images, batch) in enumerate(parts):
+            fed, given = f"{folder}/images{number}.npy", f"{folder}/logits{number}.npy"
+            np.save(fed, images)
+            calls.append([str(script), "--npy", fed, "--out", given, "--batch", str(batch)])
+        command = [sys.executable, "-P", "-c", ALONE, json.dumps(calls)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            said = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
+            raise ReszooError(f"{SCRIPT} cannot run the model: {said[0]}", "Report it with the checkpoint's name.")
+        return [np.load(call[4]) for call in calls]

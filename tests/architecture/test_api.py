@@ -1,0 +1,78 @@
+"""The public API: every name is what it is in any order of imports, and every path may be text."""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PACKAGES = ("", ".bench", ".datasets", ".export", ".models", ".prune", ".quantize", ".train", ".zoo")
+MORE = ("export.predicting", "bench.report.runs", "bench.predictions", "bench.pruning.fitting", "train.tensorboard")
+EVERYTHING = """
+import pkgutil, sys
+from importlib import import_module
+import reszoo
+
+package = import_module(sys.argv[1])
+before = {name: getattr(package, name) for name in package.__all__} if sys.argv[2] == "names first" else None
+for path in pkgutil.iter_modules(package.__path__):
+    if path.name not in ("cli",):
+        import_module(f"{package.__name__}.{path.name}")
+after = {name: getattr(package, name) for name in package.__all__}
+assert before in (None, after)
+print(*(name for name, found in after.items() if isinstance(found, type(sys))))
+"""
+
+
+@pytest.mark.parametrize("order", ["names first", "modules first"])
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_name_stays_what_it_is_when_modules_are_imported(package: str, order: str) -> None:
+    """A module that is imported is put into its package under its own name, whatever had that name before."""
+    done = subprocess.run(
+        [sys.executable, "-c", EVERYTHING, f"reszoo{package}", order], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == ({name[1:] for name in PACKAGES if name} if not package else set())
+
+
+def public(name: str) -> Iterator[Callable[..., Any]]:
+    """The functions of a module that others may call, and the methods of its classes."""
+    module = import_module(f"reszoo.{name}")
+    names = getattr(module, "__all__", None) or [n for n, v in vars(module).items() if _is_own(v, module.__name__)]
+    for found in (getattr(module, name) for name in names if not name.startswith("_")):
+        if inspect.isclass(found):
+            members = inspect.getmembers(found, lambda member: inspect.isfunction(member) or inspect.ismethod(member))
+            yield from (member for name, member in members if not name.startswith("_"))
+        elif inspect.isfunction(found):
+            yield found
+
+
+def _is_own(value: object, module: str) -> bool:
+    return getattr(value, "__module__", None) == module
+
+
+@pytest.mark.parametrize("name", [*(package[1:] for package in PACKAGES if package), *MORE])
+def test_a_path_may_be_text(name: str) -> None:
+    narrow = [
+        f"{function.__qualname__}({parameter})"
+        for function in public(name)
+        for parameter in inspect.signature(function).parameters.values()
+        if "Path" in str(parameter.annotation) and "PathLike" not in str(parameter.annotation)
+    ]
+    assert narrow == []
+
+
+def test_readme_runs_twice_in_one_process(tmp_path: Path) -> None:
+    """Its blocks of Python, one after the other, and once more: a user's session is no fresh process."""
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    blocks = [block.partition("```")[0] for block in readme.split("```python\n")[1:]]
+    assert any("reszoo.export" in block for block in blocks)
+    program = "\n".join(blocks)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\n{program}"], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,48 @@
+"""Makers' libraries talk on both outputs; a verb's own words, and JSON, are all that reaches them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from reszoo.export.contract import formats
+
+REF = "resnet8_v1.reszoo_digits"
+# In one process, which has each library imported once; with outputs that are no terminal, so that there are no bars.
+VERBS = """
+import json, sys
+from reszoo.cli.main import app
+for arguments in json.loads(sys.argv[1]):
+    app([*arguments, "--json"], standalone_mode=False)
+"""
+
+
+def documents(text: str) -> list[object]:
+    """JSON, one after the other, and nothing else."""
+    found, decoder = [], json.JSONDecoder()
+    while text:
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:].lstrip("\n")
+    return found
+
+
+def test_no_maker_is_heard(tmp_path: Path) -> None:
+    """The libraries that write to both outputs by themselves: on exporting, quantizing and running."""
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")
+    here = [name for name in ("executorch", "litert", "ncnn") if formats()[name].unavailable() is None]
+    if not here:
+        pytest.skip("none of them is installed")
+    verbs = [["export", REF, "--to", name, "--out", name] for name in here]
+    has_int8 = [name for name in here if "int8" in formats()[name].precisions]
+    verbs += [["export", REF, "--to", name, "--precision", "int8", "--out", f"{name}-int8"] for name in has_int8]
+    verbs += [["predict", name, "image.png"] for name in here]
+    command = [sys.executable, "-c", VERBS, json.dumps(verbs)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert len(documents(done.stdout)) == len(verbs)
