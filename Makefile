@@ -1,5 +1,6 @@
 # make demo   the whole way on a bundled network, with the core alone
-# make test   the test suite
+# make test   the whole test suite: side by side what can share the machine, then one by one what measures it
+# make quick  the core alone, between two edits: no engine of an extra, nothing of tests/slow.txt, nothing that measures
 # make lint   formatting, lint and types
 # make check  lint, then test
 # Each does all its own set-up in .venv; PYTHON=python3.12 chooses another interpreter.
@@ -10,13 +11,24 @@ BIN := .venv/bin
 export RESZOO_TEST_CIFAR10 ?= $(abspath $(wildcard ../shared/data/cifar10))
 export RESZOO_TEST_MIRROR ?= $(abspath $(wildcard ../shared/data/mirror))
 
-.PHONY: demo test lint check format clean
+SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
+
+.PHONY: demo test quick slow lint check format clean
 
 demo: .venv/core
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh
 
+# pytest exits with 5 where no test is selected: of one pass that is no failure, of both it is
 test: .venv/dev
-	$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest $(SIDE_BY_SIDE) --machine=shared $(ARGS); shared=$$?; \
+	$(BIN)/pytest --machine=alone $(ARGS); alone=$$?; \
+	case $$shared$$alone in 00|05|50) ;; *) exit 1;; esac
+
+quick: .venv/dev
+	$(BIN)/pytest $(SIDE_BY_SIDE) --quick $(ARGS)
+
+slow: .venv/dev  # write tests/slow.txt anew
+	$(BIN)/pytest $(SIDE_BY_SIDE) --write-slow $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

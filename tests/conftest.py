@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from once import once
+
+pytest_plugins = ["pace", "selecting"]
 
 # The same examples in every run, whatever the machine's speed; nothing is kept between runs.
 settings.register_profile("steady", derandomize=True, deadline=None, database=None)
@@ -58,11 +61,12 @@ def cifar10_cache_dir(cifar10_zips: list[Path], tmp_path_factory: pytest.TempPat
     """A cache that holds CIFAR-10, imported once for all tests."""
     from reszoo import datasets
 
-    folder = tmp_path_factory.mktemp("cifar10-cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESZOO_CACHE", str(folder))
-        datasets.add("cifar10", cifar10_zips)
-    return folder
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RESZOO_CACHE", str(folder))
+            datasets.add("cifar10", cifar10_zips)
+
+    return once(tmp_path_factory, "cifar10-cache", make)
 
 
 @pytest.fixture

@@ -4,18 +4,19 @@ import os
 from pathlib import Path
 
 import pytest
+from once import once
 
 from reszoo import zoo
 from reszoo.core.measured import Scenario
 from reszoo.core.types import Artifact
-from reszoo.export import export
+from reszoo.export import artifacts, export
 
 REF = "resnet8_v1.reszoo_digits"
 
 
 @pytest.fixture(scope="session")
 def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return export(zoo.load(REF), "onnx", out=tmp_path_factory.mktemp("bench") / "made")
+    return artifacts.read(once(tmp_path_factory, "bench", lambda out: export(zoo.load(REF), "onnx", out=out)))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ def waiting(artifact: Artifact, quick: Scenario, us: int) -> Contestant:
     return Contestant(artifact, replace(quick, runtime="wait", variant=str(us)))
 
 
+@pytest.mark.alone
 def test_a_known_ratio_is_found_and_the_noise_floor_is_at_one(
     artifact: Artifact, quick: Scenario, tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(
     assert predictions.artifact_sha256 == artifact.sha256
 
 
+@pytest.mark.alone
 def test_sampling_ends_when_the_precision_is_reached_and_says_so_when_it_is_not(
     artifact: Artifact, quick: Scenario
 ) -> None:
@@ -69,12 +70,14 @@ def test_sampling_ends_when_the_precision_is_reached_and_says_so_when_it_is_not(
     assert "imprecise" in {warning.kind for warning in strict.warnings}
 
 
+@pytest.mark.alone
 def test_a_known_time_is_measured(artifact: Artifact, quick: Scenario) -> None:
     measured = measure(artifact, replace(quick, runtime="wait", variant="5000"), module=WORKER)
     assert isinstance(measured, Measurement)
     assert median(measured.samples_s) == pytest.approx(5e-3, rel=0.02)
 
 
+@pytest.mark.alone
 def test_the_loop_adds_less_than_a_microsecond(artifact: Artifact, quick: Scenario) -> None:
     measured = measure(artifact, replace(quick, runtime="nothing"), module=WORKER)
     assert isinstance(measured, Measurement)
@@ -93,6 +96,7 @@ def test_known_memory_is_attributed_to_loading(artifact: Artifact, quick: Scenar
     assert memory.loaded.file_bytes - memory.imported.file_bytes < 1e6
 
 
+@pytest.mark.alone
 def test_two_streams_finish_twice_the_runs_of_one(artifact: Artifact, quick: Scenario) -> None:
     """Of a runtime that waits, so that the number of cores does not matter."""
     waiting = replace(quick, runtime="wait", variant="20000")
@@ -104,6 +108,7 @@ def test_two_streams_finish_twice_the_runs_of_one(artifact: Artifact, quick: Sce
     assert median(two.samples_s) == pytest.approx(median(one.samples_s), rel=0.1)
 
 
+@pytest.mark.alone
 def test_a_cold_cache_makes_a_run_slower(artifact: Artifact, quick: Scenario) -> None:
     warm, cold = (measure(artifact, replace(quick, cold_cache=is_cold)) for is_cold in (False, True))
     assert isinstance(warm, Measurement)
@@ -144,6 +149,7 @@ def test_files_in_the_users_folder_do_not_shadow_the_workers_modules(
     assert isinstance(measure(artifact, quick), Measurement)
 
 
+@pytest.mark.alone
 def test_the_parent_sleeps_while_the_worker_works(artifact: Artifact, quick: Scenario) -> None:
     """A parent that polls would steal the time that it measures."""
     program = (

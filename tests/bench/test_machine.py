@@ -52,6 +52,7 @@ def kinds(conditions: Conditions, host: dict[str, Any] | None = None, **scenario
     return [each.kind for each in disturbances(machine, how, conditions)]
 
 
+@pytest.mark.alone
 def test_load_is_foreign_unless_it_is_of_a_watched_process(busy: int) -> None:
     """Both watch the same second, so what else runs on this machine makes no difference between them."""
     stranger, owner = Watch([], []), Watch([busy], [])
@@ -70,6 +71,7 @@ def test_load_is_foreign_unless_it_is_of_a_watched_process(busy: int) -> None:
     assert "foreign_load" in kinds(foreign)
 
 
+@pytest.mark.alone
 def test_our_own_work_is_foreign_to_others_only() -> None:
     program = (
         "from reszoo.bench.machine import Watch; watch = Watch([], [])\n"
@@ -115,6 +117,7 @@ def test_foreign_time_is_never_negative(busy: int) -> None:
     assert watch.stop().foreign_cpu_s == 0
 
 
+@pytest.mark.alone
 def test_a_process_that_ends_while_watched_counts_as_it_was_last_seen() -> None:
     program = "import time; end = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
     with started([sys.executable, "-c", program], stdin=subprocess.PIPE) as worker:

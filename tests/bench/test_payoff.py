@@ -27,6 +27,7 @@ def int8(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return export(zoo.load(REF), "onnx", out=tmp_path_factory.mktemp("payoff") / "int8", options=options)
 
 
+@pytest.mark.alone
 def test_the_ratio_is_that_of_the_first_to_the_second(artifact: Artifact, tmp_path: Path) -> None:
     heavier = export(zoo.load("resnet8_v1.reszoo_cifar10"), "onnx", out=tmp_path / "heavier")
     heard: list[Ratio] = []

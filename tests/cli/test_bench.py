@@ -119,6 +119,7 @@ def test_a_mistake_is_said_before_anything_is_measured(arguments: list[str], rea
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.alone
 def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same network takes several times as long for images of 32x32 as for the digits, which are 8x8."""
     less = partial(comparison.Effort, round_s=0.2, least_rounds=3)
@@ -132,6 +133,7 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatc
     assert len(list((tmp_path / "results").glob("compare.*.json"))) == 1
 
 
+@pytest.mark.alone
 def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("reszoo"))
     race = (program, "compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")

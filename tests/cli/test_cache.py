@@ -1,19 +1,13 @@
-"""`reszoo cache` in a process of its own."""
+"""`reszoo cache`, as its users type it."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from inprocess import reszoo
 
 from reszoo import models, zoo
 from reszoo.core.types import Preprocess
-
-
-def reszoo(*arguments: str) -> subprocess.CompletedProcess[str]:
-    run = "from reszoo.cli.main import main; main()"
-    return subprocess.run([sys.executable, "-c", run, *arguments], capture_output=True, text=True)
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from inprocess import reszoo
 from typer.testing import CliRunner
 
 from reszoo import zoo
@@ -23,11 +22,6 @@ from reszoo.export.contract import Device, Runtime, formats, runtimes
 from reszoo.quantize import QuantizeConfig
 
 REF = "resnet8_v1.reszoo_digits"
-
-
-def reszoo(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [str(Path(sys.executable).with_name("reszoo")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def like_this(**changes: object) -> Host:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from inprocess import reszoo
 
 VERBS = [
     ["list"],
@@ -38,9 +39,9 @@ GIVEN_UP = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os
 HEAVY = ("torch", "numpy", "onnx", "onnxruntime", "torchvision", "sklearn")
 
 
-def reszoo(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def process(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("reszoo")), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def imported_by(*arguments: str) -> set[str]:
@@ -53,6 +54,18 @@ def imported_by(*arguments: str) -> set[str]:
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split()[1:])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["show", "resnet20_v1"], 0), (["list", "resnt20*"], 2), (["frobnicate"], 2), (["show", "./nowhere"], 2)],
+    ids=str,
+)
+def test_a_verb_ends_in_this_process_as_in_one_of_its_own(arguments: list[str], code: int) -> None:
+    """So that the other tests need not start one."""
+    here, there = reszoo(*arguments), process(*arguments)
+    assert there.returncode == code
+    assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
 
 
 @pytest.mark.skipif(bool(GIVEN_UP) and not shutil.which("setpriv"), reason="root reads everything, without setpriv")
@@ -152,7 +165,7 @@ def test_a_mistake_gets_its_reason_its_fix_and_its_exit_code(
 
 
 def test_debug_shows_where_it_went_wrong() -> None:
-    done = reszoo("--debug", "show", "resnet21_v1")
+    done = process("--debug", "show", "resnet21_v1")
     assert done.returncode == 2
     assert "Traceback" in done.stderr
 

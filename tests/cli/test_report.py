@@ -1,21 +1,18 @@
 """`reszoo report` as a user meets it."""
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
+from inprocess import reszoo
 from measurements import HOST, SUBJECT, a_measurement, a_zoo
 
 from reszoo.core.documents import write_json
 from reszoo.core.measured import Block, Comparison
 
-
-def reszoo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(Path(sys.executable).with_name("reszoo")), "report", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+report = partial(reszoo, "report")
 
 
 @pytest.fixture
@@ -39,7 +36,7 @@ def a_comparison() -> Comparison:
 
 
 def test_without_options_it_prints_markdown(home: Path) -> None:
-    done = reszoo("results", cwd=home)
+    done = report("results", cwd=home)
     assert (done.returncode, done.stderr) == (0, "")
     assert "| model | runtime |" in done.stdout
     assert sum(line.startswith("| resnet") for line in done.stdout.splitlines()) == 16
@@ -47,7 +44,7 @@ def test_without_options_it_prints_markdown(home: Path) -> None:
 
 def test_every_file_that_was_asked_for_is_written(home: Path) -> None:
     files = ["page.html", "table.md", "rows.csv", "pareto.svg"]
-    done = reszoo(
+    done = report(
         *("results", "--html", "page.html", "--markdown", "table.md", "--csv", "rows.csv", "--plot", "pareto.svg"),
         cwd=home,
     )
@@ -60,23 +57,23 @@ def test_every_file_that_was_asked_for_is_written(home: Path) -> None:
 
 
 def test_json_is_for_machines(home: Path) -> None:
-    document = json.loads(reszoo("results", "--json", cwd=home).stdout)
+    document = json.loads(report("results", "--json", cwd=home).stdout)
     assert len(document["rows"]) == 16
     assert document["rows"][0]["pareto"] == ["latency", "throughput", "size", "memory"]
 
 
 def test_a_file_named_twice_is_one_row(home: Path) -> None:
-    done = reszoo("results/00.json", "results", "results/../results/00.json", "--json", cwd=home)
+    done = report("results/00.json", "results", "results/../results/00.json", "--json", cwd=home)
     assert len(json.loads(done.stdout)["rows"]) == 16
 
 
 def test_a_comparison_in_a_folder_is_left_out_in_words_and_named_itself_it_is_refused(home: Path) -> None:
     write_json(home / "results" / "versus.json", a_comparison())
-    done = reszoo("results", "--json", cwd=home)
+    done = report("results", "--json", cwd=home)
     assert done.returncode == 0
     assert len(json.loads(done.stdout)["rows"]) == 16
     assert done.stderr.strip() == "results/versus.json is a comparison, not a measurement: left out"
-    alone = reszoo("results/versus.json", cwd=home)
+    alone = report("results/versus.json", cwd=home)
     assert alone.returncode == 1
     assert "results/versus.json" in alone.stderr
     assert "Traceback" not in alone.stderr
@@ -99,7 +96,7 @@ def test_a_comparison_in_a_folder_is_left_out_in_words_and_named_itself_it_is_re
 )
 def test_a_broken_file_stops_it_and_is_named(home: Path, content: bytes, named: str) -> None:
     (home / "results" / "05b.json").write_bytes(content)
-    done = reszoo("results", "--html", "page.html", cwd=home)
+    done = report("results", "--html", "page.html", cwd=home)
     assert done.returncode == 1
     assert "results/05b.json" in done.stderr
     assert named in done.stderr
@@ -120,7 +117,7 @@ def test_a_broken_file_stops_it_and_is_named(home: Path, content: bytes, named: 
 def test_wrong_usage_says_what_to_do(home: Path, arguments: list[str], said: str) -> None:
     (home / "empty").mkdir()
     write_json(home / "plain" / "one.json", a_measurement(correct=None))
-    done = reszoo(*arguments, cwd=home)
+    done = report(*arguments, cwd=home)
     assert done.returncode == 2
     assert said in done.stderr
     assert not (home / "page.html").exists()  # all or nothing

@@ -7,13 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from inprocess import reszoo
 from processes import started
 
 COMMAND = [sys.executable, "-c", "from reszoo.cli.main import main; main()"]
-
-
-def reszoo(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True)
 
 
 def train(*arguments: str | Path, arch: str = "resnet8_v1") -> subprocess.CompletedProcess[str]:

@@ -51,6 +51,7 @@ def quota() -> Iterator[Path]:
         folder.rmdir()
 
 
+@pytest.mark.alone
 def test_a_quota_is_found_and_its_throttling_counted(quota: Path) -> None:
     program = (
         "import os, time; from reszoo.core import cgroups\n"

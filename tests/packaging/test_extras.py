@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from extras import MODULES
 from packaging.metadata import Metadata
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -17,16 +18,6 @@ from reszoo.quantize.contract import schemes
 
 REF = "resnet8_v1.reszoo_digits"
 BLINKERS = Path(__file__).parents[1] / "support" / "blinkers"
-# What each extra's engine is imported as.
-MODULES = {
-    "openvino": ("openvino",),
-    "litert": ("litert_torch", "ai_edge_litert"),
-    "executorch": ("executorch",),
-    "ncnn": ("ncnn", "pnnx"),
-    "coreml": ("coremltools",),
-    "tensorrt": ("tensorrt",),
-    "tensorrt-rtx": ("tensorrt_rtx",),
-}
 # What each extra names in pyproject.toml.
 PACKAGES = {
     "openvino": {"openvino"},

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from once import once
 
 from reszoo import datasets, zoo
 from reszoo.datasets.preprocess import normalise
@@ -18,10 +19,12 @@ REFS = {"v1": "resnet8_v1.reszoo_digits", "v2": "resnet8_v2.reszoo_digits"}
 
 @pytest.fixture(scope="session")
 def float_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("floats")
-    for family, ref in REFS.items():
-        (folder / family).mkdir()
-        OnnxFormat().write(zoo.load(ref), ExportOptions(), folder / family)
+    def make(folder: Path) -> None:
+        for family, ref in REFS.items():
+            (folder / family).mkdir(parents=True)
+            OnnxFormat().write(zoo.load(ref), ExportOptions(), folder / family)
+
+    folder = once(tmp_path_factory, "floats", make)
     return {family: folder / family / MODEL_FILE for family in REFS}
 
 

@@ -4,18 +4,21 @@ from contextlib import chdir
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
 from typer.testing import CliRunner
 
 from reszoo.cli.main import app
 from reszoo.core.errors import ReszooError
 
 
-def reszoo(*arguments: str, cwd: Path) -> CompletedProcess[str]:
+def reszoo(*arguments: str | Path, cwd: Path | None = None) -> CompletedProcess[str]:
     """As a subprocess would end; an error that is not reszoo's own is raised."""
-    with chdir(cwd):
-        done = CliRunner().invoke(app, arguments)
+    words = [str(argument) for argument in arguments]
+    with chdir(cwd or Path.cwd()), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RESZOO_DEBUG", "")  # the verb sets it for its workers: put back afterwards
+        done = CliRunner().invoke(app, words)
     if isinstance(error := done.exception, ReszooError):
-        return CompletedProcess(arguments, error.exit_code, done.stdout, f"{done.stderr}error: {error}\n")
+        return CompletedProcess(words, error.exit_code, done.stdout, f"{done.stderr}error: {error}\n")
     if error and not isinstance(error, SystemExit):
         raise error
-    return CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
+    return CompletedProcess(words, done.exit_code, done.stdout, done.stderr)

@@ -108,6 +108,7 @@ def test_patterns() -> None:
         zoo.resolve("RESNET20_V1.AKAMASTER_CIFAR10")
 
 
+@pytest.mark.alone
 def test_listing_is_light_and_fast() -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -94,6 +94,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LatencyTab
         return folder, table_for(SMALL, SCENARIO, effort=BRIEF)
 
 
+@pytest.mark.alone
 def test_it_predicts_a_network_that_it_has_not_seen(measured: tuple[Path, LatencyTable], tmp_path: Path) -> None:
     _, table = measured
     deep = msgspec.structs.replace(SMALL, depths=(5, 4))
@@ -109,6 +110,7 @@ def test_it_predicts_a_network_that_it_has_not_seen(measured: tuple[Path, Latenc
     assert table.seconds(networks[1]) < 0.7 * table.seconds(networks[0])
 
 
+@pytest.mark.alone
 def test_it_is_measured_once(measured: tuple[Path, LatencyTable], monkeypatch: pytest.MonkeyPatch) -> None:
     folder, table = measured
     monkeypatch.setenv("RESZOO_CACHE", str(folder))

@@ -48,6 +48,7 @@ def test_what_a_race_leaves_open_is_a_doubt() -> None:
     assert close == decided == ()
 
 
+@pytest.mark.alone
 def test_a_network_is_raced_against_its_parent(tmp_path: Path, cache: Path) -> None:
     parent, macs = zoo.load("resnet8_v1.reszoo_digits"), lambda spec: cost_of(spec).macs
     pruned = prune(parent, PruneConfig(round_to=8), macs, 0.3 * macs(parent.spec), tmp_path / "pruned", "pruned.test")
