@@ -1,4 +1,4 @@
-"""A LiteRT file, read: its operators by name, and refused with a reason where it cannot be quantized."""
+"""A LiteRT file, read: its operators by name, and refused with a reason where it cannot be quantized; and written."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -17,6 +17,8 @@ MOVERS = ("BROADCAST_TO", "MAX_POOL_2D", "PAD", "PADV2", "RELU", "RESHAPE", "TRA
 FLOATS = ("CAST", "LEAKY_RELU")  # the quantizer leaves them in float
 SHIFTS = ("ADD", "SUB", "MUL")  # with a constant: they normalise raw pixels, and always stay in float
 MINUS_INFINITY = np.float32("-inf").tobytes()
+IDENTIFIER = b"TFL3"  # of the schema
+ALIGNMENT = 16  # of every buffer in the file, as the schema asks
 
 
 class Operator(NamedTuple):
@@ -117,3 +119,33 @@ def _macs(operator: Operator) -> int:
     if operator.kind not in PRODUCTS:
         return 0
     return prod(map(int, operator.inputs[1].shape)) * prod(map(int, operator.outputs[0].shape[1:-1]))
+
+
+def packed(model: Any) -> bytes:
+    """The file of the schema's objects."""
+    import flatbuffers
+
+    class Builder(flatbuffers.Builder):
+        def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803
+            # the schema's Python code aligns what is in buffers to single bytes
+            return super().StartVector(elemSize, numElems, ALIGNMENT if elemSize == 1 else alignment)
+
+    builder = Builder(1 << 10)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def inlined(content: bytes) -> bytes:
+    """The file with all weights inside the flatbuffer.
+
+    The quantizer appends those of larger files to it. TensorFlow Lite for Microcontrollers does not look for them
+    there: without an error, it computes with whatever lies in its memory.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    for buffer in model.buffers:
+        if buffer.size:
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return packed(model)

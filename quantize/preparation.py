@@ -2,7 +2,7 @@
 
 A batch norm that follows no convolution (v2's, after an addition) becomes a depthwise 1x1 convolution: its scale is
 one weight a channel, which a per-channel 8-bit weight holds exactly. So does option A's shortcut, subsampling and
-padding with zero channels: it is a 1x1 convolution with weights 0 and 1. Spatial means become global average pools.
+padding with zero channels: it is a 1x1 convolution with weights 0 and 1.
 """
 
 import numpy as np
@@ -28,7 +28,7 @@ def prepare(model: onnx.ModelProto) -> None:
     """Rewrite `model` in place; tensors and nodes keep their names."""
     graph = Graph(model)
     for node in graph.nodes:
-        for rewrite in (_norm_to_convolution, _padding_to_convolution, _mean_to_pool):
+        for rewrite in (_norm_to_convolution, _padding_to_convolution):
             if (new := rewrite(model, graph, node)) is not None:
                 node.CopyFrom(new)
     _drop_unread(model)
@@ -47,20 +47,6 @@ def _norm_to_convolution(model: onnx.ModelProto, graph: Graph, node: onnx.NodePr
         model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
     inputs = [node.input[0], weight, bias]
     return helper.make_node("Conv", inputs, node.output, node.name, kernel_shape=[1, 1], group=len(scale))
-
-
-def _mean_to_pool(model: onnx.ModelProto, graph: Graph, node: onnx.NodeProto) -> onnx.NodeProto | None:
-    """A mean over height and width that keeps them as 1x1."""
-    if node.op_type != "ReduceMean" or graph.rank(node.input[0]) != 4:
-        return None
-    options = attributes(node)
-    if len(node.input) > 1:  # since opset 18 the axes are an input
-        axes = graph.array(node.input[1]).tolist() if node.input[1] in graph.weights else []
-    else:
-        axes = options.get("axes", [])
-    if sorted(axis % 4 for axis in axes) != [2, 3] or not options.get("keepdims", 1):
-        return None
-    return helper.make_node("GlobalAveragePool", node.input[:1], node.output, node.name)
 
 
 def _padding_to_convolution(model: onnx.ModelProto, graph: Graph, node: onnx.NodeProto) -> onnx.NodeProto | None:

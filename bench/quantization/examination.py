@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import onnx
 from msgspec.structs import replace
 
@@ -95,6 +96,7 @@ def examine(
     kernels = _by_node(kernels, model) if model else kernels
     layers = integer_layers(model) if model else []
     channels = {layer.name: _channels(layer) for layer in layers if layer.node.op_type == "Conv"}
+    signed = [layer.name for layer in layers if layer.input.zero_point.dtype == np.int8]
     checked = None
     if layers:
         on_stage(f"checking {len(layers)} integer layers")
@@ -108,7 +110,9 @@ def examine(
         threads=threads,
         batch=size,
         kernels=kernels,
-        findings=findings(artifact, kernels, describe(), threads, channels),
+        findings=findings(
+            artifact, kernels, describe(), threads, channels, signed if engine.name == "onnxruntime" else ()
+        ),
         check=checked,
     )
 

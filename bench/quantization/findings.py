@@ -1,7 +1,7 @@
 """Why an artifact is not faster: what its kernels give away, from a closed set, each with its share of the time."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 from ...core.measured import Host, Kernel
@@ -15,6 +15,7 @@ FindingKind = Literal[
     "float_additions",
     "unfused",
     "layout",
+    "signed_activations",
     "odd_channels",
     "other_provider",
     "no_vnni",
@@ -29,6 +30,7 @@ ADVICE: dict[FindingKind, str] = {
     "unfused": "Each rewrites a whole tensor: quantize what lies between two of them too, as --activations u8 does.",
     "layout": "Kernels of another kind want another order: keep no layer in float between integer ones, or try "
     "another --runtime.",
+    "signed_activations": "Quantize it with --activations u8: that is placed for CPUs, s8 for TensorRT.",
     "odd_channels": "Choose a network whose widths are multiples of that: the rest of a register is computed in vain.",
     "other_provider": "Ask for the provider that computes them: every change from one to another copies tensors.",
     "no_vnni": "Compare it with float before you deploy it (reszoo compare), or take a CPU that has it.",
@@ -41,6 +43,7 @@ ADDITION = re.compile(r"Add$")
 CONVERSION = re.compile(r"[Qq]uantizeLinear|FakeQuantize")
 LAYOUT = re.compile(r"Reorder|Transpose")
 
+X86 = ("x86_64", "AMD64")
 # The extensions of which int8 needs one to be worth it.
 DOT_PRODUCTS = ("VNNI", "dotprod")
 # Nobody's reason to be slow.
@@ -62,15 +65,21 @@ class Finding(Noun, frozen=True, kw_only=True):
 
 
 def findings(
-    artifact: Artifact, kernels: Sequence[Kernel], host: Host, threads: int, channels: Mapping[str, int]
+    artifact: Artifact,
+    kernels: Sequence[Kernel],
+    host: Host,
+    threads: int,
+    channels: Mapping[str, int],
+    signed: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Every reason that is there, the one with the largest share first; () is "none was found".
 
     `kernels` are those of one run, in their order, on `threads` threads of `host`. `channels` are the output channels
-    that each integer convolution computes at once, by its name; {} where they are not known.
+    that each integer convolution computes at once, by its name; {} where they are not known. `signed` are the integer
+    layers with signed activations, where the runtime's kernels for x86 want unsigned ones.
     """
     total = total_s(kernels)
-    own = _integer(kernels, host, channels) if artifact.precision == "int8" else _float(artifact, kernels)
+    own = _integer(kernels, host, channels, signed) if artifact.precision == "int8" else _float(artifact, kernels)
     found = []
     for kind, detail, at in (*own, *_either(kernels, threads)):
         share = None if at is None else total_s(at) / total
@@ -84,7 +93,9 @@ def _float(artifact: Artifact, kernels: Sequence[Kernel]) -> Iterator[Sighting]:
     yield "not_quantized", f"all {len(layers)} convolutions and matrix products are {artifact.precision}", layers
 
 
-def _integer(kernels: Sequence[Kernel], host: Host, channels: Mapping[str, int]) -> Iterator[Sighting]:
+def _integer(
+    kernels: Sequence[Kernel], host: Host, channels: Mapping[str, int], signed: Collection[str]
+) -> Iterator[Sighting]:
     layers = _of(PRODUCT, kernels)
     floats = _not_int8(layers)
     detail = f"{len(floats)} of {len(layers)} convolutions and matrix products are computed in float"
@@ -96,6 +107,12 @@ def _integer(kernels: Sequence[Kernel], host: Host, channels: Mapping[str, int])
     conversions = _of(CONVERSION, kernels)
     left = conversions[1:]  # the first is of the images
     yield "unfused", f"{len(left)} of {len(conversions)} conversions between float and integers did not fuse", left
+    if signed and host.machine in X86:
+        at = [kernel for kernel in kernels if kernel.name in signed]
+        detail = (
+            f"{len(signed)} integer layers have signed activations (s8), but x86 multiplies unsigned by signed ones"
+        )
+        yield "signed_activations", detail, at or None
     yield from _odd_channels(kernels, _lanes(host), channels)
     for extension in int8_of(host):
         if extension.name in DOT_PRODUCTS and not extension.present:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
+from ...quantize.flatbuffer import inlined, packed
 from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
 from ..exporters import example
 from ..rewriting import rewrite
 from .onnx import deployed
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 MODEL_FILE = "model.tflite"
-IDENTIFIER = b"TFL3"  # of the flatbuffer's schema
 
 
 class LiteRtFormat(GraphFormat):
@@ -45,24 +45,35 @@ class LiteRtFormat(GraphFormat):
 def _convert(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
     import litert_torch
     import msgspec
-    from torch import nn
 
     from ...zoo import build
 
-    class SpatialMean(nn.Module):
-        """(N, C, H, W) -> (N, C), without a reshape."""
-
-        def forward(self, x: "Tensor") -> "Tensor":
-            return x.mean((2, 3))
-
     litert_torch.config.show_progress = False
     model = build(checkpoint)
-    model.pool = SpatialMean()
     rewrite(model)
+    _pool_by_window(model)
     floats = msgspec.structs.replace(options, precision="fp32")
     module = deployed(model, checkpoint.preprocess, floats)
     converted = litert_torch.convert(module, (example(input_spec(checkpoint, options), batch=1),))
     return bytes(converted.model_content())
+
+
+def _pool_by_window(model: "nn.Module") -> None:
+    """Make every global average pool one over a window of the whole image, in place.
+
+    The converter writes a mean of the other, and a transpose before it; integer kernels and NPUs know the pool.
+    """
+    from torch import nn
+    from torch.nn import functional as F
+
+    class WindowPool(nn.Module):
+        def forward(self, x: "Tensor") -> "Tensor":
+            return F.avg_pool2d(x, x.shape[2:])
+
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.AdaptiveAvgPool2d):
+                setattr(module, name, WindowPool())
 
 
 def _halve_weights(content: bytes) -> bytes:
@@ -77,12 +88,11 @@ def _halve_weights(content: bytes) -> bytes:
         granularity=QuantGranularity.TENSORWISE,
         algorithm_key=AlgorithmName.FLOAT_CASTING,
     )
-    return bytes(quantizer.quantize().quantized_model)
+    return inlined(bytes(quantizer.quantize().quantized_model))
 
 
 def _free_batch(content: bytes) -> bytes:
     """Let the interpreter resize the batch. The converter knows no dynamic one: it writes a batch of 1."""
-    import flatbuffers
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
@@ -96,9 +106,7 @@ def _free_batch(content: bytes) -> bytes:
             constant = model.buffers[graph.tensors[operator.inputs[1]].buffer]
             _, *rest = np.frombuffer(bytes(constant.data), np.int32)
             constant.data = np.frombuffer(np.array([-1, *rest], np.int32).tobytes(), np.uint8)
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
+    return packed(model)
 
 
 FORMAT = LiteRtFormat()

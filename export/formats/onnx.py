@@ -1,7 +1,7 @@
 """ONNX through PyTorch's torch.export-based exporter: batch norms folded, batch dynamic unless asked otherwise."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError, UsageError
 from ...core.silence import quietly
@@ -102,6 +102,7 @@ def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions
             input_names=[spec.name],
             output_names=["logits"],
             dynamic_shapes=None if options.batch else ({0: torch.export.Dim("batch")},),
+            custom_translation_table={torch.ops.aten.mean.dim: _global_average_pool},
             verbose=False,
         )
     if program is None:
@@ -111,6 +112,15 @@ def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions
     if written != opset:
         raise ReszooError(f"the exporter wrote opset {written} instead of {opset}", "Choose another --opset.")
     return model
+
+
+def _global_average_pool(x: Any, dim: list[int], keepdim: bool = False) -> Any:
+    """What PyTorch makes of every pool to 1x1 is a mean; integer kernels and NPUs know the pool."""
+    from onnxscript import opset18
+
+    if sorted(axis % 4 for axis in dim) != [2, 3] or not keepdim:
+        raise ReszooError(f"a mean over the axes {dim} is no global average pool", "Export to another format.")
+    return opset18.GlobalAveragePool(x)
 
 
 def _clean(model: "onnx.ModelProto") -> None:

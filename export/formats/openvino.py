@@ -1,5 +1,6 @@
 """OpenVINO's intermediate representation, read from the ONNX model. fp16 is that of the weights on disk."""
 
+import io
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ class OpenVinoFormat(GraphFormat):
         return onnx.FORMAT.graph(checkpoint, msgspec.structs.replace(options, precision="fp32"))
 
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
-        model = core().read_model(graph)
+        with without_telemetry():
+            model = engine().convert_model(io.BytesIO(graph))  # read_model leaves shape arithmetic around every bias
         _name_by_order(model)
         engine().save_model(model, folder / MODEL_FILE, compress_to_fp16=options.precision == "fp16")
 

@@ -62,6 +62,8 @@ class LiteRtVariants(Variants):
         from ai_edge_quantizer.qtyping import TFLOperationName
         from ai_edge_quantizer.quantizer import AlgorithmName, Quantizer
 
+        from ..flatbuffer import inlined
+
         check_names(self.model.names, keep_float)
         quantizer, every = Quantizer(self.graph), TFLOperationName.ALL_SUPPORTED
         quantizer.add_static_config(".*", every, activation_num_bits=8, weight_num_bits=8)
@@ -75,7 +77,7 @@ class LiteRtVariants(Variants):
             )
         with quietly():
             made = quantizer.quantize(self.ranges, enable_progress_bar=False, enable_progress_report=False)
-        return Quantized(bytes(made.quantized_model))
+        return Quantized(inlined(bytes(made.quantized_model)))
 
 
 def _observe(graph: bytes, model: "Model", feeds: Feeds) -> Ranges:

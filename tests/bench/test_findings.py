@@ -99,6 +99,26 @@ def test_the_placement_for_tensorrt_leaves_additions_and_conversions_to_a_cpu(fo
     assert "--activations u8" in found["unfused"].advice
 
 
+def test_signed_activations_are_told_where_the_kernels_of_the_cpu_want_unsigned_ones(
+    plain: Artifact, for_tensorrt: Artifact
+) -> None:
+    def told(artifact: Artifact, batch: int) -> list[Finding]:
+        found = examine(artifact, runtime="onnxruntime", batch=batch, images=1).findings
+        return [each for each in found if each.kind == "signed_activations"]
+
+    is_x86 = describe().machine in ("x86_64", "AMD64")
+    (found,) = told(for_tensorrt, 40) if is_x86 else [None]
+    if found:
+        assert found.detail.startswith("10 integer layers have signed activations (s8)")
+        assert found.share is None or found.share > 0.1
+        assert "--activations u8" in found.advice
+    assert told(plain, 1) == []
+    arm = replace(WITH_VNNI, machine="aarch64")
+    seen = [kernel("QLinearConv", name="conv1")]
+    assert kinds(findings(plain, seen, WITH_VNNI, 1, {}, ["conv1"])) == ["signed_activations"]
+    assert "signed_activations" not in kinds(findings(plain, seen, arm, 1, {}, ["conv1"]))
+
+
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_float_network_is_not_quantized(artifact: Artifact, runtime: str) -> None:
     kernels = profile(artifact, runtimes()[runtime], threads=1, batch=64)
