@@ -125,7 +125,7 @@ def packed(model: Any) -> bytes:
     """The file of the schema's objects."""
     import flatbuffers
 
-    class Builder(flatbuffers.Builder):
+    class Builder(flatbuffers.Builder):  # type: ignore[misc]
         def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803
             # the schema's Python code aligns what is in buffers to single bytes
             return super().StartVector(elemSize, numElems, ALIGNMENT if elemSize == 1 else alignment)
