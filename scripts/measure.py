@@ -68,7 +68,7 @@ def export(out: Path) -> None:
 def speed(out: Path) -> None:
     """PyTorch, ONNX Runtime and OpenVINO in turn."""
     for network, batch in ((NETWORKS[0], 1), (NETWORKS[0], 32), (NETWORKS[-1], 1)):
-        race = [RESZOO, "compare", network, "--runtime", "torch,onnxruntime,openvino"]
+        race = [RESZOO, "compare", network, "--runtime", "torch,onnxruntime,openvino:static"]
         with tempfile.TemporaryDirectory() as folder:
             _run(*race, "--threads", "2", "--batch", str(batch), "--time-limit", "40", "--out", folder)
             save_raced(out / f"{network}-{batch}.json", comparison_in(Path(folder)))

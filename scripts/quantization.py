@@ -30,7 +30,7 @@ MORE_WAYS = {
     "mse, equalised": ("--equalise",),
     "mse, not certified": ("--saturation", "ignore"),
 }
-RUNTIMES = "onnxruntime,openvino"
+RUNTIMES = "onnxruntime,openvino:static"
 CHECKED_IMAGES = 1000
 # the latency beside an accuracy is not what is asked for here
 QUICK = ("--threads", "2", "--time-limit", "0.5", "--precision", "20%")
@@ -56,7 +56,7 @@ def accuracy(work: Path, out: Path) -> None:
         ways = WAYS | (MORE_WAYS if network in (AKAMASTER[0], OURS[-1]) else {})
         made = {way: quantized(network, work / f"{network}-{way}", *options) for way, options in ways.items()}
         found += losses(network, made, "onnxruntime", work / "results")
-        found += losses(network, {way: made[way] for way in WAYS}, "openvino", work / "results")
+        found += losses(network, {way: made[way] for way in WAYS}, "openvino:static", work / "results")
         write(out / "accuracy.json", found)
 
 

@@ -65,7 +65,7 @@ def speed() -> Iterator[Row]:
                 yield {
                     "network": first.source_ref if is_first else "",
                     "batch": first.scenario.batch if is_first else "",
-                    "runtime": subject.scenario.runtime,
+                    "runtime": subject.scenario.runtime_name,
                     "ms": milliseconds(medians_s[number]),
                     "times": "1" if is_first else f"{faster(c.ratio(number)):.2f}",
                 }
@@ -208,8 +208,11 @@ def _shares(found: Figure) -> dict[str, float]:
 def int8_accuracy() -> Iterator[Row]:
     """Points lost by the defaults on each runtime, and by NNCF's on OpenVINO."""
     found = {(f["network"], f["runtime"], f["way"]): f for f in load("quantization/accuracy")["figures"]}
-    ways = {"onnxruntime": DEFAULT, "openvino": DEFAULT, "nncf": NNCF}
-    keys = {name: ("openvino" if name == "nncf" else name, way) for name, way in ways.items()}
+    keys = {
+        "onnxruntime": ("onnxruntime", DEFAULT),
+        "openvino": ("openvino:static", DEFAULT),
+        "nncf": ("openvino:static", NNCF),
+    }
     networks = list(dict.fromkeys(network for network, *_ in found))
     for network in networks:
         losses = {name: f"{points(found[network, *key]):+.2f}" for name, key in keys.items()}
@@ -242,8 +245,8 @@ def int8_speed() -> Iterator[Row]:
     """int8 against float in the same runtime."""
     for c, medians_s, _ in sorted(raced_in("quantization/speed"), key=_by_network):
         numbered = reversed(list(enumerate(c.subjects)))  # of the baseline's two processes, the first
-        place = {(subject.precision, subject.scenario.runtime): number for number, subject in numbered}
-        for runtime in ("onnxruntime", "openvino"):
+        place = {(subject.precision, subject.scenario.runtime_name): number for number, subject in numbered}
+        for runtime in ("onnxruntime", "openvino:static"):
             floats, integers = place["fp32", runtime], place["int8", runtime]
             yield {
                 "network": c.subjects[0].source_ref,
