@@ -386,6 +386,43 @@ def short(figure: Figure) -> str:
     return str(figure["network"].partition(".")[0])
 
 
+def shipped() -> Iterator[Row]:
+    """What ships, by format, precision and input: over all batches, its ways, their least agreement, run.py's top-1."""
+    groups: dict[tuple[str, ...], list[Figure]] = defaultdict(list)
+    for each in load("shipped/ways")["figures"]:
+        groups[each["format"], each["precision"], each["input"]].append(each)
+    for (name, precision, fed), several in sorted(groups.items()):
+        proven = [each for each in several if "ways" in each]
+        refused = len(several) - len(proven)
+        agreements = [agreement for each in proven for _, _, _, agreement in each["ways"]]
+        top_1: dict[str, list[float]] = defaultdict(list)
+        for each in proven:
+            top_1[each["network"]].append(100 * each["correct"] / each["n"])
+        yield {
+            "format": name,
+            "precision": precision,
+            "input": fed,
+            "ways": ", ".join(dict.fromkeys(way for each in proven for way, *_ in each["ways"])),
+            "batches": ", ".join(dict.fromkeys(_batches(each["batch"]) for each in proven)),
+            "agreement": f"{100 * min(agreements):.1f} %" if agreements else "",
+            "top_1": defaultdict(str, {network: _range(found) for network, found in top_1.items()}),
+            "refused": refused or "",
+        }
+
+
+def _batches(fixed: int | None) -> str:
+    return f"fixed {fixed}" if fixed else "1 3 32"
+
+
+def shipped_images() -> float:
+    return float(min(each["n"] for each in load("shipped/ways")["figures"] if "n" in each))
+
+
+def _range(found: list[float]) -> str:
+    low, high = f"{min(found):.2f}", f"{max(found):.2f}"
+    return f"{low} %" if low == high else f"{low} to {high} %"
+
+
 # docs/pruning.md
 
 

@@ -1,4 +1,4 @@
-"""What ships, tried in all its ways: `python scripts/shipped.py [--images N] [--network REF] FILE`.
+"""What ships, tried in all its ways: `python scripts/shipped.py FILE`.
 
 Every format in every precision with every input and batch: exported, which proves it by run.py and by every runtime
 here that reads it, and its accuracy by run.py on test images of CIFAR-10. Needs CIFAR-10 (`reszoo data get cifar10`)
@@ -6,7 +6,6 @@ and akamaster's resnet20 (`reszoo download`). It takes an hour or two, and goes 
 """
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,18 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from figures import known, write
 
 from reszoo import datasets, zoo
-from reszoo.core.documents import to_builtins
 from reszoo.core.errors import ReszooError
-from reszoo.core.hosts import describe
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
 from reszoo.export.contract import formats
 
 NETWORKS = ("resnet8_v1.reszoo_cifar10", "resnet8_v2.reszoo_cifar10", "resnet20_v1.akamaster_cifar10")
 Wish = tuple[str, ExportOptions]
-Figures = list[dict[str, Any]]
 
 
 def main() -> None:
@@ -37,14 +34,15 @@ def main() -> None:
         "--images", type=int, default=10_000, metavar="N", help="of the test split, as many of each class"
     )
     parser.add_argument("--network", action="append", metavar="REF", help="only this one; may be given again")
+    parser.add_argument("--format", action="append", metavar="NAME", help="only this one; may be given again")
     options = parser.parse_args()
     images, labels = chosen(options.images)
-    figures: Figures = json.loads(options.out.read_text())["figures"] if options.out.exists() else []
+    figures = known(options.out)
     done = {tuple(each[key] for key in ("network", "format", "precision", "input", "batch")) for each in figures}
     for network in options.network or NETWORKS:
         for name, wish in wishes():
             about = (network, name, wish.precision, wish.input, wish.batch)
-            if about not in done:
+            if about not in done and name in (options.format or formats()):
                 print(*about, flush=True)
                 figures.append(dict(zip(("network", "format", "precision", "input", "batch"), about, strict=True)))
                 figures[-1] |= tried(network, name, wish, images, labels)
@@ -88,12 +86,6 @@ def shipped(artifact: Artifact, images: np.ndarray, folder: Path) -> np.ndarray:
     subprocess.run(command, cwd=folder, check=True, stderr=subprocess.DEVNULL)
     found: np.ndarray = np.load(folder / "logits.npy")
     return found
-
-
-def write(path: Path, figures: Figures) -> None:
-    """A line a combination."""
-    lines = ",\n".join(f"  {json.dumps(each)}" for each in figures)
-    path.write_text(f'{{\n "host": {json.dumps(to_builtins(describe()))},\n "figures": [\n{lines}\n ]\n}}\n')
 
 
 if __name__ == "__main__":

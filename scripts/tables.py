@@ -18,6 +18,7 @@ from pruning import BATCHES, RUNTIMES, TARGET
 from quantization import AKAMASTER, OURS
 from rows import Row
 from runtimes import NETWORKS, TRAINED
+from shipped import NETWORKS as SHIPPED
 
 from reszoo.core.measured import Host
 
@@ -190,6 +191,13 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "network | threads | PyTorch ms | fastest | ms | times faster (99 % interval) | PyTorch's top-1 | fastest's",
         "{network} | {threads} | {eager_ms} | {best} | {best_ms} | {times:.1f} | {eager_top_1} | {best_top_1}",
     ),
+    "shipped": Table(
+        rows.shipped,
+        f"format |  | input | ways | batches | agreement, at least | {columns('{}', SHIPPED)} | refused",
+        "{format} | {precision} | {input} | {ways} | {batches} | {agreement} | "
+        f"{columns('{{top_1[{}]}}', SHIPPED)} | {{refused}}",
+    ),
+    "shipped_images": Sentence(rows.shipped_images, "{:,.0f} test images"),
     # docs/pruning.md
     "pruning_host": Machine("pruning/equal/resnet56_v1.akamaster_cifar10", "torch torch-pruning onnxruntime openvino"),
     "pruning_networks": Table(
