@@ -1,7 +1,6 @@
 """LiteRT's flatbuffer, through litert-torch. fp16 is that of the weights on disk."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
@@ -11,9 +10,6 @@ from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
 from ..exporters import example
 from ..rewriting import rewrite
 from .onnx import deployed
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 MODEL_FILE = "model.tflite"
 
@@ -51,29 +47,10 @@ def _convert(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
     litert_torch.config.show_progress = False
     model = build(checkpoint)
     rewrite(model)
-    _pool_by_window(model)
     floats = msgspec.structs.replace(options, precision="fp32")
     module = deployed(model, checkpoint.preprocess, floats)
     converted = litert_torch.convert(module, (example(input_spec(checkpoint, options), batch=1),))
     return bytes(converted.model_content())
-
-
-def _pool_by_window(model: "nn.Module") -> None:
-    """Make every global average pool one over a window of the whole image, in place.
-
-    The converter writes a mean of the other, and a transpose before it; integer kernels and NPUs know the pool.
-    """
-    from torch import nn
-    from torch.nn import functional as F
-
-    class WindowPool(nn.Module):
-        def forward(self, x: "Tensor") -> "Tensor":
-            return F.avg_pool2d(x, x.shape[2:])
-
-    for module in list(model.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.AdaptiveAvgPool2d):
-                setattr(module, name, WindowPool())
 
 
 def _halve_weights(content: bytes) -> bytes:
