@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @cache
 def console() -> "Console":
-    """Standard output. Piped, it is wide enough never to fold a table."""
+    """Standard output. Piped, it is wide enough never to fold a table, whatever paths are in it."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
 @cache

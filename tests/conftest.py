@@ -1,6 +1,7 @@
 """What all tests share: a cache of their own, and the real data that some of them need."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,11 @@ pytest_plugins = ["pace", "selecting"]
 # The same examples in every run, whatever the machine's speed; nothing is kept between runs.
 settings.register_profile("steady", derandomize=True, deadline=None, database=None)
 settings.load_profile("steady")
+
+# Who starts the tests in the background may have these ignored, and every process that a test starts would inherit it.
+for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number is signal.SIGINT else signal.SIG_DFL)
 
 # Two threads of PyTorch on a busy machine wait for each other more than they compute. Subprocesses inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

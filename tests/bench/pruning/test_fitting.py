@@ -1,6 +1,7 @@
 """Fitting a network to a share of the latency: races are heeded, and what is given is what was raced."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ Fit = Callable[..., tuple[Races, Checkpoint, Comparison | Failure]]
 
 @pytest.fixture
 def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fit:
-    digits = zoo.load("resnet8_v1.reszoo_digits")
+    digits, number = zoo.load("resnet8_v1.reszoo_digits"), count()
 
     def run(
         *answers: float | Failure,
@@ -64,9 +65,10 @@ def fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fit:
         races = Races(answers)
         monkeypatch.setattr(fitting, "race", races)
         table = table_of(parent.spec, SCENARIO, seconds)
-        made, outcome = prune_to_latency(parent, config, table, target, tmp_path / "out", "fitted", auto=auto)
+        out = tmp_path / f"out{next(number)}"
+        made, outcome = prune_to_latency(parent, config, table, target, out, "fitted", auto=auto)
         assert not races.answers
-        assert zoo.read(tmp_path / "out") == made
+        assert zoo.read(out) == made
         return races, made, outcome
 
     return run  # type: ignore[return-value]
