@@ -1,6 +1,7 @@
 """OpenVINO's intermediate representation, read from the ONNX model. fp16 is that of the weights on disk."""
 
 import io
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ..contract import ExportOptions, GraphFormat, not_installed
 from . import onnx
 
 MODEL_FILE = "model.xml"  # the graph; its weights lie beside it, in model.bin
+COUNTED = re.compile(r"[A-Z]\w*_\d+")  # an operation's type and its number, or those of what was folded into it
 
 
 class OpenVinoFormat(GraphFormat):
@@ -63,7 +65,7 @@ def core() -> Any:
 def _name_by_order(model: Any) -> None:
     """Where ONNX had no name, OpenVINO counts through the whole process: the bytes would tell what ran before."""
     for i, operation in enumerate(model.get_ordered_ops()):
-        if operation.get_friendly_name() == operation.get_name():
+        if COUNTED.fullmatch(operation.get_friendly_name()):
             operation.set_friendly_name(f"{operation.get_type_name()}_{i}")
 
 
