@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec.structs import replace
-from processes import INTERRUPTIBLE, children, started, wait_until_gone
+from processes import children, started, wait_until_gone
 
 from reszoo.bench.client import Worker, WorkerError
 from reszoo.bench.harness import Progress, load_request, measure
@@ -116,7 +116,7 @@ def test_a_harness_that_is_stopped_leaves_no_worker_behind(
         "measure(artifacts.read(Path(sys.argv[1])), scenario, on_progress=say)\n"
     )
     long = replace(quick, sampling_limit_s=60.0, precision=1e-6)
-    command = [*INTERRUPTIBLE, sys.executable, "-c", program, str(artifact.path), msgspec.json.encode(long).decode()]
+    command = [sys.executable, "-c", program, str(artifact.path), msgspec.json.encode(long).decode()]
     with started(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as harness:
         assert harness.stdout
         assert [harness.stdout.readline() for _ in range(3)][-1] == b"sampling\n"

@@ -103,7 +103,7 @@ def test_load_on_cores_that_are_not_ours_is_none_of_our_business() -> None:
     )
     with ExitStack() as stack:
         for core in allowed[:2]:
-            spinning = stack.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            spinning = stack.enter_context(started([sys.executable, "-c", "while True: pass"]))
             stack.callback(spinning.kill)
             os.sched_setaffinity(spinning.pid, [core])
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

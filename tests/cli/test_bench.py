@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from inprocess import reszoo
-from processes import INTERRUPTIBLE, children, started, state, wait_until_gone
+from processes import children, started, state, wait_until_gone
 
 from reszoo import zoo
 from reszoo.bench import comparison
@@ -137,7 +137,7 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatc
 def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("reszoo"))
     race = (program, "compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")
-    with started([*INTERRUPTIBLE, *race], cwd=tmp_path, stderr=subprocess.PIPE) as running:
+    with started(race, cwd=tmp_path, stderr=subprocess.PIPE) as running:
         end = time.monotonic() + 240  # the first round takes a busy machine minutes
         workers: set[int] = set()
         stopped: list[int] = []

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import INTERRUPTIBLE, started
+from processes import started
 
 from reszoo import zoo
 from reszoo.cli.export import export
@@ -90,7 +90,7 @@ def test_the_recipe_decides_how_the_network_is_trained(tmp_path: Path, capsys: p
 def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     options = ("--macs", "0.5", "--no-measure", "--out", str(folder), "--finetune", "digits", "--set", "epochs=1000")
-    first = [*INTERRUPTIBLE, RESZOO, "prune", REF, *options]
+    first = [RESZOO, "prune", REF, *options]
     with started(first, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         assert running.stderr.readline().startswith("epoch   1")

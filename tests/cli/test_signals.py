@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import started
 
 from reszoo.core import staging
 
@@ -20,15 +21,12 @@ REF = "resnet8_v1.reszoo_digits"
 )
 def test_nothing_of_a_verb_that_is_ended_stays(tmp_path: Path, verb: list[str], number: signal.Signals) -> None:
     command = [RESZOO, *verb, "--out", str(tmp_path / "made")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        try:
-            while not staging.found(tmp_path):
-                assert running.poll() is None, running.communicate()
-                time.sleep(0.01)
-            running.send_signal(number)
-            _, said = running.communicate(timeout=120)
-        finally:
-            running.kill()
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        while not staging.found(tmp_path):
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.01)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=120)
     assert running.returncode == 128 + number, said
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []

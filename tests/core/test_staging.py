@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import started
 
 from reszoo.core import staging
 from reszoo.core.files import staged_folder, write_atomic
@@ -25,7 +26,7 @@ MAKE = (
 def maker(target: Path) -> Iterator[subprocess.Popen[str]]:
     """A process in the middle of making `target`; it goes on when its input is closed."""
     command = [sys.executable, "-c", MAKE, str(target)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "in\n"
         try:
@@ -61,7 +62,7 @@ def test_the_target_is_there_at_every_moment(tmp_path: Path) -> None:
         "while sys.stdin.buffer.raw.read(1) is None: missing += not os.path.exists(sys.argv[1])\nprint(missing)"
     )
     command = [sys.executable, "-c", watch, str(target / "mark")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watcher:
         assert watcher.stdout
         assert watcher.stdout.readline() == "in\n"
         for _ in range(300):

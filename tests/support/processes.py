@@ -9,9 +9,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-# What a shell starts in the background ignores SIGINT, and so does all that is started from there.
-INTERRUPTIBLE = ["env", "--default-signal=INT"]
-
 
 @contextmanager
 def started(command: Sequence[str | Path], **options: Any) -> Iterator["subprocess.Popen[Any]"]:

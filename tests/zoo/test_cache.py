@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import started
 from shelf import REF, weights, write_card
 
 from reszoo import zoo
@@ -96,7 +97,7 @@ def test_what_another_process_works_on_stays(cache: Path, name: str) -> None:
     place = path if path.parent.name in ("downloads", "latency") else path.parent
     target = place.with_name(place.name.removesuffix(".part"))
     command = [sys.executable, "-c", WORK, str(target)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "in\n"
         assert housekeeping.collect_garbage(everything=True) == []
