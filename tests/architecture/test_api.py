@@ -26,7 +26,7 @@ for package in packages:
     for module in pkgutil.iter_modules(package.__path__):
         import_module(f"{package.__name__}.{module.name}")
 after = public()
-print(*(f"{p}.{name}" for (p, name), found in after.items() if before and before[p, name] is not found))
+print(*(f"{p}.{name}" for (p, name), found in after.items() if before and before[p, name] != found))
 print(*(f"{p}.{name}" for (p, name), found in after.items() if isinstance(found, type(sys))))
 """
 
