@@ -164,7 +164,8 @@ def test_the_verdict_outlives_a_search_that_fails(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("reszoo.export.exporting.format_named", lambda name: Disturbed())
     monkeypatch.setattr("reszoo.export.divergence.first_divergence", fail)
     said = (
-        r"differs from its source: max error .*; the layer could not be found \(RuntimeError: no such node\); nothing"
+        r"differs from its source: run\.py in batches of 1: max error .*; "
+        r"the layer could not be found \(RuntimeError: no such node\); nothing"
     )
     with pytest.raises(ReszooError, match=said):
         export(zoo.load(V1), "onnx", out=tmp_path / "made")
