@@ -9,9 +9,9 @@ from . import output
 from .doctor import BAD, GOOD, WARN, aside, section
 
 if TYPE_CHECKING:
-    from ..bench.quantization.examination import Examination, IntegerCheck
-    from ..bench.quantization.findings import Finding
     from ..core.types import Certificate
+    from ..workflows.quantization.examination import Examination, IntegerCheck
+    from ..workflows.quantization.findings import Finding
 
 
 def print_examination(found: "Examination") -> None:
@@ -24,8 +24,8 @@ def print_examination(found: "Examination") -> None:
 
 def _kernels(found: "Examination") -> None:
     """A heading, and a table of the time by operator and precision."""
-    from ..bench.quantization.kernels import by_operator, total_s
     from ..bench.rounding import milliseconds
+    from ..workflows.quantization.kernels import by_operator, total_s
 
     output.console().print(
         f"{found.source_ref}, {found.format} {found.precision}, "

@@ -72,7 +72,7 @@ def _no_artifact(ref: str) -> UsageError:
 def _examine(artifact: "Artifact", given: dict[str, Any], json: bool) -> None:
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-    from ..bench.quantization.examination import examine
+    from ..workflows.quantization.examination import examine
     from .diagnosis import print_examination
 
     with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:

@@ -38,8 +38,8 @@ def check_plot(path: Path) -> None:
 
 
 def write_plot(explanation: "Explanation", path: Path) -> None:
-    from ..bench.quantization.noise_plot import noise_plot
     from ..core.files import write_atomic
+    from ..workflows.quantization.noise_plot import noise_plot
 
     check_plot(path)
     write_atomic(path, noise_plot(explanation, PLOTS[path.suffix]))

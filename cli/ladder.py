@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from . import output
 
 if TYPE_CHECKING:
-    from ..bench.quantization.fit import Fit, Rung, Watch
-    from ..bench.quantization.sensitivity import Damage
     from ..core.types import Checkpoint
     from ..export.contract import ExportOptions
+    from ..workflows.quantization.fit import Fit, Rung, Watch
+    from ..workflows.quantization.sensitivity import Damage
 
 SHOWN = 10  # layers in the table of damages
 NAMED = 3  # layers in float whose names fit into the table
@@ -23,7 +23,7 @@ def within_budget(
 
     Whatever ends it early, a budget that cannot be met or an interrupt, what was measured is printed all the same.
     """
-    from ..bench.quantization.fit import fit
+    from ..workflows.quantization.fit import fit
 
     damages: list[Damage] = []
     rungs: list[Rung] = []

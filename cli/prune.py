@@ -191,8 +191,8 @@ def _multiple(text: str | None, by_latency: bool) -> int | None:
 
 
 def _scenario(runtime: str, threads: int, batch: int) -> "Scenario":
-    from ..bench.pruning.verdict import scenario_for
     from ..export.contract import parse_runtime
+    from ..workflows.pruning.verdict import scenario_for
 
     engine, _ = parse_runtime(runtime)
     if "cpu" not in engine.devices:

@@ -15,10 +15,10 @@ RATIOS = (0.25, 0.5, 0.75)
 
 
 def show(source: "Checkpoint", config: "PruneConfig", plot: Path | None, json: bool) -> None:
-    from ..bench.pruning.sensitivity_plot import sensitivity_plot
     from ..core.files import write_atomic
     from ..prune.planning import prunable
     from ..train.evaluate import accuracy_of
+    from ..workflows.pruning.sensitivity_plot import sensitivity_plot
 
     path = plot or Path(f"{source.ref}-sensitivity.svg")
     check_plot(path)

@@ -14,12 +14,12 @@ from .train import watchers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..bench.pruning.latency_table import Watch
-    from ..bench.pruning.verdict import Verdict
     from ..core.measured import Comparison, Failure, Scenario
     from ..core.types import Checkpoint, ModelSpec
     from ..prune import PruneConfig
     from ..train.recipe import Recipe
+    from ..workflows.pruning.latency_table import Watch
+    from ..workflows.pruning.verdict import Verdict
 
 RACE = "race.json"
 
@@ -178,8 +178,8 @@ def _pruned(parent: "Checkpoint", wish: Wish, folder: Path) -> "Comparison | Fai
 
 
 def _fitted(parent: "Checkpoint", wish: Wish, scenario: "Scenario", folder: Path) -> "Comparison | Failure":
-    from ..bench.pruning.fitting import prune_to_latency
-    from ..bench.pruning.latency_table import table_for
+    from ..workflows.pruning.fitting import prune_to_latency
+    from ..workflows.pruning.latency_table import table_for
 
     with _watched(parent.ref) as watch:
         whole = wish.config.remove == "units" and not (parent.spec.plan and parent.spec.plan.channels)
@@ -193,7 +193,7 @@ def _fitted(parent: "Checkpoint", wish: Wish, scenario: "Scenario", folder: Path
 
 
 def _raced(parent: "Checkpoint", cut: "Checkpoint", scenario: "Scenario") -> "Comparison | Failure":
-    from ..bench.pruning.verdict import race
+    from ..workflows.pruning.verdict import race
 
     with _racing(cut.ref) as on_round:
         return race(cut, parent, scenario, on_round=on_round)
@@ -201,7 +201,7 @@ def _raced(parent: "Checkpoint", cut: "Checkpoint", scenario: "Scenario") -> "Co
 
 def _cost_name(wish: Wish) -> str:
     """As in the lineage."""
-    from ..bench.pruning.fitting import cost_name
+    from ..workflows.pruning.fitting import cost_name
 
     return cost_name(wish.scenario) if wish.target.cost == "latency" and wish.scenario else wish.target.cost
 
@@ -238,7 +238,7 @@ def _otherwise(wish: Wish, verdict: "Verdict") -> str:
 
 def _judged(race: "Comparison", wish: Wish) -> "Verdict":
     """A target of the latency is the ratio that the network must not miss."""
-    from ..bench.pruning.verdict import judge
+    from ..workflows.pruning.verdict import judge
 
     limit = wish.target.share if wish.target.cost == "latency" else 1.0
     return judge(race, limit)
@@ -267,7 +267,7 @@ def _watched(ref: str) -> "Iterator[Watch]":
 def _racing(ref: str) -> "Iterator[Callable[[Comparison], None]]":
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-    from ..bench.pruning.verdict import judge
+    from ..workflows.pruning.verdict import judge
 
     with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
         task = bar.add_task(f"racing {ref} against its parent", total=None)

@@ -11,13 +11,13 @@ from . import output
 from .options import Batch, ComputeCapability, InputKind, Opset, export_options
 
 if TYPE_CHECKING:
-    from ..bench.quantization.fit import Fit
-    from ..bench.quantization.payoff import Race
     from ..core.measured import Failure
     from ..core.types import Artifact, Checkpoint, Unavailable
     from ..export.contract import ExportOptions
     from ..quantize.config import QuantizeConfig
     from ..quantize.summary import Layers
+    from ..workflows.quantization.fit import Fit
+    from ..workflows.quantization.payoff import Race
 
 Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
 SCHEMES = listed(Path(__file__).resolve().parents[1] / "quantize" / "schemes")
@@ -231,8 +231,8 @@ def _race(artifact: "Artifact", floats: "Artifact") -> "Race | Unavailable | Fai
     """One thread, one image; what a user can ask `reszoo compare` for in other ways."""
     from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-    from ..bench.quantization.payoff import payoff
     from ..bench.table import verdict
+    from ..workflows.quantization.payoff import payoff
 
     with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
         task = bar.add_task(f"racing {artifact.source_ref} against float", total=None)
@@ -302,8 +302,8 @@ def _print_table(rows: list[Quantized]) -> None:
 
 def _print_race(row: Quantized) -> None:
     """How it did against float, beside the table or the JSON."""
-    from ..bench.quantization.payoff import Race
     from ..core.measured import Failure
+    from ..workflows.quantization.payoff import Race
 
     if isinstance(row.race, Failure):
         said = f"{row.race.what}: {row.race.reason}\n{row.race.output}".rstrip()

@@ -29,12 +29,12 @@ def report(
 
     Example: reszoo report results --html page.html --plot pareto.svg
     """
-    from ..bench.report import build
-    from ..bench.report.page import html_page
-    from ..bench.report.plot import pareto_plot
-    from ..bench.report.runs import read
-    from ..bench.report.text import csv_text, json_rows, markdown_text
     from ..core.files import write_atomic
+    from ..report import build
+    from ..report.page import html_page
+    from ..report.plot import pareto_plot
+    from ..report.runs import read
+    from ..report.text import csv_text, json_rows, markdown_text
 
     if plot and plot.suffix not in PLOTS:
         raise UsageError(f"--plot {plot} is neither a .png nor a .svg file", "Write it as --plot pareto.svg.")

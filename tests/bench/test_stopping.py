@@ -12,10 +12,10 @@ from msgspec.structs import replace
 from races import race_of
 
 from reszoo.bench.comparison import Effort, is_enough
-from reszoo.bench.pruning.verdict import judge, scenario_for
 from reszoo.bench.validation.stopping import GATE, NOISES, WAYS, ended, errors
 from reszoo.core.looking import LEAST_ROUNDS, confidence_of_round
 from reszoo.core.measured import Block, Comparison
+from reszoo.workflows.pruning.verdict import judge, scenario_for
 
 COMMITTED = Path(__file__).parents[2] / "docs/measurements/instrument/stopping.json"
 TRIALS = 20_000

@@ -11,10 +11,10 @@ from explanations import healthy, planted
 from outliers import PLANTED
 from PIL import Image
 
-from reszoo.bench.quantization.noise_plot import noise_plot
 from reszoo.cli import explain as cli
 from reszoo.core.errors import UsageError
 from reszoo.export.explanation import Explanation, Finding
+from reszoo.workflows.quantization.noise_plot import noise_plot
 
 STAGES = ["preprocessing", "torch", "onnx", "quantized", "runtime"]
 

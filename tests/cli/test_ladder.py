@@ -8,12 +8,12 @@ import pytest
 
 from reszoo import zoo
 from reszoo.bench.accuracy import Paired, judge
-from reszoo.bench.quantization import fit
-from reszoo.bench.quantization.fit import Fit, Rung
-from reszoo.bench.quantization.sensitivity import Damage
 from reszoo.cli import ladder
 from reszoo.export import ExportOptions
 from reszoo.quantize.contract import Layer
+from reszoo.workflows.quantization import fit
+from reszoo.workflows.quantization.fit import Fit, Rung
+from reszoo.workflows.quantization.sensitivity import Damage
 
 
 def rung(kept: tuple[str, ...], lost: int, refused: str | None = None) -> Rung:

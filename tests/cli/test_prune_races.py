@@ -68,9 +68,9 @@ def races(monkeypatch: pytest.MonkeyPatch) -> Callable[[Race], None]:
     """Runs this race instead of a real one; no latency is measured."""
 
     def run(race: Race) -> None:
-        monkeypatch.setattr("reszoo.bench.pruning.verdict.race", race)
-        monkeypatch.setattr("reszoo.bench.pruning.fitting.race", race)
-        monkeypatch.setattr("reszoo.bench.pruning.latency_table.table_for", Table)
+        monkeypatch.setattr("reszoo.workflows.pruning.verdict.race", race)
+        monkeypatch.setattr("reszoo.workflows.pruning.fitting.race", race)
+        monkeypatch.setattr("reszoo.workflows.pruning.latency_table.table_for", Table)
 
     return run
 

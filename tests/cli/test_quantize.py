@@ -14,13 +14,13 @@ from outliers import PLANTED, plant
 from processes import started
 
 from reszoo import zoo
-from reszoo.bench.quantization import payoff
 from reszoo.core.errors import UnavailableError, UsageError
 from reszoo.core.types import Checkpoint
 from reszoo.export import ExportOptions, artifacts, export, exported
 from reszoo.export.contract import formats
 from reszoo.export.exporting import folder_name
 from reszoo.quantize import QuantizeConfig
+from reszoo.workflows.quantization import payoff
 
 REF = "resnet8_v1.reszoo_digits"
 SMALL = QuantizeConfig(images=32, calibration="minmax")

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from reszoo.bench.pruning import probes
-from reszoo.bench.pruning.latency_table import LatencyTable, Point
 from reszoo.core.hosts import describe
 from reszoo.core.measured import Block, Comparison, Scenario, Subject
 from reszoo.core.types import ModelSpec
+from reszoo.workflows.pruning import probes
+from reszoo.workflows.pruning.latency_table import LatencyTable, Point
 
 ROUNDS = 5
 

@@ -1,0 +1,118 @@
+"""The table's columns, for Markdown and for the page: what a cell says, and what it is sorted by."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..bench.rounding import figure, milliseconds
+from .rounding import interval, megabytes, percent
+from .rows import Row
+
+FRONT_MARK = "★"
+
+
+class Cell(NamedTuple):
+    """`note` stands small beside the text; most often it is an interval. A `value` of None is sorted last."""
+
+    value: float | str | None
+    text: str
+    note: str = ""
+
+
+class Column(NamedTuple):
+    """`is_setting`: if all rows have the same, it is said once and not in a column."""
+
+    title: str
+    cell: Callable[[Row], Cell]
+    is_number: bool = True
+    is_setting: bool = False
+
+
+class Table(NamedTuple):
+    """`same` holds what all rows have in common: (title, text)."""
+
+    columns: list[Column]
+    cells: list[list[Cell]]
+    same: list[tuple[str, str]]
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """The columns that say something about these rows."""
+    shown, same = [], []
+    for column in COLUMNS:
+        texts = {column.cell(row).text for row in rows}
+        if column.is_setting and len(texts) == 1:
+            same.append((column.title, texts.pop()))
+        elif texts != {""}:
+            shown.append(column)
+    return Table(shown, [[column.cell(row) for column in shown] for row in rows], same)
+
+
+def _text(read: Callable[[Row], str]) -> Callable[[Row], Cell]:
+    return lambda row: Cell(read(row), read(row))
+
+
+def _number(read: Callable[[Row], float]) -> Callable[[Row], Cell]:
+    return lambda row: Cell(read(row), f"{read(row):,}")
+
+
+def _runtime(row: Row) -> Cell:
+    return Cell(row.runtime, row.runtime, row.format if row.format != row.runtime else "")
+
+
+def _latency(row: Row) -> Cell:
+    return Cell(row.latency_s.value, milliseconds(row.latency_s.value), interval(row.latency_s, unit=1e-3))
+
+
+def _tail(row: Row) -> Cell:
+    if row.p90_s is None:
+        return Cell(None, "")
+    return Cell(row.p90_s, milliseconds(row.p90_s), f"p99 {milliseconds(row.p99_s)}" if row.p99_s else "")
+
+
+def _throughput(row: Row) -> Cell:
+    its = row.images_per_s
+    return Cell(its.value, figure(its.value), interval(its)) if its else Cell(None, "")
+
+
+def _accuracy(row: Row) -> Cell:
+    its = row.accuracy
+    return Cell(its.value, percent(its.value), interval(its, unit=0.01, decimals=2)) if its else Cell(None, "")
+
+
+def _artifact(row: Row) -> Cell:
+    return Cell(row.artifact_bytes, megabytes(row.artifact_bytes), f"{megabytes(row.compressed_bytes)} packed")
+
+
+def _cold_start(row: Row) -> Cell:
+    start = row.cold_start
+    seconds = start.start_s + start.import_s + start.load_s + start.first_run_s
+    return Cell(seconds, milliseconds(seconds))
+
+
+def _doubts(row: Row) -> Cell:
+    kinds = dict.fromkeys(doubt.kind.replace("_", " ") for doubt in row.warnings)
+    return Cell(len(row.warnings), ", ".join(kinds))
+
+
+COLUMNS = (
+    Column("model", _text(lambda row: row.model), is_number=False),
+    Column("runtime", _runtime, is_number=False),
+    Column("device", _text(lambda row: row.device), is_number=False, is_setting=True),
+    Column("precision", _text(lambda row: row.precision), is_number=False, is_setting=True),
+    Column("input", _text(lambda row: row.input_dtype), is_number=False, is_setting=True),
+    Column("batch", _number(lambda row: row.batch)),
+    Column("threads", _number(lambda row: row.threads)),
+    Column("streams", _number(lambda row: row.streams), is_setting=True),
+    Column("cache", _text(lambda row: "cold" if row.cold_cache else "warm"), is_number=False, is_setting=True),
+    Column("host", _number(lambda row: row.host + 1), is_setting=True),
+    Column("latency, ms", _latency),
+    Column("p90, ms", _tail),
+    Column("images/s", _throughput),
+    Column("accuracy, %", _accuracy),
+    Column("front", lambda row: Cell(int("latency" in row.pareto), FRONT_MARK * ("latency" in row.pareto))),
+    Column("doubts", _doubts, is_number=False),
+    Column("artifact, MB", _artifact),
+    Column("memory, MB", lambda row: Cell(row.memory_bytes.taken, megabytes(row.memory_bytes.taken))),
+    Column("cold start, ms", _cold_start),
+    Column("samples", _number(lambda row: row.n_samples)),
+)

@@ -1,0 +1,77 @@
+"""Whether pruning paid: the pruned network against its parent, and why it is refused."""
+
+from pathlib import Path
+
+import pytest
+from races import race_of
+
+from reszoo import zoo
+from reszoo.bench.comparison import Effort
+from reszoo.core.estimates import Ratio
+from reszoo.core.measured import Accuracy, Comparison
+from reszoo.core.statistics import Interval
+from reszoo.models.cost import cost_of
+from reszoo.prune import PruneConfig, prune
+from reszoo.prune.sensitivity import Row
+from reszoo.workflows.pruning.sensitivity_plot import sensitivity_plot
+from reszoo.workflows.pruning.verdict import Verdict, judge, race, scenario_for
+
+SCENARIO = scenario_for("torch", threads=1, batch=64)
+BRIEF = Effort(precision=1.0, limit_s=0.1, round_s=0.1, least_rounds=2)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "target", "reason"),
+    [
+        (0.45, 0.50, 0.5, None),
+        (0.49, 0.53, 0.5, None),  # it may meet the target
+        (0.51, 0.53, 0.5, "it misses 0.5 of its parent's latency on torch, cpu, 1 threads, batch 64: 0.520 (0.510"),
+        (0.44, 0.64, 0.5, "it misses 0.5"),  # it may, but most likely it does not
+        (0.80, 0.90, 1.0, None),
+        (0.97, 1.01, 1.0, "it is not faster than its parent on torch, cpu, 1 threads, batch 64: no difference > 3.0 %"),
+        (1.10, 1.30, 1.0, "1.20 times slower"),
+        (0.90, 1.10, 0.5, "no difference > 10.0 %"),
+    ],
+)
+def test_what_is_refused(low: float, high: float, target: float, reason: str | None) -> None:
+    found = Verdict(SCENARIO, Ratio((low + high) / 2 + 1e-9, Interval(low, high)), target).refusal
+    assert found is None if reason is None else reason in (found or "")
+
+
+def test_what_a_race_leaves_open_is_a_doubt() -> None:
+    open_, close, decided = (
+        judge(race_of(0.5, SCENARIO, spread=spread), 0.5).warnings for spread in (1.05, 1.001, 1.0)
+    )
+    assert [(doubt.kind, "holds 0.5: whether that is met is not decided" in doubt.detail) for doubt in open_] == [
+        ("imprecise", True)
+    ]
+    assert close == decided == ()
+
+
+@pytest.mark.alone
+def test_a_network_is_raced_against_its_parent(tmp_path: Path, cache: Path) -> None:
+    parent, macs = zoo.load("resnet8_v1.reszoo_digits"), lambda spec: cost_of(spec).macs
+    pruned = prune(parent, PruneConfig(round_to=8), macs, 0.3 * macs(parent.spec), tmp_path / "pruned", "pruned.test")
+    outcome = race(pruned, parent, scenario_for("onnxruntime", threads=1, batch=64), BRIEF)
+    assert isinstance(outcome, Comparison)
+    assert [s.weights_sha256 for s in outcome.subjects] == [parent.sha256, parent.sha256, pruned.sha256]
+    assert judge(outcome).ratio.value < 0.9
+    (kept,) = (cache / "artifacts").iterdir()
+    assert kept.name.startswith(parent.ref)  # the other might have been refused
+
+
+def test_the_same_rows_give_the_same_picture() -> None:
+    rows = [
+        Row(
+            space=space,
+            channels=16,
+            kept=16 - dropped,
+            ratio=dropped / 16,
+            accuracy=Accuracy(dataset="digits", split="val", n=100, correct=100 - dropped),
+        )
+        for space in ("stages.0", "stages.0.0.convs.0", "stages.1")
+        for dropped in (4, 8)
+    ]
+    first, second = (sensitivity_plot("resnet8.$x$", 1.0, rows, "svg") for _ in range(2))
+    assert first == second
+    assert sensitivity_plot("resnet8.test", 1.0, rows, "png").startswith(b"\x89PNG")
