@@ -1,13 +1,13 @@
 """Every prediction of a loaded model on a whole split: what the accuracy is counted from."""
 
 import hashlib
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import datasets
 from ..core.errors import ReszooError, UsageError
+from ..core.progress import Count
 from ..core.types import Artifact, Candidate
 from ..datasets.info import Split
 from ..export.contract import Session
@@ -21,11 +21,11 @@ def evaluate(
     dataset: str,
     split: Split,
     batch: int,
-    on_progress: Callable[[int, int], None],
+    count: Count,
 ) -> Predictions:
     """Run the split through `session` in batches of `batch` images, or of the nearest number that the model takes.
 
-    One batch of images is held at a time. After each, `on_progress(done, total)` is told. Raises ReszooError where
+    One batch of images is held at a time. After each, `count` is told of the images. Raises ReszooError where
     the logits are not a finite number for each class: such a network is broken, not inaccurate.
     """
     data = datasets.load(dataset, split)
@@ -41,7 +41,7 @@ def evaluate(
         _check(found, (len(labels), len(data.classes)), model, where)
         top5[batch_slice], logits[batch_slice] = _best(found, k)
         done = batch_slice.stop
-        on_progress(done, n)
+        count(done, n)
     return Predictions(
         dataset=dataset,
         split=split,

@@ -1,7 +1,6 @@
 """`measure`: one artifact in one scenario, in a fresh worker process."""
 
 import zlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from ..core.measured import (
     Scenario,
     Subject,
 )
+from ..core.progress import Progress, silent
 from ..core.types import Artifact, FileRecord
 from ..datasets.info import Split
 from . import gpu, protocol
@@ -42,23 +42,12 @@ class Evaluation(NamedTuple):
     predictions: Path
 
 
-class Progress(NamedTuple):
-    """`done` of `total` steps of `stage` are behind us; `total` 0 is "nobody knows"."""
-
-    stage: str
-    done: int
-    total: int
-
-
-OnProgress = Callable[[Progress], None]
-
-
 def measure(
     artifact: Artifact,
     scenario: Scenario,
     *,
     evaluation: Evaluation | None = None,
-    on_progress: OnProgress = lambda _: None,
+    progress: Progress = silent,
     patience_s: float = PATIENCE_S,
     module: str = WORKER,
 ) -> Measurement | Failure:
@@ -72,16 +61,16 @@ def measure(
     try:
         what = subject(artifact, scenario)  # before anything is measured: its folder may be gone afterwards
         with Worker(artifact, scenario, module=module, patience_s=patience_s) as worker:
-            on_progress(Progress("loading", 0, 0))
+            progress("loading")
             loaded = worker.ask(load_request(worker, host), protocol.Loaded)
-            on_progress(Progress("warming up", 0, 0))
+            progress("warming up")
             warm = warm_up(worker, scenario.warmup_limit_s)
-            on_progress(Progress("sampling", 0, 0))
+            progress("sampling")
             watch = Watch([worker.pid], scenario.cores, device=scenario.device, load_before=load_before)
             samples = sample_until_precise(worker, scenario, warm.run_s, watch.look)
             conditions = watch.stop()
             memory = _memory(worker, loaded, scenario)
-            accuracy = _accuracy(worker, evaluation, on_progress) if evaluation else None
+            accuracy = _accuracy(worker, evaluation, progress) if evaluation else None
     except WorkerError as error:
         return Failure(what=name, scenario=scenario, reason=error.reason, output=error.output)
     except ReszooError as error:
@@ -161,9 +150,9 @@ def _memory(worker: Worker, loaded: protocol.Loaded, scenario: Scenario) -> Memo
     )
 
 
-def _accuracy(worker: Worker, evaluation: Evaluation, on_progress: OnProgress) -> Accuracy:
+def _accuracy(worker: Worker, evaluation: Evaluation, progress: Progress) -> Accuracy:
     def follow(reply: protocol.Progress) -> None:
-        on_progress(Progress("accuracy", reply.done, reply.total))
+        progress("accuracy", reply.done, reply.total)
 
     request = protocol.Evaluate(**evaluation._asdict())
     return worker.ask(request, protocol.Evaluated, on_progress=follow).accuracy

@@ -1,6 +1,6 @@
 """From what the user asked for to a list of measurements: which artifact, in which scenario, with what beside it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ..core.measured import Failure, Scenario
+from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, Unavailable
 from ..export.attempts import Outcome, attempt
 from ..export.contract import ExportOptions, Runtime, runtimes
@@ -68,12 +69,12 @@ def plan_all(
     wish: AccuracyWish | None = None,
     *,
     bind: bool = True,
-    watch: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> Iterator[Planned | Unavailable | Failure]:
     """The same in every runtime, with every format that it runs, in each of its variants that can be had here.
 
     A runtime or a format that is not here, and an export that fails, are values among the others. Of an artifact there
-    is its own format alone. `watch` is told which format a checkpoint is being exported to.
+    is its own format alone. `progress` is told which format a checkpoint is being exported to.
     """
     if wish:
         check_labels(target, wish.dataset)
@@ -86,7 +87,7 @@ def plan_all(
             continue
         for name in names:
             if isinstance(target, Checkpoint) and name not in made:
-                watch(name)
+                progress(f"exporting to {name}")
                 made[name] = outcome = attempt(target, name, ExportOptions(), partial(exported, target, name))
                 if not isinstance(outcome, Artifact):
                     yield outcome

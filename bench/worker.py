@@ -151,10 +151,10 @@ def _evaluate(session: Session, artifact: Artifact, request: protocol.Evaluate, 
     from ..core.measured import Accuracy
     from .evaluate import evaluate
 
-    def on_progress(done: int, total: int) -> None:
-        tell(protocol.Progress(done=done, total=total))
+    def count(done: int, total: int | None) -> None:
+        tell(protocol.Progress(done=done, total=total or done))
 
-    made = evaluate(session, artifact, request.dataset, request.split, request.batch, on_progress)
+    made = evaluate(session, artifact, request.dataset, request.split, request.batch, count)
     file = made.write(request.predictions)
     accuracy = Accuracy(dataset=request.dataset, split=request.split, n=made.n, correct=made.correct, predictions=file)
     return protocol.Evaluated(accuracy=accuracy)

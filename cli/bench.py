@@ -1,7 +1,5 @@
 """`reszoo bench`: latency, memory and accuracy, each scenario in a fresh process."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,20 +7,15 @@ import typer
 
 from ..core.errors import ReszooError, UnavailableError
 from . import options, output
-from .options import ALL, parse_counts, parse_precision, words
+from .options import parse_counts, parse_precision, words
 from .shares import parse_share
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from collections.abc import Iterator
 
-    from ..bench.harness import Progress as Stage
-    from ..bench.plan import AccuracyWish, Planned
-    from ..bench.table import Outcome
-    from ..core.measured import Failure, Scenario
-    from ..core.types import Unavailable
+    from ..workflows.benchmarking import Item, Outcome
 
-    Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
-
+ALL = options.ALL
 Runtimes = Annotated[
     str,
     typer.Option(
@@ -78,32 +71,33 @@ def bench(
     Example: reszoo bench resnet8_v1.reszoo_digits --runtime torch,onnxruntime --batch 1,32 --accuracy digits
     """
     from ..bench.plan import AccuracyWish
-    from ..core.measured import Scenario
+    from ..workflows import losses as workflow
+    from ..workflows.benchmarking import judge, scenario_of, sweep
+    from ..workflows.references import resolve, resolve_all
     from . import gate
 
     gate.check_options(accuracy, reference, max_drop, per_class, json)
     limit = parse_share(max_drop, "--max-drop") if max_drop else None
-    options.check_cold_cache(cold_cache, threads, streams)
-    common = Scenario(
-        runtime="",
-        variant="",
-        device=device,
-        batch=1,
-        threads=1,
-        streams=streams,
-        seed=seed,
-        cold_cache=cold_cache,
+    counts = parse_counts(threads, "--threads"), parse_counts(batch, "--batch")
+    common = scenario_of(
+        device,
+        max(counts[0]),
+        1,
+        streams,
+        seed,
+        cold_cache,
         precision=parse_precision(precision),
         sampling_limit_s=time_limit,
     )
     wish = AccuracyWish(accuracy, out) if accuracy else None
-    counts = parse_counts(threads, "--threads"), parse_counts(batch, "--batch")
-    planned = _plan(refs, runtime, common, counts, wish, bind)
-    if wish and reference:
-        planned.insert(0, gate.planned(reference, common, wish))
+    with output.bar() as progress:
+        models = resolve_all(refs, progress)
+        planned = sweep(models, words(runtime), common, *counts, accuracy=wish, bind=bind, progress=progress)
+        if wish and reference:
+            planned.insert(0, workflow.reference(resolve(reference, progress), common, wish))
     output.check_writable(out)
-    outcomes = list(_measure_all(planned, out, patience))
-    losses = gate.losses(outcomes, out, limit) if reference else []
+    outcomes = list(_measured(planned, out, patience))
+    losses = workflow.losses(outcomes, out, limit) if reference else []
     if json:
         output.print_json([*_records(outcomes), *gate.as_records(losses)])
     else:
@@ -113,88 +107,30 @@ def bench(
         gate.print_classes(outcomes, out)
     if losses and not json:
         gate.print_losses(losses, str(reference))
-    _judge(outcomes)
+    judge(outcomes)
     if reference and not losses:
         raise UnavailableError("no accuracy could be compared with the reference's")
     if any(loss.verdict and loss.verdict.outcome != "pass" for loss in losses):
         raise ReszooError("the accuracy gate is not met")
 
 
-def _plan(
-    refs: Sequence[str],
-    runtime: str,
-    common: "Scenario",
-    counts: tuple[list[int], list[int]],
-    wish: "AccuracyWish | None",
-    bind: bool,
-) -> "list[Item]":
-    from msgspec.structs import replace
-    from rich.progress import SpinnerColumn, TimeElapsedColumn
+def _measured(planned: "list[Item]", out: Path, patience: float) -> "Iterator[Outcome]":
+    """Each, with a bar for its stages and one for all of them."""
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from ..bench.plan import plan, plan_all
-    from ..export.contract import parse_runtime
-    from .targets import targets
+    from ..workflows.benchmarking import measure_all
 
-    engines = [] if runtime == ALL else [parse_runtime(text) for text in dict.fromkeys(words(runtime))]
-    planned: list[Item] = []
-    for target in targets(refs):
-        for engine, variant in engines:
-            scenario = replace(common, runtime=engine.name, variant=variant)
-            _add(planned, plan(target, scenario, *counts, wish, bind=bind))
-        if runtime == ALL:
-            with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
-                task = bar.add_task("", total=None)
-                watch = partial(_follow_export, bar, task)
-                _add(planned, plan_all(target, common, *counts, wish, bind=bind, watch=watch))
-    return planned
-
-
-def _add(planned: "list[Item]", more: "Iterable[Item]") -> None:
-    """What is missing for many is said once."""
-    from ..core.types import Unavailable
-
-    for item in more:
-        if not (isinstance(item, Unavailable) and item in planned):
-            planned.append(item)
-
-
-def _measure_all(planned: "list[Item]", out: Path, patience_s: float) -> "Iterator[Outcome]":
-    """Each is written as soon as it is there, so that an interrupt loses none that was measured."""
-    from rich.markup import escape
-    from rich.progress import BarColumn, SpinnerColumn, TimeElapsedColumn
-
-    from ..bench.harness import measure
-    from ..bench.plan import Planned
-    from ..bench.results import write
-    from ..core.measured import Measurement
-
-    with output.progress(SpinnerColumn(), "{task.description}", BarColumn(), TimeElapsedColumn()) as bar:
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    with output.progress(*columns) as bar:
         whole = bar.add_task("measuring", total=len(planned))
-        for item in planned:
-            if not isinstance(item, Planned):
-                yield item
-                continue
-            scenario = item.scenario
-            name = f"{item.artifact.source_ref} {scenario.runtime_name} t{scenario.threads} b{scenario.batch}"
-            title = escape(name)
-            part = bar.add_task(title, total=1)
-            follow = partial(_follow, bar, part, title)
-            outcome = measure(
-                item.artifact, scenario, evaluation=item.evaluation, on_progress=follow, patience_s=patience_s
-            )
-            bar.remove_task(part)
-            if isinstance(outcome, Measurement):
-                write(out, outcome)
+        part = bar.add_task("")
+
+        def progress(stage: str, done: float = 0, total: float | None = None, /) -> None:
+            bar.update(part, description=stage, completed=done, total=total)
+
+        for outcome in measure_all(planned, out, patience=patience, progress=progress):
             yield outcome
             bar.advance(whole)
-
-
-def _follow_export(bar: "Progress", task: "TaskID", format_name: str) -> None:
-    bar.update(task, description=f"exporting to {format_name}")
-
-
-def _follow(bar: "Progress", task: "TaskID", title: str, stage: "Stage") -> None:
-    bar.update(task, description=f"{title}: {stage.stage}", completed=stage.done, total=stage.total or None)
 
 
 def _records(outcomes: "list[Outcome]") -> list[dict[str, object]]:
@@ -228,13 +164,3 @@ def _print_doubts(outcomes: "list[Outcome]", out: Path) -> None:
         output.err_console().print(f"All samples are in {out}.", markup=False)
     for line in doubts([warning for m in everything for warning in m.warnings]) + misses(outcomes):
         output.err_console().print(line, markup=False)
-
-
-def _judge(outcomes: "list[Outcome]") -> None:
-    """Exit 1 if anything failed, 3 if nothing could be measured at all."""
-    from ..core.measured import Failure, Measurement
-
-    if failed := [outcome for outcome in outcomes if isinstance(outcome, Failure)]:
-        raise ReszooError(f"{len(failed)} of {len(outcomes)} measurements failed")
-    if not any(isinstance(outcome, Measurement) for outcome in outcomes):
-        raise UnavailableError("nothing could be measured here")

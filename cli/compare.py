@@ -1,25 +1,29 @@
 """`reszoo compare`: which of several is faster, and by how much, measured in turn."""
 
-import math
-from itertools import product
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import ReszooError, UnavailableError, UsageError
+from ..core.errors import UsageError
 from . import options, output
 from .options import ALL, parse_precision, words
 from .shares import parse_share
 
 if TYPE_CHECKING:
-    from ..bench.comparison import Contestant, Effort
-    from ..core.measured import Comparison, Scenario
+    from ..core.measured import Comparison
 
 
 def compare(
     refs: options.Refs,
-    runtime: options.Runtimes = "onnxruntime",
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            help="Engines, comma-separated, such as torch, torch:compile, onnxruntime; see `reszoo doctor`.",
+            show_default="onnxruntime; for an artifact, the first that runs it",
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each contestant.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
     device: options.DeviceName = "cpu",
@@ -48,87 +52,48 @@ def compare(
 
     Example: reszoo compare resnet8_v1.reszoo_cifar10 resnet8_v2.reszoo_cifar10 --fail-if-slower 3%
     """
-    from ..bench.comparison import EFFORT, Effort
-    from ..core.measured import Scenario
-
-    options.check_cold_cache(cold_cache, str(threads), 1)
-    gate = 1 + parse_share(fail_if_slower, "--fail-if-slower") if fail_if_slower else None
-    common = Scenario(
-        runtime="",
-        variant="",
-        device=device,
-        batch=batch,
-        threads=threads,
-        seed=seed,
-        cold_cache=cold_cache,
-        warmup_limit_s=1.0,  # in each of many rounds; what still drifts then meets all contestants alike
-    )
-    contestants = _contestants(refs, runtime, common, bind)
-    wanted = parse_precision(precision) if precision else EFFORT.precision if gate is None else math.inf
-    effort = Effort(wanted, time_limit, gate, seed, patience)
-    output.check_writable(out)
-    comparison = _compare(contestants, effort, out)
-    _print(comparison, out, json)
-    if gate is not None:
-        _judge(comparison, gate)
-
-
-def _contestants(refs: list[str], runtime: str, common: "Scenario", bind: bool) -> "list[Contestant]":
-    """Every REF on every runtime that runs it; other pairs are told. Naming one REF twice is how to see the noise."""
-    from msgspec.structs import replace
-
-    from ..bench.comparison import Contestant
-    from ..bench.plan import Planned, plan
-    from ..core.types import Artifact
-    from ..export.contract import parse_runtime
-    from .targets import targets
+    from ..workflows.comparing import compare as run
+    from ..workflows.comparing import judge
+    from ..workflows.references import resolve_all
 
     if runtime == ALL:
         raise UsageError(
             "compare needs to know which runtimes", f"Name them: `reszoo bench --runtime {ALL}` finds them."
         )
-    engines = [parse_runtime(text) for text in words(runtime)]
-    known = {name for engine, _ in engines for name in engine.formats}
-    found: list[Contestant] = []
+    gate = 1 + parse_share(fail_if_slower, "--fail-if-slower") if fail_if_slower else None
     left_out: dict[str, dict[str, None]] = {}  # by runtime, the formats; a dict as a set that keeps its order
-    for target, (engine, variant) in product([t for ref in refs for t in targets([ref])], engines):
-        if isinstance(target, Artifact) and target.format in known - set(engine.formats):
-            left_out.setdefault(engine.name, {})[target.format] = None
-            continue  # it runs on another of them
-        scenario = replace(common, runtime=engine.name, variant=variant)
-        (item,) = plan(target, scenario, [common.threads], [common.batch], bind=bind)
-        if not isinstance(item, Planned):
-            raise UnavailableError(f"{item.what} is not available here: {item.reason}", item.fix)
-        found.append(Contestant(item.artifact, item.scenario))
+    output.check_writable(out)
+    with output.bar() as progress:
+        comparison = run(
+            *(model for ref in refs for model in resolve_all([ref], progress)),
+            runtime=words(runtime) if runtime else None,
+            threads=threads,
+            batch=batch,
+            device=device,
+            cold_cache=cold_cache,
+            bind=bind,
+            precision=parse_precision(precision) if precision else None,
+            time_limit=time_limit,
+            max_ratio=gate,
+            patience=patience,
+            seed=seed,
+            progress=progress,
+            on_round=partial(_keep, out),
+            on_left_out=lambda engine, name: left_out.setdefault(engine, {}).update({name: None}),
+        )
     if left_out:
         pairs = "; ".join(f"{', '.join(names)} on {engine}" for engine, names in left_out.items())
         output.err_console().print(f"Left out, as the runtime has not that format: {pairs}.", markup=False)
-    if len(found) < 2:
-        raise UsageError("one contestant is no comparison", "Name two REFs, or two runtimes; REF REF shows the noise.")
-    return found
+    _print(comparison, out, json)
+    if gate is not None:
+        judge(comparison, gate)
 
 
-def _compare(contestants: "list[Contestant]", effort: "Effort", out: Path) -> "Comparison":
+def _keep(out: Path, known: "Comparison") -> None:
     """Written after every round, so that an interrupt loses none that was measured."""
-    from rich.progress import SpinnerColumn, TimeElapsedColumn
-
-    from ..bench.comparison import compare
     from ..bench.results import write_comparison
-    from ..core.measured import Failure
 
-    with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
-        task = bar.add_task("rounds 1 and 2", total=None)
-
-        def on_round(known: "Comparison") -> None:
-            write_comparison(out, known)
-            widest = max(ratio.half_width for ratio in known.ratios)
-            text = f"round {len(known.rounds) + 1}, ratios known to {100 * widest:.1f} %"
-            bar.update(task, description=text)
-
-        outcome = compare(contestants, effort, on_round)
-    if isinstance(outcome, Failure):
-        raise ReszooError(f"{outcome.what}: {outcome.reason}\n{outcome.output}".rstrip())
-    return outcome
+    write_comparison(out, known)
 
 
 def _print(comparison: "Comparison", out: Path, json: bool) -> None:
@@ -145,21 +110,3 @@ def _print(comparison: "Comparison", out: Path, json: bool) -> None:
     rounds = f"{len(comparison.rounds)} rounds of fresh processes"
     output.err_console().print(f"A ratio above 1 is slower. {rounds}; all samples are in {out}.", markup=False)
     output.tell_doubts(comparison.warnings)
-
-
-def _judge(comparison: "Comparison", gate: float) -> None:
-    """A contestant passes if its whole interval does, and fails if none of it does."""
-    from ..bench.table import subject_name
-    from ..core.measured import AGAIN
-
-    found = comparison.ratios[AGAIN:]
-    for subject, ratio in zip(comparison.subjects[AGAIN + 1 :], found, strict=True):
-        said = f"{ratio.value:.3f} ({ratio.interval.low:.3f} to {ratio.interval.high:.3f}), at most {gate:.3f}"
-        outcome = ratio.against(gate)
-        if outcome == "fail":
-            raise ReszooError(f"{subject_name(subject)} is slower than allowed: {said}")
-        if outcome == "cannot tell":
-            raise ReszooError(
-                f"cannot tell whether {subject_name(subject)} is slow: {said}",
-                "Give it a longer --time-limit, or a quieter machine.",
-            )

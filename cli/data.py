@@ -33,7 +33,7 @@ def get(
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with output.progress("{task.description}", *columns) as bar:
         task = bar.add_task(name, total=None)
-        info = get(name, replace=replace, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+        info = get(name, replace=replace, progress=output.counting(bar, task))
     _show(info, json)
 
 
@@ -58,7 +58,7 @@ def add(
 
     with output.progress("{task.description}", BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task(name, total=None)
-        info = add(name, paths, split, replace, lambda done, total: bar.update(task, completed=done, total=total))
+        info = add(name, paths, split, replace, output.counting(bar, task))
     _show(info, json)
 
 

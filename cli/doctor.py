@@ -51,12 +51,12 @@ def artifact_in(ref: str) -> "Artifact":
     """The artifact in that folder. A checkpoint is no artifact yet, and none is downloaded to say so."""
     from .. import zoo
     from ..core.types import Checkpoint
-    from .targets import targets
+    from ..workflows.references import resolve_all
 
     if not Path(ref).exists() and "/" not in ref:
         zoo.resolve(ref)  # an unknown name is an error of its own
         raise _no_artifact(ref)
-    (target,) = targets([ref])
+    (target,) = resolve_all([ref])
     if isinstance(target, Checkpoint):
         raise _no_artifact(ref)
     return target
@@ -70,14 +70,11 @@ def _no_artifact(ref: str) -> UsageError:
 
 
 def _examine(artifact: "Artifact", given: dict[str, Any], json: bool) -> None:
-    from rich.progress import SpinnerColumn, TimeElapsedColumn
-
     from ..workflows.quantization.examination import examine
     from .diagnosis import print_examination
 
-    with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
-        task = bar.add_task("", total=None)
-        found = examine(artifact, **given, on_stage=lambda stage: bar.update(task, description=stage))
+    with output.bar() as progress:
+        found = examine(artifact, **given, progress=progress)
     if json:
         output.print_json(found)
     else:

@@ -55,14 +55,6 @@ def download(
     _judge(failures, len(rows))
 
 
-def bring(name: str) -> "Checkpoint":
-    """The checkpoint of this name, downloaded with a progress bar if it is not here: what other verbs call."""
-    from .. import zoo
-
-    with _progress() as bar:
-        return zoo.find(name) or _download(name, bar)
-
-
 def _row(name: str, bar: "Progress") -> Row:
     from .. import zoo
 
@@ -81,7 +73,7 @@ def _download(name: str, bar: "Progress") -> "Checkpoint":
 
     task = bar.add_task(name, total=None)
     try:
-        return zoo.download(name, on_progress=lambda done, total: bar.update(task, completed=done, total=total))
+        return zoo.download(name, progress=output.counting(bar, task))
     finally:
         bar.remove_task(task)
 

@@ -18,17 +18,10 @@ NUMBERS = ("error", "cosine", "tensors", "lowest", "alone", "so far", "runtime",
 
 def explained(source: "Checkpoint", format_name: str, options: "ExportOptions") -> "Explanation":
     """Look for the first bad layer, with a progress bar."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
-
     from ..export.bisect import explain
 
-    with output.progress("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()) as bar:
-        task = bar.add_task(source.ref, total=None)
-
-        def watch(stage: str, done: int, total: int) -> None:
-            bar.update(task, description=f"{source.ref}: {stage}", completed=done, total=total)
-
-        return explain(source, format_name, options, watch=watch)
+    with output.bar(source.ref) as progress:
+        return explain(source, format_name, options, progress=progress)
 
 
 def check_plot(path: Path) -> None:

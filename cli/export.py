@@ -1,25 +1,18 @@
 """`reszoo export`: a checkpoint as files that runtimes can load, with the proof that they compute the same."""
 
-import time
-from collections.abc import Iterator
-from functools import partial
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from ..core.errors import ReszooError, UnavailableError, UsageError
+from ..core.errors import UsageError
 from ..core.registry import listed
 from . import output
-from .options import ALL, Batch, ComputeCapability, InputKind, Opset, export_options, words
+from .options import ALL, Batch, ComputeCapability, InputKind, Opset, parse_batch, words
 
 if TYPE_CHECKING:
-    from ..core.types import Artifact, Checkpoint, Precision
-    from ..export.attempts import Outcome
-    from ..export.contract import ExportOptions
-
-    Wish = tuple[str, ExportOptions]  # a format, and how
+    from ..core.types import Artifact, Precision
+    from ..workflows.exporting import Attempt
 
 FORMATS = listed(Path(__file__).resolve().parents[1] / "export" / "formats")
 
@@ -59,79 +52,27 @@ def export(
 
     Example: reszoo export resnet8_v1.reszoo_digits --to onnx --input uint8 --out digits-onnx
     """
-    from .targets import checkpoints
+    from ..workflows.exporting import each, judge, requests
+    from ..workflows.references import checkpoints
 
-    common = export_options(input, batch, opset, compute_capability)
-    wishes = _wishes(to, parse_precisions(precision), common)
-    sources = checkpoints(refs)
-    if out is not None and len(wishes) == 1 and len(sources) > 1:
-        raise UsageError(f"--out is one folder, but {len(sources)} checkpoints match", "Leave --out away.")
-    attempts: list[Attempt] = []
-    try:
-        for attempt in _each(list(product(sources, wishes)), out):
-            attempts.append(attempt)
-    finally:
-        if attempts:  # what was made before an interrupt is told
-            _print(attempts, json)
-    _judge(attempts, is_all=to == ALL)
-
-
-class Attempt(NamedTuple):
-    """One export, and the seconds that it took, proof included."""
-
-    ref: str
-    format: str
-    precision: str
-    seconds: float
-    outcome: "Outcome"
+    shape: dict[str, Any] = {"input": input, "batch": parse_batch(batch), "opset": opset}
+    gpus = tuple(words(compute_capability)) if compute_capability else ()
+    wanted = requests(words(to), parse_precisions(precision), compute_capability=gpus, **shape)
+    with output.bar() as progress:
+        sources = checkpoints(refs, progress)
+        if out is not None and len(wanted) == 1 and len(sources) > 1:
+            raise UsageError(f"--out is one folder, but {len(sources)} checkpoints match", "Leave --out away.")
+        attempts: list[Attempt] = []
+        try:
+            for attempt in each(sources, wanted, out, progress):
+                attempts.append(attempt)
+        finally:
+            if attempts:  # what was made before an interrupt is told
+                _print(attempts, json)
+    judge(attempts, is_all=to == ALL)
 
 
-def _wishes(to: str, precisions: "list[Precision]", common: "ExportOptions") -> "list[Wish]":
-    """Formats with their options. One that is alone must have them; of several, those that have not are told."""
-    from msgspec.structs import replace
-
-    from ..core.registry import choose
-    from ..export.contract import format_named, formats
-
-    names = list(formats()) if to == ALL else list(dict.fromkeys(words(to)))
-    wishes = [(name, replace(common, precision=precision)) for name in names for precision in precisions]
-    plugins = [choose(formats(), name, "format") for name in names]
-    if len(wishes) == 1:  # before anything is downloaded for it
-        plugins[0].check(wishes[0][1])
-        format_named(names[0])
-    return wishes
-
-
-def _each(plans: "list[tuple[Checkpoint, Wish]]", out: Path | None) -> Iterator[Attempt]:
-    """Of several, one that cannot be made does not end the rest; the error of one alone is this command's own."""
-    from rich.progress import SpinnerColumn, TimeElapsedColumn
-
-    from ..export.attempts import attempt
-
-    with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
-        task = bar.add_task("exporting", total=len(plans))
-        for source, (name, options) in plans:
-            bar.update(task, description=f"exporting {source.ref} to {name} {options.precision}")
-            began = time.monotonic()
-            if len(plans) == 1:
-                outcome: Outcome = _make(source, name, options, out)
-            else:
-                make = partial(_make, source, name, options, None, out)
-                outcome = attempt(source, name, options, make)
-            yield Attempt(source.ref, name, options.precision, time.monotonic() - began, outcome)
-            bar.advance(task)
-
-
-def _make(
-    source: "Checkpoint", name: str, options: "ExportOptions", folder: Path | None, parent: Path | None = None
-) -> "Artifact":
-    from ..export.exporting import export, folder_name
-
-    default = (parent or Path()) / f"{source.ref}-{folder_name(name, options)}"
-    return export(source, name, out=folder or default, options=options)
-
-
-def _print(attempts: list[Attempt], json: bool) -> None:
+def _print(attempts: "list[Attempt]", json: bool) -> None:
     from ..core.types import Artifact
 
     if json:
@@ -164,26 +105,12 @@ def _row(artifact: "Artifact", seconds: float) -> tuple[str, ...]:
     )
 
 
-def _record(attempt: Attempt) -> dict[str, object]:
+def _record(attempt: "Attempt") -> dict[str, object]:
     """The artifact's manifest, or what stands in its place; `kind` tells which."""
     from ..core.documents import to_builtins
 
     asked = {name: value for name, value in attempt._asdict().items() if name != "outcome"}
     return {"kind": type(attempt.outcome).__name__.lower(), **asked, **to_builtins(attempt.outcome)}
-
-
-def _judge(attempts: list[Attempt], *, is_all: bool) -> None:
-    """Exit 1 if anything failed, 3 if something that was named could not be made, or of all formats none."""
-    from ..core.measured import Failure
-    from ..core.types import Unavailable
-
-    outcomes = [attempt.outcome for attempt in attempts]
-    failed = sum(isinstance(each, Failure) for each in outcomes)
-    missing = sum(isinstance(each, Unavailable) for each in outcomes)
-    if failed:
-        raise ReszooError(f"{failed} of {len(outcomes)} exports failed")
-    if missing == len(outcomes) or (missing and not is_all):
-        raise UnavailableError(f"{missing} of {len(outcomes)} exports cannot be made here")
 
 
 def parse_precisions(text: str) -> "list[Precision]":

@@ -1,50 +1,16 @@
 """What `reszoo quantize --max-drop` shows: the damage of each layer, and the ladder that was climbed."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from . import output
 
 if TYPE_CHECKING:
-    from ..core.types import Checkpoint
-    from ..export.contract import ExportOptions
-    from ..workflows.quantization.fit import Fit, Rung, Watch
+    from ..workflows.quantization.fit import Fit, Rung
     from ..workflows.quantization.sensitivity import Damage
 
 SHOWN = 10  # layers in the table of damages
 NAMED = 3  # layers in float whose names fit into the table
-
-
-def within_budget(
-    source: "Checkpoint", format_name: str, options: "ExportOptions", max_drop: float, *, json: bool
-) -> "Fit":
-    """Fit the options into the budget with a progress bar, and show how, unless JSON is to be printed.
-
-    Whatever ends it early, a budget that cannot be met or an interrupt, what was measured is printed all the same.
-    """
-    from ..workflows.quantization.fit import fit
-
-    damages: list[Damage] = []
-    rungs: list[Rung] = []
-    try:
-        with _progress(source.ref) as watch:
-            found = fit(
-                source, format_name, options, max_drop, watch=watch, on_damages=damages.extend, on_rung=rungs.append
-            )
-    except BaseException as error:
-        if rungs and json:
-            reason = str(error) or type(error).__name__
-            output.print_json([{"source": source.ref, "error": reason, "ladder": records(damages, rungs)}])
-        elif rungs:
-            print_damages(damages)
-            print_ladder(rungs)
-        raise
-    if not json:
-        print_damages(found.damages)
-        print_ladder(found.rungs, found.chosen)
-        output.console().print(f"{source.ref} on val: {found.chosen.verdict}", markup=False)
-    return found
 
 
 def print_damages(damages: "Sequence[Damage]") -> None:
@@ -111,23 +77,3 @@ def records(
         for rung in rungs
     ]
     return first + then
-
-
-@contextmanager
-def _progress(ref: str) -> "Iterator[Watch]":
-    """One bar, begun anew with every stage and every rung."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), "left", TimeRemainingColumn())
-    with output.progress(*columns) as bar:
-        task = bar.add_task(ref, total=None)
-        before: tuple[str, int] = ("", 0)
-
-        def watch(stage: str, done: int, total: int) -> None:
-            nonlocal before
-            if stage != before[0] or done < before[1]:
-                bar.reset(task, description=f"{ref}: {stage}", total=total)
-            before = stage, done
-            bar.update(task, completed=done, total=total)
-
-        yield watch

@@ -6,6 +6,8 @@ import typer
 
 from . import output
 
+RIGHT = ("top-1", "params", "MACs")
+
 
 def list_(
     patterns: Annotated[list[str] | None, typer.Argument(help="Names with wildcards; all when left out.")] = None,
@@ -17,13 +19,14 @@ def list_(
     """
     from .. import zoo
 
-    refs = [ref for pattern in patterns or ["*"] for ref in zoo.resolve(pattern)]
-    entries = [zoo.summary(ref) for ref in dict.fromkeys(refs)]
+    found = {card.ref: card for pattern in patterns or ["*"] for card in zoo.list_models(pattern)}
+    entries = list(found.values())
     if json:
         output.print_json(entries)
         return
-    table = output.table("ref", "data set", "top-1", "accuracy is", "licence", "here", right=("top-1",))
+    table = output.table("ref", "data set", "top-1", "accuracy is", "params", "MACs", "licence", "here", right=RIGHT)
     for entry in entries:
         accuracy = "" if entry.accuracy is None else f"{100 * entry.accuracy:.2f} %"
-        table.add_row(entry.ref, entry.dataset, accuracy, entry.origin, entry.licence, entry.where)
+        sizes = output.count(entry.params), output.count(entry.macs)
+        table.add_row(entry.ref, entry.dataset, accuracy, entry.origin, *sizes, entry.licence, entry.where)
     output.console().print(table)

@@ -1,21 +1,15 @@
 """Options that several verbs share, and their values."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from ..core.errors import UsageError
 from .shares import parse_share
 
-if TYPE_CHECKING:
-    from ..export.contract import BatchRange, ExportOptions
-
 Refs = Annotated[
     list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint or artifact folders.")
-]
-Runtimes = Annotated[
-    str, typer.Option(help="Engines, comma-separated, such as torch, torch:compile, onnxruntime; see `reszoo doctor`.")
 ]
 Streams = Annotated[int, typer.Option(min=1, help="Sessions that run at once, each with its own threads.")]
 DeviceName = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to run.")]
@@ -43,44 +37,23 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ALL = "all"  # the word for every format, or for every runtime, that is here
 
 
-def check_cold_cache(cold_cache: bool, threads: str, streams: int) -> None:
-    """The caches are emptied from one core: what others keep for themselves would stay warm."""
-    if cold_cache and (threads != "1" or streams != 1):
-        raise UsageError("--cold-cache is for one thread and one stream", "Add --threads 1, and leave --streams away.")
-
-
 def words(text: str) -> list[str]:
     """ "onnx, openvino" -> both."""
     return [word.strip() for word in text.split(",")]
 
 
-def export_options(
-    input: Literal["float", "uint8"],  # noqa: A002 - it is the option's name
-    batch: str,
-    opset: int | None,
-    compute_capability: str | None,
-) -> "ExportOptions":
-    """What `export` and `quantize` are both told about the artifact."""
-    from ..export.contract import ExportOptions
-
-    size, sizes = parse_batch(batch)
-    gpus = tuple(words(compute_capability)) if compute_capability else ()
-    return ExportOptions(input=input, batch=size, batches=sizes, opset=opset, compute_capability=gpus)
-
-
-def parse_batch(text: str) -> "tuple[int | None, BatchRange | None]":
-    """ "8" -> that size, "1:8:64" -> those sizes; "dynamic" -> neither."""
-    from ..export.contract import BatchRange
-
+def parse_batch(text: str) -> int | tuple[int, int, int] | None:
+    """ "8" -> that size, "1:8:64" -> those sizes; "dynamic" -> None."""
     if text == "dynamic":
-        return None, None
+        return None
     if ":" in text:
         sizes = text.split(":")
         if len(sizes) != 3 or not all(size.isdecimal() for size in sizes):
             raise UsageError(f"--batch {text!r} is no range of batch sizes", "Write --batch MIN:OPT:MAX, as 1:8:64.")
-        return None, BatchRange(**dict(zip(("min", "opt", "max"), map(int, sizes), strict=True)))
+        least, best, most = map(int, sizes)
+        return least, best, most
     if text.isdecimal() and int(text) > 0:
-        return int(text), None
+        return int(text)
     raise UsageError(
         f"--batch {text!r} is neither dynamic nor a positive number", "Write --batch dynamic or --batch 8."
     )

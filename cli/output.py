@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
-    from rich.progress import Progress, ProgressColumn
+    from rich.progress import Progress, ProgressColumn, TaskID
     from rich.table import Table
 
     from ..core.measured import Disturbance
+    from ..core.progress import Progress as Count
+    from ..core.progress_bar import ProgressBar
     from ..core.types import Parity
 
 
@@ -67,6 +69,22 @@ def progress(*columns: "ProgressColumn | str") -> "Progress":
     is_hidden = not sys.stderr.isatty()
     # standard error stays as it is: what a library says there is not to be shown above the bar
     return Progress(*columns, console=err_console(), disable=is_hidden, transient=True, redirect_stderr=False)
+
+
+def bar(title: str = "") -> "ProgressBar":
+    """A bar on standard error for one thing at a time."""
+    from ..core.progress_bar import ProgressBar
+
+    return ProgressBar(title, err_console())
+
+
+def counting(bar: "Progress", task: "TaskID") -> "Count":
+    """What moves a task of a display with several of them."""
+
+    def count(stage: str, done: float = 0, total: float | None = None, /) -> None:
+        bar.update(task, completed=done, total=total)
+
+    return count
 
 
 def table(*headers: str, right: tuple[str, ...] = ()) -> "Table":

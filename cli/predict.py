@@ -5,13 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import ReszooError, UsageError
+from ..core.errors import ReszooError
 from . import output
 from .options import Json
 
 if TYPE_CHECKING:
     from ..core.measured import Failure
-    from ..datasets.listing import Found
     from ..export.predicting import Prediction
 
 
@@ -36,11 +35,15 @@ def predict(
     """
     from ..core.measured import Failure
     from ..export import predicting
-    from .targets import target
+    from ..workflows.pictures import found as found_in
+    from ..workflows.predicting import predict as run
+    from ..workflows.references import resolve
 
-    found = _found(images)  # before anything is downloaded
-    model, engine, variant = predicting.resolve(target(ref), runtime)
-    outcomes = list(predicting.predict(model, engine, variant, found.images, top))
+    found = found_in(images)  # before anything is downloaded
+    with output.bar() as progress:
+        target = resolve(ref, progress)
+    model, engine, variant = predicting.resolve(target, runtime)
+    outcomes = run(target, found.images, top=top, runtime=runtime)
     failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     predictions = [outcome for outcome in outcomes if not isinstance(outcome, Failure)]
     name = f"{engine.name}:{variant}" if variant else engine.name
@@ -57,28 +60,10 @@ def predict(
         raise ReszooError(f"{len(failures)} of {len(found.images)} images could not be classified")
 
 
-def _found(paths: list[Path]) -> "Found":
-    """The images themselves: a folder stands for those that lie in it; a file that is named is taken as it is."""
-    from ..datasets.images import SUFFIXES
-    from ..datasets.listing import Found, images_in
-
-    images: list[Path] = []
-    ignored = 0
-    for path in paths:
-        if not path.exists():
-            raise UsageError(f"there is no image {path}", "Give image files, or folders of them.")
-        inside = images_in(path) if path.is_dir() else Found([path], 0)
-        if not inside.images:
-            raise UsageError(f"there is no image in {path}", f"It holds no {', '.join(sorted(SUFFIXES))} file.")
-        images += inside.images
-        ignored += inside.ignored
-    return Found(images, ignored)
-
-
 def _print(predictions: "list[Prediction]", failures: "list[Failure]") -> None:
     table = output.table("image", "probability", "class", right=("probability",))
     for prediction in predictions:
-        name = str(prediction.image)
+        name = prediction.image
         for guess in prediction.top:
             table.add_row(name, f"{100 * guess.probability:.2f} %", guess.label)
             name = ""

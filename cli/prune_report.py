@@ -8,14 +8,14 @@ from .show import stages
 if TYPE_CHECKING:
     from ..core.measured import Accuracy
     from ..core.types import Checkpoint, ModelSpec, Unavailable
-    from .prune_steps import Made
+    from ..workflows.pruning.steps import Pruned
 
 VAL_IMAGES = 5000  # of a val that has more, so many are drawn
 SMALL = 64  # pixels: the recipes for fine-tuning are for small images
 NOT_UNSEEN = "the parent may have been trained on val; test is what counts"
 
 
-def show(made: "Made", json: bool) -> None:
+def show(made: "Pruned", json: bool) -> None:
     if json:
         output.print_json(_record(made))
         return
@@ -32,7 +32,7 @@ def show(made: "Made", json: bool) -> None:
     say(f"Next: {_next(made)}", markup=False)
 
 
-def _print_sizes(made: "Made") -> None:
+def _print_sizes(made: "Pruned") -> None:
     before, after = _sizes(made.parent), _sizes(made.result)
     table = output.table("", "before", "after", "share", right=("before", "after", "share"))
     for name, title in (("macs", "multiply-adds"), ("params", "parameters")):
@@ -54,13 +54,13 @@ def _print_stages(before: "ModelSpec", after: "ModelSpec") -> None:
     output.console().print(table)
 
 
-def _multiple(made: "Made") -> int | None:
+def _multiple(made: "Pruned") -> int | None:
     """As it was given, or chosen by `auto`; None for units."""
     found = made.cut.lineage[-1].config.get("round_to")
     return int(found) if found else None
 
 
-def _print_accuracies(made: "Made") -> None:
+def _print_accuracies(made: "Pruned") -> None:
     from ..core.measured import Accuracy
 
     say = output.console().print
@@ -74,20 +74,17 @@ def _print_accuracies(made: "Made") -> None:
         say(f"test accuracy: {_told(on_test)}", markup=False)
 
 
-def _on_val(made: "Made") -> "dict[str, Accuracy | Unavailable]":
+def _on_val(made: "Pruned") -> "dict[str, Accuracy | Unavailable]":
     """Of the parent and of the network as it was cut by looking; of the fine-tuned one as its training saw it."""
-    from rich.progress import SpinnerColumn, TimeElapsedColumn
-
     from ..core.errors import ReszooError
     from ..core.types import Unavailable
-    from ..train.evaluate import accuracy_of
+    from ..training.evaluate import accuracy_of
 
     networks = {"of the parent": made.parent, "as it was cut": made.cut}
     found: dict[str, Accuracy | Unavailable] = {}
-    with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
-        task = bar.add_task("")
+    with output.bar() as progress:
         for what, network in networks.items():
-            bar.update(task, description=f"val accuracy {what}")
+            progress(f"val accuracy {what}")
             try:
                 found[what] = accuracy_of(network, "val", VAL_IMAGES)
             except ReszooError as error:  # without these images; the network is made all the same
@@ -101,7 +98,7 @@ def _as_trained(tuned: "Checkpoint") -> "Accuracy | Unavailable":
     from .. import datasets
     from ..core.measured import Accuracy
     from ..core.types import Unavailable
-    from ..train.result import val_accuracy
+    from ..training.result import val_accuracy
 
     if (share := val_accuracy(tuned)) is None:
         return Unavailable(what="fine-tuned", reason="it was trained on val", fix="Add --set train_on=train.")
@@ -109,7 +106,7 @@ def _as_trained(tuned: "Checkpoint") -> "Accuracy | Unavailable":
     return Accuracy(dataset=tuned.dataset, split="val", n=n, correct=round(share * n))
 
 
-def _on_test(made: "Made") -> "Accuracy | None":
+def _on_test(made: "Pruned") -> "Accuracy | None":
     """Of a network that was trained: its only look at test."""
     from ..core.measured import Accuracy
 
@@ -131,7 +128,7 @@ def _interval(accuracy: "Accuracy") -> tuple[float, float]:
     return proportion_interval(accuracy.correct, accuracy.n)
 
 
-def _next(made: "Made") -> str:
+def _next(made: "Pruned") -> str:
     if made.tuned:
         return f"reszoo quantize {made.tuned.weights_path.parent}"
     small = max(made.parent.spec.input[1:]) <= SMALL
@@ -139,7 +136,7 @@ def _next(made: "Made") -> str:
     return f"the same command with --finetune {recipe} and another --out, to win accuracy back"
 
 
-def _record(made: "Made") -> dict[str, object]:
+def _record(made: "Pruned") -> dict[str, object]:
     from ..core.documents import to_builtins
     from ..core.measured import Accuracy
 

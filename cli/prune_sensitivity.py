@@ -1,7 +1,7 @@
 """What `reszoo prune --sensitivity` shows: accuracy against the share of channels dropped, space by space."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import output
 from .explain import PLOTS, check_plot
@@ -14,12 +14,20 @@ if TYPE_CHECKING:
 RATIOS = (0.25, 0.5, 0.75)
 
 
-def show(source: "Checkpoint", config: "PruneConfig", plot: Path | None, json: bool) -> None:
+def show(ref: str, how: dict[str, Any], makes_one: dict[str, object], plot: Path | None, json: bool) -> None:
+    """`how` are options that go with it, `makes_one` those that are about making a network."""
     from ..core.files import write_atomic
     from ..prune.planning import prunable
-    from ..train.evaluate import accuracy_of
+    from ..training.evaluate import accuracy_of
+    from ..workflows.pruning.prune import check, config_for, refuse
     from ..workflows.pruning.sensitivity_plot import sensitivity_plot
+    from ..workflows.references import checkpoint
 
+    refuse(makes_one, "`sensitivity=True` makes no network")
+    config, _ = config_for(round_to=1, **how)
+    with output.bar() as progress:
+        source = checkpoint(ref, progress)
+    check(source, config)
     path = plot or Path(f"{source.ref}-sensitivity.svg")
     check_plot(path)
     output.check_writable(path.parent)
@@ -37,17 +45,13 @@ def show(source: "Checkpoint", config: "PruneConfig", plot: Path | None, json: b
 
 
 def _rows(source: "Checkpoint", config: "PruneConfig", spaces: int) -> "list[Row]":
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-
     from ..prune.sensitivity import sensitivity
 
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), "left", TimeRemainingColumn())
-    with output.progress(*columns) as bar:
-        task = bar.add_task(f"pruning {source.ref}", total=spaces * len(RATIOS))
-        rows = []
+    rows = []
+    with output.bar(source.ref) as progress:
         for row in sensitivity(source, config, RATIOS):
             rows.append(row)
-            bar.advance(task)
+            progress("pruning", len(rows), spaces * len(RATIOS))
     return rows
 
 

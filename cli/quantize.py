@@ -1,23 +1,21 @@
 """`reszoo quantize`: a checkpoint as an integer artifact, with what that costs and what it buys."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ..core.errors import UsageError
 from ..core.registry import listed
 from . import output
-from .options import Batch, ComputeCapability, InputKind, Opset, export_options
+from .options import Batch, ComputeCapability, InputKind, Opset, parse_batch, words
 
 if TYPE_CHECKING:
-    from ..core.measured import Failure
-    from ..core.types import Artifact, Checkpoint, Unavailable
+    from ..core.types import Artifact, Checkpoint
     from ..export.contract import ExportOptions
-    from ..quantize.config import QuantizeConfig
-    from ..quantize.summary import Layers
-    from ..workflows.quantization.fit import Fit
-    from ..workflows.quantization.payoff import Race
+    from ..workflows.quantization.fit import Rung
+    from ..workflows.quantization.quantize import Quantized
+    from ..workflows.quantization.sensitivity import Damage
 
 Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
 SCHEMES = listed(Path(__file__).resolve().parents[1] / "quantize" / "schemes")
@@ -95,15 +93,12 @@ def quantize(
 
     Example: reszoo quantize resnet8_v1.reszoo_digits --max-drop 0.5% --out digits-int8
     """
-    from msgspec.structs import replace
-
-    from ..export.contract import format_named
-    from ..export.exporting import checked
-    from ..export.quantizing import format_for
+    from ..workflows.quantization.quantize import options_for
+    from ..workflows.references import checkpoints
     from .shares import parse_share
-    from .targets import checkpoints
 
-    given: dict[str, Any] = {
+    how: dict[str, Any] = {
+        "scheme": scheme,
         "calibration": calibration,
         "images": images,
         "seed": seed,
@@ -111,27 +106,29 @@ def quantize(
         "equalise": equalise,
         "bias_correction": bias_correction,
         "saturation": saturation,
-        "keep_float": tuple(keep_float) if keep_float else None,
+        "keep_float": keep_float or (),
+        "input": input,
+        "batch": parse_batch(batch),
+        "opset": opset,
+        "compute_capability": tuple(words(compute_capability)) if compute_capability else (),
     }
-    to = to or format_for(scheme)
-    config = _config(to, scheme, {name: value for name, value in given.items() if value is not None})
-    common = export_options(input, batch, opset, compute_capability)
-    options = checked(replace(common, precision="int8", quantize=config), format_named(to))
+    format_name, options = options_for(to, **how)  # before anything is downloaded
     budget = parse_share(max_drop, "--max-drop") if max_drop else None
     _check_explain(explain, plot, max_drop, out)
-    sources = checkpoints(refs)
+    with output.bar() as progress:
+        sources = checkpoints(refs, progress)
     if (name := "--out" if out else "--plot" if plot else None) and len(sources) > 1:
         raise UsageError(f"{name} is one, but {len(sources)} checkpoints match", f"Leave {name} away.")
     if explain:
-        _explain(sources, to, options, plot, json)
-    else:
-        rows: list[Quantized] = []
-        try:
-            for source in sources:
-                rows.append(_quantize(source, to, options, budget, out, measure, json))
-        finally:
-            if rows:  # what was made before an error is told
-                _print(rows, json)
+        _explain(sources, format_name, options, plot, json)
+        return
+    rows: list[Quantized] = []
+    try:
+        for source in sources:
+            rows.append(_quantized(source, to, how | {"max_drop": budget, "measure": measure, "out": out}, json))
+    finally:
+        if rows:  # what was made before an error is told
+            _print(rows, json)
 
 
 def _check_explain(explain: bool, plot: Path | None, max_drop: str | None, out: Path | None) -> None:
@@ -140,28 +137,6 @@ def _check_explain(explain: bool, plot: Path | None, max_drop: str | None, out: 
         raise UsageError("--explain writes no artifact", "Leave --max-drop and --out away.")
     if plot and not explain:
         raise UsageError("--plot shows what --explain finds", "Add --explain.")
-
-
-class Quantized(NamedTuple):
-    """An artifact and its float counterpart; the ladder and the race, where they were asked for.
-
-    `layers` are those of an ONNX graph, if one is among the files: others are not looked into.
-    """
-
-    artifact: "Artifact"
-    floats: "Artifact"
-    layers: "Layers | None"
-    fit: "Fit | None"
-    race: "Race | Unavailable | Failure | None"
-
-
-def _config(format_name: str, scheme: str | None, given: dict[str, Any]) -> "QuantizeConfig":
-    import msgspec
-
-    from ..export.contract import format_named
-    from ..export.quantizing import config_for
-
-    return msgspec.structs.replace(config_for(format_named(format_name), scheme), **given)
 
 
 def _explain(
@@ -182,64 +157,35 @@ def _explain(
         output.print_json(found)
 
 
-def _quantize(
-    source: "Checkpoint",
-    format_name: str,
-    options: "ExportOptions",
-    budget: float | None,
-    out: Path | None,
-    measure: bool,
-    json: bool,
-) -> Quantized:
-    import msgspec
+def _quantized(source: "Checkpoint", to: str | None, how: dict[str, Any], json: bool) -> "Quantized":
+    """With a progress bar, and the search for a budget shown, unless JSON is to be printed.
 
-    from ..core.files import check_replaceable
-    from ..export.artifacts import is_untouched
-    from ..export.exporting import exported, folder_name
-    from ..export.formats.onnx import MODEL_FILE
-    from ..quantize.summary import layers
+    Whatever ends it early, a budget that cannot be met or an interrupt, what was measured is printed all the same.
+    """
+    from ..workflows.quantization.quantize import quantize as run
     from . import ladder
 
-    if out:
-        check_replaceable(out, is_untouched)
-    fit = None if budget is None else ladder.within_budget(source, format_name, options, budget, json=json)
-    options = fit.options if fit else options
-    artifact = _export(source, format_name, options, out or Path(f"{source.ref}-{folder_name(format_name, options)}"))
-    floats = exported(source, format_name, msgspec.structs.replace(options, precision="fp32", quantize=None))
-    race = _race(artifact, floats) if measure else None
-    graph = artifact.path / MODEL_FILE
-    found = layers(graph) if graph.is_file() else None
-    return Quantized(artifact, floats, found, fit, race)
+    damages: list[Damage] = []
+    rungs: list[Rung] = []
+    try:
+        with output.bar(source.ref) as progress:
+            made = run(source, to, **how, progress=progress, on_damages=damages.extend, on_rung=rungs.append)
+    except BaseException as error:
+        if rungs and json:
+            reason = str(error) or type(error).__name__
+            output.print_json([{"source": source.ref, "error": reason, "ladder": ladder.records(damages, rungs)}])
+        elif rungs:
+            ladder.print_damages(damages)
+            ladder.print_ladder(rungs)
+        raise
+    if made.fit and not json:
+        ladder.print_damages(made.fit.damages)
+        ladder.print_ladder(made.fit.rungs, made.fit.chosen)
+        output.console().print(f"{source.ref} on val: {made.fit.chosen.verdict}", markup=False)
+    return made
 
 
-def _export(source: "Checkpoint", format_name: str, options: "ExportOptions", folder: Path) -> "Artifact":
-    from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    from ..export.exporting import export
-
-    columns = ("{task.description}", BarColumn(), TimeElapsedColumn(), "left", TimeRemainingColumn())
-    with output.progress(*columns) as bar:
-        task = bar.add_task(f"quantizing {source.ref}", total=None)
-
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        return export(source, format_name, out=folder, options=options, watch=watch)
-
-
-def _race(artifact: "Artifact", floats: "Artifact") -> "Race | Unavailable | Failure":
-    """One thread, one image; what a user can ask `reszoo compare` for in other ways."""
-    from rich.progress import SpinnerColumn, TimeElapsedColumn
-
-    from ..bench.table import verdict
-    from ..workflows.quantization.payoff import payoff
-
-    with output.progress(SpinnerColumn(), "{task.description}", TimeElapsedColumn()) as bar:
-        task = bar.add_task(f"racing {artifact.source_ref} against float", total=None)
-        return payoff(artifact, floats, on_round=lambda ratio: bar.update(task, description=verdict(ratio)))
-
-
-def _print(rows: list[Quantized], json: bool) -> None:
+def _print(rows: "list[Quantized]", json: bool) -> None:
     if json:
         output.print_json([_record(row) for row in rows])
     else:
@@ -248,7 +194,7 @@ def _print(rows: list[Quantized], json: bool) -> None:
         _print_race(row)
 
 
-def _record(row: Quantized) -> dict[str, object]:
+def _record(row: "Quantized") -> dict[str, object]:
     from ..core.documents import to_builtins
     from ..core.measured import Failure
     from ..core.types import Unavailable
@@ -270,7 +216,7 @@ def _record(row: Quantized) -> dict[str, object]:
     return record
 
 
-def _print_table(rows: list[Quantized]) -> None:
+def _print_table(rows: "list[Quantized]") -> None:
     from ..core.types import Unavailable
 
     table = output.table(
@@ -300,7 +246,7 @@ def _print_table(rows: list[Quantized]) -> None:
             output.console().print(f"in float in {row.artifact.path}: {', '.join(row.layers.floats)}", markup=False)
 
 
-def _print_race(row: Quantized) -> None:
+def _print_race(row: "Quantized") -> None:
     """How it did against float, beside the table or the JSON."""
     from ..core.measured import Failure
     from ..workflows.quantization.payoff import Race

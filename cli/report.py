@@ -1,14 +1,11 @@
 """`reszoo report`: measurements as a table, a page and a plot."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from ..core.errors import UsageError
 from . import options, output
-
-PLOTS: dict[str, Literal["png", "svg"]] = {".png": "png", ".svg": "svg"}
 
 
 def report(
@@ -29,30 +26,21 @@ def report(
 
     Example: reszoo report results --html page.html --plot pareto.svg
     """
-    from ..core.files import write_atomic
-    from ..report import build
-    from ..report.page import html_page
-    from ..report.plot import pareto_plot
-    from ..report.runs import read
-    from ..report.text import csv_text, json_rows, markdown_text
+    from ..reporting.text import json_rows, markdown_text
+    from ..workflows.reporting import report as run
 
-    if plot and plot.suffix not in PLOTS:
-        raise UsageError(f"--plot {plot} is neither a .png nor a .svg file", "Write it as --plot pareto.svg.")
-    found = read(runs)
-    for other in found.others:
-        output.err_console().print(f"{other} is a comparison, not a measurement: left out", markup=False)
-    made = build(found.measurements)
-    files: dict[Path, bytes] = {}  # all are made before any is written
-    if html:
-        files[html] = html_page(made).encode()
-    if markdown:
-        files[markdown] = markdown_text(made).encode()
-    if csv:
-        files[csv] = csv_text(made).encode()
-    if plot:
-        files[plot] = pareto_plot(made, PLOTS[plot.suffix])
-    for path, data in files.items():
-        write_atomic(path, data)
+    made = run(
+        runs,
+        html=html,
+        markdown=markdown,
+        csv=csv,
+        plot=plot,
+        on_left_out=lambda other: output.err_console().print(
+            f"{other} is a comparison, not a measurement: left out", markup=False
+        ),
+    )
+    files = [path for path in (html, markdown, csv, plot) if path]
+    for path in files:
         output.err_console().print(f"wrote {path}", markup=False)
     if json:
         output.print_json(json_rows(made))

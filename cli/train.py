@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,11 +10,9 @@ from ..core.errors import UsageError
 from . import output
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from ..core.types import Checkpoint, ModelSpec
-    from ..train.progress import Watcher
-    from ..train.recipe import Recipe
+    from ..core.types import Checkpoint
+    from ..training.progress import Watcher
+    from ..training.recipe import Recipe
 
 
 Override = typer.Option(help="Overrides the recipe's.")
@@ -74,71 +72,37 @@ def train(
 
     Several processes: torchrun --standalone --nproc-per-node 4 -m reszoo.cli.main train ...
     """
-    from .. import train as training
-    from ..train.distributed import current
-    from .targets import checkpoint
+    from ..training.distributed import current
+    from ..workflows.references import checkpoint
+    from ..workflows.training import recipe_for
+    from ..workflows.training import train as run
 
-    chosen = choose_recipe(recipe, set_ or [], epochs=epochs, batch=batch, lr=lr, seed=seed, threads=threads)
-    start = _start(arch, from_, data, chosen, tag)
-    folder = out or Path("runs") / start.ref
-    made = training.fit(
-        start.model,
-        start.spec,
-        data,
-        chosen,
-        folder,
-        ref=start.ref,
-        parent=start.parent,
-        teacher=checkpoint(teacher) if teacher else None,
+    named = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "threads": threads}
+    given: dict[str, object] = {name: value for name, value in named.items() if value is not None}
+    chosen = recipe_for(recipe, given | dict(parse_changes(set_ or [])))  # where both say a field, --set wins
+    with output.bar() as progress:
+        init = checkpoint(from_, progress) if from_ else None
+        heard = checkpoint(teacher, progress) if teacher else None
+    made = run(
+        arch,
+        data=data,
+        recipe=chosen,
+        init=init,
+        teacher=heard,
+        tag=tag,
         device=device,
         resume=resume,
-        save_every_s=checkpoint_every,
+        checkpoint_every=checkpoint_every,
         monitor_gradients=monitor_gradients,
+        out=out,
         watchers=watchers(chosen, tensorboard),
     )
     if current().is_first:
-        _print(made, folder, json)
+        _print(made, json)
 
 
-class Start(NamedTuple):
-    """What the first step finds, and what the last one's checkpoint is called."""
-
-    model: "nn.Module"
-    spec: "ModelSpec"
-    ref: str
-    parent: "Checkpoint | None"
-
-
-def _start(arch: str | None, from_: str | None, data: str, recipe: "Recipe", tag: str | None) -> Start:
-    from msgspec.structs import replace
-
-    from .. import train as training
-    from .. import zoo
-    from .targets import checkpoint
-
-    if arch and not from_:
-        spec = training.spec_for(arch, data, recipe)
-        return Start(training.initialised(spec, recipe.seed), spec, f"{arch}.{tag or f'reszoo_{data}'}", None)
-    if arch or not from_:
-        raise UsageError(
-            "training begins with an architecture or with a checkpoint",
-            "Give one of them: reszoo train resnet20_v2 ..., or reszoo train --from REF ...",
-        )
-    parent = checkpoint(from_)
-    spec = training.for_training(parent.spec, recipe)
-    ref = f"{parent.ref.partition('.')[0]}.{tag}" if tag else f"{parent.ref}-{recipe.name}"
-    return Start(zoo.build(replace(parent, spec=spec)), spec, ref, parent)
-
-
-def choose_recipe(recipe: str, pairs: list[str], **options: float | None) -> "Recipe":
-    """The recipe with what the command line overrides; where it says a field twice, --set wins."""
-    from .. import train as training
-
-    given = {name: str(value) for name, value in options.items() if value is not None}
-    return training.override(training.load(recipe), given | _parse_changes(pairs))
-
-
-def _parse_changes(pairs: list[str]) -> dict[str, str]:
+def parse_changes(pairs: list[str]) -> dict[str, str]:
+    """["lr=0.1"] -> {"lr": "0.1"}."""
     changes = {}
     for pair in pairs:
         name, separator, value = pair.partition("=")
@@ -149,20 +113,20 @@ def _parse_changes(pairs: list[str]) -> dict[str, str]:
 
 
 def watchers(recipe: "Recipe", tensorboard: Path | None) -> "list[Watcher]":
-    from ..train.progress import Display, Lines
-    from ..train.tensorboard import TensorBoard
+    from ..training.progress import Display, Lines
+    from ..training.tensorboard import TensorBoard
 
     shown: Watcher = Display(recipe, output.err_console()) if sys.stderr.isatty() else Lines()
     return [shown, TensorBoard(tensorboard)] if tensorboard else [shown]
 
 
-def _print(checkpoint: "Checkpoint", folder: Path, json: bool) -> None:
+def _print(checkpoint: "Checkpoint", json: bool) -> None:
     from ..core.statistics import proportion_interval
 
     if json:
         output.print_json(checkpoint)
         return
-    output.console().print(f"{checkpoint.ref} is in {folder}", markup=False)
+    output.console().print(f"{checkpoint.ref} is in {checkpoint.weights_path.parent}", markup=False)
     for metric in checkpoint.metrics:
         low, high = proportion_interval(round(metric.value * metric.n), metric.n)
         output.console().print(

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,7 +20,7 @@ from .errors import ReszooError, UnavailableError, UsageError
 from .files import CHUNK_BYTES, explained, sha256_of
 from .locks import locked
 from .partial import PartialFile, to_disk
-from .transfer import OnProgress as OnProgress
+from .progress import Count, Progress, silent
 from .transfer import download
 from .types import Noun, Positive
 
@@ -38,24 +39,24 @@ class Source(Noun, frozen=True, kw_only=True):
             raise ValueError(f"sha256 is {self.sha256!r}: expected 8 to 64 hex digits in lower case")
 
 
-def fetch(source: Source, target: Path, *, on_progress: OnProgress | None = None) -> str:
+def fetch(source: Source, target: Path, *, progress: Progress = silent) -> str:
     """Bring `source` to `target` and give its sha256; a good file that is there already is left alone.
 
-    `on_progress(done_bytes, total_bytes or None)` is called as bytes arrive. Raises ReszooError when the file cannot
+    `progress` counts bytes as they arrive. Raises ReszooError when the file cannot
     be had or is not the right one, UnavailableError when offline.
     """
     with locked(target):
-        return _brought(source, target, on_progress)
+        return _brought(source, target, progress)
 
 
 @contextmanager
-def fetched(source: Source, target: Path, *, on_progress: OnProgress | None = None) -> Iterator[str]:
+def fetched(source: Source, target: Path, *, progress: Progress = silent) -> Iterator[str]:
     """The same for the length of the block, and locked: nobody collects the file. Afterwards it goes.
 
     Where the block fails, a file that was verified stays for the next try.
     """
     with locked(target):
-        digest = _brought(source, target, on_progress)
+        digest = _brought(source, target, progress)
         try:
             yield digest
         except BaseException:
@@ -86,11 +87,11 @@ def _good_file(source: Source, target: Path) -> str | None:
     return digest if digest.startswith(source.sha256 or "") else None
 
 
-def _brought(source: Source, target: Path, on_progress: OnProgress | None) -> str:
-    return _good_file(source, target) or _fetch(source, target, on_progress or (lambda done, total: None))
+def _brought(source: Source, target: Path, progress: Progress) -> str:
+    return _good_file(source, target) or _fetch(source, target, partial(progress, "downloading"))
 
 
-def _fetch(source: Source, target: Path, report: OnProgress) -> str:
+def _fetch(source: Source, target: Path, report: Count) -> str:
     url, part = mirrored(source.url), PartialFile(target, source.size_bytes)
     with explained(target):
         try:
@@ -105,7 +106,7 @@ def _fetch(source: Source, target: Path, report: OnProgress) -> str:
         return digest
 
 
-def _bring(url: str, part: PartialFile, report: OnProgress) -> str | None:
+def _bring(url: str, part: PartialFile, report: Count) -> str | None:
     """Fill `part`; gives the sha256 that the server itself states, if it does."""
     if url.startswith("file://"):
         _copy(Path(unquote(url.removeprefix("file://"))), part, report)
@@ -118,7 +119,7 @@ def _bring(url: str, part: PartialFile, report: OnProgress) -> str | None:
     return download(url, part, report)
 
 
-def _copy(path: Path, part: PartialFile, report: OnProgress) -> None:
+def _copy(path: Path, part: PartialFile, report: Count) -> None:
     if not path.is_file():
         raise ReszooError(f"{path} does not exist", "Put the file there, or unset RESZOO_MIRROR to ask its home.")
     total = path.stat().st_size

@@ -139,6 +139,9 @@ class Ratio(NamedTuple):
     def half_width(self) -> float:
         return (self.interval.high - self.interval.low) / 2
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.interval.low:.3f} to {self.interval.high:.3f})"
+
     @property
     def verdict(self) -> str:
         if self.interval.high < 1:

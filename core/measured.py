@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 
 from . import samples
+from .choices import Choices
 from .estimates import Ratio, carries, log_ratio, median, median_interval, quantile, ratio_of_rounds, throughput
 from .looking import confidence_of_round
 from .schemas import Schema
@@ -42,7 +43,7 @@ class Host(Noun, frozen=True, kw_only=True):
     commit: str | None = None
 
 
-class Scenario(Noun, frozen=True, kw_only=True):
+class Scenario(Choices, frozen=True, kw_only=True):
     """How an artifact is run: by which runtime (and variant of it), on what, and with how much at a time.
 
     streams            sessions that run at once, each with `threads` threads
@@ -222,6 +223,9 @@ class Subject(Noun, frozen=True, kw_only=True):
     scenario: Scenario
     made: tuple[Step, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{self.source_ref} as {self.artifact_format} {self.precision} on {self.scenario}"
+
 
 class Measurement(Noun, frozen=True, kw_only=True):
     """What one worker saw.
@@ -248,6 +252,11 @@ class Measurement(Noun, frozen=True, kw_only=True):
     conditions: Conditions
     warnings: tuple[Disturbance, ...]
     accuracy: Accuracy | None
+
+    def __repr__(self) -> str:
+        low, high = self.interval_s
+        latency = f"{1e3 * self.median_s:.3g} ms ({1e3 * low:.3g} to {1e3 * high:.3g})"
+        return f"Measurement({self.subject}: {latency}, {len(self.warnings)} warnings)"
 
     @property
     def median_s(self) -> float:
@@ -319,6 +328,12 @@ class Comparison(Noun, frozen=True, kw_only=True):
     warnings: tuple[Disturbance, ...]
     gate: float | None = None
 
+    def __repr__(self) -> str:
+        contestants = zip(self.subjects[AGAIN + 1 :], self.ratios[AGAIN:] if len(self.rounds) > 1 else (), strict=False)
+        told = [f"{subject}: {ratio}" for subject, ratio in contestants]
+        against = f"against {self.subjects[BASELINE]}, {len(self.rounds)} rounds, {len(self.warnings)} warnings"
+        return f"Comparison({'; '.join(told)}; {against})"
+
     @property
     def ratios(self) -> tuple[Ratio, ...]:
         """Of `subjects[1:]` to the baseline: the first is the baseline against itself. Needs two rounds."""
@@ -370,3 +385,6 @@ class Failure(Noun, frozen=True, kw_only=True):
     fix: str = ""
     scenario: Scenario | None = None
     output: str = ""
+
+    def __repr__(self) -> str:
+        return f"Failure({self.what}: {self.reason})"

@@ -8,12 +8,12 @@ another try would bring again is an error at once: a refusal, a certificate that
 import random
 import re
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .errors import ReszooError, UnavailableError
 from .imposters import refuse_announced
 from .partial import Origin, PartialFile, to_disk
+from .progress import Count
 
 if TYPE_CHECKING:
     import httpx
@@ -26,8 +26,6 @@ PROXY_FIX = "Mend HTTP_PROXY and HTTPS_PROXY: a proxy that wants a login is http
 FIXES = {407: PROXY_FIX, 511: "The network wants you to sign in first: open any web page in a browser."}
 HOPELESS = (501, 505, 511)  # of the server's own errors: it cannot at all, or somebody has to sign in
 
-OnProgress = Callable[[int, int | None], None]
-
 
 class _RetryableError(Exception):
     """A failure that another try may mend, after `wait_s` seconds if the server said so."""
@@ -37,7 +35,7 @@ class _RetryableError(Exception):
         self.wait_s = wait_s
 
 
-def download(url: str, part: PartialFile, report: OnProgress) -> str | None:
+def download(url: str, part: PartialFile, report: Count) -> str | None:
     """Bring what is missing of `part`; gives the whole file's sha256 if the server states it."""
     import httpx
 
@@ -99,7 +97,7 @@ def _fix(error: Exception) -> str | None:
     return None
 
 
-def _request(client: "httpx.Client", url: str, part: PartialFile, report: OnProgress) -> str | None:
+def _request(client: "httpx.Client", url: str, part: PartialFile, report: Count) -> str | None:
     """One request: append what is missing, or start again if the server does not go on with what is there."""
     origin = part.origin(url)
     done = part.size() if origin else 0

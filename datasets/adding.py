@@ -9,10 +9,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.download import OnProgress
 from ..core.errors import UsageError
 from ..core.files import staged_folder
 from ..core.hosts import available_cores
+from ..core.progress import Progress, silent
 from ..core.types import StrPath
 from . import store
 from .images import Header, bombs_refused, decode, read, read_header, to_array
@@ -31,12 +31,12 @@ def add(
     paths: Sequence[StrPath],
     split: Folder = "train",
     replace: bool = False,
-    on_progress: OnProgress | None = None,
+    progress: Progress = silent,
 ) -> DatasetInfo:
     """Import the images of folders and zips in `[split/]class/image` layout as the data set `name`.
 
     Every image is decoded once, so that a broken one is refused here and not in the middle of a training.
-    `on_progress(done, total)` counts steps, two for each image. Raises UsageError for what is refused.
+    `progress` counts steps, two for each image. Raises UsageError for what is refused.
     """
     check_new_name(name)
     if isinstance(paths, str):
@@ -47,16 +47,16 @@ def add(
             raise UsageError(f"there is a data set {name} already", "Choose another name, or add --replace.")
         with opened(places, split) as listing, staged_folder(home(name), store.is_ours) as folder:
             origin = ", ".join(path.resolve().name for path in places)
-            _import(listing, folder, name, origin, on_progress)
+            _import(listing, folder, name, origin, progress)
         return info(name)
 
 
-def _import(listing: Listing, folder: Path, name: str, origin: str, on_progress: OnProgress | None) -> None:
+def _import(listing: Listing, folder: Path, name: str, origin: str, progress: Progress) -> None:
     """Fill `folder`. An own val folder follows the training images in the stored training part."""
     train, val, test = (listing.entries[split] for split in ("train", "val", "test"))
     parts: dict[store.Part, list[Entry]] = {"trainval": [*train, *val], "test": test}
     parts = {part: entries for part, entries in parts.items() if entries}
-    steps = _Steps(2 * sum(map(len, parts.values())), on_progress)
+    steps = _Steps(2 * sum(map(len, parts.values())), progress)
     image = _common_shape(_headers(chain(*parts.values()), steps))
 
     position = {label: index for index, label in enumerate(listing.classes)}
@@ -124,12 +124,12 @@ def _write_files(folder: Path, entries: list[Entry], steps: "_Steps") -> NDArray
 class _Steps:
     """Counts what is done, and reports it now and then."""
 
-    def __init__(self, total: int, on_progress: OnProgress | None) -> None:
-        self.done, self.total, self._on_progress = 0, total, on_progress
+    def __init__(self, total: int, progress: Progress) -> None:
+        self.done, self.total, self._progress = 0, total, progress
 
     def over(self, items: Iterable[T]) -> Iterator[T]:
         for item in items:
             yield item
             self.done += 1
-            if self._on_progress and (self.done % TOGETHER == 0 or self.done == self.total):
-                self._on_progress(self.done, self.total)
+            if self.done % TOGETHER == 0 or self.done == self.total:
+                self._progress("importing", self.done, self.total)

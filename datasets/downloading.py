@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.download import OnProgress, Source, fetched
+from ..core.download import Source, fetched
 from ..core.errors import ReszooError, UsageError
 from ..core.files import cache_dir, check_replaceable, staged_folder
+from ..core.progress import Progress, silent
 from ..core.registry import unknown
 from ..core.types import Noun, Positive
 from . import store
@@ -60,24 +61,24 @@ ARCHIVES = {
 }
 
 
-def get(name: str, *, replace: bool = False, on_progress: OnProgress | None = None) -> DatasetInfo:
+def get(name: str, *, replace: bool = False, progress: Progress = silent) -> DatasetInfo:
     """Download and install a known data set; one that is here already is left alone unless `replace`."""
     if name == DIGITS.name:
         return DIGITS
     if name not in ARCHIVES:
         error = unknown(name, ARCHIVES, "data set")
         raise UsageError(error.problem, f"{error.fix} Your own images come in with `reszoo data add {name} PATH...`.")
-    return install(name, ARCHIVES[name], replace=replace, on_progress=on_progress)
+    return install(name, ARCHIVES[name], replace=replace, progress=progress)
 
 
-def install(name: str, archive: Archive, *, replace: bool, on_progress: OnProgress | None) -> DatasetInfo:
+def install(name: str, archive: Archive, *, replace: bool, progress: Progress) -> DatasetInfo:
     """Fetch `archive`, verify it, and make it the data set `name`."""
     with locked(name):
         if not is_installed(name) or replace:
             check_replaceable(home(name), store.is_ours)
             path = cache_dir() / "downloads" / PurePosixPath(archive.source.url).name
             with (
-                fetched(archive.source, path, on_progress=on_progress),
+                fetched(archive.source, path, progress=progress),
                 staged_folder(home(name), store.is_ours) as folder,
             ):
                 _convert(path, archive, folder, name)

@@ -7,8 +7,7 @@ quantized       the quantized graph, layer by layer   against the float graph
 runtime         the runtime's integer kernels         against the quantized graph as it is written
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +16,7 @@ import onnx
 
 from .. import datasets
 from ..core.errors import UsageError
+from ..core.progress import Progress, silent
 from ..core.types import Checkpoint, Preprocess
 from ..datasets.preprocess import normalise
 from ..quantize.config import QuantizeConfig
@@ -46,8 +46,6 @@ FLOAT_REASONS: dict[StageName, AnyReason] = {
     "onnx": "conversion",
 }
 
-Watch = Callable[[str, int, int], None]  # the stage, how much of it is done, and of how much
-
 
 class Bad(NamedTuple):
     """A finding without advice."""
@@ -63,13 +61,13 @@ def explain(
     format_name: str = "onnx",
     options: ExportOptions | None = None,
     *,
-    watch: Watch = lambda stage, done, total: None,
+    progress: Progress = silent,
     run: Run | None = None,
 ) -> Explanation:
     """Quantize `checkpoint` as the options say, keep nothing of it, and find out where the result goes wrong.
 
     The images are training images that it is not calibrated on, as long as there are enough. `run` computes integer
-    kernels, as in `quantize.integer.mismatches`; None is ONNX Runtime on this CPU. `watch` is told of two stages,
+    kernels, as in `quantize.integer.mismatches`; None is ONNX Runtime on this CPU. `progress` is told of two stages,
     "calibrating" (images) and "comparing layers" (batches).
 
     Raises UsageError for a format other than onnx, options that are not quantized and a network of which nothing is,
@@ -84,14 +82,14 @@ def explain(
         )
     config = options.quantize
     with (
-        calibrated(checkpoint, plugin, options, config, partial(watch, "calibrating")) as model,
+        calibrated(checkpoint, plugin, options, config, progress) as model,
         model.keeping(config.keep_float) as candidate,
     ):
         raw, images = further_images(checkpoint, config, max(IMAGES, options.batch or 0))
         batches = _batches(feed(raw, candidate.input, candidate.preprocess), options.batch or BATCH)
         source, quantized = prepared(model.graph, config), onnx.load(candidate.path / ONNX_FILE)
         stages = _float_stages(checkpoint, options, raw, onnx.load_from_string(model.graph), batches)
-    found = compare(source, quantized, lambda: _watched(batches, partial(watch, "comparing layers")), run)
+    found = compare(source, quantized, lambda: _counted(batches, progress), run)
     if not found.layers:
         raise UsageError("no layer is quantized, so there is nothing to explain", "Leave --keep-float away.")
     stages.append(_stage("quantized", "the float graph", found.quantized))
@@ -132,10 +130,10 @@ def _batches(inputs: Array, size: int) -> list[Array]:
     return np.split(inputs[: len(inputs) // size * size], len(inputs) // size)
 
 
-def _watched(batches: list[Array], watch: Callable[[int, int], None]) -> Iterator[Array]:
+def _counted(batches: list[Array], progress: Progress) -> Iterator[Array]:
     for done, batch in enumerate(batches, start=1):
         yield batch
-        watch(done, len(batches))
+        progress("comparing layers", done, len(batches))
 
 
 def _float_stages(

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import msgspec
 
+from ..core.choices import Choices
 from ..core.errors import UsageError
 from ..core.hosts import versions
 from ..core.measured import Kernel
 from ..core.missing import not_installed as not_installed
 from ..core.missing import unavailable_error as unavailable_error
 from ..core.registry import choose, discover
-from ..core.types import Candidate, Checkpoint, Noun, Precision, TensorSpec, Unavailable
+from ..core.types import Candidate, Checkpoint, Precision, TensorSpec, Unavailable
 from ..quantize.config import Activations, QuantizeConfig
 from ..quantize.contract import GraphKind, Scheme
 
@@ -31,7 +32,7 @@ Device = Literal["cpu", "cuda"]
 WARM_UP_RUNS = 20
 
 
-class BatchRange(Noun, frozen=True, kw_only=True):
+class BatchRange(Choices, frozen=True, kw_only=True):
     """The batch sizes that an engine is built for, and `opt`, the one that it is fastest at (TensorRT's own terms)."""
 
     min: int
@@ -39,6 +40,7 @@ class BatchRange(Noun, frozen=True, kw_only=True):
     max: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 1 <= self.min <= self.opt <= self.max:
             raise UsageError(
                 f"{self} is no range of batch sizes",
@@ -49,7 +51,7 @@ class BatchRange(Noun, frozen=True, kw_only=True):
         return f"{self.min}:{self.opt}:{self.max}"
 
 
-class ExportOptions(Noun, frozen=True, kw_only=True):
+class ExportOptions(Choices, frozen=True, kw_only=True):
     """What the user chose.
 
     `batch` None is a dynamic batch, of any size or of those in `batches`; `opset` None is the format's default.

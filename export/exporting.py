@@ -9,6 +9,7 @@ from ..core.documents import write_json
 from ..core.errors import ReszooError
 from ..core.files import IsOurs, cache_dir, explained, staged_folder
 from ..core.locks import locked
+from ..core.progress import Progress, silent
 from ..core.types import Artifact, Candidate, Checkpoint, StrPath
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
@@ -17,7 +18,7 @@ from . import parity as parities
 from .artifacts import MANIFEST, is_untouched, read, record
 from .candidates import candidate, export_step
 from .contract import ExportOptions, Format, format_named, formats
-from .quantizing import Watch, calibrated, completed, step
+from .quantizing import calibrated, completed, step
 from .ways import ways
 
 
@@ -27,17 +28,17 @@ def export(
     *,
     out: StrPath,
     options: ExportOptions | None = None,
-    watch: Watch = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Artifact:
     """Write `checkpoint` as an artifact of that format into the folder `out`, with its parity record.
 
-    `watch` is told how many calibration images a quantization scheme has looked at.
+    `progress` counts the calibration images that a quantization scheme has looked at.
 
     Raises UsageError for options that the format does not have, UnavailableError where it cannot be written here,
     and ReszooError when the result differs from its source; in each case nothing is left behind.
     """
     plugin = format_named(format_name)
-    return _export(checkpoint, plugin, checked(options or ExportOptions(), plugin), Path(out), is_untouched, watch)
+    return _export(checkpoint, plugin, checked(options or ExportOptions(), plugin), Path(out), is_untouched, progress)
 
 
 def _export(
@@ -46,10 +47,10 @@ def _export(
     options: ExportOptions,
     out: Path,
     is_ours: IsOurs,
-    watch: Watch = lambda done, total: None,
+    progress: Progress = silent,
 ) -> Artifact:
     with staged_folder(out, is_ours) as staging:
-        unproven = _write(checkpoint, plugin, options, staging, watch)
+        unproven = _write(checkpoint, plugin, options, staging, progress)
         deployment.write_script(unproven, plugin.parity_runtime, staging)
         write_json(staging / MANIFEST, msgspec.structs.replace(unproven, path=Path()))  # run.py reads it
         seed = parities.seed_for(options.quantize)
@@ -134,9 +135,11 @@ def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportO
     return kept if (kept.lineage, kept.labels, kept.preprocess) == fresh else None
 
 
-def _write(checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path, watch: Watch) -> Candidate:
+def _write(
+    checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path, progress: Progress
+) -> Candidate:
     if options.quantize is None:
         plugin.write(checkpoint, options, folder)
         return candidate(checkpoint, plugin, options, folder)
-    with calibrated(checkpoint, plugin, options, options.quantize, watch) as model:
+    with calibrated(checkpoint, plugin, options, options.quantize, progress) as model:
         return model.write(options.quantize.keep_float, folder)

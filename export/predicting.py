@@ -1,14 +1,14 @@
-"""`predict`: the likeliest classes of image files, from any model in any runtime."""
+"""The likeliest classes of images, from any model in any runtime."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..core.errors import ReszooError, UsageError
-from ..core.hosts import available_cores
 from ..core.measured import Failure
 from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Noun, Preprocess, StrPath
 from ..datasets import images
@@ -30,10 +30,30 @@ class Guess(Noun, frozen=True, kw_only=True):
 
 
 class Prediction(Noun, frozen=True, kw_only=True):
-    """The classes of one image, the likeliest first."""
+    """The classes of one image, the likeliest first; `image` is its path, or its place among those given."""
 
-    image: Path
+    image: str
     top: tuple[Guess, ...]
+
+    @property
+    def label(self) -> str:
+        """The likeliest class."""
+        return self.top[0].label
+
+    @property
+    def probability(self) -> float:
+        """Of the likeliest class, from 0 to 1."""
+        return self.top[0].probability
+
+    def __repr__(self) -> str:
+        return f"Prediction({self.image}: {self.label}, {100 * self.probability:.2f} %)"
+
+
+class Picture(NamedTuple):
+    """An image to be classified: uint8 (H, W, C) pixels as the network sees them, or what makes it unreadable."""
+
+    name: str
+    pixels: Callable[[Preprocess], NDArray[np.uint8]]
 
 
 def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidate, Runtime, str]:
@@ -59,32 +79,27 @@ def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidat
 
 
 def predict(
-    model: Candidate, runtime: Runtime, variant: str, paths: Sequence[StrPath], top: int
+    model: Candidate, session: Session, pictures: Sequence[Picture], top: int
 ) -> Iterator[Prediction | Failure]:
-    """The `top` likeliest classes of each image, in the order of the paths; a Failure for one that cannot be read.
+    """The `top` likeliest classes of each picture, in their order; a Failure for one that cannot be read.
 
     Raises ReszooError for logits that are no numbers.
     """
-    files = [Path(path) for path in paths]
     least, most = model.input.batch_limits
     size = max(least, min(TOGETHER, most or TOGETHER))
-    with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant=variant) as session:
-        for start in range(0, len(files), size):
-            chunk = files[start : start + size]
-            read = [_read(path, model.preprocess) for path in chunk]
-            logits = iter(_logits(session, model, [pixels for pixels in read if not isinstance(pixels, Failure)]))
-            for path, pixels in zip(chunk, read, strict=True):
-                if isinstance(pixels, Failure):
-                    yield pixels
-                else:
-                    yield Prediction(image=path, top=_best(next(logits), model, path, top))
+    for start in range(0, len(pictures), size):
+        chunk = pictures[start : start + size]
+        read = [_read(picture, model.preprocess) for picture in chunk]
+        logits = iter(_logits(session, model, [pixels for pixels in read if not isinstance(pixels, Failure)]))
+        for picture, pixels in zip(chunk, read, strict=True):
+            yield pixels if isinstance(pixels, Failure) else prediction(next(logits), model, picture.name, top)
 
 
-def _read(path: Path, preprocess: Preprocess) -> NDArray[np.uint8] | Failure:
+def _read(picture: Picture, preprocess: Preprocess) -> NDArray[np.uint8] | Failure:
     try:
-        return read_image(path, preprocess)
+        return picture.pixels(preprocess)
     except UsageError as error:
-        return Failure(what=str(path), reason=error.problem, fix=error.fix)
+        return Failure(what=picture.name, reason=error.problem, fix=error.fix)
 
 
 def _logits(session: Session, model: Candidate, images: list[NDArray[np.uint8]]) -> Iterable[NDArray[np.float32]]:
@@ -110,6 +125,11 @@ def read_image(path: StrPath, preprocess: Preprocess) -> NDArray[np.uint8]:
     with images.bombs_refused():
         images.read_header(open_file, where)
         image = images.decode(images.read(open_file, where), where, preprocess.input[0])
+    return pixels_of(image, preprocess, where)
+
+
+def pixels_of(image: Image.Image, preprocess: Preprocess, where: str) -> NDArray[np.uint8]:
+    """The decoded image, grey or RGB as the network is, resized and cropped: uint8 (H, W, C)."""
     _, height, width = preprocess.input
     try:
         plan = geometry(image.height, image.width, preprocess, where)
@@ -143,12 +163,14 @@ def _first_available(format_name: str) -> Runtime:
     raise unavailable_error(missing[0])
 
 
-def _best(logits: NDArray[np.float32], model: Candidate, path: Path, top: int) -> tuple[Guess, ...]:
+def prediction(logits: NDArray[np.float32], model: Candidate, name: str, top: int) -> Prediction:
+    """From the logits (classes,) of the image of that name."""
     if not np.isfinite(logits).all():
         raise ReszooError(
-            f"{model.source_ref} as {model.format}, {model.precision} gave logits that are no numbers for {path}",
+            f"{model.source_ref} as {model.format}, {model.precision} gave logits that are no numbers for {name}",
             "Export it again with --precision fp32; if that does not help, its weights are broken.",
         )
     likely = softmax(logits)
     order = np.argsort(-logits, kind="stable")[:top]
-    return tuple(Guess(index=i, label=model.labels[i], probability=float(likely[i])) for i in order.tolist())
+    best = tuple(Guess(index=i, label=model.labels[i], probability=float(likely[i])) for i in order.tolist())
+    return Prediction(image=name, top=best)

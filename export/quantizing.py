@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ from ..core.documents import to_builtins
 from ..core.errors import UnavailableError, UsageError
 from ..core.files import explained
 from ..core.hosts import versions
+from ..core.progress import Progress, silent
 from ..core.registry import unknown
 from ..core.types import Candidate, Checkpoint, Step
 from ..quantize.config import QuantizeConfig
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from ..datasets import Dataset
 
 BATCH = 16  # images at once: every tensor of the network is kept for them
-
-Watch = Callable[[int, int], None]  # images looked at so far, and in all
 
 
 def completed(options: ExportOptions, plugin: Format) -> ExportOptions:
@@ -128,7 +127,7 @@ class Calibrated:
 
 @contextmanager
 def calibrated(
-    checkpoint: Checkpoint, plugin: Format, options: ExportOptions, config: QuantizeConfig, watch: Watch
+    checkpoint: Checkpoint, plugin: Format, options: ExportOptions, config: QuantizeConfig, progress: Progress = silent
 ) -> Iterator[Calibrated]:
     """The checkpoint, calibrated as `config` says; its float files are there until the end.
 
@@ -139,7 +138,7 @@ def calibrated(
     images, floats = calibration_images(checkpoint, config), _floats(options)
     graph = source.graph(checkpoint, floats)
     digest = hashlib.sha256(graph).hexdigest() if isinstance(graph, bytes) else checkpoint.sha256
-    variants = scheme.variants(graph, _feeds(checkpoint, floats, images, watch, scheme.passes(config)), config)
+    variants = scheme.variants(graph, _feeds(checkpoint, floats, images, progress, scheme.passes(config)), config)
     _check_layers(config, variants)
     with _temporary_folder() as folder:
         yield Calibrated(checkpoint, source, options, config, images, graph, digest, variants, folder)
@@ -197,7 +196,7 @@ def _step(config: QuantizeConfig, images: "Dataset", input_sha256: str) -> Step:
     )
 
 
-def _feeds(checkpoint: Checkpoint, options: ExportOptions, images: "Dataset", watch: Watch, passes: int) -> Feeds:
+def _feeds(checkpoint: Checkpoint, options: ExportOptions, images: "Dataset", progress: Progress, passes: int) -> Feeds:
     """Batches as the float graph takes them: of its fixed size, if it has one (a remainder is left out)."""
     spec, size = input_spec(checkpoint, options), options.batch or BATCH
     if options.batch and len(images) < options.batch:
@@ -213,6 +212,6 @@ def _feeds(checkpoint: Checkpoint, options: ExportOptions, images: "Dataset", wa
             if options.batch is None or len(raw) == size:
                 yield feed(raw, spec, checkpoint.preprocess)
             done += len(raw)
-            watch(done, passes * len(images))
+            progress("calibrating", done, passes * len(images))
 
     return feeds

@@ -2,9 +2,9 @@
 
 from typing import Literal, get_args
 
-from ..core.errors import UsageError
+from ..core.choices import Choices
 from ..core.registry import unknown
-from ..core.types import Fraction, NotNegative, Noun, Positive
+from ..core.types import Fraction, NotNegative, Positive
 
 ChannelImportance = Literal["l1", "l2", "bn_scale", "taylor", "hessian", "fpgm", "random"]
 UnitImportance = Literal["loss", "change", "random"]
@@ -14,7 +14,7 @@ Remove = Literal["channels", "units"]
 COARSE, FINE = 16, 8
 
 
-class PruneConfig(Noun, frozen=True, kw_only=True):
+class PruneConfig(Choices, frozen=True, kw_only=True):
     """How a plan is chosen.
 
     remove        channels, or whole units (depth pruning); for both, prune twice
@@ -40,18 +40,10 @@ class PruneConfig(Noun, frozen=True, kw_only=True):
     seed: NotNegative = 0
 
     def __post_init__(self) -> None:
-        for name, known in {"remove": Remove, "ranking": Ranking}.items():
-            if (value := getattr(self, name)) not in get_args(known):
-                raise unknown(str(value), get_args(known), name)
+        super().__post_init__()
         methods = get_args(ChannelImportance if self.remove == "channels" else UnitImportance)
         if self.importance not in (None, *methods):
             raise unknown(str(self.importance), methods, f"importance of {self.remove}")
-        if min(self.steps, self.round_to, self.images) < 1 or self.seed < 0 or not 0 <= self.min_share <= 1:
-            raise UsageError(
-                f"pruning cannot have steps {self.steps}, round_to {self.round_to}, images {self.images}, "
-                f"seed {self.seed} and min_share {self.min_share}",
-                "Choose steps, round_to and images of at least 1, a seed of 0 or above and a share from 0 to 1.",
-            )
 
     @property
     def method(self) -> str:

@@ -9,7 +9,7 @@ from ..core.errors import UsageError
 from ..core.measured import Accuracy
 from ..core.types import Checkpoint, Fraction, Noun, Positive
 from ..datasets.splits import shuffled
-from ..train.evaluate import count_correct
+from ..training.evaluate import count_correct
 from .applying import network, sliced, state_of
 from .config import PruneConfig
 from .judging import Judge

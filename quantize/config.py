@@ -1,19 +1,18 @@
 """What the user chooses about quantization: data only."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 from msgspec.structs import force_setattr
 
-from ..core.errors import UsageError
-from ..core.registry import unknown
-from ..core.types import NotNegative, Noun, Positive
+from ..core.choices import Choices
+from ..core.types import NotNegative, Positive
 
 Calibration = Literal["minmax", "percentile", "entropy", "mse"]
 Activations = Literal["u8", "s8"]
 Saturation = Literal["certify", "ignore"]
 
 
-class QuantizeConfig(Noun, frozen=True, kw_only=True):
+class QuantizeConfig(Choices, frozen=True, kw_only=True):
     """How a float model becomes an integer one.
 
     None is the scheme's own choice, everywhere.
@@ -38,13 +37,5 @@ class QuantizeConfig(Noun, frozen=True, kw_only=True):
     keep_float: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        choices = {"calibration": Calibration, "activations": Activations, "saturation": Saturation}
-        for name, known in choices.items():
-            if (value := getattr(self, name)) not in (None, *get_args(known)):
-                raise unknown(str(value), get_args(known), name)
+        super().__post_init__()
         force_setattr(self, "keep_float", tuple(dict.fromkeys(self.keep_float)))
-        if self.images < 1 or self.seed < 0:
-            raise UsageError(
-                f"{self.images} calibration images with seed {self.seed} cannot be drawn",
-                "Choose at least 1 image and a seed of 0 or above.",
-            )

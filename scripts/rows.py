@@ -11,7 +11,8 @@ from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TIMED, WAYS, slug
 from quantization import DEFAULT, NNCF
 from runtimes import NETWORKS
 
-from reszoo import train, zoo
+from reszoo import training as trains
+from reszoo import zoo
 from reszoo.bench.rounding import milliseconds
 from reszoo.core.documents import to_builtins
 from reszoo.core.estimates import Ratio
@@ -123,7 +124,7 @@ def bundled() -> Iterator[Row]:
 def _command(ref: str, record: Figure) -> str:
     """The command line of a run: its recipe, and what it overrode."""
     recipe = record["run"]["recipe"]
-    named = json.loads(json.dumps(to_builtins(train.load(recipe["name"]))))  # tuples become lists, as in the record
+    named = json.loads(json.dumps(to_builtins(trains.load(recipe["name"]))))  # tuples become lists, as in the record
     changes = {key: value for key, value in recipe.items() if value != named[key]}
     if named["precision"] == "auto":
         changes.pop("precision", None)  # the record has what auto came to

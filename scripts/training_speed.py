@@ -32,17 +32,17 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 from torchvision import transforms
 
-from reszoo import datasets, train
+from reszoo import datasets, training
 from reszoo.core.errors import ReszooError
 from reszoo.core.hosts import describe
-from reszoo.train.data import batches_for
-from reszoo.train.distributed import World
-from reszoo.train.loop import Loop
-from reszoo.train.progress import Epoch
-from reszoo.train.run import SAVE_EVERY_S, pick_precision
-from reszoo.train.schedule import learning_rate
-from reszoo.train.specs import preprocess_for
-from reszoo.train.trainer import Trainer
+from reszoo.training.data import batches_for
+from reszoo.training.distributed import World
+from reszoo.training.loop import Loop
+from reszoo.training.progress import Epoch
+from reszoo.training.run import SAVE_EVERY_S, pick_precision
+from reszoo.training.schedule import learning_rate
+from reszoo.training.specs import preprocess_for
+from reszoo.training.trainer import Trainer
 
 OUT = MEASUREMENTS / "training" / "seconds.json"
 NETWORK, DATA, RECIPE = "resnet20_v1", "cifar10", "cifar-fast"
@@ -89,7 +89,7 @@ def measure(loop: str, device: str, steps: int) -> dict[str, Any]:
     """Seconds of each step after the warm-up, and what the GPU said meanwhile."""
     torch.set_num_threads(THREADS)
     where = torch.device(device)
-    recipe = train.override(train.load(RECIPE), OURS.get(loop, {}))
+    recipe = training.override(training.load(RECIPE), OURS.get(loop, {}))
     recipe = msgspec.structs.replace(recipe, precision=pick_precision(recipe, where))
     warmup = steps if device == "cuda" else WARMUP_STEPS
     with gpu_readings(where) as readings:
@@ -99,12 +99,12 @@ def measure(loop: str, device: str, steps: int) -> dict[str, Any]:
     return {"arithmetic": arithmetic, "batch": recipe.batch, "seconds": seconds, "gpu_percent": readings}
 
 
-def our_loop(recipe: train.Recipe, device: torch.device, steps: int) -> tuple[str, list[float]]:
-    """As `train.fit` has it. Gives the arithmetic, and the moment at which each step was done."""
-    spec = train.spec_for(NETWORK, DATA, recipe)
+def our_loop(recipe: training.Recipe, device: torch.device, steps: int) -> tuple[str, list[float]]:
+    """As `training.fit` has it. Gives the arithmetic, and the moment at which each step was done."""
+    spec = training.spec_for(NETWORK, DATA, recipe)
     dataset = datasets.load(DATA, recipe.train_on)
     batches = batches_for(dataset, preprocess_for(DATA, spec), recipe, device, World())
-    trainer = Trainer(train.initialised(spec, recipe.seed), recipe, device, steps=steps, world=World())
+    trainer = Trainer(training.initialised(spec, recipe.seed), recipe, device, steps=steps, world=World())
     clock = Clock()
     with TemporaryDirectory() as folder:
         Loop(trainer, batches, Path(folder), validate=None, save_every_s=SAVE_EVERY_S, watchers=[clock]).run()
@@ -112,10 +112,10 @@ def our_loop(recipe: train.Recipe, device: torch.device, steps: int) -> tuple[st
     return f"{recipe.precision}, {layout}", clock.ends
 
 
-def plain_loop(recipe: train.Recipe, device: torch.device, steps: int) -> tuple[str, list[float]]:
+def plain_loop(recipe: training.Recipe, device: torch.device, steps: int) -> tuple[str, list[float]]:
     """The same in plain PyTorch."""
-    spec = train.spec_for(NETWORK, DATA, recipe)
-    model = train.initialised(spec, recipe.seed).to(device).train()
+    spec = training.spec_for(NETWORK, DATA, recipe)
+    model = training.initialised(spec, recipe.seed).to(device).train()
     optimizer = torch.optim.SGD(
         model.parameters(), 1.0, recipe.momentum, weight_decay=recipe.weight_decay, nesterov=recipe.nesterov
     )
@@ -145,8 +145,8 @@ def plain_loop(recipe: train.Recipe, device: torch.device, steps: int) -> tuple[
 class Pictures(TorchDataset[tuple[Tensor, int]]):
     """As torchvision's CIFAR10: every image becomes a PIL image, every epoch anew."""
 
-    def __init__(self, dataset: datasets.ArrayDataset, recipe: train.Recipe) -> None:
-        preprocess = preprocess_for(DATA, train.spec_for(NETWORK, DATA, recipe))
+    def __init__(self, dataset: datasets.ArrayDataset, recipe: training.Recipe) -> None:
+        preprocess = preprocess_for(DATA, training.spec_for(NETWORK, DATA, recipe))
         self.images, self.labels = dataset.images, dataset.labels.tolist()
         self.transform = transforms.Compose(
             [

@@ -12,22 +12,24 @@ from .catalogue import resolve as resolve
 from .checkpoints import build as build
 from .checkpoints import read as read
 from .checkpoints import save as save
+from .creating import create_model as create_model
+from .listing import ModelCard as ModelCard
+from .listing import list_models as list_models
 from .store import download as download
 from .store import find as find
 from .store import load as load
-from .summary import Summary as Summary
-from .summary import summary as summary
 
 __all__ = [
     "Card",
-    "Summary",
+    "ModelCard",
     "build",
     "cards",
+    "create_model",
     "download",
     "find",
+    "list_models",
     "load",
     "read",
     "resolve",
     "save",
-    "summary",
 ]

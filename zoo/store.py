@@ -1,16 +1,13 @@
 """From a name to a checkpoint on this machine: bundled, in the cache, or downloaded and converted once."""
 
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
 
 from ..core.errors import ReszooError, UsageError
 from ..core.files import cache_dir, check_replaceable, explained
 from ..core.hosts import versions
+from ..core.progress import Progress, silent
 from ..core.types import Checkpoint, Metric, Step, StrPath
 from . import catalogue, checkpoints
-
-if TYPE_CHECKING:
-    from ..core.download import OnProgress
 
 
 def load(ref: StrPath) -> Checkpoint:
@@ -39,10 +36,10 @@ def find(ref: str) -> Checkpoint | None:
         return None
 
 
-def download(ref: str, *, on_progress: "OnProgress | None" = None) -> Checkpoint:
+def download(ref: str, *, progress: Progress = silent) -> Checkpoint:
     """Bring a checkpoint into the cache; one that is here and undamaged is given at once, without the network.
 
-    `on_progress(done_bytes, total_bytes or None)` is called as bytes arrive.
+    `progress` counts bytes as they arrive.
     """
     from ..core.locks import locked
 
@@ -53,10 +50,10 @@ def download(ref: str, *, on_progress: "OnProgress | None" = None) -> Checkpoint
     card = catalogue.card(ref)
     folder = catalogue.folder_of(ref)
     with explained(folder), locked(folder):
-        return find(ref) or _fetch_and_convert(card, folder, on_progress)  # another process may have been faster
+        return find(ref) or _fetch_and_convert(card, folder, progress)  # another process may have been faster
 
 
-def _fetch_and_convert(card: catalogue.Card, folder: Path, on_progress: "OnProgress | None") -> Checkpoint:
+def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -> Checkpoint:
     from ..core.download import Source, fetched
     from .convert import convert
     from .labels import labels
@@ -64,7 +61,7 @@ def _fetch_and_convert(card: catalogue.Card, folder: Path, on_progress: "OnProgr
     check_replaceable(folder, checkpoints.is_ours)
     source = Source(url=card.url, sha256=card.sha256, size_bytes=card.size_bytes)
     original = cache_dir() / "downloads" / f"{card.ref}-{PurePosixPath(card.url).name}"
-    with fetched(source, original, on_progress=on_progress) as digest:
+    with fetched(source, original, progress=progress) as digest:
         return checkpoints.save(
             folder,
             convert(original, card.converter),

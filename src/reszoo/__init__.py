@@ -1,10 +1,10 @@
-"""reszoo: trained residual networks, exported and measured. The public API, imported lazily.
+"""reszoo: from a trained ResNet to the fastest artifact that keeps its accuracy. The public API, imported lazily.
 
 checkpoint = reszoo.load("resnet20_v1.akamaster_cifar10")
-model = reszoo.build(checkpoint)                          # a torch.nn.Module in eval mode
-artifact = reszoo.export.export(checkpoint, "onnx", out="r20-onnx")
+artifact = checkpoint.export("onnx")
+print(artifact.evaluate("cifar10"), artifact.benchmark())
 
-No function here has the name of a package: importing `reszoo.export` would put the package in its place.
+No function here has the name of a package: importing the package would put it in the function's place.
 """
 
 import os
@@ -22,16 +22,58 @@ if TYPE_CHECKING:
     from . import models as models
     from . import prune as prune
     from . import quantize as quantize
-    from . import train as train
+    from . import reporting as reporting
+    from . import training as training
+    from . import workflows as workflows
     from . import zoo as zoo
-    from .zoo import build as build
-    from .zoo import load as load
+    from .api import Artifact as Artifact
+    from .api import Checkpoint as Checkpoint
+    from .api import load as load
+    from .api import load_artifact as load_artifact
+    from .api import train as train
+    from .core.errors import ReszooError as ReszooError
+    from .core.errors import UnavailableError as UnavailableError
+    from .core.errors import UsageError as UsageError
+    from .core.progress_bar import ProgressBar as ProgressBar
+    from .workflows.comparing import compare as compare
+    from .workflows.reporting import report as report
+    from .zoo.checkpoints import build as build
+    from .zoo.creating import create_model as create_model
+    from .zoo.listing import ModelCard as ModelCard
+    from .zoo.listing import list_models as list_models
 
     __version__: str
 
-_HOME = {"build": "zoo", "load": "zoo"}
-_PACKAGES = ("bench", "datasets", "export", "models", "prune", "quantize", "train", "zoo")
-__all__ = ["__version__", "build", "load", *_PACKAGES]
+_HOME = {
+    "Artifact": "api",
+    "Checkpoint": "api",
+    "ModelCard": "zoo.listing",
+    "ProgressBar": "core.progress_bar",
+    "ReszooError": "core.errors",
+    "UnavailableError": "core.errors",
+    "UsageError": "core.errors",
+    "build": "zoo.checkpoints",
+    "compare": "workflows.comparing",
+    "create_model": "zoo.creating",
+    "list_models": "zoo.listing",
+    "load": "api",
+    "load_artifact": "api",
+    "report": "workflows.reporting",
+    "train": "api",
+}
+_PACKAGES = (
+    "bench",
+    "datasets",
+    "export",
+    "models",
+    "prune",
+    "quantize",
+    "reporting",
+    "training",
+    "workflows",
+    "zoo",
+)
+__all__ = ["__version__", *_HOME, *_PACKAGES]
 
 
 def __getattr__(name: str) -> Any:
@@ -42,3 +84,7 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return version("reszoo")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

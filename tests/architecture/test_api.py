@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-PACKAGES = ("", ".bench", ".datasets", ".export", ".models", ".prune", ".quantize", ".train", ".zoo")
-MORE = ("export.predicting", "bench.report.runs", "bench.predictions", "bench.pruning.fitting", "train.tensorboard")
+PACKAGES = ("", ".bench", ".datasets", ".export", ".models", ".prune", ".quantize", ".training", ".zoo")
+MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "training.tensorboard")
 EVERYTHING = """
 import pkgutil, sys
 from importlib import import_module

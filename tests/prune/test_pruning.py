@@ -15,7 +15,7 @@ from reszoo.prune import PruneConfig, UnreachableError, cut, plan_for, prune
 from reszoo.prune.judging import Judge
 from reszoo.prune.pruning import step
 from reszoo.prune.sensitivity import sensitivity
-from reszoo.train.evaluate import count_correct
+from reszoo.training.evaluate import count_correct
 
 FEW = {"images": 64}
 

@@ -10,7 +10,7 @@ with proof, and raced against its parent (`verdict`): the last word is never the
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -26,13 +26,12 @@ from ...core.files import cache_dir, explained
 from ...core.hosts import describe, versions
 from ...core.locks import locked
 from ...core.measured import Disturbance, Host, Scenario
+from ...core.progress import Progress, silent
 from ...core.types import Candidate, ModelSpec, NotNegative, Noun, Positive, Preprocess
 from ...export.candidates import candidate
 from ...export.contract import ExportOptions, Format, format_named, runtimes, unavailable_error
 from .probes import Group, Kind, Part, anatomy, groups, parts
 from .stopwatch import VISIT_S, visits
-
-Watch = Callable[[str, int, int], None]  # what is being done, how much of it is done, and of how much
 
 
 class Effort(NamedTuple):
@@ -112,7 +111,7 @@ def _interpolated(x: float, known: Sequence[tuple[float, float]]) -> float:
 def table_for(
     spec: ModelSpec,
     scenario: Scenario,
-    watch: Watch = lambda what, done, total: None,
+    progress: Progress = silent,
     effort: Effort = EFFORT,
     whole: bool = False,
 ) -> LatencyTable:
@@ -143,7 +142,7 @@ def table_for(
         lacking = [group for group in groups(spec, whole) if not known.knows(group)]
         if not lacking:
             return known
-        table = _extended(msgspec.structs.replace(known, scenario=scenario), lacking, plugin, watch, effort)
+        table = _extended(msgspec.structs.replace(known, scenario=scenario), lacking, plugin, progress, effort)
         write_json(path, table)
         return table
 
@@ -158,7 +157,7 @@ def _path(table: LatencyTable) -> Path:
 
 
 def _extended(
-    known: LatencyTable, wanted: Sequence[Group], plugin: Format, watch: Watch, effort: Effort
+    known: LatencyTable, wanted: Sequence[Group], plugin: Format, progress: Progress, effort: Effort
 ) -> LatencyTable:
     """A group's networks are visited one after the other, there and back, and subtracted visit by visit."""
     networks = [network for group in wanted for network in group.networks]
@@ -167,10 +166,10 @@ def _extended(
     with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
         models = []
         for done, network in enumerate(networks):
-            watch("writing parts of the network", done, len(networks))
+            progress("writing parts of the network", done, len(networks))
             with explained(Path(name)):
                 models.append(_written(network, plugin, Path(name) / str(done)))
-        on_visit = partial(watch, "timing them")
+        on_visit = partial(progress, "timing them")
         found = visits(models, order, known.scenario, effort.visit_s, on_visit)
     seconds: list[list[float]] = [[] for _ in networks]
     for number, taken in zip(order, found.seconds, strict=True):

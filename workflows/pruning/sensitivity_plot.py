@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ...core.statistics import proportion_interval
 from ...prune.sensitivity import Row
-from ...report.plot import COLOURS, INK, LINE, MARKERS, QUIET
+from ...reporting.plot import COLOURS, INK, LINE, MARKERS, QUIET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

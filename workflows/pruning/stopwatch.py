@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from ...core.documents import read_json, write_json
 from ...core.errors import ReszooError
 from ...core.estimates import median
 from ...core.measured import Conditions, Scenario
+from ...core.progress import Count, uncounted
 from ...core.types import Candidate, NotNegative, Noun
 from ...export.contract import runtimes
 
@@ -50,7 +51,7 @@ def visits(
     order: Sequence[int],
     scenario: Scenario,
     visit_s: float = VISIT_S,
-    watch: Callable[[int, int], None] = lambda done, total: None,
+    count: Count = uncounted,
     patience_s: float = PATIENCE_S,
 ) -> Visits:
     """Time what `order` says, positions in `models`. A visit may take `patience_s`, which a hung runtime does not."""
@@ -67,7 +68,7 @@ def visits(
                 for line in _lines(process, patience_s):
                     seconds.append(float(line))
                     machine.look()
-                    watch(len(seconds), len(order))
+                    count(len(seconds), len(order))
                 conditions, is_done = machine.stop(), len(seconds) == len(order)
                 ended = "" if is_done else how_it_ended(process.wait(patience_s))
             except (TimeoutError, subprocess.TimeoutExpired):

@@ -45,8 +45,7 @@ class Verdict(NamedTuple):
     @property
     def told(self) -> str:
         """ "0.512 (0.504 to 0.520)": the ratio and its 99 % interval."""
-        (low, high), value = self.ratio.interval, self.ratio.value
-        return f"{value:.3f} ({low:.3f} to {high:.3f})"
+        return str(self.ratio)
 
 
 def scenario_for(runtime: str, threads: int, batch: int) -> Scenario:

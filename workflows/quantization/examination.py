@@ -1,6 +1,6 @@
 """`reszoo doctor ARTIFACT`: where its time goes, why it is not faster, and whether its integers are right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ...core.errors import ReszooError
 from ...core.hosts import describe
 from ...core.measured import Kernel
+from ...core.progress import Progress, silent
 from ...core.types import Artifact, Certificate, NotNegative, Noun, Positive, Precision
 from ...export.contract import Device, Runtime
 from ...export.feeding import feed, sample_images
@@ -82,15 +83,15 @@ def examine(
     threads: int = 1,
     batch: int | None = None,
     images: int = IMAGES,
-    on_stage: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> Examination:
     """Profile the artifact in `runtime` (None: the first that fits), and check its integer layers on `images` images.
 
-    `on_stage` is told what is being done. Raises UsageError for a runtime or a batch that does not go with the
+    `progress` is told what is being done. Raises UsageError for a runtime or a batch that does not go with the
     artifact, UnavailableError for a runtime that is not here or tells nothing of its kernels.
     """
     engine, size = runtime_for(artifact, runtime, device), batch_for(artifact, batch)
-    on_stage(f"profiling {engine.name}")
+    progress(f"profiling {engine.name}")
     kernels = profile(artifact, engine, device=device, threads=threads, batch=size)
     model = _model(artifact)
     kernels = _by_node(kernels, model) if model else kernels
@@ -99,7 +100,7 @@ def examine(
     signed = [layer.name for layer in layers if layer.input.zero_point.dtype == np.int8]
     checked = None
     if layers:
-        on_stage(f"checking {len(layers)} integer layers")
+        progress(f"checking {len(layers)} integer layers")
         checked = check(artifact, images, engine)
     return Examination(
         path=artifact.path,

@@ -11,6 +11,7 @@ from ...bench.evaluate import evaluate
 from ...bench.predictions import Predictions
 from ...core.errors import ReszooError, UsageError
 from ...core.hosts import available_cores
+from ...core.progress import Progress, silent
 from ...core.types import Candidate, Checkpoint
 from ...export.contract import ExportOptions, format_named, runtimes, unavailable_error
 from ...export.exporting import checked
@@ -20,8 +21,6 @@ from .sensitivity import Damage, Load, damages
 
 BATCH = 64
 NAMED = 5  # layers in float that an error names
-
-Watch = Callable[[str, int, int], None]  # the stage, how much of it is done, and of how much
 
 
 class Rung(NamedTuple):
@@ -74,7 +73,7 @@ def fit(
     options: ExportOptions,
     max_drop: float,
     *,
-    watch: Watch = lambda stage, done, total: None,
+    progress: Progress = silent,
     on_damages: Callable[[tuple[Damage, ...]], None] = lambda damages: None,
     on_rung: Callable[[Rung], None] = lambda rung: None,
 ) -> Fit:
@@ -83,7 +82,7 @@ def fit(
     Measured image by image against the float model, on all of the `val` split of the network's own data set, with the
     format's parity runtime; `val` has chosen the layers, so that only `test` tells what is really lost. What `export`
     would refuse, as too far from its source, meets no budget. Layers that `options` name already stay in float in any
-    case. `watch` is told of the stages "calibrating" and "float model" (images), "layer damage" (layers), "rung 1",
+    case. `progress` is told of the stages "calibrating" and "float model" (images), "layer damage" (layers), "rung 1",
     "rung 2 of at most 27" and so on (images). `on_damages` and `on_rung` are told what is found as soon as it is.
 
     Raises UsageError for a `max_drop` that is not from 0 to below 1 or options that are not quantized,
@@ -103,13 +102,13 @@ def fit(
     if missing := runtime.unavailable(device):
         raise unavailable_error(missing)
     load = partial(runtime.load, device=device, threads=available_cores(), variant="")
-    with calibrated(checkpoint, plugin, options, options.quantize, partial(watch, "calibrating")) as model:
-        ladder = _Ladder(model, load, max_drop, watch, on_rung)
+    with calibrated(checkpoint, plugin, options, options.quantize, progress) as model:
+        ladder = _Ladder(model, load, max_drop, progress, on_rung)
         chosen: frozenset[str] = frozenset()
         harm: tuple[Damage, ...] = ()
         if not ladder.meets(chosen):
             given = options.quantize.keep_float
-            harm = damages(model, load, BATCH, partial(watch, "layer damage"), keep_float=given)
+            harm = damages(model, load, BATCH, partial(progress, "layer damage"), keep_float=given)
             on_damages(harm)
             found = climb([damage.layer for damage in harm], ladder.meets, ladder.left)
             if found is None:
@@ -124,9 +123,9 @@ class _Ladder:
     """Measures rungs and keeps them, by the layers that were chosen for it beside those that stay in float anyway."""
 
     def __init__(
-        self, model: Calibrated, load: Load, max_drop: float, watch: Watch, on_rung: Callable[[Rung], None]
+        self, model: Calibrated, load: Load, max_drop: float, progress: Progress, on_rung: Callable[[Rung], None]
     ) -> None:
-        self.model, self.load, self.max_drop, self.watch, self.on_rung = model, load, max_drop, watch, on_rung
+        self.model, self.load, self.max_drop, self.progress, self.on_rung = model, load, max_drop, progress, on_rung
         self.rungs: dict[frozenset[str], Rung] = {}
         self.at_most: int | None = None  # rungs in all
         self.reference = self._predictions(model.floats, "float model")
@@ -149,7 +148,7 @@ class _Ladder:
 
     def _predictions(self, candidate: Candidate, stage: str) -> Predictions:
         with self.load(candidate) as session:
-            return evaluate(session, candidate, candidate.dataset, "val", BATCH, partial(self.watch, stage))
+            return evaluate(session, candidate, candidate.dataset, "val", BATCH, partial(self.progress, stage))
 
 
 def _not_met(checkpoint: Checkpoint, rungs: list[Rung]) -> ReszooError:

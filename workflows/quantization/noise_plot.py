@@ -9,7 +9,7 @@ import numpy as np
 from ...export.explanation import Explanation
 from ...quantize.diagnosis import LEAST_DB, Diagnosis
 from ...quantize.noise import EXACT_DB
-from ...report.plot import COLOURS, INK, LINE, QUIET
+from ...reporting.plot import COLOURS, INK, LINE, QUIET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ... import datasets
 from ...bench.evaluate import batch_size, predict
+from ...core.progress import Count, uncounted
 from ...core.types import Candidate
 from ...datasets.splits import shuffled
 from ...export.contract import Session
@@ -38,13 +39,13 @@ def damages(
     model: Calibrated,
     load: Load,
     batch: int,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    count: Count = uncounted,
     *,
     keep_float: Collection[str] = (),
 ) -> tuple[Damage, ...]:
     """Of every layer that is not in `keep_float`, the greatest first; of equals, the cheaper layer.
 
-    Measured on up to 1000 images of the network's `val` split. `on_progress` is told the layers done, and of how many.
+    Measured on up to 1000 images of the network's `val` split. `count` is told of the layers.
     """
     images = _sample(model, batch)
     with load(model.floats) as session:
@@ -56,7 +57,7 @@ def damages(
         others = [*keep_float, *(name for name in names if name != layer.name)]
         with model.keeping(others) as alone, load(alone) as session:
             found.append(_compare(layer, reference, _log_probabilities(session, alone, images)))
-        on_progress(done, len(layers))
+        count(done, len(layers))
     return tuple(sorted(found, key=lambda damage: (-damage.kl, damage.layer.macs)))
 
 

@@ -1,0 +1,40 @@
+"""Records of what a user chooses, whose fields are checked when they are made."""
+
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from .errors import UsageError
+from .registry import unknown
+from .types import Noun
+
+
+class Choices(Noun, frozen=True, kw_only=True):
+    """Base of the records that people fill in. Other records are checked where they are read from a file.
+
+    Making one raises UsageError for a field that is out of range or of another type.
+    """
+
+    def __post_init__(self) -> None:
+        for field in msgspec.structs.fields(type(self)):
+            check(field.name, getattr(self, field.name), field.type)
+
+
+def check(name: str, value: object, kind: Any) -> None:
+    """Raises UsageError where the value is not of this type, or breaks its constraints."""
+    try:
+        msgspec.convert(msgspec.to_builtins(value), kind)
+    except (msgspec.ValidationError, TypeError) as error:
+        if isinstance(value, str) and (known := _words(kind)):
+            raise unknown(value, known, name) from error
+        raise UsageError(f"`{name}={value!r}` is not possible", str(error)) from error
+
+
+def _words(kind: Any) -> tuple[str, ...]:
+    """The texts that a type allows, if it is a list of them."""
+    if get_origin(kind) is Literal:
+        return tuple(word for word in get_args(kind) if isinstance(word, str))
+    if get_origin(kind) in (Union, UnionType, Annotated):
+        return tuple(word for part in get_args(kind) for word in _words(part))
+    return ()

@@ -1,0 +1,30 @@
+"""From a picture to a network's input, as a callable for PyTorch's data loaders."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.types import Preprocess
+from .images import MODES, to_array
+from .preprocess import fit, geometry, normalise
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """A PIL image of any mode and size -> the float32 tensor (C, H, W) that the network takes.
+
+    Resize, centre crop, scale to [0, 1] and normalise, as torchvision does them, to the pixel.
+    """
+
+    preprocess: Preprocess
+
+    def __call__(self, image: "Image.Image") -> "torch.Tensor":
+        import torch
+
+        picture = image.convert(MODES[self.preprocess.input[0]])
+        plan = geometry(picture.height, picture.width, self.preprocess, "the image")
+        pixels = to_array(fit(picture, plan, self.preprocess))
+        return torch.from_numpy(normalise(pixels[None], self.preprocess)[0])

@@ -1,0 +1,141 @@
+"""The two public classes: what is trained, and what is deployed. Each method is a workflow, its docstring included."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+
+import msgspec
+
+from .core import types as records
+from .core.progress import Progress, silent
+from .workflows.benchmarking import benchmark
+from .workflows.evaluating import evaluate
+from .workflows.exporting import export
+from .workflows.predicting import predict, session
+from .workflows.pruning.prune import prune
+from .workflows.pruning.steps import Pruned
+from .workflows.quantization.quantize import Quantized, quantize
+from .workflows.references import checkpoint as find
+from .workflows.training import train as run_training
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .datasets.transforms import Transforms
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@overload
+def public(record: records.Checkpoint | Pruned) -> "Checkpoint": ...
+@overload
+def public(record: records.Artifact | Quantized) -> "Artifact": ...
+def public(record: object) -> object:
+    """The record as the class that has the methods."""
+    match record:
+        case Checkpoint() | Artifact():
+            return record
+        case records.Checkpoint():
+            return Checkpoint(**msgspec.structs.asdict(record))
+        case records.Artifact():
+            return Artifact(**msgspec.structs.asdict(record))
+        case Pruned():
+            return public(record.result)
+        case Quantized():
+            return public(record.artifact)
+        case _:
+            raise TypeError(f"{type(record).__name__} has no public class")
+
+
+@overload
+def stage(workflow: Callable[P, records.Checkpoint | Pruned]) -> Callable[P, "Checkpoint"]: ...
+@overload
+def stage(workflow: Callable[P, records.Artifact | Quantized]) -> Callable[P, "Artifact"]: ...
+def stage(workflow: Callable[P, Any]) -> Callable[P, Any]:
+    """The workflow, whose result has methods, too."""
+
+    @wraps(workflow)
+    def call(*args: P.args, **options: P.kwargs) -> Any:
+        return public(workflow(*args, **options))
+
+    return call
+
+
+class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
+    """A trained network: its spec, its weights, and all that is needed to feed it and to read its answer."""
+
+    predict = predict
+    evaluate = evaluate
+    benchmark = benchmark
+    export = stage(export)
+    prune = stage(prune)
+    quantize = stage(quantize)
+
+    def __repr__(self) -> str:
+        told = [f"{100 * m.value:.2f} % on {m.dataset}/{m.split}" for m in self.metrics] or [f"for {self.dataset}"]
+        return f"Checkpoint({self.ref}: {', '.join(told)}, {self.size_bytes / 1e6:.3g} MB)"
+
+    def module(self) -> "nn.Module":
+        """The network in eval mode: (N, C, H, W) normalised float32 -> (N, classes) logits."""
+        from .zoo import build
+
+        return build(self)
+
+    def transforms(self) -> "Transforms":
+        """From a picture to the network's input: resize, crop, scale to [0, 1], normalise."""
+        from .datasets.transforms import Transforms
+
+        return Transforms(self.preprocess)
+
+
+class Artifact(records.Artifact, frozen=True, kw_only=True):
+    """A proven model in one deployable format: a folder with its files and its manifest."""
+
+    predict = predict
+    evaluate = evaluate
+    benchmark = benchmark
+    session = session
+
+    def __repr__(self) -> str:
+        agreement = f"top-1 agreement {self.parity.top1_agreement:.4f}"
+        size = f"{self.size_bytes / 1e6:.3g} MB"
+        return f"Artifact({self.source_ref}: {self.format} {self.precision}, {size}, {agreement}, in {self.path})"
+
+
+def load(ref: records.StrPath, *, progress: Progress = silent) -> Checkpoint:
+    """Load a checkpoint: one of the catalogue, which is downloaded if need be, or a folder.
+
+    Args:
+        ref: A name of `list_models`, or the path of a checkpoint's folder.
+        progress: Counts the bytes of a download.
+
+    Returns:
+        The checkpoint. Its weights are read when they are needed.
+
+    Raises:
+        UsageError: Nothing has that name, or several have, or the folder is an artifact's.
+        UnavailableError: It has to be downloaded, and nothing may be asked of the network.
+        ReszooError: The download failed, or the folder is damaged.
+    """
+    return public(find(ref, progress))
+
+
+def load_artifact(path: records.StrPath) -> Artifact:
+    """Load an artifact from its folder.
+
+    Args:
+        path: The folder that `export` or `quantize` has written, wherever it was moved.
+
+    Returns:
+        The artifact; its files are as they were written.
+
+    Raises:
+        ReszooError: There is no artifact, or one of its files is missing or was changed.
+    """
+    from .export import artifacts
+
+    return public(artifacts.read(path))
+
+
+train = stage(run_training)

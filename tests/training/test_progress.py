@@ -1,0 +1,45 @@
+import importlib.util
+import io
+
+import pytest
+from rich.console import Console
+
+from reszoo import training
+from reszoo.core.errors import UnavailableError
+from reszoo.training.progress import Display, Epoch, Lines
+from reszoo.training.tensorboard import TensorBoard
+
+ROW = Epoch(epoch=2, step=8, lr=0.05, loss=1.5, accuracy=0.5, val_accuracy=0.25, images_per_s=1234.5, seconds=2.0)
+
+
+def follow(watcher):
+    watcher.began(steps=8, done=4)
+    for step in range(5, 9):
+        watcher.stepped(step, loss=1.25)
+    watcher.epoch_ended(ROW)
+    watcher.ended()
+
+
+def test_a_terminal_shows_the_loss_as_it_falls():
+    shown = io.StringIO()
+    follow(Display(training.load("digits"), Console(file=shown, force_terminal=True, highlight=False, width=120)))
+    text = shown.getvalue()
+    assert "loss 1.2500" in text
+    assert "epoch   2  loss 1.5000  accuracy 0.5000  val 0.2500  lr 0.05000  1,234 images/s" in text
+
+
+def test_a_log_gets_a_line_an_epoch(capsys):
+    follow(Lines())
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == ["going on from step 4 of 8", str(ROW)]
+
+
+def test_tensorboard_is_written_where_it_is_installed(tmp_path):
+    if importlib.util.find_spec("tensorboard") is None:
+        with pytest.raises(UnavailableError, match="pip install tensorboard"):
+            TensorBoard(tmp_path)
+        return
+    follow(TensorBoard(tmp_path))
+    (events,) = tmp_path.iterdir()
+    assert b"val_accuracy" in events.read_bytes()

@@ -1,0 +1,125 @@
+"""A recipe: everything that decides how a network is trained, as one typed document."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from ..core.choices import Choices
+from ..core.documents import read_toml, to_builtins
+from ..core.errors import UsageError
+from ..core.registry import unknown
+from ..core.types import Fraction, NotNegative, Positive, StrPath
+
+FOLDER = Path(__file__).parent / "recipes"
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+NotNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
+
+
+class Recipe(Choices, frozen=True, kw_only=True):
+    """How to train. 0 turns an optional ingredient off. Milestones and warm-up are fractions of the run.
+
+    steps             ends the run after so many optimizer steps, if that is before `epochs`
+    batch             images per step over all processes; what is left of an epoch is dropped
+    decay_all         weight decay on norms and biases too, as the papers had it
+    clip_norm         largest norm of all gradients together
+    ema_decay         keep a moving average of the weights and use it in place of the last ones
+    group_sparsity    shrinks the weakest channels of coupled layers, so that pruning them costs little
+    schedule          after the warm-up: half a cosine, a straight line (one cycle), or drops by `drop_factor` at the
+                      `milestones`
+    warmup            as long as this, a straight line from `warmup_factor` * lr, or that as a constant
+    mixup, cutmix     alpha of the Beta distribution that a batch's ratio is drawn from; with both, either by turns
+    padding           pixels that a random crop may move, filled with the mean colour or a reflection
+    cutout            side of a blank square
+    crop_scale        smallest area of a random resized crop, for data sets of large images only
+    stochastic_depth  replaces the spec's probability; None leaves it
+    temperature       of the soft targets of distillation, which have `teacher_share` of the loss
+    precision         auto: bf16 where the processor has instructions for it
+    threads           of PyTorch on the CPU; the same number gives the same bits. 0: PyTorch's own choice
+    train_on          trainval, or train: then val is measured after each epoch
+    select            the last weights, or those of the epoch that was best on val
+    """
+
+    name: str
+    summary: str
+    epochs: Positive
+    steps: NotNegative = 0
+    batch: Positive
+    seed: NotNegative = 0
+
+    optimizer: Literal["sgd", "adamw", "lamb"] = "sgd"
+    lr: PositiveFloat
+    momentum: Fraction = 0.9
+    nesterov: bool = True
+    weight_decay: NotNegativeFloat = 5e-4
+    decay_all: bool = False
+    clip_norm: NotNegativeFloat = 0.0
+    ema_decay: Fraction = 0.0
+    group_sparsity: NotNegativeFloat = 0.0
+
+    schedule: Literal["cosine", "one_cycle", "step", "constant"] = "cosine"
+    milestones: tuple[Fraction, ...] = ()
+    drop_factor: Fraction = 0.1
+    warmup: Fraction = 0.0
+    warmup_shape: Literal["linear", "constant"] = "linear"
+    warmup_factor: Fraction = 0.1
+
+    label_smoothing: Fraction = 0.0
+    mixup: NotNegativeFloat = 0.0
+    cutmix: NotNegativeFloat = 0.0
+    padding: NotNegative = 0
+    padding_mode: Literal["mean", "reflect"] = "mean"
+    flip: bool = False
+    cutout: NotNegative = 0
+    crop_scale: Fraction = 0.08
+
+    stochastic_depth: Fraction | None = None
+    temperature: PositiveFloat = 4.0
+    teacher_share: Fraction = 0.9
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool = True
+    compile: bool = False
+    threads: NotNegative = 0
+
+    train_on: Literal["trainval", "train"] = "trainval"
+    select: Literal["last", "best"] = "last"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.schedule == "step") != bool(self.milestones):
+            raise ValueError(f"schedule = {self.schedule!r} and milestones = {self.milestones}: only step has them")
+        if self.select == "best" and self.train_on != "train":
+            raise ValueError('select = "best" needs train_on = "train", so that val is not trained on')
+        if self.nesterov and not self.momentum and self.optimizer == "sgd":
+            raise ValueError("nesterov needs a momentum above 0")
+
+
+def names() -> tuple[str, ...]:
+    return tuple(sorted(path.stem for path in FOLDER.glob("*.toml")))
+
+
+def load(name_or_path: StrPath) -> Recipe:
+    """One of ours by its name, or a file of the user's."""
+    path = Path(name_or_path)
+    if path.suffix == ".toml":
+        return read_toml(path, Recipe, f"Compare it with {FOLDER / 'cifar.toml'}.")
+    if (name := str(name_or_path)) not in names():
+        raise unknown(name, names(), "recipe")
+    return read_toml(FOLDER / f"{name}.toml", Recipe, "Install reszoo again.")
+
+
+def override(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
+    """The recipe with fields replaced, given as text: {"epochs": "30", "milestones": "0.5,0.75", "flip": "false"}."""
+    fields: dict[str, Any] = to_builtins(recipe)
+    for name, text in changes.items():
+        if name not in fields:
+            raise unknown(name, fields, "recipe field")
+        is_list = name == "milestones"
+        fields[name] = [item for item in text.split(",") if item] if is_list else text
+    try:
+        return msgspec.convert(fields, Recipe, strict=False)
+    except msgspec.ValidationError as error:
+        given = ", ".join(f"{name}={text}" for name, text in changes.items())
+        raise UsageError(f"{given}: {error}", f"Give values that fit the recipe {recipe.name}.") from error

@@ -1,0 +1,208 @@
+"""`benchmark`: one model in one scenario; and `sweep`, many of both, as `reszoo bench` measures them."""
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import ReszooError, UnavailableError, UsageError
+from ..core.measured import Failure, Measurement, Scenario
+from ..core.progress import Progress, silent
+from ..core.types import Artifact, Checkpoint, Unavailable
+
+if TYPE_CHECKING:
+    from ..bench.plan import AccuracyWish, Planned
+    from ..export.contract import Device
+
+    Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
+
+Model = Checkpoint | Artifact
+Outcome = Measurement | Unavailable | Failure
+ALL = "all"  # the word for every runtime that is here
+
+
+def benchmark(
+    model: Model,
+    *,
+    runtime: str | None = None,
+    threads: int = 1,
+    batch: int | None = None,
+    streams: int = 1,
+    device: "Device" = "cpu",
+    cold_cache: bool = False,
+    bind: bool = True,
+    precision: float = 0.01,
+    time_limit: float = 10.0,
+    patience: float = 300.0,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Measurement:
+    """Measure latency, throughput, memory and cold start in a fresh process.
+
+    Args:
+        model: An artifact, or a checkpoint, which is exported to what the runtime needs.
+        runtime: The engine and its variant, as "openvino:throughput"; None is PyTorch for a checkpoint, and the
+            first that runs it here for an artifact.
+        threads: Threads of each stream.
+        batch: Images at a time; None is 1, or the artifact's own batch size.
+        streams: Sessions that run at once.
+        device: Where to run.
+        cold_cache: Empty the CPU's caches before every run (for one thread and one stream).
+        bind: Bind the process to as many cores as it has threads.
+        precision: Sample until the median's 95 % interval is this far to either side, relative to the median.
+        time_limit: Seconds; sample no longer than this, whatever the precision.
+        patience: Seconds that the process may stay silent.
+        seed: Chooses the real images that are the inputs.
+        progress: Is told of the stages.
+
+    Returns:
+        The measurement, with every sample, the machine, and warnings of whatever disturbed it.
+
+    Raises:
+        UsageError: An argument is out of range, or the model does not run in this runtime or at this batch size.
+        UnavailableError: The runtime is not on this machine.
+        ReszooError: The measuring process failed.
+    """
+    from ..bench.harness import measure
+
+    size = batch if batch is not None else _own_batch(model)
+    common = scenario_of(
+        device, threads, size, streams, seed, cold_cache, precision=precision, sampling_limit_s=time_limit
+    )
+    item = planned(model, runtime, common, bind)
+    outcome = measure(item.artifact, item.scenario, progress=progress, patience_s=patience)
+    if isinstance(outcome, Failure):
+        raise failed(outcome)
+    return outcome
+
+
+def sweep(
+    models: Sequence[Model],
+    runtimes: Sequence[str],
+    common: Scenario,
+    threads: Sequence[int],
+    batches: Sequence[int],
+    *,
+    accuracy: "AccuracyWish | None" = None,
+    bind: bool = True,
+    progress: Progress = silent,
+) -> "list[Item]":
+    """What there is to measure: every model in every runtime, with all numbers of threads and batch sizes.
+
+    Args:
+        models: Checkpoints, which are exported to what each runtime needs, and artifacts.
+        runtimes: Engines and their variants; the one word "all" is every one that is here, in every variant.
+        common: All else that the scenarios share.
+        threads: Numbers of threads.
+        batches: Batch sizes.
+        accuracy: Measure it, once for each model and runtime.
+        bind: Bind each process to as many cores as it has threads.
+        progress: Is told of exports.
+
+    Returns:
+        Scenarios that can be measured, and, in their place, why others cannot; what many lack is told once.
+
+    Raises:
+        UsageError: A runtime is unknown, or a model does not run at one of the batch sizes.
+    """
+    from msgspec.structs import replace
+
+    from ..bench.plan import plan, plan_all
+    from ..export.contract import parse_runtime
+
+    engines = [] if ALL in runtimes else [parse_runtime(name) for name in dict.fromkeys(runtimes)]
+    found: list[Item] = []
+    for model in models:
+        for engine, variant in engines:
+            scenario = replace(common, runtime=engine.name, variant=variant)
+            found += plan(model, scenario, threads, batches, accuracy, bind=bind)
+        if not engines:
+            found += plan_all(model, common, threads, batches, accuracy, bind=bind, progress=progress)
+    return [item for at, item in enumerate(found) if not (isinstance(item, Unavailable) and item in found[:at])]
+
+
+def measure_all(
+    items: "Sequence[Item]", out: "str | os.PathLike[str]", *, patience: float = 300.0, progress: Progress = silent
+) -> Iterator[Outcome]:
+    """Measure them one after another; each is written to the folder `out` at once, so that an interrupt loses none.
+
+    Args:
+        items: What `sweep` has found.
+        out: A folder for a JSON file of each measurement.
+        patience: Seconds that a measuring process may stay silent.
+        progress: Is told of the stages of each.
+
+    Yields:
+        The measurements; a Failure for one that went wrong, and what cannot be measured as it was found.
+    """
+    from ..bench.harness import measure
+    from ..bench.plan import Planned
+    from ..bench.results import write
+
+    for item in items:
+        if not isinstance(item, Planned):
+            yield item
+            continue
+        s = item.scenario
+        named = partial(_named, progress, f"{item.artifact.source_ref} {s.runtime_name} t{s.threads} b{s.batch}")
+        outcome = measure(item.artifact, s, evaluation=item.evaluation, progress=named, patience_s=patience)
+        if isinstance(outcome, Measurement):
+            write(Path(out), outcome)
+        yield outcome
+
+
+def scenario_of(
+    device: "Device", threads: int, batch: int, streams: int, seed: int, cold_cache: bool, **more: Any
+) -> Scenario:
+    """What is measured, but for the runtime. Raises UsageError for a number that is out of range."""
+    if cold_cache and (threads != 1 or streams != 1):  # they are emptied from one core: other cores' would stay warm
+        raise UsageError("a cold cache is for one thread and one stream", "Give `threads=1` and `streams=1`.")
+    return Scenario(
+        runtime="",
+        variant="",
+        device=device,
+        batch=batch,
+        threads=threads,
+        streams=streams,
+        seed=seed,
+        cold_cache=cold_cache,
+        **more,
+    )
+
+
+def planned(model: Model, runtime: str | None, common: Scenario, bind: bool) -> "Planned":
+    """The model in a runtime; None is the first that runs it as it is. Raises UnavailableError where it is not here."""
+    from msgspec.structs import replace
+
+    from ..bench.plan import plan
+    from ..export import predicting
+    from ..export.contract import parse_runtime, unavailable_error
+
+    engine, variant = parse_runtime(runtime) if runtime else predicting.resolve(model, None)[1:]
+    scenario = replace(common, runtime=engine.name, variant=variant)
+    (item,) = plan(model, scenario, [common.threads], [common.batch], bind=bind)
+    if isinstance(item, Unavailable):
+        raise unavailable_error(item)
+    return item
+
+
+def failed(failure: Failure) -> ReszooError:
+    """The error of a measurement that is the only one that was asked for."""
+    return ReszooError(f"{failure.what}: {failure.reason}\n{failure.output}".rstrip(), failure.fix)
+
+
+def judge(outcomes: Sequence[Outcome]) -> None:
+    """Raises ReszooError if any measurement failed, and UnavailableError if nothing could be measured at all."""
+    if wrong := [outcome for outcome in outcomes if isinstance(outcome, Failure)]:
+        raise ReszooError(f"{len(wrong)} of {len(outcomes)} measurements failed")
+    if not any(isinstance(outcome, Measurement) for outcome in outcomes):
+        raise UnavailableError("nothing could be measured here")
+
+
+def _own_batch(model: Model) -> int:
+    return model.input.batch_limits[0] if isinstance(model, Artifact) else 1
+
+
+def _named(progress: Progress, name: str, stage: str, done: float = 0, total: float | None = None) -> None:
+    progress(f"{name}: {stage}", done, total)

@@ -1,0 +1,137 @@
+"""`compare`: which of several models is faster, and by how much, measured in turn."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..core.errors import ReszooError, UsageError
+from ..core.measured import AGAIN, Comparison, Failure, Scenario
+from ..core.progress import Progress, silent
+from ..core.types import Artifact, Checkpoint
+from .benchmarking import failed, planned, scenario_of
+
+if TYPE_CHECKING:
+    from ..bench.comparison import Contestant
+    from ..export.contract import Device
+
+Model = Checkpoint | Artifact
+WARM_UP_LIMIT_S = 1.0  # in each of a comparison's many rounds; what still drifts then meets all of them alike
+
+
+def compare(
+    *models: Model,
+    runtime: str | Sequence[str] | None = None,
+    threads: int = 1,
+    batch: int = 1,
+    device: "Device" = "cpu",
+    cold_cache: bool = False,
+    bind: bool = True,
+    precision: float | None = None,
+    time_limit: float = 120.0,
+    max_ratio: float | None = None,
+    patience: float = 300.0,
+    seed: int = 0,
+    progress: Progress = silent,
+    on_round: Callable[[Comparison], None] = lambda known: None,
+    on_left_out: Callable[[str, str], None] = lambda runtime, format_name: None,
+) -> Comparison:
+    """Measure several models in turn, so that whatever the machine does meets all of them alike.
+
+    Args:
+        *models: Checkpoints and artifacts; giving one twice shows the noise.
+        runtime: An engine or several: each model is measured in each of these that runs it. None is ONNX Runtime for
+            a checkpoint, and the first that runs it here for an artifact. The first model in the first runtime is the
+            baseline.
+        threads: Threads of each contestant.
+        batch: Images at a time.
+        device: Where to run.
+        cold_cache: Empty the CPU's caches before every run (for one thread).
+        bind: Bind each process to as many cores as it has threads.
+        precision: Go on until every ratio is known to this far to either side; None is 0.01, and with `max_ratio`
+            as far as it takes to decide.
+        time_limit: Seconds; begin no new round after this. Five rounds are the least.
+        max_ratio: Go on until each ratio is known to be above or below this one, too.
+        patience: Seconds that a process may stay silent.
+        seed: Chooses the real images that are the inputs.
+        progress: Is told of the rounds.
+        on_round: Is given all that is known so far, from the second round on.
+        on_left_out: Is told of a runtime that does not run the format of an artifact that another one runs.
+
+    Returns:
+        The comparison; `.ratios` are those of the latencies to the first model's, with their 99 % intervals.
+
+    Raises:
+        UsageError: There is nothing to compare, an argument is out of range, or a model does not run at this batch
+            size.
+        UnavailableError: A runtime is not on this machine.
+        ReszooError: A measuring process failed.
+    """
+    from ..bench.comparison import EFFORT, Effort
+    from ..bench.comparison import compare as run
+
+    wanted = precision if precision is not None else EFFORT.precision if max_ratio is None else math.inf
+    common = scenario_of(device, threads, batch, 1, seed, cold_cache, warmup_limit_s=WARM_UP_LIMIT_S)
+    contestants = _contestants(models, _names(runtime), common, bind, on_left_out)
+
+    def tell(known: Comparison) -> None:
+        on_round(known)
+        widest = max(ratio.half_width for ratio in known.ratios)
+        progress(f"round {len(known.rounds) + 1}, ratios known to {100 * widest:.1f} %")
+
+    progress("rounds 1 and 2")
+    outcome = run(contestants, Effort(wanted, time_limit, max_ratio, seed, patience), tell)
+    if isinstance(outcome, Failure):
+        raise failed(outcome)
+    return outcome
+
+
+def judge(comparison: Comparison, max_ratio: float) -> None:
+    """Raises ReszooError unless every contestant's whole interval is at most `max_ratio`."""
+    from ..bench.table import subject_name
+
+    contestants = zip(comparison.subjects[AGAIN + 1 :], comparison.ratios[AGAIN:], strict=True)
+    for subject, ratio in contestants:
+        name, outcome = subject_name(subject), ratio.against(max_ratio)
+        said = f"{ratio}, at most {max_ratio:.3f}"
+        if outcome == "fail":
+            raise ReszooError(f"{name} is slower than allowed: {said}")
+        if outcome == "cannot tell":
+            raise ReszooError(
+                f"cannot tell whether {name} is slow: {said}", "Give a longer `time_limit`, or a quieter machine."
+            )
+
+
+def _names(runtime: str | Sequence[str] | None) -> list[str | None]:
+    return [runtime] if runtime is None or isinstance(runtime, str) else list(runtime)
+
+
+def _contestants(
+    models: Sequence[Model],
+    names: Sequence[str | None],
+    common: Scenario,
+    bind: bool,
+    on_left_out: Callable[[str, str], None],
+) -> "list[Contestant]":
+    """Every model in every runtime that runs it."""
+    from ..bench.comparison import Contestant
+    from ..export.contract import parse_runtime
+
+    known = {name: set(parse_runtime(name)[0].formats) for name in names if name}
+    found = []
+    for model in models:
+        for name in names:
+            if name and isinstance(model, Artifact) and _runs_elsewhere(model, name, known):
+                on_left_out(parse_runtime(name)[0].name, model.format)
+                continue
+            own = name or ("onnxruntime" if isinstance(model, Checkpoint) else None)
+            item = planned(model, own, common, bind)
+            found.append(Contestant(item.artifact, item.scenario))
+    if len(found) < 2:
+        raise UsageError(
+            "one contestant is no comparison", "Name two models, or two runtimes; one twice shows the noise."
+        )
+    return found
+
+
+def _runs_elsewhere(model: Artifact, name: str, known: dict[str, set[str]]) -> bool:
+    return model.format not in known[name] and any(model.format in formats for formats in known.values())

@@ -1,0 +1,91 @@
+"""`evaluate`: top-1 accuracy on a whole split, without any timing."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..core.progress import Progress, silent
+from ..core.statistics import Interval, proportion_interval
+from ..core.types import Artifact, Checkpoint
+
+if TYPE_CHECKING:
+    from ..bench.predictions import Predictions
+    from ..datasets.info import Split
+
+BATCH = 100
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """Every answer of a model to a split, and the accuracy that follows from them.
+
+    predictions   the true classes and the five best answers to each image
+    runtime       what ran the model
+    """
+
+    predictions: "Predictions"
+    runtime: str
+
+    @property
+    def n(self) -> int:
+        """How many images there were."""
+        return self.predictions.n
+
+    @property
+    def correct(self) -> int:
+        """How many of them were classified rightly."""
+        return self.predictions.correct
+
+    @property
+    def accuracy(self) -> float:
+        """Top-1, a fraction from 0 to 1."""
+        return self.correct / self.n
+
+    @property
+    def interval(self) -> Interval:
+        """The accuracy's 95 % interval (Wilson 1927)."""
+        return proportion_interval(self.correct, self.n)
+
+    def __repr__(self) -> str:
+        p, (low, high) = self.predictions, self.interval
+        share = f"{100 * self.accuracy:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+        return f"Evaluation({p.source_ref} on {p.dataset}/{p.split}: {share}, n = {self.n}, {self.runtime})"
+
+
+def evaluate(
+    model: Checkpoint | Artifact,
+    data: str | None = None,
+    *,
+    split: "Split" = "test",
+    runtime: str | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Count how many images of a split the model classifies rightly.
+
+    Args:
+        model: A checkpoint, which runs in PyTorch unless `runtime` says otherwise, or an artifact.
+        data: The name of a data set with the model's classes; None is the one that it was trained on.
+        split: test, val, train or trainval.
+        runtime: The engine; None is the first that runs the model here.
+        progress: Is told of the images that are done.
+
+    Returns:
+        The accuracy, its interval, and every single prediction.
+
+    Raises:
+        UsageError: The data set has other classes or no such split, or the runtime does not run the model.
+        UnavailableError: The data set or the runtime is not on this machine.
+        ReszooError: The model gave something other than finite logits.
+    """
+    from .. import datasets
+    from ..bench.evaluate import evaluate as run
+    from ..core.hosts import available_cores
+    from ..export import predicting
+
+    name = data or model.dataset
+    ref = model.ref if isinstance(model, Checkpoint) else model.source_ref
+    datasets.load(name, split)  # refused where there is none
+    datasets.check_classes(name, model.labels, ref, f"Measure it on {model.dataset}.")
+    candidate, engine, variant = predicting.resolve(model, runtime)
+    with engine.load(candidate, device=engine.devices[0], threads=available_cores(), variant=variant) as session:
+        found = run(session, candidate, name, split, BATCH, lambda done, total: progress("evaluating", done, total))
+    return Evaluation(found, f"{engine.name}:{variant}" if variant else engine.name)

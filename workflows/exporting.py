@@ -1,0 +1,164 @@
+"""`export`: a checkpoint as deployable artifacts, proven to compute the same."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ..core.errors import ReszooError, UnavailableError
+from ..core.measured import Failure
+from ..core.progress import Progress, silent
+from ..core.types import Artifact, Checkpoint, Precision, Unavailable
+
+if TYPE_CHECKING:
+    from ..export.contract import ExportOptions
+
+    Request = tuple[str, ExportOptions]  # a format, and how
+
+Input = Literal["float", "uint8"]
+Batch = int | tuple[int, int, int] | None  # one size, an engine's (min, opt, max), or any
+ALL = "all"  # the word for every format that is here
+
+
+def export(
+    checkpoint: Checkpoint,
+    to: str = "onnx",
+    *,
+    precision: Precision = "fp32",
+    input: Input = "float",  # noqa: A002 - the name of the same option on the command line
+    batch: Batch = None,
+    opset: int | None = None,
+    compute_capability: Sequence[str] = (),
+    out: "str | os.PathLike[str] | None" = None,
+    progress: Progress = silent,
+) -> Artifact:
+    """Write the checkpoint in a format. Nothing appears unless it computes what the checkpoint does, on real images.
+
+    Args:
+        checkpoint: What is exported.
+        to: The format's name: onnx, openvino, litert, ...
+        precision: Of the exported arithmetic; int8 is the format's natural quantization (`quantize` has its options).
+        input: "float" takes the normalised NCHW tensor, "uint8" raw NHWC pixels that the graph normalises itself.
+        batch: A fixed batch size, (min, opt, max) for an engine built for a range, or None for any size.
+        opset: The ONNX operator set; None is the format's default.
+        compute_capability: GPUs that an engine is built for, such as ("8.6", "8.9").
+        out: The artifact's folder; None is `./REF-FORMAT-PRECISION...`. An artifact that nobody has changed is
+            replaced, anything else is not.
+        progress: Counts the images of a calibration.
+
+    Returns:
+        The artifact, its parity record among its fields.
+
+    Raises:
+        UsageError: The format has no such option, or `out` is taken.
+        UnavailableError: The format cannot be written on this machine.
+        ReszooError: The export differs from its source; nothing was written.
+    """
+    ((name, options),) = requests(
+        [to], [precision], input=input, batch=batch, opset=opset, compute_capability=compute_capability
+    )
+    return _write(checkpoint, name, options, Path(out) if out is not None else None, None, progress)
+
+
+class Attempt(NamedTuple):
+    """One export of several, and the seconds that it took, proof included."""
+
+    ref: str
+    format: str
+    precision: str
+    seconds: float
+    outcome: Artifact | Unavailable | Failure
+
+
+def requests(
+    names: Sequence[str],
+    precisions: Sequence[Precision],
+    *,
+    input: Input = "float",  # noqa: A002 - the name of the same option on the command line
+    batch: Batch = None,
+    opset: int | None = None,
+    compute_capability: Sequence[str] = (),
+) -> "list[Request]":
+    """Formats with their options. One that is alone must have them, and be here; of several, those may lack them.
+
+    Raises UsageError for a format that nobody knows, and for options that no format has.
+    """
+    from msgspec.structs import replace
+
+    from ..core.registry import choose
+    from ..export.contract import format_named, formats
+
+    common = options_for(input, batch, opset, compute_capability)
+    known = list(formats()) if ALL in names else list(dict.fromkeys(names))
+    plugins = [choose(formats(), name, "format") for name in known]
+    found = [(name, replace(common, precision=precision)) for name in known for precision in precisions]
+    if len(found) == 1:  # before anything is downloaded for it
+        plugins[0].check(found[0][1])
+        format_named(known[0])
+    return found
+
+
+def options_for(
+    input: Input,  # noqa: A002 - the name of the same option on the command line
+    batch: Batch,
+    opset: int | None,
+    compute_capability: Sequence[str],
+) -> "ExportOptions":
+    """What both `export` and `quantize` are told about the artifact."""
+    from ..export.contract import BatchRange, ExportOptions
+
+    common = {"input": input, "opset": opset, "compute_capability": tuple(compute_capability)}
+    if isinstance(batch, tuple):
+        least, best, most = batch
+        return ExportOptions(batches=BatchRange(min=least, opt=best, max=most), **common)  # type: ignore[arg-type]
+    return ExportOptions(batch=batch, **common)  # type: ignore[arg-type]
+
+
+def each(
+    checkpoints: Sequence[Checkpoint], wanted: "Sequence[Request]", out: Path | None, progress: Progress = silent
+) -> Iterator[Attempt]:
+    """Make every request of every checkpoint, in `out` or, of several, in folders there.
+
+    Of several, one that cannot be made does not end the rest: it is a value. The error of one alone is raised.
+    """
+    from ..export.attempts import attempt
+
+    plans = list(product(checkpoints, wanted))
+    for done, (source, (name, options)) in enumerate(plans):
+        progress(f"exporting {source.ref} to {name} {options.precision}", done, len(plans))
+        began = time.monotonic()
+        if len(plans) == 1:
+            outcome: Artifact | Unavailable | Failure = _write(source, name, options, out, None, progress)
+        else:
+            make = partial(_write, source, name, options, None, out, progress)
+            outcome = attempt(source, name, options, make)
+        yield Attempt(source.ref, name, options.precision, time.monotonic() - began, outcome)
+
+
+def judge(attempts: Sequence[Attempt], *, is_all: bool) -> None:
+    """Raises ReszooError if an export failed, UnavailableError if one that was named cannot be made, or of all none."""
+    outcomes = [attempt.outcome for attempt in attempts]
+    failed = sum(isinstance(outcome, Failure) for outcome in outcomes)
+    missing = sum(isinstance(outcome, Unavailable) for outcome in outcomes)
+    if failed:
+        raise ReszooError(f"{failed} of {len(outcomes)} exports failed")
+    if missing == len(outcomes) or (missing and not is_all):
+        raise UnavailableError(f"{missing} of {len(outcomes)} exports cannot be made here")
+
+
+def _write(
+    source: Checkpoint,
+    name: str,
+    options: "ExportOptions",
+    folder: Path | None,
+    parent: Path | None,
+    progress: Progress,
+) -> Artifact:
+    from ..export.exporting import export as write
+    from ..export.exporting import folder_name
+
+    default = (parent or Path()) / f"{source.ref}-{folder_name(name, options)}"
+    return write(source, name, out=folder or default, options=options, progress=progress)

@@ -1,0 +1,252 @@
+"""`prune`: a smaller network of the same kind, which has to prove that it is faster before it appears."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ...core.errors import ReszooError, UnavailableError, UsageError
+from ...core.measured import Scenario
+from ...core.progress import Progress, silent
+from ...core.types import Checkpoint
+from ...prune import PruneConfig
+from ..training import Device, recipe_for
+from .steps import Finetuning, Observer, OnWarnings, Pruned, Request, Target, run
+
+if TYPE_CHECKING:
+    from ...training.progress import Watcher
+    from ...training.recipe import Recipe
+
+RUNTIME = "onnxruntime"
+WITHOUT_IMAGES = {"channels": "l2", "units": "random"}  # importances that need none
+Costs = Mapping[Literal["macs", "params", "latency"], float | None]
+
+
+def prune(
+    checkpoint: Checkpoint,
+    *,
+    macs: float | None = None,
+    params: float | None = None,
+    latency: float | None = None,
+    units: bool = False,
+    importance: str | None = None,
+    ranking: str | None = None,
+    steps: int = 1,
+    round_to: int | Literal["auto"] | None = None,
+    min_share: float | None = None,
+    exclude: Sequence[str] = (),
+    images: int | None = None,
+    seed: int | None = None,
+    measure: bool = True,
+    runtime: str | None = None,
+    threads: int | None = None,
+    batch: int | None = None,
+    finetune: "str | os.PathLike[str] | Recipe | None" = None,
+    changes: Mapping[str, object] | None = None,
+    teacher: Checkpoint | None = None,
+    device: Device = "auto",
+    resume: bool = False,
+    out: "str | os.PathLike[str] | None" = None,
+    progress: Progress = silent,
+    on_warnings: OnWarnings = lambda warnings: None,
+    watchers: "Sequence[Watcher]" = (),
+) -> Pruned:
+    """Remove channels, or whole blocks, until one target is met; check the speed; fine-tune what is left.
+
+    All that is asked for is checked before anything is measured or computed.
+
+    Args:
+        checkpoint: What is pruned. It stays as it is.
+        macs: The share of the multiply-adds to keep at most, above 0 and below 1. One of `macs`, `params` and
+            `latency` has to be given.
+        params: The same of the parameters.
+        latency: The same of the latency, as it is measured on `runtime` with `threads` and `batch`.
+        units: Remove whole residual blocks whose shortcut is an identity, instead of channels.
+        importance: How channels (l1, l2, bn_scale, taylor, hessian, fpgm, random) or blocks (loss, change, random)
+            are scored. None is taylor for channels and loss for blocks.
+        ranking: What a channel's importance is compared with: local, global or isomorphic (None).
+        steps: How often importances are computed anew on the way.
+        round_to: Counts of channels are multiples of this; "auto" (the default with `latency`, and only there)
+            chooses by what keeps most of the importance. None is 8 otherwise.
+        min_share: The share of its channels that every channel group keeps; None is 0.1.
+        exclude: Channel groups or blocks that stay whole, as names with wildcards.
+        images: Training images for the importances; None is 256.
+        seed: Chooses those images, and draws what is random; None is 0.
+        measure: Compare the latency with the parent's, and refuse a network that is not faster.
+        runtime: The engine that measures latency; None is onnxruntime.
+        threads: Threads of that engine; None is 1.
+        batch: Images at a time where latency is measured; None is 1.
+        finetune: A recipe, its name or its TOML file, to train with afterwards; None leaves the weights as they are.
+        changes: Fields of the recipe that are set otherwise.
+        teacher: Whose answers are learnt in fine-tuning; None is the parent.
+        device: Where to fine-tune.
+        resume: Go on with the unfinished run in `out`.
+        out: The folder of the new checkpoint; None is `runs/REF-...`.
+        progress: Is told of the stages, and counts training steps.
+        on_warnings: Is given what disturbed the measuring of a table of latencies.
+        watchers: Are told of every training step and epoch.
+
+    Returns:
+        The parent, the network as it was cut, the speed check's result and the fine-tuned network.
+
+    Raises:
+        UsageError: An argument is out of range, or two exclude each other.
+        UnavailableError: A runtime, a data set or a device is not on this machine.
+        ReszooError: The network was refused as not faster than its parent, or missed the target.
+    """
+    timing = {"runtime": runtime, "threads": threads, "batch": batch}
+    training = {"teacher": teacher, "changes": changes, "resume": resume, "device": device != "auto"}
+    refuse({} if measure else timing, "without a speed check, no latency is measured")
+    refuse({} if finetune else training, "nothing is trained", "Add `finetune=prune-finetune`")
+    target = _target({"macs": macs, "params": params, "latency": latency}, measure)
+    config, auto = config_for(
+        units=units,
+        importance=importance,
+        ranking=ranking,
+        steps=steps,
+        round_to=round_to,
+        min_share=min_share,
+        exclude=exclude,
+        images=images,
+        seed=seed,
+        by_latency=latency is not None,
+    )
+    scenario = _scenario(runtime or RUNTIME, threads or 1, batch or 1) if measure else None
+    check(checkpoint, config)
+    tuning = _finetuning(checkpoint, finetune, changes or {}, teacher, device, resume) if finetune else None
+    name = f"{checkpoint.ref}-{'units-' if units else ''}{target.cost}{target.share:g}"
+    folder = Path(out) if out is not None else Path("runs") / name
+    request = Request(target, config, auto, scenario, tuning, folder, name)
+    return run(checkpoint, request, Observer(progress, on_warnings, watchers))
+
+
+def config_for(
+    *,
+    units: bool = False,
+    importance: str | None = None,
+    ranking: str | None = None,
+    steps: int = 1,
+    round_to: int | Literal["auto"] | None = None,
+    min_share: float | None = None,
+    exclude: Sequence[str] = (),
+    images: int | None = None,
+    seed: int | None = None,
+    by_latency: bool = False,
+) -> tuple[PruneConfig, bool]:
+    """The arguments of `prune` that say how; and whether what channels are rounded to is chosen by measuring.
+
+    Raises UsageError for one that is out of range, or would do nothing.
+    """
+    from ...prune.judging import needs_images
+
+    of_channels = {"ranking": ranking, "round_to": round_to, "min_share": min_share is not None}
+    refuse(of_channels if units else {}, "where whole units go, no channels do")
+    multiple = 1 if units else _multiple(round_to, by_latency)
+    chosen = {
+        "importance": importance,
+        "ranking": ranking,
+        "round_to": multiple,
+        "min_share": min_share,
+        "images": images,
+        "seed": seed,
+    }
+    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    config = PruneConfig(remove="units" if units else "channels", steps=steps, exclude=tuple(exclude), **given)
+    if not needs_images(config):
+        idle = {"images": images, "seed": seed is not None and config.method != "random"}
+        refuse(idle, f"`importance={config.method}` looks at no images")
+    return config, multiple is None
+
+
+def refuse(given: Mapping[str, object], why: str, instead: str = "") -> None:
+    """Arguments that would do nothing: whoever gives one expects something of it."""
+    if names := ", ".join(f"`{name}`" for name, value in given.items() if value):
+        raise UsageError(f"{names}: {why}", f"{instead}, or leave {names} away." if instead else f"Leave {names} away.")
+
+
+def check(checkpoint: Checkpoint, config: PruneConfig) -> None:
+    """Refuse options that do not suit the network, or need images that are not on this machine."""
+    from ...prune.calibration import sample
+    from ...prune.judging import needs_images
+    from ...prune.pruning import check_options
+
+    check_options(checkpoint.spec, config)
+    try:
+        if needs_images(config):
+            sample(checkpoint, config)
+    except ReszooError as error:
+        fix = f"{error.fix} Or score without images: `importance={WITHOUT_IMAGES[config.remove]}`."
+        raise type(error)(error.problem, fix) from error
+
+
+def _target(costs: Costs, measure: bool) -> Target:
+    """The only one."""
+    given = {name: share for name, share in costs.items() if share is not None}
+    if len(given) != 1:
+        raise UsageError(
+            f"{' and '.join(given)} exclude each other" if given else "pruning needs one target",
+            "Choose one of `macs=0.5`, `params=0.5` and `latency=0.5`.",
+        )
+    ((name, share),) = given.items()
+    if not 0 < share < 1:
+        raise UsageError(
+            f"{name} {share:g} is no target for pruning", f"Give more than 0 and less than 1: `{name}=0.5`."
+        )
+    if name == "latency" and not measure:
+        raise UsageError("a latency has to be measured", "Leave `measure=False` away.")
+    return Target(name, share)
+
+
+def _multiple(round_to: int | Literal["auto"] | None, by_latency: bool) -> int | None:
+    """None is chosen by measuring."""
+    from ...prune.config import FINE
+
+    if round_to is None:
+        return None if by_latency else FINE
+    if round_to == "auto":
+        if not by_latency:
+            raise UsageError("`round_to=auto` goes with a latency as the target", "Give a number: `round_to=8`.")
+        return None
+    return round_to
+
+
+def _scenario(runtime: str, threads: int, batch: int) -> Scenario:
+    from ...export.contract import parse_runtime
+    from .verdict import scenario_for
+
+    engine, _ = parse_runtime(runtime)
+    if "cpu" not in engine.devices:
+        raise UnavailableError(
+            f"pruning measures latency on the CPU, and {engine.name} runs on GPUs only",
+            "Choose another `runtime`, as onnxruntime, or a share of the multiply-adds with `measure=False`.",
+        )
+    return scenario_for(runtime, threads, batch)
+
+
+def _finetuning(
+    source: Checkpoint,
+    recipe: "str | os.PathLike[str] | Recipe",
+    changes: Mapping[str, object],
+    teacher: Checkpoint | None,
+    device: Device,
+    resume: bool,
+) -> Finetuning:
+    """All that training needs, checked before anything is pruned."""
+    from ... import datasets
+    from ...training.data import check_batch
+    from ...training.distributed import current
+    from ...training.run import check_teacher, pick_device
+
+    chosen = recipe_for(recipe, changes)
+    if current().size > 1:
+        raise UsageError(
+            "pruning runs in one process", "Prune without fine-tuning, then train the result in several processes."
+        )
+    pick_device(device, current())
+    check_batch(datasets.load(source.dataset, chosen.train_on), chosen)
+    if chosen.train_on == "train":
+        datasets.load(source.dataset, "val")
+    heard: Checkpoint | None = (teacher or source) if teacher or chosen.teacher_share else None
+    if heard:
+        check_teacher(heard, source.spec, source.dataset, chosen)
+    return Finetuning(chosen, heard, device, resume)

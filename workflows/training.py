@@ -1,0 +1,125 @@
+"""`train`: an architecture or a checkpoint, a data set and a recipe become a checkpoint."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from ..core.errors import UsageError
+from ..core.progress import Progress, silent
+from ..core.types import Checkpoint, ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..training.progress import Watcher
+    from ..training.recipe import Recipe
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Start(NamedTuple):
+    """What the first step of training finds, and what the checkpoint that comes out is called."""
+
+    model: "nn.Module"
+    spec: ModelSpec
+    ref: str
+    parent: Checkpoint | None
+
+
+def train(
+    arch: str | None = None,
+    *,
+    data: str,
+    recipe: "str | os.PathLike[str] | Recipe",
+    init: Checkpoint | None = None,
+    changes: Mapping[str, object] | None = None,
+    teacher: Checkpoint | None = None,
+    tag: str | None = None,
+    device: Device = "auto",
+    resume: bool = False,
+    checkpoint_every: float = 300.0,
+    monitor_gradients: bool = False,
+    out: "str | os.PathLike[str] | None" = None,
+    progress: Progress = silent,
+    watchers: "Sequence[Watcher]" = (),
+) -> Checkpoint:
+    """Train a network. An interrupt saves the run, and `resume` goes on with it exactly.
+
+    Args:
+        arch: The name of an architecture, such as resnet20_v2.
+        data: The name of a data set on this machine.
+        recipe: A recipe's name, its TOML file, or the recipe itself.
+        init: A checkpoint to go on with, in the place of `arch`.
+        changes: Fields of the recipe that are set otherwise, such as {"epochs": 5}.
+        teacher: A checkpoint whose answers are learnt as well.
+        tag: The checkpoint is called ARCH.TAG; None is reszoo_DATA, or REF-RECIPE where a checkpoint goes on.
+        device: Where to train.
+        resume: Go on with the unfinished run in `out`, if there is one.
+        checkpoint_every: Seconds between saves, besides the one after each epoch.
+        monitor_gradients: Add every layer's gradient norm to the curve.
+        out: The checkpoint's folder; None is `runs/REF`.
+        progress: Counts the steps.
+        watchers: Are told of every step and every epoch, with its loss, accuracy and speed.
+
+    Returns:
+        The trained checkpoint, its accuracy on the test split among its metrics.
+
+    Raises:
+        UsageError: Something that was given is unknown, out of range or does not go together, or `out` is not free.
+        UnavailableError: The data set or the device is not on this machine.
+    """
+    from .. import training
+    from ..training.progress import Steps
+
+    chosen = recipe_for(recipe, changes or {})
+    start = start_of(arch, init, data, chosen, tag)
+    return training.fit(
+        start.model,
+        start.spec,
+        data,
+        chosen,
+        Path(out) if out is not None else Path("runs") / start.ref,
+        ref=start.ref,
+        parent=start.parent,
+        teacher=teacher,
+        device=device,
+        resume=resume,
+        save_every_s=checkpoint_every,
+        monitor_gradients=monitor_gradients,
+        watchers=(Steps(progress), *watchers),
+    )
+
+
+def start_of(arch: str | None, init: Checkpoint | None, data: str, recipe: "Recipe", tag: str | None) -> Start:
+    """The network as it is before the first step."""
+    from msgspec.structs import replace
+
+    from .. import training, zoo
+
+    if arch and not init:
+        spec = training.spec_for(arch, data, recipe)
+        return Start(training.initialised(spec, recipe.seed), spec, f"{arch}.{tag or f'reszoo_{data}'}", None)
+    if arch or not init:
+        raise UsageError(
+            "training begins with an architecture or with a checkpoint",
+            "Give one of them: `train(resnet20_v2)`, or `train(from=REF)`.",
+        )
+    spec = training.for_training(init.spec, recipe)
+    ref = f"{init.ref.partition('.')[0]}.{tag}" if tag else f"{init.ref}-{recipe.name}"
+    return Start(zoo.build(replace(init, spec=spec)), spec, ref, init)
+
+
+def recipe_for(recipe: "str | os.PathLike[str] | Recipe", changes: Mapping[str, object]) -> "Recipe":
+    """The recipe with these fields set otherwise."""
+    from .. import training
+
+    known = recipe if isinstance(recipe, training.Recipe) else training.load(os.fspath(recipe))
+    return training.override(known, {name: _text(value) for name, value in changes.items()})
+
+
+def _text(value: object) -> str:
+    """As a recipe's field is written on the command line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

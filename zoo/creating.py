@@ -1,0 +1,81 @@
+"""`create_model`: a network by the name of its architecture, fresh or with the weights of a checkpoint."""
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ..core.errors import UsageError
+from ..models import spec_of
+from . import catalogue, checkpoints, store
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def create_model(
+    name: str,
+    *,
+    pretrained: str | bool = False,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    **changes: object,
+) -> "nn.Module":
+    """Make a network: (N, C, H, W) -> (N, num_classes) logits.
+
+    Args:
+        name: An architecture, such as resnet20_v2 or wide_resnet28_10_v2, or a checkpoint, as in
+            resnet20_v2.reszoo_cifar10, whose weights are then loaded.
+        pretrained: The checkpoint's tag, as reszoo_cifar10; True where the architecture has just one checkpoint.
+        num_classes: Outputs; None is the architecture's or the checkpoint's own number. A pretrained network with
+            another number gets a fresh head, all else stays.
+        in_chans: Channels of the image; None is the architecture's own number.
+        **changes: Other fields of the architecture's spec, such as norm="group"; not with pretrained weights.
+
+    Returns:
+        A module in training mode, or in eval mode where its weights are a checkpoint's with its own head.
+
+    Raises:
+        UsageError: An unknown name, a field that the spec does not have, or a pretrained network that is asked to be
+            another one.
+        UnavailableError: The checkpoint has to be downloaded, and cannot be.
+    """
+    arch, _, tag = name.partition(".")
+    if tag or pretrained:
+        return _pretrained(arch, tag or _tag(arch, pretrained), num_classes, in_chans, changes)
+    from .. import models
+
+    spec = spec_of(arch)
+    given = {"num_classes": num_classes or spec.num_classes, "input": (in_chans or spec.input[0], *spec.input[1:])}
+    try:
+        return models.build(msgspec.convert(msgspec.structs.asdict(spec) | given | changes, type(spec)))
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{name} cannot be made so: {error}", "See the fields of reszoo.core.types.ModelSpec."
+        ) from error
+
+
+def _tag(arch: str, pretrained: str | bool) -> str:
+    if isinstance(pretrained, str):
+        return pretrained
+    tags = [ref.partition(".")[2] for ref in catalogue.refs() if ref.partition(".")[0] == arch]
+    if len(tags) == 1:
+        return tags[0]
+    known = f"Choose one: pretrained={' or '.join(map(repr, tags))}." if tags else "See `reszoo list`."
+    raise UsageError(f"{arch} has {len(tags) or 'no'} checkpoint{'s' * (len(tags) != 1)}", known)
+
+
+def _pretrained(
+    arch: str, tag: str, num_classes: int | None, in_chans: int | None, changes: dict[str, object]
+) -> "nn.Module":
+    from torch import nn
+
+    checkpoint = store.load(f"{arch}.{tag}")
+    if changes or in_chans not in (None, checkpoint.spec.input[0]):
+        raise UsageError(
+            f"the weights of {checkpoint.ref} are for its own spec", "Leave other fields away, or `pretrained`."
+        )
+    model = checkpoints.build(checkpoint)
+    if num_classes not in (None, checkpoint.spec.num_classes):
+        model.head = nn.Linear(model.get_submodule("head").in_features, num_classes)  # type: ignore[arg-type]
+        model.train()
+    return model

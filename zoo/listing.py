@@ -1,0 +1,83 @@
+"""What can be had: the catalogue's checkpoints, without a look at any weights."""
+
+from typing import Literal
+
+from ..core.types import Noun, Positive
+from ..models.cost import cost_of
+from . import catalogue, checkpoints
+
+
+class ModelCard(Noun, frozen=True, kw_only=True):
+    """A checkpoint of the catalogue.
+
+    accuracy   top-1, a fraction, and `origin` who says so: published by others, or measured by us
+    params     of the network
+    macs       multiply-adds of one image
+    where      bundled with reszoo, downloaded, or empty
+    """
+
+    ref: str
+    arch: str
+    dataset: str
+    accuracy: float | None
+    origin: Literal["published", "measured", ""]
+    licence: str
+    params: Positive
+    macs: Positive
+    where: Literal["bundled", "downloaded", ""]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether loading it needs no network."""
+        return bool(self.where)
+
+
+def list_models(pattern: str = "*") -> list[ModelCard]:
+    """The checkpoints of the catalogue.
+
+    Args:
+        pattern: A name, or one with wildcards: "resnet*_v2*".
+
+    Returns:
+        A card for each, in the catalogue's order.
+
+    Raises:
+        UsageError: Nothing has that name.
+    """
+    return [model_card(ref) for ref in catalogue.resolve(pattern)]
+
+
+def model_card(ref: str) -> ModelCard:
+    """Of one name in the catalogue."""
+    return _of_bundled(ref) if ref in catalogue.bundled() else _of_card(catalogue.card(ref))
+
+
+def _of_card(card: catalogue.Card) -> ModelCard:
+    cost = cost_of(card.model_spec())
+    return ModelCard(
+        ref=card.ref,
+        arch=card.arch,
+        dataset=card.dataset,
+        accuracy=card.accuracy.value if card.accuracy else None,
+        origin="published" if card.accuracy else "",
+        licence=card.licence,
+        params=cost.params,
+        macs=cost.macs,
+        where="downloaded" if (catalogue.folder_of(card.ref) / checkpoints.DOCUMENT).is_file() else "",
+    )
+
+
+def _of_bundled(ref: str) -> ModelCard:
+    checkpoint = checkpoints.describe(catalogue.folder_of(ref))
+    cost, metric = cost_of(checkpoint.spec), next(iter(checkpoint.metrics), None)
+    return ModelCard(
+        ref=ref,
+        arch=ref.partition(".")[0],
+        dataset=checkpoint.dataset,
+        accuracy=metric.value if metric else None,
+        origin=metric.origin if metric else "",
+        licence=checkpoint.licence,
+        params=cost.params,
+        macs=cost.macs,
+        where="bundled",
+    )
