@@ -68,7 +68,7 @@ def check_batch(artifact: Artifact, batch: int) -> None:
         return
     takes = f"has a fixed batch of {least}" if least == most else f"takes batches of {least} to {most}"
     raise UsageError(
-        f"{artifact.path} {takes}", f"Use --batch {batch_size(artifact, batch)}, or export it again with another."
+        f"{artifact.path} {takes}", f"Use `batch={batch_size(artifact, batch)}`, or export it again with another."
     )
 
 
@@ -92,7 +92,7 @@ def _check(logits: NDArray[np.float32], shape: tuple[int, int], model: Candidate
         kind = "NaN" if np.isnan(logits).any() else "infinite"
         raise ReszooError(
             f"{model.path} gave {kind} logits for the batch of {where}",
-            f"Export {model.source_ref} again with --precision fp32; if that does not help, its weights are broken.",
+            f"Export {model.source_ref} again with `precision=fp32`; if that does not help, its weights are broken.",
         )
 
 

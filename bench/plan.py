@@ -138,7 +138,7 @@ def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:
     what, reason = f"{runtime.name} on {scenario.device}", f"it runs on {devices} only"
     if missing := runtime.unavailable(runtime.devices[0]):
         return Unavailable(what=what, reason=f"{reason}, and {missing.reason}", fix=missing.fix)
-    return Unavailable(what=what, reason=reason, fix=f"Use --device {devices}.")
+    return Unavailable(what=what, reason=reason, fix=f"Use `device={devices}`.")
 
 
 def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
@@ -160,7 +160,7 @@ def _wrong_batch(artifact: Artifact, batch: int) -> Unavailable:
     return Unavailable(
         what=f"{artifact.path} at batch {batch}",
         reason=f"it takes batches of {least} to {most}",
-        fix=f"Export {artifact.source_ref} --to {artifact.format} again, with another --batch.",
+        fix=f"Export it again, with another batch size: `export({artifact.source_ref}, to={artifact.format})`.",
     )
 
 
@@ -168,5 +168,5 @@ def _wrong_format(artifact: Artifact, runtime: Runtime) -> Unavailable:
     return Unavailable(
         what=f"{artifact.path} on {runtime.name}",
         reason=f"it is in format {artifact.format}, and {runtime.name} runs {', '.join(runtime.formats)}",
-        fix=f"Export {artifact.source_ref} --to {runtime.formats[0]}.",
+        fix=f"Export it for this runtime: `export({artifact.source_ref}, to={runtime.formats[0]})`.",
     )

@@ -22,7 +22,7 @@ from ..core.types import FileRecord, Noun, Sha256, StrPath
 KEPT = 5
 HEADER = "reszoo.predictions"
 TENSORS = ("labels", "top5", "logits")
-FIX = "Give a predictions file as `reszoo bench --accuracy` wrote it, or measure the accuracy again."
+FIX = "Give a predictions file as `bench(accuracy=NAME)` wrote it, or measure the accuracy again."
 
 
 class _Header(Noun, frozen=True, kw_only=True):

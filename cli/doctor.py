@@ -130,7 +130,9 @@ def _tool(tool: "Tool") -> "Iterator[tuple[str, ...]]":
 def aside(text: str) -> str:
     from rich.markup import escape
 
-    return f"[dim]{escape(text)}[/dim]"
+    from .spelling import spelled
+
+    return f"[dim]{escape(spelled(text))}[/dim]"
 
 
 def section(title: str, rows: Iterable[tuple[str, ...]]) -> None:

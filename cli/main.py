@@ -12,7 +12,7 @@ from ..core.errors import ReszooError
 from ..core.files import REFUSED
 from . import bench, cache, compare, data, doctor, download, export, predict, prune, quantize, report, show, train
 from . import list as list_
-from .spelling import command_of, spelled
+from .spelling import spelled
 
 app = typer.Typer(
     name="reszoo",
@@ -88,12 +88,10 @@ def _told(error: Exception) -> tuple[str, str]:
 def _report(error: Exception, problem: str, fix: str) -> None:
     if os.environ.get("RESZOO_DEBUG"):
         traceback.print_exception(error)
-    verb = command_of(sys.argv[1:], typer.main.get_command(app))
-    problem, fix = spelled(problem, verb), spelled(fix, verb)
     typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(problem, err=True)
+    typer.echo(spelled(problem), err=True)
     if fix:
-        typer.echo(fix, err=True)
+        typer.echo(spelled(fix), err=True)
 
 
 if __name__ == "__main__":  # for torchrun -m reszoo.cli.main

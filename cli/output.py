@@ -21,25 +21,34 @@ if TYPE_CHECKING:
 @cache
 def console() -> "Console":
     """Standard output. Piped, it is wide enough never to fold a table, whatever paths are in it."""
-    from rich.console import Console
-
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    return _spelling()(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
 @cache
 def err_console() -> "Console":
     """Standard error, also while a maker's library is kept quiet."""
-    from rich.console import Console
-
     from ..core.silence import outer_stderr
 
-    class ErrConsole(Console):
-        @property  # type: ignore[misc] # nobody sets it
+    class ErrConsole(_spelling()):  # type: ignore[misc]
+        @property
         def file(self) -> IO[str]:
             file = outer_stderr()
             return getattr(file, "rich_proxied_file", file)  # of a display that has put itself before it
 
     return ErrConsole(stderr=True, highlight=False, soft_wrap=True)
+
+
+def _spelling() -> "type[Console]":
+    """A console that spells arguments as options."""
+    from rich.console import Console
+
+    from .spelling import spelled
+
+    class Spelling(Console):
+        def print(self, *objects: Any, **options: Any) -> None:
+            super().print(*(spelled(each) if isinstance(each, str) else each for each in objects), **options)
+
+    return Spelling
 
 
 def check_writable(folder: Path) -> None:
@@ -93,11 +102,14 @@ def table(*headers: str, right: tuple[str, ...] = ()) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
+    from .spelling import spelled
+
     class PlainTable(Table):
         """Cells are text: a class may be called "[other]", which would be markup."""
 
         def add_row(self, *cells: Any, **options: Any) -> None:
-            super().add_row(*(escape(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+            told = (escape(spelled(cell)) if isinstance(cell, str) else cell for cell in cells)
+            super().add_row(*told, **options)
 
     made = PlainTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for header in headers:

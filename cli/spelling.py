@@ -1,43 +1,64 @@
-"""Arguments as Python writes them, in errors from below, become the options of the verb that was called.
+"""Texts from below name arguments and calls as Python has them; here they become what one types in a terminal.
 
-`out` becomes --out, `batch=8` --batch 8, `measure=False` --no-measure; what is no option of the verb stays as it is.
+`out` becomes --out, `batch=8` --batch 8, `measure=False` --no-measure, and `export(REF, to=onnx)` becomes
+`reszoo export REF --to onnx`. What is neither an option of any verb nor a call of one stays as it is.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from typer.core import TyperGroup, TyperOption
 
 ARGUMENT = re.compile(r"`(\w+)(?:=([^`]*))?`")
+CALL = re.compile(r"`([\w.]+)\(([^`]*)\)`")
+VERBS = {"datasets.add": "data add", "datasets.get": "data get"}  # whose calls have other names
 
 
-def command_of(words: Sequence[str], command: Any) -> Any:
-    """The verb that a command line calls: `data add` is below `data`."""
-    for word in words:
-        if isinstance(command, TyperGroup) and word in command.commands:
-            command = command.commands[word]
-    return command
+def spelled(text: str) -> str:
+    """The text as the command line says it."""
+    return ARGUMENT.sub(lambda match: _argument(match) or match[0], CALL.sub(_call, text))
 
 
-def spelled(text: str, command: Any) -> str:
-    """The text with the arguments that are options of this command as one types them."""
-    options = dict(_options(command))
-    return ARGUMENT.sub(lambda match: _spelled(match, options.get(match[1])), text)
+@cache
+def _verbs() -> dict[str, dict[str, TyperOption]]:
+    """The options of every verb, by the names of their parameters."""
+    from typer.main import get_command
+
+    from .main import app
+
+    return dict(_commands(get_command(app), ()))
 
 
-def _options(command: Any) -> Iterator[tuple[str, TyperOption]]:
-    for parameter in command.params:
-        if isinstance(parameter, TyperOption) and parameter.name:
-            yield parameter.name.rstrip("_"), parameter
+def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, dict[str, TyperOption]]]:
+    if isinstance(command, TyperGroup):
+        for name, inner in command.commands.items():
+            yield from _commands(inner, (*path, name))
+    options = (parameter for parameter in command.params if isinstance(parameter, TyperOption))
+    yield " ".join(path), {str(option.name).rstrip("_"): option for option in options}
 
 
-def _spelled(match: "re.Match[str]", option: TyperOption | None) -> str:
-    if option is None:
+def _call(match: "re.Match[str]") -> str:
+    verb = VERBS.get(match[1], match[1])
+    if verb not in _verbs():
         return match[0]
-    yes, value = max(option.opts, key=len), match[2]
-    if value is None or value == "True":
-        return yes
+    words = [_word(argument, _verbs()[verb]) for argument in match[2].split(", ") if argument]
+    return f"`{' '.join(['reszoo', verb, *words])}`"
+
+
+def _word(argument: str, options: dict[str, TyperOption]) -> str:
+    name, _, value = argument.partition("=")
+    return _typed(options[name], value) if value and name in options else argument
+
+
+def _argument(match: "re.Match[str]") -> str | None:
+    options = (options[match[1]] for options in _verbs().values() if match[1] in options)
+    return next((_typed(option, match[2]) for option in options), None)
+
+
+def _typed(option: TyperOption, value: str | None) -> str:
+    yes = max(option.opts, key=len)
     if value == "False":
         return max(option.secondary_opts, key=len) if option.secondary_opts else f"no {yes}"
-    return f"{yes} {value}"
+    return yes if value in (None, "True") else f"{yes} {value}"

@@ -74,7 +74,7 @@ def mirrored(url: str) -> str:
     if not mirror.startswith(("https://", "http://", "file://")):
         raise UsageError(
             f"the mirror {mirror!r} is no https://, http:// or file:// address",
-            "Mend RESZOO_MIRROR or --mirror: file:///srv/mirror, for example.",
+            "Mend RESZOO_MIRROR or `mirror`: file:///srv/mirror, for example.",
         )
     return f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}"
 
@@ -114,7 +114,7 @@ def _bring(url: str, part: PartialFile, report: Count) -> str | None:
     if os.environ.get("RESZOO_OFFLINE", "0") not in ("", "0"):
         raise UnavailableError(
             f"{url} is not on this machine, and RESZOO_OFFLINE forbids to download it",
-            "Unset RESZOO_OFFLINE (or leave out --offline), or copy it from a folder with RESZOO_MIRROR=file:///folder.",
+            "Unset RESZOO_OFFLINE (or leave `offline` away), or copy it from a folder with RESZOO_MIRROR=file:///folder.",
         )
     return download(url, part, report)
 

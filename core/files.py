@@ -67,13 +67,13 @@ def check_replaceable(target: Path, is_ours: IsOurs | None = None) -> None:
         check_free(target)
     elif not (is_free(target) or is_ours(target)):
         raise UsageError(
-            f"{target} exists and is not a folder that reszoo wrote, or holds files of yours", "Choose another --out."
+            f"{target} exists and is not a folder that reszoo wrote, or holds files of yours", "Choose another `out`."
         )
 
 
 def _check_elsewhere(target: Path) -> None:
     if Path.cwd().is_relative_to(target.absolute()):
-        raise UsageError(f"{target} is the folder that you are in", "Choose another --out.")
+        raise UsageError(f"{target} is the folder that you are in", "Choose another `out`.")
 
 
 def is_free(place: Path) -> bool:
@@ -81,7 +81,7 @@ def is_free(place: Path) -> bool:
     return not place.exists() or (place.is_dir() and not any(place.iterdir()))
 
 
-def check_free(place: Path, fix: str = "Choose another --out, or delete it first.") -> None:
+def check_free(place: Path, fix: str = "Choose another `out`, or delete it first.") -> None:
     """Raises UsageError where something is."""
     if not is_free(place):
         raise UsageError(f"{place} is there already", fix)
@@ -90,7 +90,7 @@ def check_free(place: Path, fix: str = "Choose another --out, or delete it first
 def beside(place: Path, suffix: str) -> Path:
     """`place` with more to its name. Raises UsageError for "." and "/", which have none."""
     if not place.name:
-        raise UsageError(f"{place} is a folder that is there already", "Choose another --out.")
+        raise UsageError(f"{place} is a folder that is there already", "Choose another `out`.")
     return place.with_name(place.name + suffix)
 
 
@@ -110,23 +110,23 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ReszooError(
                 f"no space left on the disk for {path}",
-                "Free some space, or choose another disk with RESZOO_CACHE, TMPDIR or --out.",
+                "Free some space, or choose another disk with RESZOO_CACHE, TMPDIR or `out`.",
             ) from error
         is_here = error.filename is None or _on_the_way(Path(os.fsdecode(error.filename)), path.parent)
         if error.errno in REFUSED and is_here:
             raise ReszooError(
                 f"cannot write to {error.filename or path}: {os.strerror(error.errno)}",
-                "Give yourself write permission there, or choose another place with RESZOO_CACHE or --out.",
+                "Give yourself write permission there, or choose another place with RESZOO_CACHE or `out`.",
             ) from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST) and not path.parent.is_dir():
             raise ReszooError(
                 f"cannot write to {path}: {_existing(path)} is a file, not a folder",
-                "Choose another place with RESZOO_CACHE or --out.",
+                "Choose another place with RESZOO_CACHE or `out`.",
             ) from error
         if error.errno == errno.ENOENT and not path.parent.exists():  # as in /proc
             raise ReszooError(
                 f"cannot write to {path}: no folder can be made in {_existing(path)}",
-                "Choose another place with RESZOO_CACHE or --out.",
+                "Choose another place with RESZOO_CACHE or `out`.",
             ) from error
         raise
 

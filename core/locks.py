@@ -27,7 +27,7 @@ def locked(target: Path, *, wait: bool = True) -> Iterator[None]:
             held = FileLock(lock).acquire(blocking=wait)
         except Timeout as error:
             raise UsageError(
-                f"another process is at work on {target}", "Wait until it has ended, or choose another --out."
+                f"another process is at work on {target}", "Wait until it has ended, or choose another `out`."
             ) from error
     with held:
         try:

@@ -19,7 +19,7 @@ _outside: list[TextIO] = []  # where standard error led before each of the block
 def quietly() -> Iterator[None]:
     """No warnings, and nothing on standard output or standard error, by native code neither.
 
-    What is said there is told on standard error if the block raises, and with --debug as it comes.
+    What is said there is told on standard error if the block raises, and with RESZOO_DEBUG=1 as it comes.
     """
     level = logging.root.manager.disable
     with tempfile.TemporaryFile() as said, warnings.catch_warnings():

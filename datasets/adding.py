@@ -44,7 +44,7 @@ def add(
     places = [Path(path) for path in paths]
     with locked(name):
         if is_installed(name) and not replace:
-            raise UsageError(f"there is a data set {name} already", "Choose another name, or add --replace.")
+            raise UsageError(f"there is a data set {name} already", "Choose another name, or give `replace=True`.")
         with opened(places, split) as listing, staged_folder(home(name), store.is_ours) as folder:
             origin = ", ".join(path.resolve().name for path in places)
             _import(listing, folder, name, origin, progress)

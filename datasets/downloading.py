@@ -71,7 +71,7 @@ def get(name: str, *, replace: bool = False, progress: Progress = silent) -> Dat
     return install(name, ARCHIVES[name], replace=replace, progress=progress)
 
 
-def install(name: str, archive: Archive, *, replace: bool, progress: Progress) -> DatasetInfo:
+def install(name: str, archive: Archive, *, replace: bool, progress: Progress = silent) -> DatasetInfo:
     """Fetch `archive`, verify it, and make it the data set `name`."""
     with locked(name):
         if not is_installed(name) or replace:

@@ -89,7 +89,7 @@ def _missing(name: str) -> ReszooError:
 
 def reinstall(name: str) -> str:
     """The fix for a data set whose files are damaged."""
-    return f"Bring it in again: `reszoo data get {name} --replace` or `reszoo data add {name} PATH --replace`."
+    return f"Bring it in again: `datasets.get({name}, replace=True)` or `datasets.add({name}, PATH, replace=True)`."
 
 
 def data_dir() -> Path:

@@ -26,7 +26,7 @@ def load(name: str, split: Split) -> Dataset:
     if split not in description.counts:
         raise UsageError(
             f"{name} has no {split} images, it has: {', '.join(description.counts)}",
-            f"Choose one of these, or add all its images again: `reszoo data add {name} PATH... --replace`.",
+            f"Choose one of these, or add all its images again: `datasets.add({name}, PATH..., replace=True)`.",
         )
     return builtin.digits(split) if name == DIGITS.name else store.open_split(description, split)
 
@@ -54,5 +54,5 @@ def check_classes(name: str, labels: tuple[str, ...], ref: str, fix: str = "") -
         problem = f"other classes ({', '.join(labels[:3])}, ...) than {name} has ({', '.join(classes[:3])}, ...)"
     else:
         problem = f"{len(labels)} classes where {name} has {len(classes)}"
-    fix = fix or f"Bring in the images that it was trained on: `reszoo data add {name} PATH... --replace`."
+    fix = fix or f"Bring in the images that it was trained on: `datasets.add({name}, PATH..., replace=True)`."
     raise UsageError(f"{ref} knows {problem}", fix)

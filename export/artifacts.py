@@ -10,7 +10,7 @@ from ..core.files import sha256_of
 from ..core.types import Artifact, FileRecord, StrPath
 
 MANIFEST = "artifact.json"
-FIX = "Export it again: reszoo export REF --to FORMAT --out FOLDER."
+FIX = "Export it again: `export(REF, to=FORMAT, out=FOLDER)`."
 
 
 def is_artifact(folder: Path) -> bool:

@@ -16,7 +16,7 @@ Outcome = Artifact | Unavailable | Failure
 
 
 def attempt(checkpoint: Checkpoint, format_name: str, options: ExportOptions, make: Callable[[], Artifact]) -> Outcome:
-    """What `make` gives, which exports in this way. Errors are values; with --debug, unexpected ones are raised."""
+    """What `make` gives, which exports in this way. Errors are values; but for unexpected ones, with RESZOO_DEBUG."""
     what = f"{checkpoint.ref} as {format_name} {options.precision}"
     try:
         if missing := _missing(format_name, options):

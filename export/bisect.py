@@ -91,7 +91,7 @@ def explain(
         stages = _float_stages(checkpoint, options, raw, onnx.load_from_string(model.graph), batches)
     found = compare(source, quantized, lambda: _counted(batches, progress), run)
     if not found.layers:
-        raise UsageError("no layer is quantized, so there is nothing to explain", "Leave --keep-float away.")
+        raise UsageError("no layer is quantized, so there is nothing to explain", "Leave `keep_float` away.")
     stages.append(_stage("quantized", "the float graph", found.quantized))
     stages.append(_stage("runtime", "the graph as written", found.runtime))
     suspect = places(source, quantized)[_suspect(found.layers)]

@@ -44,7 +44,7 @@ class BatchRange(Choices, frozen=True, kw_only=True):
         if not 1 <= self.min <= self.opt <= self.max:
             raise UsageError(
                 f"{self} is no range of batch sizes",
-                "Write the smallest, the usual and the largest, all above 0: --batch 1:8:64.",
+                "Write the smallest, the usual and the largest, all above 0: `batch=1:8:64`.",
             )
 
     def __str__(self) -> str:
@@ -112,13 +112,15 @@ class Format(ABC):
         if options.input not in self.inputs:
             raise UsageError(f"format {self.name} has no {options.input} input", f"It has {', '.join(self.inputs)}.")
         if options.opset is not None and not self.has_opset:
-            raise UsageError(f"format {self.name} has no opset", "Leave --opset away.")
+            raise UsageError(f"format {self.name} has no opset", "Leave `opset` away.")
         if options.batch is not None and not self.has_static_batch:
-            raise UsageError(f"format {self.name} always has a dynamic batch", "Leave --batch away.")
+            raise UsageError(f"format {self.name} always has a dynamic batch", "Leave `batch` away.")
         if options.batches is not None and not self.has_batch_range:
-            raise UsageError(f"format {self.name} takes no range of batch sizes", "Write --batch dynamic or --batch 8.")
+            raise UsageError(
+                f"format {self.name} takes no range of batch sizes", "Leave `batch` away, or give one size: `batch=8`."
+            )
         if options.compute_capability and not self.is_for_gpus:
-            raise UsageError(f"format {self.name} is not built for a GPU", "Leave --compute-capability away.")
+            raise UsageError(f"format {self.name} is not built for a GPU", "Leave `compute_capability` away.")
 
     def complete(self, options: ExportOptions) -> ExportOptions:
         """The options with what they leave open and this format has to decide."""
@@ -154,7 +156,7 @@ class GraphFormat(Format):
         if asked not in (None, *self.activations):
             raise UsageError(
                 f"format {self.name} takes no {asked} activations",
-                f"Leave --activations away, or choose {' or '.join(self.activations)}.",
+                f"Leave `activations` away, or choose {' or '.join(self.activations)}.",
             )
 
     @abstractmethod

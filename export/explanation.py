@@ -16,14 +16,14 @@ ADVICE: dict[AnyReason, str] = {
     "preprocessing": "Check mean and std in checkpoint.json.",
     "arithmetic": "Check the weights: sums cancel almost completely in float32.",
     "conversion": "Report it with the checkpoint's name.",
-    "outliers": "Keep it in float: --keep-float {name}.",
-    "clipping": "Try more --images, or keep it in float: --keep-float {name}.",
-    "dead channel": "Keep it in float: --keep-float {name}.",
-    "weights": "Keep it in float: --keep-float {name}.",
-    "rounding": "Keep it in float (--keep-float {name}), or let --max-drop choose what to keep.",
-    "saturation": "Quantize with --saturation certify.",
-    "kernel": "Use another version of the runtime, or keep it in float: --keep-float {name}.",
-    "accumulation": "Let --max-drop choose what to keep in float.",
+    "outliers": "Keep it in float: `keep_float={name}`.",
+    "clipping": "Try more `images`, or keep it in float: `keep_float={name}`.",
+    "dead channel": "Keep it in float: `keep_float={name}`.",
+    "weights": "Keep it in float: `keep_float={name}`.",
+    "rounding": "Keep it in float (`keep_float={name}`), or let `max_drop` choose what to keep.",
+    "saturation": "Quantize with `saturation=certify`.",
+    "kernel": "Use another version of the runtime, or keep it in float: `keep_float={name}`.",
+    "accumulation": "Let `max_drop` choose what to keep in float.",
 }
 EQUALISED: set[AnyReason] = {"outliers", "dead channel", "weights"}  # by cross-layer equalisation
 CALIBRATED: dict[AnyReason, set[Calibration]] = {  # by a range that is read otherwise
@@ -79,8 +79,8 @@ class Explanation(Noun, frozen=True, kw_only=True):
 
 def advice(reason: AnyReason, name: str, config: QuantizeConfig, calibrations: Sequence[Calibration]) -> str:
     """What may help: first the options that `config` has not tried yet, of the `calibrations` that its scheme has."""
-    options = ["--equalise"] if reason in EQUALISED and not config.equalise else []
+    options = ["`equalise=True`"] if reason in EQUALISED and not config.equalise else []
     helpful = CALIBRATED.get(reason, set()) - {config.calibration}
-    options += [f"--calibration {method}" for method in calibrations if method in helpful]
+    options += [f"`calibration={method}`" for method in calibrations if method in helpful]
     tried = [f"Try {' or '.join(options)}."] if options else []
     return " ".join([*tried, ADVICE[reason].format(name=name)])

@@ -86,8 +86,8 @@ def _fix(candidate: Candidate) -> str:
 
     if candidate.precision == "int8":
         return _int8_fix(candidate)
-    tries = ["another --opset"] if formats()[candidate.format].has_opset else []
-    tries += ["--precision fp32"] if candidate.precision != "fp32" else []
+    tries = ["another `opset`"] if formats()[candidate.format].has_opset else []
+    tries += ["`precision=fp32`"] if candidate.precision != "fp32" else []
     return f"Try {' or '.join(tries)}, and r{REPORT[1:]}" if tries else REPORT
 
 
@@ -97,13 +97,13 @@ def _int8_fix(candidate: Candidate) -> str:
 
     config = next(step.config for step in reversed(candidate.lineage) if step.name == "quantize")
     scheme = schemes()[config["scheme"]]
-    tries = ["another --calibration"] if len(scheme.calibrations) > 1 else []
+    tries = ["another `calibration`"] if len(scheme.calibrations) > 1 else []
     if True in scheme.bias_correction and config["bias_correction"] != str(True):
-        tries.append("--bias-correction")
-    tries.append("--max-drop, which keeps layers in float")
-    command = f"reszoo quantize {candidate.source_ref} --scheme {scheme.name}"
-    fix = f"Try `{command} --to {candidate.format}` with {' or '.join(tries)}."
-    return f"{fix} `{command} --explain` looks for the first bad layer." if scheme.graph_kind == "onnx" else fix
+        tries.append("`bias_correction=True`")
+    tries.append("`max_drop`, which keeps layers in float")
+    call = f"quantize({candidate.source_ref}, scheme={scheme.name}"
+    fix = f"Try `{call}, to={candidate.format})` with {' or '.join(tries)}."
+    return f"{fix} `{call}, explain=True)` looks for the first bad layer." if scheme.graph_kind == "onnx" else fix
 
 
 def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> str | None:

@@ -74,7 +74,7 @@ def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidat
         return exported(target, runtime.formats[0]), runtime, variant
     raise UsageError(
         f"{model.path} is in format {model.format}, and {runtime.name} runs {', '.join(runtime.formats)}",
-        f"Leave --runtime away, or name the checkpoint: {model.source_ref}.",
+        f"Leave `runtime` away, or name the checkpoint: {model.source_ref}.",
     )
 
 
@@ -168,7 +168,7 @@ def prediction(logits: NDArray[np.float32], model: Candidate, name: str, top: in
     if not np.isfinite(logits).all():
         raise ReszooError(
             f"{model.source_ref} as {model.format}, {model.precision} gave logits that are no numbers for {name}",
-            "Export it again with --precision fp32; if that does not help, its weights are broken.",
+            "Export it again with `precision=fp32`; if that does not help, its weights are broken.",
         )
     likely = softmax(logits)
     order = np.argsort(-logits, kind="stable")[:top]

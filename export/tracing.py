@@ -37,7 +37,7 @@ class Tracer:
             verbose=False,
         )
         if program is None or program.exported_program is None:
-            raise ReszooError("the ONNX exporter gave no program", "Run with --debug and report it.")
+            raise ReszooError("the ONNX exporter gave no program", "Run with RESZOO_DEBUG=1 and report it.")
         self.graph: GraphModule = program.exported_program.module()
 
     def run(self, batch: NDArray[Any]) -> tuple[dict[str, Floats], Floats]:

@@ -68,7 +68,7 @@ def importances(model: ResNet, name: str, data: Batches, seed: int) -> Importanc
     model.zero_grad(set_to_none=True)
     judged = {space: _scaled(space, score.double().numpy()) for space, score in scores.items() if score is not None}
     if not judged:
-        raise UsageError(f"no layer of this network has what {name} judges by", "Choose another --importance.")
+        raise UsageError(f"no layer of this network has what {name} judges by", "Choose another `importance`.")
     return judged
 
 
@@ -77,7 +77,7 @@ def check_finite(what: str, value: float) -> None:
     if not math.isfinite(value):
         raise ReszooError(
             f"the importance of {what} is NaN or infinite",
-            "Check the checkpoint's accuracy: reszoo bench REF --accuracy NAME.",
+            "Check the checkpoint's accuracy: `bench(REF, accuracy=NAME)`.",
         )
 
 

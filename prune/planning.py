@@ -20,7 +20,7 @@ Cost = Callable[[ModelSpec], float]
 
 # What may bring a target into reach, by what is removed.
 WAYS_OUT: dict[Remove, str] = {
-    "channels": "Lower --round-to or --min-share, exclude less, or remove units too.",
+    "channels": "Lower `round_to` or `min_share`, exclude less, or remove units too.",
     "units": "Remove channels too, or exclude fewer units.",
 }
 
@@ -75,7 +75,7 @@ def judged_spaces(spec: ModelSpec, importances: Importances, config: PruneConfig
         if space.name in importances
     }
     if not found:
-        raise UsageError(f"{config.method} judges no space that is not excluded", "Choose another --importance.")
+        raise UsageError(f"{config.method} judges no space that is not excluded", "Choose another `importance`.")
     return found
 
 
@@ -84,7 +84,7 @@ def prunable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[Space]:
     excluded = matching([space.name for space in spaces(spec)], exclude, "space")
     if found := [space for space in spaces(spec) if space.name not in excluded]:
         return found
-    raise UsageError("every space is excluded: nothing is left to prune", "Exclude fewer with --exclude.")
+    raise UsageError("every space is excluded: nothing is left to prune", "Name fewer in `exclude`.")
 
 
 class Judged:

@@ -18,7 +18,7 @@ from .graph import Graph
 from .refusals import check_activations
 
 BINS = 4096  # over [-limit, limit], so that zero lies on an edge
-DATA_FIX = "Bring in real training images: `reszoo data add NAME PATH... --replace`."
+DATA_FIX = "Bring in real training images: `datasets.add(NAME, PATH..., replace=True)`."
 
 Batch = dict[str, NDArray[np.float32]]
 

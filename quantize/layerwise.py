@@ -88,7 +88,7 @@ class Place:
             if ends and ends.scale.size > 1:
                 raise ReszooError(
                     f"{ends.integers!r} has {ends.scale.size} scales, one for each channel of an activation",
-                    "Choose a scheme that quantizes activations per tensor: --scheme int8.",
+                    "Choose a scheme that quantizes activations per tensor: `scheme=int8`.",
                 )
 
     @property

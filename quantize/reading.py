@@ -7,7 +7,7 @@ from ..core.errors import ReszooError
 from .refusals import already_quantized, check_weights
 
 STANDARD = ("", "ai.onnx")
-FIX = "Export the checkpoint again: reszoo export REF --to onnx --out FOLDER."
+FIX = "Export the checkpoint again: `export(REF, to=onnx, out=FOLDER)`."
 
 
 def read(content: bytes) -> onnx.ModelProto:

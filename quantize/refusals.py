@@ -18,7 +18,7 @@ def check_kinds(found: Collection[str], known: Collection[str]) -> None:
     if unknown := sorted(set(found) - set(known)):
         raise ReszooError(
             f"the graph has operators that this scheme does not know: {', '.join(unknown)}",
-            "Choose another --scheme, or report it with the checkpoint's name.",
+            "Choose another `scheme`, or report it with the checkpoint's name.",
         )
 
 
@@ -35,5 +35,5 @@ def check_activations(name: str, *values: float) -> None:
     if not np.isfinite(values).all():
         raise ReszooError(
             f"the tensor {name!r} is NaN or infinite on the calibration images",
-            "Check the checkpoint's accuracy: reszoo bench REF --accuracy NAME.",
+            "Check the checkpoint's accuracy: `bench(REF, accuracy=NAME)`.",
         )

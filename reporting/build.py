@@ -17,7 +17,7 @@ Engine = tuple[str, str, str]
 def build(measurements: Sequence[Measurement]) -> Report:
     """A row for each measurement. Raises UsageError if there is none."""
     if not measurements:
-        raise UsageError("there is no measurement to report", "Make one: reszoo bench REF --out DIR.")
+        raise UsageError("there is no measurement to report", "Make one: `bench(REF, out=DIR)`.")
     titled = [(title, m) for title, group in by_model(measurements).items() for m in sorted(group, key=_order)]
     hosts: list[Host] = []
     for _, m in titled:

@@ -52,7 +52,7 @@ def pareto_plot(report: Report, kind: Literal["png", "svg"]) -> bytes:
     if not points:
         raise UsageError(
             "no measurement has an accuracy, so there is nothing to plot against latency",
-            "Measure it: reszoo bench REF --accuracy DATASET.",
+            "Measure it: `bench(REF, accuracy=DATASET)`.",
         )
     with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 10}):
         figure = Figure(figsize=(8.4, 5.2), layout="constrained", facecolor="white")

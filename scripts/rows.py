@@ -114,7 +114,7 @@ def training() -> Iterator[Row]:
 
 def bundled() -> Iterator[Row]:
     """The checkpoints that come with the package, from their own records."""
-    for ref in (ref for ref in zoo.resolve("*") if zoo.summary(ref).where == "bundled"):
+    for ref in (card.ref for card in zoo.list_models() if card.where == "bundled"):
         record = json.loads((zoo.load(ref).weights_path.parent / "training.json").read_text())
         correct, n = (record["accuracy"][key] for key in ("correct", "n"))
         low, high = record["interval"]

@@ -81,5 +81,5 @@ def check_batch(dataset: Dataset, recipe: Recipe) -> None:
     if recipe.batch > len(dataset):
         raise UsageError(
             f"a batch of {recipe.batch} images is more than the {len(dataset)} of {dataset.name}'s {dataset.split}",
-            "Choose a smaller one, as in --set batch=32.",
+            "Choose a smaller one, as in `batch=32`.",
         )

@@ -134,7 +134,7 @@ def joined(world: World, device: torch.device, batch: int) -> Iterator[None]:
     if batch % world.size:
         raise UsageError(
             f"a batch of {batch} images cannot be shared by {world.size} processes",
-            f"Choose a multiple of {world.size} with --batch.",
+            f"Choose a multiple of {world.size} as `batch`.",
         )
     if device.type == "cuda":
         torch.cuda.set_device(device)

@@ -11,8 +11,8 @@ from ..core.errors import ReszooError
 def gone_bad(what: str, step: int, rate: float) -> ReszooError:
     return ReszooError(
         f"the training went bad at step {step}, learning rate {rate:.6g}: {what}",
-        "Lower the learning rate (--lr), lengthen the warm-up (--set warmup=0.1) "
-        "or clip the gradients (--set clip_norm=1).",
+        "Lower the learning rate (`lr`), lengthen the warm-up (`set warmup=0.1`) "
+        "or clip the gradients (`set clip_norm=1`).",
     )
 
 

@@ -42,9 +42,7 @@ class Loop:
         self.trainer, self.batches, self.validate = trainer, batches, validate
         self.folder, self.slots, self.save_every_s = folder, Slots(folder), save_every_s
         self.watchers = watchers if trainer.world.is_first else ()
-        self.interrupts = Interrupts(
-            f"Run the same command with --resume to go on; until then the run lies in {folder}."
-        )
+        self.interrupts = Interrupts(f"Run it again with `resume=True` to go on; until then the run lies in {folder}.")
         self.rows: list[Epoch] = []
         self.best: dict[str, Any] | None = None  # accuracy, epoch, weights
         self.seconds = 0.0  # spent on the epoch at hand before an interruption

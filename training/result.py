@@ -94,7 +94,7 @@ def write(
 
 def check_still_free(out: Path) -> None:
     """Hours after the run was entered, something may have appeared in the place of its result."""
-    check_free(out, "Every step is saved: move it away, and run the same command with --resume.")
+    check_free(out, "Every step is saved: move it away, and run it again with `resume=True`.")
 
 
 def _metric(accuracy: Accuracy) -> Metric:

@@ -146,7 +146,7 @@ def describe_run(
 
 def pick_device(device: Literal["auto", "cpu", "cuda"], world: World) -> torch.device:
     if device == "cuda" and not torch.cuda.is_available():
-        raise UnavailableError("PyTorch finds no CUDA GPU here", "Use --device cpu.")
+        raise UnavailableError("PyTorch finds no CUDA GPU here", "Use `device=cpu`.")
     if device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", world.local_rank)
@@ -170,7 +170,7 @@ def enter(out: Path, work: Path, resume: bool) -> Run | None:
         return None
     fix = f"Delete {work} to start again."
     if not resume:
-        raise UsageError(f"there is an unfinished run in {work}", f"Add --resume to go on with it. {fix}")
+        raise UsageError(f"there is an unfinished run in {work}", f"Give `resume=True` to go on with it. {fix}")
     return read_json(work / DOCUMENT, Run, fix)
 
 
@@ -195,7 +195,7 @@ def check_same(before: Run, now: Run, work: Path) -> None:
         if new.get(name) != value:
             raise UsageError(
                 f"the unfinished run in {work} has {name} = {value!r}, this command {new.get(name)!r}",
-                "Resume with the options that it was started with, or choose another --out.",
+                "Resume with the options that it was started with, or choose another `out`.",
             )
 
 

@@ -59,7 +59,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
         other = next(path.with_name(name) for name in SLOTS if name != path.name)
         fix = (
-            f"Delete it: `--resume` then goes on from the save before it, {other}."
+            f"Delete it: `resume=True` then goes on from the save before it, {other}."
             if other.exists()
             else f"Delete the folder {path.parent} and start again: there was no save before it."
         )

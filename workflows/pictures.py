@@ -29,7 +29,7 @@ def found(paths: Iterable[StrPath]) -> Found:
     images: list[Path] = []
     ignored = 0
     for path in map(Path, paths):
-        if not path.exists():
+        if not os.path.lexists(path):  # a link that leads nowhere is one bad image among the others
             raise UsageError(f"there is no image {path}", "Give image files, or folders of them.")
         inside = images_in(path) if path.is_dir() else Found([path], 0)
         if not inside.images:

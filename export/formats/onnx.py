@@ -106,11 +106,11 @@ def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions
             verbose=False,
         )
     if program is None:
-        raise ReszooError("the ONNX exporter gave no model", "Run with --debug and report it.")
+        raise ReszooError("the ONNX exporter gave no model", "Run with RESZOO_DEBUG=1 and report it.")
     model: onnx.ModelProto = program.model_proto
     written = next(entry.version for entry in model.opset_import if entry.domain == "")
     if written != opset:
-        raise ReszooError(f"the exporter wrote opset {written} instead of {opset}", "Choose another --opset.")
+        raise ReszooError(f"the exporter wrote opset {written} instead of {opset}", "Choose another `opset`.")
     return model
 
 

@@ -98,7 +98,7 @@ class OnnxRuntimeSession(Session):
         if self.session.get_providers()[0] != PROVIDERS[device]:
             raise ReszooError(
                 f"ONNX Runtime fell back from {PROVIDERS[device]} to {self.session.get_providers()[0]}",
-                "Check that its CUDA and cuDNN libraries can be found, or use --device cpu.",
+                "Check that its CUDA and cuDNN libraries can be found, or use `device=cpu`.",
             )
         self.device = device
         self.binding = self.session.io_binding()

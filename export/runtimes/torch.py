@@ -25,7 +25,9 @@ class TorchRuntime(Runtime):
         if device == "cuda" and (missing := cuda.unavailable(what)):
             return missing
         if variant == "cuda_graph" and device != "cuda":
-            return Unavailable(what=what, reason="CUDA graphs need a GPU", fix="Add --device cuda, or leave it away.")
+            return Unavailable(
+                what=what, reason="CUDA graphs need a GPU", fix="Give `device=cuda`, or leave the variant away."
+            )
         if variant == "compile" and not shutil.which("g++"):
             return Unavailable(what=what, reason="torch.compile needs a C++ compiler", fix="Install g++.")
         return None

@@ -98,7 +98,7 @@ def _build(edition: Edition, graph: bytes, checkpoint: Checkpoint, options: Expo
     parser = trt.OnnxParser(network, log)
     if not parser.parse(graph):
         said = " ".join(str(parser.get_error(0)).split())
-        raise ReszooError(f"{edition.title} cannot read the graph: {said}", "Try another --opset.")
+        raise ReszooError(f"{edition.title} cannot read the graph: {said}", "Try another `opset`.")
     log.errors.clear()  # a parser that has done its work complains about its thread
     config = builder.create_builder_config()
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for the text

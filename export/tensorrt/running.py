@@ -28,7 +28,7 @@ class EngineRuntime(Runtime):
             return missing
         if device == "cpu":
             reason = f"{self.edition.title} runs on GPUs only"
-            return Unavailable(what=f"{self.name} on cpu", reason=reason, fix="Add --device cuda.")
+            return Unavailable(what=f"{self.name} on cpu", reason=reason, fix="Give `device=cuda`.")
         return cuda.unavailable(f"{self.name} on cuda")
 
     def preload(self) -> None:
@@ -72,7 +72,7 @@ class EngineSession(Session):
         if context is None:
             raise ReszooError(
                 f"{self.title} cannot make {self.path} ready to run: {self.log.said}",
-                "Free some of the GPU's memory, or export it again with a smaller --batch.",
+                "Free some of the GPU's memory, or export it again with a smaller `batch`.",
             )
         context.nvtx_verbosity = self.trt.ProfilingVerbosity.NONE  # each run would be told to a profiler, at a price
         return context
@@ -96,7 +96,7 @@ class EngineSession(Session):
         if not self.context.set_input_shape(self.input, tuple(placed.shape)):
             shape = " x ".join(map(str, placed.shape))
             raise ReszooError(
-                f"the engine was not built for the input shape {shape}", "Export it again with another --batch."
+                f"the engine was not built for the input shape {shape}", "Export it again with another `batch`."
             )
         logits = torch.empty((len(placed), self.classes), device=placed.device)
         self.context.set_tensor_address(self.input, placed.data_ptr())

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from processes import children, started, wait_until_gone
 
 from reszoo.bench.client import Worker, WorkerError
-from reszoo.bench.harness import Progress, load_request, measure
+from reszoo.bench.harness import load_request, measure
 from reszoo.bench.memory import ControlGroup
 from reszoo.bench.protocol import Loaded, Sample, Sampled
 from reszoo.core.documents import write_json
@@ -90,12 +90,12 @@ def test_an_artifact_that_is_gone_becomes_a_failure(artifact: Artifact, quick: S
 
 
 def test_a_worker_that_is_killed_becomes_a_failure(artifact: Artifact, quick: Scenario) -> None:
-    def kill_worker(progress: Progress) -> None:
-        if progress.stage == "warming up":
+    def kill_worker(stage: str, done: float = 0, total: float | None = None, /) -> None:
+        if stage == "warming up":
             for pid in children(os.getpid()):
                 os.kill(pid, signal.SIGKILL)
 
-    failed = measure(artifact, quick, on_progress=kill_worker)
+    failed = measure(artifact, quick, progress=kill_worker)
     assert isinstance(failed, Failure)
     assert "killed by SIGKILL" in failed.reason
 
@@ -112,8 +112,8 @@ def test_a_harness_that_is_stopped_leaves_no_worker_behind(
         "from reszoo.core.measured import Scenario\n"
         "import msgspec\n"
         "scenario = msgspec.json.decode(sys.argv[2], type=Scenario)\n"
-        "say = lambda p: print(p.stage, flush=True)\n"
-        "measure(artifacts.read(Path(sys.argv[1])), scenario, on_progress=say)\n"
+        "say = lambda stage, *_: print(stage, flush=True)\n"
+        "measure(artifacts.read(Path(sys.argv[1])), scenario, progress=say)\n"
     )
     long = replace(quick, sampling_limit_s=60.0, precision=1e-6)
     command = [sys.executable, "-c", program, str(artifact.path), msgspec.json.encode(long).decode()]

@@ -12,7 +12,7 @@ from processes import children, told
 
 from reszoo import zoo
 from reszoo.bench import results
-from reszoo.bench.harness import Evaluation, Progress, measure
+from reszoo.bench.harness import Evaluation, measure
 from reszoo.bench.predictions import Predictions
 from reszoo.bench.validation.subjects import WORKER
 from reszoo.core.documents import read_json
@@ -24,10 +24,10 @@ from reszoo.core.types import Artifact
 def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(
     artifact: Artifact, quick: Scenario, tmp_path: Path
 ) -> None:
-    stages: list[Progress] = []
+    stages: list[tuple[object, ...]] = []
     file = tmp_path / "predictions.safetensors"
     evaluation = Evaluation(dataset="digits", split="test", batch=100, predictions=file)
-    measured = measure(artifact, quick, evaluation=evaluation, on_progress=stages.append)
+    measured = measure(artifact, quick, evaluation=evaluation, progress=lambda *news: stages.append(news))
     assert isinstance(measured, Measurement)
     assert len(measured.samples_s) >= 20
     assert 0 < min(measured.samples_s) < 0.1
@@ -42,7 +42,7 @@ def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(
     assert min(start.start_s, start.import_s, start.load_s, start.first_run_s) > 0
     assert measured.subject.artifact_sha256 == artifact.sha256
     assert measured.subject.compressed_bytes < artifact.size_bytes
-    assert [stage.stage for stage in stages][:3] == ["loading", "warming up", "sampling"]
+    assert [stage for stage, *_ in stages[:3]] == ["loading", "warming up", "sampling"]
 
     path = results.write(tmp_path, measured)
     assert read_json(path, Measurement, "") == measured
@@ -50,7 +50,7 @@ def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(
     assert measured.accuracy is not None
     assert measured.accuracy.n == 359
     assert measured.accuracy.value == pytest.approx(zoo.load(artifact.source_ref).metrics[0].value, abs=0.003)
-    assert stages[-1] == Progress("accuracy", 359, 359)
+    assert stages[-1] == ("accuracy", 359, 359)
     predictions = Predictions.read(file)
     assert predictions.correct == measured.accuracy.correct
     assert predictions.artifact_sha256 == artifact.sha256
@@ -120,10 +120,10 @@ def test_the_worker_is_bound_to_its_cores(artifact: Artifact, quick: Scenario) -
     core = min(os.sched_getaffinity(0))
     seen: list[set[int]] = []
 
-    def look(_: Progress) -> None:
+    def look(*_: object) -> None:
         seen.extend(os.sched_getaffinity(pid) for pid in children(os.getpid()))
 
-    assert isinstance(measure(artifact, replace(quick, cores=(core,)), on_progress=look), Measurement)
+    assert isinstance(measure(artifact, replace(quick, cores=(core,)), progress=look), Measurement)
     assert seen[-1] == {core}
 
 
@@ -131,10 +131,10 @@ def test_a_worker_without_torch_stays_small(artifact: Artifact, quick: Scenario)
     """What is measured is the runtime: a worker for ONNX Runtime never imports torch."""
     mapped: list[str] = []
 
-    def look(_: Progress) -> None:
+    def look(*_: object) -> None:
         mapped[:] = [told(pid, "maps") for pid in children(os.getpid())]
 
-    measured = measure(artifact, quick, on_progress=look)
+    measured = measure(artifact, quick, progress=look)
     assert isinstance(measured, Measurement)
     assert "onnxruntime" in mapped[0]
     assert "libtorch" not in mapped[0]
@@ -159,8 +159,8 @@ def test_the_parent_sleeps_while_the_worker_works(artifact: Artifact, quick: Sce
         "from reszoo.export import artifacts\n"
         "scenario = msgspec.json.decode(sys.argv[2], type=Scenario)\n"
         "times = {}\n"
-        "def note(p): times[p.stage] = (time.process_time(), time.monotonic())\n"
-        "measure(artifacts.read(Path(sys.argv[1])), scenario, on_progress=note)\n"
+        "def note(stage, *_): times[stage] = (time.process_time(), time.monotonic())\n"
+        "measure(artifacts.read(Path(sys.argv[1])), scenario, progress=note)\n"
         "cpu, wall = (time.process_time() - times['sampling'][0], time.monotonic() - times['sampling'][1])\n"
         "print(cpu / wall)\n"
     )

@@ -53,7 +53,7 @@ def test_what_cannot_be_measured_here_is_a_value(artifact: Artifact, quick: Scen
     (missing,) = plan(artifact, replace(quick, runtime="torch"), [1], [1])
     assert isinstance(missing, Unavailable)
     assert "runs torch" in missing.reason
-    assert "--to torch" in missing.fix
+    assert "to=torch" in missing.fix
     (graph,) = plan(zoo.load(REF), replace(quick, runtime="torch", variant="cuda_graph"), [1], [1])
     assert isinstance(graph, Unavailable)
     assert graph.what == "torch:cuda_graph on cpu"

@@ -31,14 +31,14 @@ def four(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("four")
 def test_every_format_in_every_variant_and_what_is_missing_with_its_command(quick: Scenario) -> None:
     told: list[str] = []
-    found = list(plan_all(zoo.load(REF), quick, [1], [1, 8], watch=told.append))
+    found = list(plan_all(zoo.load(REF), quick, [1], [1, 8], progress=lambda stage, *_: told.append(stage)))
     here = {(p.scenario.runtime_name, p.artifact.format, p.scenario.batch) for p in found if isinstance(p, Planned)}
     ways = {("onnxruntime", "onnx"), ("onnxruntime", "ort"), ("torch", "torch"), ("torch:channels_last", "torch")}
     assert here >= {(*way, batch) for way in ways for batch in (1, 8)}
     assert not {"torch:compile", "torch:cuda_graph"} & {name for name, *_ in here}  # too slow; needs a GPU
     missing = {p.what: p.fix for p in found if isinstance(p, Unavailable)}
     assert missing == {name: f"pip install 'reszoo[{name}]'" for name in ("openvino", "litert")}
-    assert told == ["onnx", "ort", "torch"]
+    assert told == [f"exporting to {name}" for name in ("onnx", "ort", "torch")]
 
 
 @pytest.mark.usefixtures("four")

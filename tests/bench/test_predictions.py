@@ -119,7 +119,7 @@ def test_logits_that_are_no_numbers_are_an_error_not_wrong_answers(artifact: Art
     session = Answering(fail_late)
     with pytest.raises(ReszooError, match=rf"{name} logits .*images 200 to 299 of digits") as caught:
         evaluate(session, artifact, "digits", "test", 100, lambda done, total: None)
-    assert "--precision fp32" in caught.value.fix
+    assert "`precision=fp32`" in caught.value.fix
 
 
 def test_a_network_for_other_classes_is_refused(artifact: Artifact) -> None:

@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
-from reszoo import zoo
 from reszoo.bench.accuracy import Paired, judge
 from reszoo.cli import ladder
+from reszoo.cli.quantize import quantize
 from reszoo.export import ExportOptions
 from reszoo.quantize.contract import Layer
 from reszoo.workflows.quantization import fit
 from reszoo.workflows.quantization.fit import Fit, Rung
 from reszoo.workflows.quantization.sensitivity import Damage
+
+REF = "resnet8_v1.reszoo_digits"
 
 
 def rung(kept: tuple[str, ...], lost: int, refused: str | None = None) -> Rung:
@@ -71,13 +73,12 @@ def test_an_interrupt_loses_no_measurement(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fit, "fit", interrupted)
-    source = zoo.load("resnet8_v1.reszoo_digits")
     with pytest.raises(KeyboardInterrupt):
-        ladder.within_budget(source, "onnx", ExportOptions(), 0.005, json=as_json)
+        quantize([REF], max_drop="0.5%", json=as_json)
     printed = capsys.readouterr().out
     if as_json:
         (record,) = json.loads(printed)
-        assert (record["source"], record["error"]) == (source.ref, "KeyboardInterrupt")
+        assert (record["source"], record["error"]) == (REF, "KeyboardInterrupt")
         assert [entry["kind"] for entry in record["ladder"]] == ["damage"] * 12 + ["rung"]
     else:
         assert "[9]" in printed

@@ -144,7 +144,7 @@ MISTAKES = [
     (["bench", "resnet8_v1.reszoo_digits", "--threads", "0"], 2, "--threads '0'", "--threads 1,32"),
     (["bench", "resnet8_v1.reszoo_digits", "--accuracy", "cifar10"], 3, "not on this machine", "reszoo data get"),
     (["bench", "resnet8_v1.reszoo_digits", "--device", "tpu"], 2, "tpu", "cuda"),
-    (["download", "resnet20_v1.akamaster_cifar10", "--offline"], 3, "RESZOO_OFFLINE forbids", "leave out --offline"),
+    (["download", "resnet20_v1.akamaster_cifar10", "--offline"], 3, "RESZOO_OFFLINE forbids", "leave --offline away"),
     (["train", "resnet8_v1", "--data", "nothing", "--recipe", "digits"], 2, "unknown data set", "data add|data get"),
     (["frobnicate"], 2, "frobnicate", "--help|help"),
 ]

@@ -19,8 +19,9 @@ from reszoo.cli.predict import predict
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.measured import Failure
 from reszoo.core.types import Artifact, Preprocess
-from reszoo.export import ExportOptions, export, predicting
+from reszoo.export import ExportOptions, export
 from reszoo.export.predicting import TOGETHER, Prediction, read_image, resolve, softmax
+from reszoo.workflows.predicting import predict as classified
 
 REF = "resnet8_v1.reszoo_digits"
 DIGITS = TOGETHER + 8
@@ -160,13 +161,12 @@ def test_what_could_not_be_classified_is_told_in_a_table_too(raw: Artifact, mixe
 
 
 def test_in_python_a_bad_image_is_a_value(raw: Artifact, mixed: Path) -> None:
-    model, engine, variant = resolve(raw, None)
     paths = [mixed / "text.png", next(mixed.glob("*-7.png")), mixed / "nothing.png"]
-    bad, good, empty = predicting.predict(model, engine, variant, paths, 1)
+    bad, good, empty = classified(raw, paths, top=1)
     assert isinstance(bad, Failure)
     assert isinstance(empty, Failure)
     assert isinstance(good, Prediction)
-    assert (bad.what, good.image) == (str(paths[0]), paths[1])
+    assert (bad.what, good.image) == (str(paths[0]), str(paths[1]))
 
 
 def test_a_file_that_is_named_is_taken_even_if_it_is_hidden(

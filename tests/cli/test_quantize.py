@@ -88,7 +88,7 @@ def test_it_is_raced_against_its_float_source(tmp_path: Path, monkeypatch: pytes
     assert row["race"]["kind"] == "ratio"
     low, high = row["race"]["interval"]
     assert 0.2 < low <= row["race"]["value"] <= high < 5
-    assert "against float on onnxruntime with --threads 1 --batch 1: " in done.stderr.replace("\n", " ")
+    assert "against float on onnxruntime with 1 threads in batches of 1: " in done.stderr.replace("\n", " ")
     # what it says follows from the interval: a warning unless all of it is below 1
     assert ("`reszoo doctor" in done.stderr) == (high >= 1), done.stderr
 

@@ -55,7 +55,7 @@ def test_ctrl_c_then_resume(tmp_path):
         rest = run.stderr.read()
     assert run.returncode == 130
     assert "everything is saved" in rest
-    assert "Run the same command with --resume" in rest
+    assert "Run it again with --resume" in rest
     assert "Traceback" not in rest
     resumed = train(*short, "--resume")
     assert resumed.returncode == 0, resumed.stderr

@@ -103,7 +103,7 @@ def test_what_the_user_leaves_open_is_what_the_format_takes(config: QuantizeConf
     chosen = [(each.activations, each.saturation) for each in found.values() if each]
     assert chosen == [("u8", "certify"), ("s8", "ignore")]
     u8 = QuantizeConfig(activations="u8")
-    with pytest.raises(UsageError, match="no u8 activations\nLeave --activations away, or choose s8"):
+    with pytest.raises(UsageError, match="no u8 activations\nLeave `activations` away, or choose s8"):
         checked(ExportOptions(precision="int8", quantize=u8), formats()["tensorrt-rtx"])
 
 

@@ -72,13 +72,13 @@ def only(target: Path) -> list[str]:
 @pytest.mark.parametrize("known", [DIGEST, DIGEST[:8], None])
 def test_a_file_comes_down_and_nothing_else_stays(web: WebServer, target: Path, known: str | None) -> None:
     url = web.add("/w.pth", Resource(CONTENT))
-    seen: list[tuple[int, int | None]] = []
-    digest = fetch(Source(url=url, sha256=known), target, on_progress=lambda *done: seen.append(done))
+    seen: list[tuple[str, int, int | None]] = []
+    digest = fetch(Source(url=url, sha256=known), target, progress=lambda *done: seen.append(done))
     assert digest == DIGEST
     assert target.read_bytes() == CONTENT
     assert only(target) == ["weights.pth"]
-    assert seen[-1] == (len(CONTENT), len(CONTENT))
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[-1] == ("downloading", len(CONTENT), len(CONTENT))
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 
 def test_what_is_there_is_not_asked_for_again(web: WebServer, target: Path) -> None:

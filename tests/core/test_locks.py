@@ -48,7 +48,7 @@ def test_what_a_killed_process_held_is_free(tmp_path: Path) -> None:
 
 def test_places_that_cannot_be_locked_are_named(tmp_path: Path) -> None:
     for place in (Path(), Path("/")):
-        with pytest.raises(UsageError, match=r"is a folder that is there already\nChoose another --out"):
+        with pytest.raises(UsageError, match=r"is a folder that is there already\nChoose another `out`"):
             locked(place).__enter__()
     (tmp_path / "file").touch()
     with pytest.raises(ReszooError, match="is a file, not a folder"):

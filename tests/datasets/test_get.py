@@ -65,20 +65,20 @@ def archive_of(name: str, content: bytes, web: WebServer, **served):
 def test_cifar10_arrives_through_a_broken_connection(web, cache):
     archive = archive_of("cifar10", packed(cifar10_files()), web, troubles=[Trouble(cut_after=100_000)])
     seen = []
-    info = install("cifar10", archive, replace=False, on_progress=lambda done, total: seen.append((done, total)))
+    info = install("cifar10", archive, replace=False, progress=lambda *done: seen.append(done))
     assert (info.classes, info.image) == (CLASSES, (32, 32, 3))
     assert info.counts["trainval"] == 100
     trainval, test = datasets.load("cifar10", "trainval"), datasets.load("cifar10", "test")
     np.testing.assert_array_equal(trainval.images, PIXELS[:100].transpose(0, 2, 3, 1))
     np.testing.assert_array_equal(test.images, PIXELS[100:].transpose(0, 2, 3, 1))
     assert (trainval.labels.tolist(), test.labels.tolist()) == (LABELS[:100].tolist(), LABELS[100:].tolist())
-    assert seen[-1] == (archive.source.size_bytes, archive.source.size_bytes)
+    assert seen[-1] == ("downloading", archive.source.size_bytes, archive.source.size_bytes)
     assert [path.name for path in (cache / "downloads").iterdir()] == []
     assert [path.name for path in (cache / "data").iterdir()] == ["cifar10"]
 
 
 def test_val_is_the_same_whether_the_images_were_downloaded_or_added(web, tmp_path):
-    install("cifar10", archive_of("cifar10", packed(cifar10_files()), web), replace=False, on_progress=None)
+    install("cifar10", archive_of("cifar10", packed(cifar10_files()), web), replace=False)
     for i in range(100):
         path = tmp_path / "own/train" / CLASSES[LABELS[i]] / f"{(i * 37) % 100}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def test_cifar100_takes_the_fine_class(web):
         "test.bin": records(coarse[:9], fine[:9], PIXELS[:9]),
     }
     content = packed({f"cifar-100-binary/{name}": file for name, file in files.items()})
-    install("cifar100", archive_of("cifar100", content, web), replace=False, on_progress=None)
+    install("cifar100", archive_of("cifar100", content, web), replace=False)
     trainval = datasets.load("cifar100", "trainval")
     assert trainval.labels.tolist() == fine.tolist()
     np.testing.assert_array_equal(trainval.images[5], PIXELS[5].transpose(1, 2, 0))
@@ -106,7 +106,7 @@ def test_cifar100_takes_the_fine_class(web):
 
 def test_a_second_get_asks_nothing_of_the_network(web, monkeypatch):
     archive = archive_of("cifar10", packed(cifar10_files()), web)
-    install("cifar10", archive, replace=False, on_progress=None)
+    install("cifar10", archive, replace=False)
     monkeypatch.setenv("RESZOO_OFFLINE", "1")
     assert datasets.get("cifar10").counts["test"] == 20
     with pytest.raises(UnavailableError, match="RESZOO_OFFLINE"):
@@ -140,7 +140,7 @@ MALFORMED = {
 def test_an_archive_of_another_layout_is_refused(case, web, cache):
     make, message = MALFORMED[case]
     with pytest.raises(ReszooError, match=message):
-        install("cifar10", archive_of("cifar10", make(), web), replace=False, on_progress=None)
+        install("cifar10", archive_of("cifar10", make(), web), replace=False)
     assert list((cache / "data").iterdir()) == []
 
 
@@ -160,7 +160,7 @@ def test_two_processes_getting_one_name_both_succeed(web):
     archive = archive_of("cifar10", packed(cifar10_files()), web)
     code = (
         "import sys, msgspec; from reszoo.datasets.downloading import Archive, install;"
-        "install('cifar10', msgspec.json.decode(sys.argv[1], type=Archive), replace=False, on_progress=None)"
+        "install('cifar10', msgspec.json.decode(sys.argv[1], type=Archive), replace=False)"
     )
     command = [sys.executable, "-c", code, msgspec.json.encode(archive).decode()]
     said = {"stderr": subprocess.PIPE, "text": True}

@@ -37,7 +37,7 @@ def test_a_healthy_network_has_nothing_bad_in_any_stage() -> None:
 def test_raw_pixels_and_a_fixed_batch_are_fed_as_the_graph_takes_them() -> None:
     told: list[tuple[str, int, int]] = []
     options = ExportOptions(precision="int8", quantize=QuantizeConfig(images=64), input="uint8", batch=12)
-    found = explain(zoo.load(V2), options=options, watch=lambda *news: told.append(news))
+    found = explain(zoo.load(V2), options=options, progress=lambda *news: told.append(news))
     assert found.bad is None
     assert found.n == 60
     assert (told[0][0], told[-1]) == ("calibrating", ("comparing layers", 5, 5))
@@ -86,11 +86,11 @@ def test_the_images_are_not_those_of_the_calibration_unless_too_few_are_left() -
 
 def test_advice_names_only_what_the_scheme_has_and_was_not_tried() -> None:
     clipped = advice("clipping", "node", QuantizeConfig(calibration="mse"), ("mse", "minmax"))
-    assert clipped == "Try --calibration minmax. Try more --images, or keep it in float: --keep-float node."
+    assert clipped == "Try `calibration=minmax`. Try more `images`, or keep it in float: `keep_float=node`."
     tried = QuantizeConfig(calibration="minmax", equalise=True)
-    assert "--calibration" not in advice("clipping", "node", tried, ("minmax",))
-    assert advice("outliers", "node", tried, ("minmax",)) == "Keep it in float: --keep-float node."
-    assert advice("outliers", "node", tried, ("mse", "minmax")).startswith("Try --calibration mse.")
+    assert "calibration" not in advice("clipping", "node", tried, ("minmax",))
+    assert advice("outliers", "node", tried, ("minmax",)) == "Keep it in float: `keep_float=node`."
+    assert advice("outliers", "node", tried, ("mse", "minmax")).startswith("Try `calibration=mse`.")
 
 
 class Broken(OnnxFormat):

@@ -153,7 +153,7 @@ def test_an_export_that_differs_names_the_first_layer_that_does_and_leaves_nothi
     with pytest.raises(ReszooError, match=r"differs from its source.*nothing was written") as caught:
         export(zoo.load(V1), "onnx", out=tmp_path / "made", options=fine)
     assert f"the first layer that differs is the Conv {victim} (" in str(caught.value)
-    assert "Try another --opset" in caught.value.fix
+    assert "Try another `opset`" in caught.value.fix
     assert list(tmp_path.glob("*made*")) == list(tmp_path.glob(".staging*")) == []
 
 
@@ -173,15 +173,15 @@ def test_the_verdict_outlives_a_search_that_fails(tmp_path: Path, monkeypatch: p
 
 INT8_FIXES = {
     QuantizeConfig(scheme="int8-litert"): (
-        f"Try `reszoo quantize {V1} --scheme int8-litert --to litert` with --max-drop, which keeps layers in float."
+        f"Try `quantize({V1}, scheme=int8-litert, to=litert)` with `max_drop`, which keeps layers in float."
     ),
     QuantizeConfig(scheme="int8-pt2e"): (
-        f"Try `reszoo quantize {V1} --scheme int8-pt2e --to executorch` with another --calibration "
-        "or --max-drop, which keeps layers in float."
+        f"Try `quantize({V1}, scheme=int8-pt2e, to=executorch)` with another `calibration` "
+        "or `max_drop`, which keeps layers in float."
     ),
     QuantizeConfig(scheme="int8", bias_correction=False): (
-        f"Try `reszoo quantize {V1} --scheme int8 --to onnx` with another --calibration or --bias-correction "
-        f"or --max-drop, which keeps layers in float. `reszoo quantize {V1} --scheme int8 --explain` looks for the "
+        f"Try `quantize({V1}, scheme=int8, to=onnx)` with another `calibration` or `bias_correction=True` "
+        f"or `max_drop`, which keeps layers in float. `quantize({V1}, scheme=int8, explain=True)` looks for the "
         "first bad layer."
     ),
 }

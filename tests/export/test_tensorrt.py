@@ -128,10 +128,13 @@ def test_options_that_cannot_be_meant_are_refused(name: str, options: ExportOpti
 
 
 def test_a_range_of_batches_is_read_from_the_command_line() -> None:
-    assert parse_batch("1:8:64") == (None, BatchRange(min=1, opt=8, max=64))
-    assert parse_batch("8") == (8, None)
-    assert parse_batch("dynamic") == (None, None)
-    for text in ("0:8:64", "1:65:64", "9:8:64", "1:8", "1:x:64", "1:8:64:128"):
+    assert parse_batch("1:8:64") == (1, 8, 64)
+    assert parse_batch("8") == 8
+    assert parse_batch("dynamic") is None
+    for sizes in ((0, 8, 64), (1, 65, 64), (9, 8, 64)):
+        with pytest.raises(UsageError, match=r"is no range|is not possible"):
+            BatchRange(**dict(zip(("min", "opt", "max"), sizes, strict=True)))
+    for text in ("1:8", "1:x:64", "1:8:64:128"):
         with pytest.raises(UsageError, match=f"{text}'? is no range"):
             parse_batch(text)
     with pytest.raises(UsageError, match="neither dynamic nor"):
@@ -242,7 +245,7 @@ def test_a_build_of_pytorch_without_cuda_is_not_taken_for_a_machine_without_a_gp
 def test_the_cpu_is_told_to_be_the_wrong_device() -> None:
     missing = runtimes()["tensorrt-rtx"].unavailable("cpu")
     assert missing is not None
-    assert missing.fix in ("Add --device cuda.", "pip install 'reszoo[tensorrt-rtx]'")
+    assert missing.fix in ("Give `device=cuda`.", "pip install 'reszoo[tensorrt-rtx]'")
 
 
 @needs_no_gpu

@@ -310,7 +310,7 @@ def test_names_are_not_formulas_in_the_plot() -> None:
 
 
 def test_a_plot_without_any_accuracy_says_how_to_get_one() -> None:
-    with pytest.raises(UsageError, match="--accuracy"):
+    with pytest.raises(UsageError, match="accuracy=DATASET"):
         pareto_plot(build([a_measurement(correct=None)]), "png")
 
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from reszoo.cli.main import app
+from reszoo.cli.spelling import spelled
 from reszoo.core.errors import ReszooError
 
 
@@ -18,7 +19,7 @@ def reszoo(*arguments: str | Path, cwd: Path | None = None) -> CompletedProcess[
         patch.setenv("RESZOO_DEBUG", "")  # the verb sets it for its workers: put back afterwards
         done = CliRunner().invoke(app, words)
     if isinstance(error := done.exception, ReszooError):
-        return CompletedProcess(words, error.exit_code, done.stdout, f"{done.stderr}error: {error}\n")
+        return CompletedProcess(words, error.exit_code, done.stdout, f"{done.stderr}error: {spelled(str(error))}\n")
     if error and not isinstance(error, SystemExit):
         raise error
     return CompletedProcess(words, done.exit_code, done.stdout, done.stderr)

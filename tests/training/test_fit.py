@@ -197,7 +197,7 @@ def unfinished(tmp_path):
 def test_ctrl_c_saves_and_says_how_to_go_on(unfinished):
     out, error = unfinished
     assert error.problem == "stopped in epoch 2, at step 30 of 66; everything is saved"
-    assert "--resume" in error.fix
+    assert "`resume=True`" in error.fix
     assert error.exit_code == 130
     assert not out.exists()
     assert fit(out, resume=True).sha256 == fit(out.with_name("straight")).sha256
@@ -246,7 +246,7 @@ def test_an_unfinished_run_is_not_overwritten(unfinished):
     out, _ = unfinished
     work = out.with_name("run.unfinished")
     before = {path.name: path.read_bytes() for path in work.iterdir()}
-    with pytest.raises(UsageError, match=r"unfinished run in .*run\.unfinished\nAdd --resume"):
+    with pytest.raises(UsageError, match=r"unfinished run in .*run\.unfinished\nGive `resume=True`"):
         fit(out)
     for changes, says in [({"lr": 0.2}, "recipe.lr = 0.1, this command 0.2"), ({"epochs": 9}, "recipe.epochs = 3")]:
         with pytest.raises(UsageError, match=says):
@@ -267,7 +267,7 @@ def test_saves_of_another_run_are_not_taken_up(unfinished):
 
 def test_a_finished_folder_is_not_overwritten(finished):
     for resume in (False, True):
-        with pytest.raises(UsageError, match="is there already\nChoose another --out"):
+        with pytest.raises(UsageError, match="is there already\nChoose another `out`"):
             fit(finished.weights_path.parent, resume=resume)
 
 
@@ -304,7 +304,7 @@ def test_a_folder_that_appears_while_it_trains_is_not_replaced_and_nothing_is_lo
         (out / "mine").touch()
 
     chosen = recipe(epochs=2)
-    with pytest.raises(UsageError, match=r"run is there already\nEvery step is saved: move it away, .* --resume"):
+    with pytest.raises(UsageError, match=r"run is there already\nEvery step is saved: move it away, .* `resume=True`"):
         fit(out, chosen, watchers=[Meanwhile(5, come)])
     assert [path.name for path in out.iterdir()] == ["mine"]
     out.rename(tmp_path / "theirs")

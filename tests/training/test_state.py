@@ -37,7 +37,7 @@ def test_a_broken_file_is_named_and_the_one_before_is_whole(tmp_path, damage):
     with pytest.raises(ReszooError) as caught:
         Slots(tmp_path).load()
     assert f"{newer} is broken" in caught.value.problem
-    assert f"Delete it: `--resume` then goes on from the save before it, {older}." in caught.value.fix
+    assert f"Delete it: `resume=True` then goes on from the save before it, {older}." in caught.value.fix
     newer.unlink()
     assert Slots(tmp_path).load()["step"] == 1
 

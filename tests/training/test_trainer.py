@@ -107,7 +107,7 @@ def test_a_bad_layer_is_named_with_step_and_rate():
         trainer.advance(*batch())
     assert "went bad at step 1, learning rate 0.1" in caught.value.problem
     assert "the output of layer stages.1.0.convs.1 is not finite" in caught.value.problem
-    assert "--lr" in caught.value.fix
+    assert "`lr`" in caught.value.fix
 
 
 def test_a_bad_gradient_is_named_and_leaves_the_weights_alone():

@@ -51,15 +51,15 @@ def files(folder: Path) -> set[str]:
 
 def test_a_name_becomes_a_network(shelf: Path, web: WebServer, cache: Path) -> None:
     assert zoo.find(REF) is None
-    seen: list[tuple[int, int | None]] = []
-    checkpoint = zoo.download(REF, on_progress=lambda *done: seen.append(done))
+    seen: list[tuple[str, int, int | None]] = []
+    checkpoint = zoo.download(REF, progress=lambda *done: seen.append(done))
     folder = cache / "checkpoints" / REF
     assert files(cache) == {f"checkpoints/{REF}/checkpoint.json", f"checkpoints/{REF}/weights.safetensors"}
     assert zoo.read(folder) == zoo.load(REF) == zoo.load("resnet8_v1.test*") == zoo.find(REF) == checkpoint
     assert zoo.download(REF) == checkpoint
     assert len(web.seen) == 1
     assert seen
-    assert zoo.summary(REF).where == "downloaded"
+    assert zoo.list_models(REF)[0].where == "downloaded"
     assert zoo.build(checkpoint)(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
     download, convert = checkpoint.lineage
@@ -212,7 +212,7 @@ def test_a_bundled_checkpoint_needs_no_network(
     monkeypatch.setattr(catalogue, "BUNDLED", tmp_path / "weights")
     monkeypatch.setenv("RESZOO_OFFLINE", "1")
     assert "resnet8_v1.own" in zoo.resolve("*")
-    assert zoo.summary("resnet8_v1.own").where == "bundled"
+    assert zoo.list_models("resnet8_v1.own")[0].where == "bundled"
     found = zoo.load("resnet8_v1.own")
     assert found == zoo.download("resnet8_v1.own")
     assert found.weights_path.is_relative_to(tmp_path / "weights")

@@ -127,7 +127,7 @@ def table_for(
     if scenario.variant in runtime.slow_variants:
         raise UsageError(
             f"{scenario.runtime_name} takes minutes to load a network, and a table of latencies times hundreds",
-            "Prune by --macs, or choose another --runtime.",
+            "Prune by `macs`, or choose another `runtime`.",
         )
     plugin = format_named(runtime.formats[0])
     empty = LatencyTable(

@@ -52,7 +52,7 @@ class IntegerCheck(Noun, frozen=True, kw_only=True):
     def judge(self) -> None:
         """Raises ReszooError where a layer is wrong."""
         if self.wrong:
-            certify = "Quantize it again with --saturation certify."
+            certify = "Quantize it again with `saturation=certify`."
             raise ReszooError(
                 f"{self.runtime} computes {len(self.wrong)} of {self.layers} integer layers wrongly on this CPU: "
                 f"{', '.join(layer.layer for layer in self.wrong)}",

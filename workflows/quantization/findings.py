@@ -24,17 +24,17 @@ FindingKind = Literal[
 
 ADVICE: dict[FindingKind, str] = {
     "not_quantized": "Quantize the checkpoint that it was made from: reszoo quantize REF.",
-    "float_layers": "They were kept in float (--keep-float, --max-drop), are placed for TensorRT (--activations s8), "
+    "float_layers": "They were kept in float (`keep_float`, `max_drop`), are placed for TensorRT (`activations=s8`), "
     "or have no integer kernel in this runtime.",
-    "float_additions": "Quantize both inputs and the result of each addition, as --activations u8 does.",
-    "unfused": "Each rewrites a whole tensor: quantize what lies between two of them too, as --activations u8 does.",
+    "float_additions": "Quantize both inputs and the result of each addition, as `activations=u8` does.",
+    "unfused": "Each rewrites a whole tensor: quantize what lies between two of them too, as `activations=u8` does.",
     "layout": "Kernels of another kind want another order: keep no layer in float between integer ones, or try "
-    "another --runtime.",
-    "signed_activations": "Quantize it with --activations u8: that is placed for CPUs, s8 for TensorRT.",
+    "another `runtime`.",
+    "signed_activations": "Quantize it with `activations=u8`: that is placed for CPUs, s8 for TensorRT.",
     "odd_channels": "Choose a network whose widths are multiples of that: the rest of a register is computed in vain.",
     "other_provider": "Ask for the provider that computes them: every change from one to another copies tensors.",
     "no_vnni": "Compare it with float before you deploy it (reszoo compare), or take a CPU that has it.",
-    "small": "Use --threads 1, or a larger --batch: handing work to other threads takes longer than it saves.",
+    "small": "Use `threads=1`, or a larger `batch`: handing work to other threads takes longer than it saves.",
 }
 
 # Operators as the runtimes name them: FusedConv, QLinearConv, Convolution, but not Convert.

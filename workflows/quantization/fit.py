@@ -156,13 +156,13 @@ def _not_met(checkpoint: Checkpoint, rungs: list[Rung]) -> ReszooError:
     drop, (low, high) = best.paired.drop, best.paired.drop_interval
     net = best.paired.only_reference - best.paired.only_candidate
     met = -(-10_000 * net // best.paired.n) / 100  # rounded up, in integers: what would have been met
-    allow = f"Allow it with --max-drop {met:g}%, or try"
+    allow = f"Allow it with `max_drop={met / 100:g}`, or try"
     return ReszooError(
         f"{checkpoint.ref} cannot be quantized within {100 * best.verdict.max_drop:.6g} points: the best of "
         f"{len(rungs)} tries keeps {_named(best.kept)} in float and loses {100 * drop:.2f} points "
         f"(95 %: {100 * low:.2f} to {100 * high:.2f}, n = {best.paired.n})"
         + (f", and export would refuse it: {best.refused}" if best.refused else ""),
-        f"{'Try' if best.refused else allow} another --calibration, --equalise or more --images.",
+        f"{'Try' if best.refused else allow} another `calibration`, `equalise=True` or more `images`.",
     )
 
 

@@ -39,11 +39,11 @@ def profile(
     if kernels is None:
         raise UnavailableError(
             f"{runtime.name} does not tell how long each of its kernels takes",
-            f"Ask about {artifact.source_ref} in a format whose runtime does: export it --to onnx.",
+            f"Ask about {artifact.source_ref} in a format whose runtime does, as `to=onnx`.",
         )
     if total_s(kernels) == 0:
         raise ReszooError(
-            f"{runtime.name} counts whole microseconds, and each kernel takes less", "Use a larger --batch."
+            f"{runtime.name} counts whole microseconds, and each kernel takes less", "Use a larger `batch`."
         )
     return kernels
 
@@ -75,7 +75,7 @@ def runtime_for(artifact: Artifact, name: str | None = None, device: Device | No
     if name is not None:
         chosen = choose(runtimes(), name, "runtime")
         if chosen not in fitting:
-            raise UsageError(f"{name} does not run the format {artifact.format}", f"Choose --runtime {known}.")
+            raise UsageError(f"{name} does not run the format {artifact.format}", f"Choose `runtime={known}`.")
         fitting = [chosen]
     missing = None
     for runtime in fitting:
@@ -84,7 +84,7 @@ def runtime_for(artifact: Artifact, name: str | None = None, device: Device | No
             missing = Unavailable(
                 what=f"{runtime.name} on {where}",
                 reason=f"it runs on {', '.join(runtime.devices)} only",
-                fix=f"Use --device {runtime.devices[0]}.",
+                fix=f"Use `device={runtime.devices[0]}`.",
             )
         elif (missing := runtime.unavailable(where)) is None:
             return runtime

@@ -32,13 +32,13 @@ class Race(NamedTuple):
     def told(self, path: Path) -> str:
         """In a sentence for people; one that was not won comes with the next step."""
         s = self.scenario
-        where = f"on {s.runtime_name} with --threads {s.threads} --batch {s.batch}"
+        where = f"on {s.runtime_name} with {s.threads} threads in batches of {s.batch}"
         text = f"{path} against float {where}: {verdict(self.ratio)}"
         if self.is_won:
             return text
         if runtimes()[s.runtime].has_profile:
             return f"{text}. `reszoo doctor {path}` shows why."
-        return f"{text}. {s.runtime} does not tell why: quantize it --to onnx, which `reszoo doctor` can look into."
+        return f"{text}. {s.runtime} does not tell why: quantize it to onnx, which `reszoo doctor` can look into."
 
 
 def payoff(

@@ -97,7 +97,7 @@ def test_what_is_given_is_the_best_that_was_raced(ratios: tuple[float, ...], cho
 
 
 def test_a_target_that_all_have_missed_is_out_of_reach(fit: Fit) -> None:
-    with pytest.raises(UnreachableError, match=r"a cost of 0\.5 of .*: the nearest is 0\.52\nLower --round-to"):
+    with pytest.raises(UnreachableError, match=r"a cost of 0\.5 of .*: the nearest is 0\.52\nLower `round_to`"):
         fit(0.6, 0.55, 0.52)
     with pytest.raises(UnreachableError, match=r"the nearest is 0\.51\n"):  # a little less is the same plan
         fit(0.51, config=PruneConfig(importance="l2", round_to=8))  # is not raced again
@@ -178,7 +178,7 @@ def test_where_the_table_knows_that_a_multiple_is_too_coarse_the_finer_one_is_ta
     with pytest.raises(UnreachableError, match=r"a cost of 0\.1 of .*: the nearest is 0\.\d+\n"):
         fit(auto=True, target=0.1)
     with pytest.raises(
-        UnreachableError, match=r"with these options it can lose nothing\nLower --round-to or --min-share"
+        UnreachableError, match=r"with these options it can lose nothing\nLower `round_to` or `min_share`"
     ):
         fit(config=PruneConfig(importance="l2", round_to=64))
 

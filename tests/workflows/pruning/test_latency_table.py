@@ -139,13 +139,13 @@ def test_a_model_that_cannot_be_timed_says_why(tmp_path: Path) -> None:
 def test_a_killed_stopwatch_is_told_from_a_slow_one(tmp_path: Path) -> None:
     model = latency_table._written(SMALL, format_named("torch"), tmp_path / "x")
 
-    def kill(done: int, total: int) -> None:
+    def kill(done: int, total: int | None) -> None:
         for pid in children(os.getpid()):
             if "stopwatch" in told(pid, "cmdline"):
                 os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(ReszooError, match=r"was killed by SIGKILL: .*memory runs out\n(.*\n)*.*fewer images at a time"):
-        visits([model], [0] * 1000, SCENARIO, watch=kill)
+        visits([model], [0] * 1000, SCENARIO, count=kill)
 
 
 def test_a_runtime_that_is_not_known_or_not_here() -> None:

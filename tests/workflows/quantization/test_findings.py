@@ -195,7 +195,7 @@ def test_threads_are_too_many_only_for_kernels_that_are_short(plain: Artifact) -
 
 def test_an_examination_says_it_all(plain: Artifact) -> None:
     stages: list[str] = []
-    found = examine(plain, on_stage=stages.append)
+    found = examine(plain, progress=lambda stage, *_: stages.append(stage))
     assert (found.runtime, found.threads, found.batch) == ("onnxruntime", 1, 1)
     assert found.check is not None
     assert (found.check.images, found.check.layers, found.check.wrong) == (32, 10, ())
@@ -235,7 +235,7 @@ def test_a_certified_artifact_that_is_wrong_is_not_told_to_be_certified(plain: A
 def test_a_fixed_batch_is_kept_and_filled(for_tensorrt: Artifact) -> None:
     assert batch_for(for_tensorrt) == batch_for(for_tensorrt, 40) == 40
     assert check(for_tensorrt, 3, ORT).images == 40
-    with pytest.raises(UsageError, match="has a fixed batch of 40\nUse --batch 40, or export it again"):
+    with pytest.raises(UsageError, match="has a fixed batch of 40\nUse `batch=40`, or export it again"):
         examine(for_tensorrt, batch=8)
 
 
@@ -244,14 +244,14 @@ def test_a_batch_is_one_that_an_engine_takes(plain: Artifact) -> None:
     assert [batch_size(engine, wanted) for wanted in (1, 5, 100)] == [4, 5, 64]
     assert (batch_for(engine), batch_for(engine, 64)) == (4, 64)
     for batch, nearest in ((1, 4), (65, 64)):
-        with pytest.raises(UsageError, match=f"takes batches of 4 to 64\nUse --batch {nearest}, or export it again"):
+        with pytest.raises(UsageError, match=f"takes batches of 4 to 64\nUse `batch={nearest}`, or export it again"):
             batch_for(engine, batch)
     assert batch_size(plain, 1000) == batch_for(plain, 1000) == 1000
 
 
 def test_a_runtime_that_does_not_fit_is_refused_with_what_does(plain: Artifact, tmp_path: Path) -> None:
     assert runtime_for(plain).name == "onnxruntime"
-    with pytest.raises(UsageError, match=r"torch does not run the format onnx\nChoose --runtime .*openvino"):
+    with pytest.raises(UsageError, match=r"torch does not run the format onnx\nChoose `runtime=.*openvino"):
         runtime_for(plain, "torch")
     with pytest.raises(UsageError, match=r"unknown runtime 'onnxruntme'\nDid you mean onnxruntime"):
         runtime_for(plain, "onnxruntme")

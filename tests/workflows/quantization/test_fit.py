@@ -101,13 +101,13 @@ def test_what_export_would_refuse_meets_no_budget(fitted: Fit, planted: Checkpoi
             "onnx",
             int8(keep_float=others),
             0.95,
-            watch=lambda stage, done, total: stages.add(stage),
+            progress=lambda stage, *_: stages.add(stage),
             on_damages=harm.extend,
             on_rung=seen.append,
         )
     assert caught.value.exit_code == 1
     assert "top-1 agreement" in caught.value.problem
-    assert "--max-drop" not in caught.value.fix
+    assert "max_drop" not in caught.value.fix
     assert all(rung.is_within and rung.refused and not rung.meets for rung in seen)
     assert [rung.kept[:13] for rung in seen] == [others, others]
     assert [len(rung.kept) for rung in seen] == [13, 14]
@@ -126,13 +126,13 @@ def test_a_budget_that_cannot_be_met_names_the_best_attempt(planted: Checkpoint)
         "within 0.5 points: the best of 3 tries keeps 2 layers (a, b) in float and loses 0.89 points" in error.problem
     )
     assert "refuse" not in error.problem
-    assert "Allow it with --max-drop 0.89%, or try another" in error.fix
+    assert "Allow it with `max_drop=0.0089`, or try another" in error.fix
 
 
 def test_the_drop_that_would_be_allowed_is_rounded_up_only_where_it_must_be(planted: Checkpoint) -> None:
     """69 of 1000 are 6.9 %, although 1e4 * 0.069 is more than 690."""
     rung = Rung((), 0.1, judge(Paired(1000, 69, 0, 931), 0.005))
-    assert "Allow it with --max-drop 6.9%, or" in _not_met(planted, [rung]).fix
+    assert "Allow it with `max_drop=0.069`, or" in _not_met(planted, [rung]).fix
 
 
 def test_a_drop_of_just_the_budget_is_within_it() -> None:
@@ -141,9 +141,9 @@ def test_a_drop_of_just_the_budget_is_within_it() -> None:
 
 
 def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
-    stages: dict[str, tuple[int, int]] = {}
+    stages: dict[str, tuple[float, float | None]] = {}
 
-    def watch(stage: str, done: int, total: int) -> None:
+    def note(stage: str, done: float = 0, total: float | None = None, /) -> None:
         stages[stage] = done, total
 
     options = ExportOptions(
@@ -152,7 +152,7 @@ def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
         batch=10,
         input="uint8",
     )
-    found = fit(zoo.load(REF), "onnx", options, 0.02, watch=watch)
+    found = fit(zoo.load(REF), "onnx", options, 0.02, progress=note)
     assert (found.options, found.damages) == (checked(options, format_named("onnx")), ())
     assert [rung.kept for rung in found.rungs] == [("node_linear",)]
     assert stages == {"calibrating": (128, 128), "float model": (143, 143), "rung 1": (143, 143)}
@@ -161,7 +161,7 @@ def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
 def test_a_variant_is_there_for_a_runtime_and_gone_afterwards(planted: Checkpoint) -> None:
     options = int8()
     assert options.quantize is not None
-    with calibrated(planted, format_named("onnx"), options, options.quantize, lambda done, total: None) as model:
+    with calibrated(planted, format_named("onnx"), options, options.quantize) as model:
         with model.keeping([PLANTED]) as variant:
             assert losses(model.floats, variant, "val").n == 143
             assert variant.lineage[-1].input_sha256 == model.floats.files[0].sha256
@@ -178,7 +178,7 @@ def test_a_full_disk_is_told_plainly(planted: Checkpoint) -> None:
     options = int8()
     assert options.quantize is not None
     with (
-        calibrated(planted, format_named("onnx"), options, options.quantize, lambda done, total: None) as model,
+        calibrated(planted, format_named("onnx"), options, options.quantize) as model,
         pytest.raises(ReszooError, match=r"no space left on the disk for .*reszoo-"),
         replace(model, plugin=Full()).keeping([]),
     ):
