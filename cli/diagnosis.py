@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from . import output
-from .doctor import BAD, GOOD, WARN, aside, section
+from .sections import BAD, GOOD, WARN, aside, section
 
 if TYPE_CHECKING:
     from ..core.types import Certificate

@@ -1,6 +1,6 @@
 """`reszoo doctor`: this machine and what disturbs it; or an artifact, and why it is not faster."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -8,13 +8,13 @@ import typer
 
 from ..core.errors import UsageError
 from . import options, output
+from .sections import BAD, GOOD, LACKING, WARN, aside, section
 
 if TYPE_CHECKING:
     from ..bench.doctor import Tool
     from ..core.measured import Host
     from ..core.types import Artifact
 
-GOOD, BAD, LACKING, WARN = "[green]✓[/green]", "[red]✗[/red]", "[dim]–[/dim]", "[yellow]![/yellow]"
 MIB = 1 << 20
 
 
@@ -125,23 +125,3 @@ def _tool(tool: "Tool") -> "Iterator[tuple[str, ...]]":
     for why in tool.missing:
         yield "", "", "", aside(f"{why.what.removeprefix(f'{tool.name} on ')}: {why.reason}")
         yield "", "", "", aside(why.fix)
-
-
-def aside(text: str) -> str:
-    from rich.markup import escape
-
-    from .spelling import spelled
-
-    return f"[dim]{escape(spelled(text))}[/dim]"
-
-
-def section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
-    """Aligned columns under a bold title; nothing at all without rows."""
-    from rich.padding import Padding
-    from rich.table import Table
-
-    grid = Table.grid(padding=(0, 2))
-    for row in rows:
-        grid.add_row(*row)
-    if grid.row_count:
-        output.console().print(f"[bold]{title}[/bold]", Padding(grid, (0, 0, 1, 2)), sep="\n")

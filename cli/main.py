@@ -12,7 +12,7 @@ from ..core.errors import ReszooError
 from ..core.files import REFUSED
 from . import bench, cache, compare, data, doctor, download, export, predict, prune, quantize, report, show, train
 from . import list as list_
-from .spelling import spelled
+from .spelling import spelled, use
 
 app = typer.Typer(
     name="reszoo",
@@ -37,6 +37,7 @@ app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+use(app)
 
 
 def _version(wanted: bool) -> None:

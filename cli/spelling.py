@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from typer import Typer
 from typer.core import TyperGroup, TyperOption
+from typer.main import get_command
 
 ARGUMENT = re.compile(r"`(\w+)(?:=([^`]*))?`")
 CALL = re.compile(r"`([\w.]+)\(([^`]*)\)`")
@@ -21,14 +23,19 @@ def spelled(text: str) -> str:
     return ARGUMENT.sub(lambda match: _argument(match) or match[0], CALL.sub(_call, text))
 
 
+_apps: list[Typer] = []
+
+
+def use(app: Typer) -> None:
+    """The command line whose verbs and options are meant."""
+    _apps[:] = [app]
+    _verbs.cache_clear()
+
+
 @cache
 def _verbs() -> dict[str, dict[str, TyperOption]]:
     """The options of every verb, by the names of their parameters."""
-    from typer.main import get_command
-
-    from .main import app
-
-    return dict(_commands(get_command(app), ()))
+    return dict(verb for app in _apps for verb in _commands(get_command(app), ()))
 
 
 def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, dict[str, TyperOption]]]:

@@ -12,6 +12,7 @@ from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.files import cache_dir, explained
 from ..core.registry import unknown
 from ..core.types import NotNegative, Noun, Positive
+from .archives import ARCHIVES
 
 Split = Literal["train", "val", "test", "trainval"]
 
@@ -75,8 +76,6 @@ def info(name: str) -> DatasetInfo:
 
 
 def _missing(name: str) -> ReszooError:
-    from .downloading import ARCHIVES
-
     bring = f"Bring in your own images with `reszoo data add {name} PATH...`."
     if name in ARCHIVES:
         return UnavailableError(

@@ -14,4 +14,4 @@ if __name__ == "__main__":
             print(artifact.evaluate("digits"))
         measured = [artifact.benchmark(batch=32, time_limit=3, progress=progress) for artifact in (fp32, pruned, int8)]
         print(reszoo.compare(fp32, pruned, int8, batch=32, time_limit=10, progress=progress))
-        print(reszoo.report(measured, html="example/report.html"))
+        print(reszoo.report(measured, html="example/report.html", markdown="example/report.md"))

@@ -104,9 +104,3 @@ class Report(Noun, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Report({len(self.rows)} measurements of {', '.join(dict.fromkeys(row.model for row in self.rows))})"
-
-    def __str__(self) -> str:
-        """The table, as Markdown."""
-        from .text import markdown_text
-
-        return markdown_text(self)

@@ -11,13 +11,11 @@ from typing import Any
 from ...core.silence import quietly
 from ...core.types import Candidate, Checkpoint, Unavailable
 from ..contract import ExportOptions, Format, Runtime, input_spec, not_installed
+from ..coreml_package import MODEL_FOLDER, PROGRAM, WEIGHTS, coremltools
 from ..exporters import example
 from .onnx import deployed
 
-MODEL_FOLDER = "model.mlpackage"
 TRACED_BATCH = 2
-# a package's parts, as its Manifest.json lists them
-PROGRAM, WEIGHTS = "com.apple.CoreML/model.mlmodel", "com.apple.CoreML/weights/weight.bin"
 
 
 class CoreMlFormat(Format):
@@ -49,14 +47,6 @@ class CoreMlFormat(Format):
         from ..mil import MilRuntime
 
         return replace(written, format=MilRuntime.name), MilRuntime()
-
-
-def coremltools() -> Any:
-    """The package, imported without its talk of what it was not tested with."""
-    with quietly():
-        import coremltools
-
-    return coremltools
 
 
 def _convert(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int) -> Any:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.types import Candidate, Unavailable
 from ..contract import Device, Runtime, Session, not_installed
-from ..formats.coreml import MODEL_FOLDER, coremltools
+from ..coreml_package import MODEL_FOLDER, coremltools
 
 if TYPE_CHECKING:
     import numpy as np

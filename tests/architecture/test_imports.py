@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterable, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,35 @@ def absolute_imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield (node.module or "").split(".")[0]
+
+
+def imported_modules(path: Path) -> set[Path]:
+    """The files that a file imports, also within functions; what is for type checkers only is no import."""
+    package, found = list(path.parent.parts), set()
+    for node in _running(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
+            module = Path(*filter(None, base))
+            inside = [module / f"{alias.name}.py" for alias in node.names]
+            known = [file for file in inside if (ROOT / file).is_file()]
+            found |= set(known or [file for file in _files(module) if (ROOT / file).is_file()])
+    return found - {path}
+
+
+def _files(module: Path) -> tuple[Path, ...]:
+    return (module / "__init__.py", *([module.with_suffix(".py")] if module.name else []))
+
+
+def _running(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)):
+            yield child
+            yield from _running(child)
+
+
+def test_no_module_leads_back_to_itself() -> None:
+    """A circle is one module in several files: none of them can be read, tested or moved alone."""
+    TopologicalSorter({path: imported_modules(path) for path in FILES}).prepare()  # raises CycleError, which names it
 
 
 def test_every_room_on_disk_is_on_a_level() -> None:

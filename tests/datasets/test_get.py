@@ -17,7 +17,8 @@ from webserver import Resource, Trouble, WebServer, serving
 from reszoo import datasets
 from reszoo.core.download import Source
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
-from reszoo.datasets.downloading import ARCHIVES, install
+from reszoo.datasets.archives import ARCHIVES
+from reszoo.datasets.downloading import install
 
 RANDOM = np.random.default_rng(0)
 PIXELS = RANDOM.integers(0, 256, (120, 3, 32, 32), np.uint8)  # (N, C, H, W), as the archives have it
@@ -159,7 +160,8 @@ def test_bytes_that_are_not_the_published_ones_are_refused(tmp_path, cache, monk
 def test_two_processes_getting_one_name_both_succeed(web):
     archive = archive_of("cifar10", packed(cifar10_files()), web)
     code = (
-        "import sys, msgspec; from reszoo.datasets.downloading import Archive, install;"
+        "import sys, msgspec; from reszoo.datasets.archives import Archive;"
+        "from reszoo.datasets.downloading import install;"
         "install('cifar10', msgspec.json.decode(sys.argv[1], type=Archive), replace=False)"
     )
     command = [sys.executable, "-c", code, msgspec.json.encode(archive).decode()]

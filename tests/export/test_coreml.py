@@ -11,7 +11,7 @@ from reszoo.core.errors import ReszooError, UnavailableError
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, artifacts, export, mil, parity
 from reszoo.export.contract import formats, runtimes
-from reszoo.export.formats.coreml import MODEL_FOLDER, WEIGHTS, coremltools
+from reszoo.export.coreml_package import MODEL_FOLDER, WEIGHTS, coremltools
 from reszoo.export.predicting import resolve
 
 REF = "resnet8_v2.reszoo_digits"
