@@ -56,8 +56,7 @@ def imported_modules(path: Path) -> set[Path]:
         if isinstance(node, ast.ImportFrom) and node.level:
             base = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]
             module = Path(*filter(None, base))
-            inside = [module / f"{alias.name}.py" for alias in node.names]
-            known = [file for file in inside if (ROOT / file).is_file()]
+            known = [file for alias in node.names for file in _files(module / alias.name) if (ROOT / file).is_file()]
             found |= set(known or [file for file in _files(module) if (ROOT / file).is_file()])
     return found - {path}
 
