@@ -21,27 +21,51 @@ Runtimes = Annotated[
     typer.Option(
         help="Engines, comma-separated, such as torch, torch:channels_last, onnxruntime; see `reszoo doctor`. "
         f"Or {ALL}: every one that is here, in every variant, with every format that it runs; variants that take "
-        "minutes to load, such as torch:compile, only by name."
+        "minutes to load, such as torch:compile, only by name.",
+        rich_help_panel="Scenario",
     ),
 ]
-Threads = Annotated[str, typer.Option(help="Numbers of threads, comma-separated.")]
-Batches = Annotated[str, typer.Option(help="Batch sizes, comma-separated.")]
+Threads = Annotated[str, typer.Option(help="Numbers of threads, comma-separated.", rich_help_panel="Scenario")]
+Batches = Annotated[str, typer.Option(help="Batch sizes, comma-separated.", rich_help_panel="Scenario")]
 Precision = Annotated[
-    str, typer.Option(metavar="SHARE", help="Sample until the median's 95 % interval is this far to either side.")
+    str,
+    typer.Option(
+        metavar="SHARE",
+        help="Sample until the median's 95 % interval is this far to either side.",
+        rich_help_panel="Sampling",
+    ),
 ]
 TimeLimit = Annotated[
-    float, typer.Option(min=0.05, metavar="SECONDS", help="Sample no longer than this, whatever the precision.")
+    float,
+    typer.Option(
+        min=0.05,
+        metavar="SECONDS",
+        help="Sample no longer than this, whatever the precision.",
+        rich_help_panel="Sampling",
+    ),
 ]
 Accuracy = Annotated[
-    str | None, typer.Option(metavar="DATASET", help="Measure top-1 accuracy on this data set's test split.")
+    str | None,
+    typer.Option(
+        metavar="DATASET", help="Measure top-1 accuracy on this data set's test split.", rich_help_panel="Accuracy"
+    ),
 ]
 Reference = Annotated[
-    str | None, typer.Option(metavar="REF", help="Compare accuracies with this one's, image by image.")
+    str | None,
+    typer.Option(metavar="REF", help="Compare accuracies with this one's, image by image.", rich_help_panel="Accuracy"),
 ]
 MaxDrop = Annotated[
-    str | None, typer.Option(metavar="SHARE", help="Fail unless at most this much accuracy is lost, as 0.5%.")
+    str | None,
+    typer.Option(
+        metavar="SHARE", help="Fail unless at most this much accuracy is lost, as 0.5%.", rich_help_panel="Accuracy"
+    ),
 ]
-PerClass = Annotated[bool, typer.Option("--per-class", help="Print every class, and write who was taken for whom.")]
+PerClass = Annotated[
+    bool,
+    typer.Option(
+        "--per-class", help="Print every class, and write who was taken for whom.", rich_help_panel="Accuracy"
+    ),
+]
 
 
 def bench(

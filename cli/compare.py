@@ -22,10 +22,11 @@ def compare(
         typer.Option(
             help="Engines, comma-separated, such as torch, torch:compile, onnxruntime; see `reszoo doctor`.",
             show_default="onnxruntime; for an artifact, the first that runs it",
+            rich_help_panel="Scenario",
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each contestant.")] = 1,
-    batch: Annotated[int, typer.Option(min=1, help="Images at a time.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each contestant.", rich_help_panel="Scenario")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Images at a time.", rich_help_panel="Scenario")] = 1,
     device: options.DeviceName = "cpu",
     cold_cache: options.ColdCache = False,
     bind: options.Bind = True,
@@ -35,13 +36,23 @@ def compare(
             metavar="SHARE",
             help="Go on until every ratio is known to this far to either side.",
             show_default="1%; with --fail-if-slower, as far as it takes to decide",
+            rich_help_panel="Sampling",
         ),
     ] = None,
     time_limit: Annotated[
-        float, typer.Option(min=1, metavar="SECONDS", help="Begin no new round after this; five are the least.")
+        float,
+        typer.Option(
+            min=1,
+            metavar="SECONDS",
+            help="Begin no new round after this; five are the least.",
+            rich_help_panel="Sampling",
+        ),
     ] = 120.0,
     fail_if_slower: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Fail unless all are at most this much slower than the first.")
+        str | None,
+        typer.Option(
+            metavar="SHARE", help="Fail unless all are at most this much slower than the first.", rich_help_panel="Gate"
+        ),
     ] = None,
     patience: options.Patience = 300.0,
     seed: options.Seed = 0,

@@ -11,28 +11,55 @@ from .shares import parse_share
 Refs = Annotated[
     list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint or artifact folders.")
 ]
-Streams = Annotated[int, typer.Option(min=1, help="Sessions that run at once, each with its own threads.")]
-DeviceName = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to run.")]
-ColdCache = Annotated[bool, typer.Option("--cold-cache", help="Empty the CPU's caches before every run.")]
-Bind = Annotated[bool, typer.Option(help="Bind each worker to as many cores as it has threads.")]
-Seed = Annotated[int, typer.Option(min=0, help="Chooses the real images that are the inputs.")]
+Streams = Annotated[
+    int, typer.Option(min=1, help="Sessions that run at once, each with its own threads.", rich_help_panel="Scenario")
+]
+DeviceName = Annotated[Literal["cpu", "cuda"], typer.Option(help="Where to run.", rich_help_panel="Scenario")]
+ColdCache = Annotated[
+    bool, typer.Option("--cold-cache", help="Empty the CPU's caches before every run.", rich_help_panel="Scenario")
+]
+Bind = Annotated[
+    bool, typer.Option(help="Bind each worker to as many cores as it has threads.", rich_help_panel="Scenario")
+]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Chooses the real images that are the inputs.", rich_help_panel="Sampling")
+]
 Patience = Annotated[
-    float, typer.Option("--patience", min=1, metavar="SECONDS", help="How long a worker may stay silent.")
+    float,
+    typer.Option(
+        "--patience", min=1, metavar="SECONDS", help="How long a worker may stay silent.", rich_help_panel="Sampling"
+    ),
 ]
 InputKind = Annotated[
     Literal["float", "uint8"],
-    typer.Option(help="float: normalised NCHW. uint8: raw NHWC pixels, normalised inside the graph."),
+    typer.Option(
+        help="float: normalised NCHW. uint8: raw NHWC pixels, normalised inside the graph.", rich_help_panel="Artifact"
+    ),
 ]
 Batch = Annotated[
-    str, typer.Option(metavar="dynamic|N|MIN:OPT:MAX", help="Any batch size, just one, or an engine's range.")
+    str,
+    typer.Option(
+        metavar="dynamic|N|MIN:OPT:MAX",
+        help="Any batch size, just one, or an engine's range.",
+        rich_help_panel="Artifact",
+    ),
 ]
-Opset = Annotated[int | None, typer.Option(help="ONNX operator set, 18 to 25.", show_default="18")]
+Opset = Annotated[
+    int | None, typer.Option(help="ONNX operator set, 18 to 25.", show_default="18", rich_help_panel="Artifact")
+]
 ComputeCapability = Annotated[
     str | None,
-    typer.Option(metavar="8.6,8.9", help="GPUs to build an engine for.", show_default="the format's own choice"),
+    typer.Option(
+        metavar="8.6,8.9",
+        help="GPUs to build an engine for.",
+        show_default="the format's own choice",
+        rich_help_panel="Artifact",
+    ),
 ]
-Results = Annotated[Path, typer.Option(metavar="DIR", help="Where the JSON files with all samples go.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Results = Annotated[
+    Path, typer.Option(metavar="DIR", help="Where the JSON files with all samples go.", rich_help_panel="Output")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")]
 
 ALL = "all"  # the word for every format, or for every runtime, that is here
 

@@ -8,76 +8,134 @@ import typer
 from ..core.errors import UsageError
 from . import output
 from .shares import parse_share
-from .train import Changes, Resume, parse_changes, watchers
+from .train import parse_changes, watchers
 
-Share = typer.Option(metavar="SHARE", help="Of the network's, from above 0 to below 1.")
-Runtime = Annotated[str | None, typer.Option(help="The engine that measures latency.", show_default="onnxruntime")]
-Threads = Annotated[int | None, typer.Option(min=1, help="Of that engine.", show_default="1")]
-Batch = Annotated[
-    int | None, typer.Option(min=1, help="Images at a time, where latency is measured.", show_default="1")
+TARGET, REMOVED, CHECK = "Target (one of these)", "What is removed", "Speed check"
+FINETUNING, OTHERS, OUTPUT = "Fine-tuning", "Instead of pruning", "Output"
+
+Macs = Annotated[
+    str | None, typer.Option(metavar="SHARE", help="Multiply-adds to keep, as 0.5 or 50%.", rich_help_panel=TARGET)
 ]
-Units = Annotated[bool, typer.Option("--units", help="Remove whole residual units instead of channels.")]
+Params = Annotated[
+    str | None, typer.Option(metavar="SHARE", help="Parameters to keep, as 0.5 or 50%.", rich_help_panel=TARGET)
+]
+Latency = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="Latency to keep, as it is measured here: 0.5 or 50%.", rich_help_panel=TARGET),
+]
+Units = Annotated[
+    bool, typer.Option("--units", help="Whole residual units instead of channels.", rich_help_panel=REMOVED)
+]
 Importance = Annotated[
     str | None,
     typer.Option(
-        help="Of channels: l1, l2, bn_scale, taylor, hessian, fpgm, random. Of units: loss, change, random.",
-        show_default="taylor, loss",
+        metavar="NAME",
+        help="Of channels: l1, l2, bn_scale, taylor (the default), hessian, fpgm, random; "
+        "of units: loss (the default), change, random.",
+        rich_help_panel=REMOVED,
     ),
 ]
 Ranking = Annotated[
     Literal["local", "global", "isomorphic"] | None,
-    typer.Option(help="What a channel's importance is compared with.", show_default="isomorphic"),
+    typer.Option(
+        metavar="NAME",
+        help="Compare a channel with those of its own space (local), all (global), or of alike spaces "
+        "(isomorphic, the default).",
+        rich_help_panel=REMOVED,
+    ),
 ]
-Steps = Annotated[int, typer.Option(min=1, help="Judge the network anew so many times on the way.")]
+Steps = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Score the network anew so often on the way.", rich_help_panel=REMOVED)
+]
 RoundTo = Annotated[
     str | None,
     typer.Option(
         metavar="auto|N",
-        help="Multiples of channels; auto, with --latency: what keeps most of their importance.",
-        show_default="auto with --latency, else 8",
+        help="Keep channels in multiples of N; 8 by default, and auto with --latency: what keeps most importance.",
+        rich_help_panel=REMOVED,
     ),
 ]
 MinShare = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Of its channels, that every space keeps.", show_default="0.1")
+    float | None,
+    typer.Option(
+        metavar="SHARE", min=0, max=1, help="Of its channels, kept in every space; 0.1.", rich_help_panel=REMOVED
+    ),
 ]
 Exclude = Annotated[
-    list[str] | None, typer.Option(metavar="NAME", help="A space or a unit that stays whole, with wildcards.")
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A space or a unit that stays whole, with wildcards.", rich_help_panel=REMOVED),
 ]
 Images = Annotated[
-    int | None, typer.Option(min=1, help="Training images that importance is judged on.", show_default="256")
+    int | None,
+    typer.Option(metavar="N", min=1, help="Training images for the importance; 256.", rich_help_panel=REMOVED),
 ]
 Seed = Annotated[
-    int | None, typer.Option(min=0, help="Chooses those images, and draws what is random.", show_default="0")
+    int | None,
+    typer.Option(
+        metavar="N", min=0, help="Chooses those images, and draws what is random; 0.", rich_help_panel=REMOVED
+    ),
 ]
 Measure = Annotated[
-    bool, typer.Option("--measure/--no-measure", help="Race it against its parent, and refuse it if it is not faster.")
+    bool,
+    typer.Option(
+        "--measure/--no-measure",
+        help="Compare the latency with the parent's, and refuse a network that is not faster.",
+        rich_help_panel=CHECK,
+    ),
+]
+Runtime = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The engine that measures latency; onnxruntime.", rich_help_panel=CHECK),
+]
+Threads = Annotated[int | None, typer.Option(metavar="N", min=1, help="Of that engine; 1.", rich_help_panel=CHECK)]
+Batch = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Images at a time, where latency is measured; 1.", rich_help_panel=CHECK),
 ]
 Finetune = Annotated[
     str | None,
-    typer.Option(metavar="RECIPE", help="Train it afterwards: prune-finetune, prune-finetune-full, or a TOML file."),
+    typer.Option(
+        metavar="RECIPE",
+        help="Train it afterwards: prune-finetune, prune-finetune-full, digits, or a TOML file.",
+        rich_help_panel=FINETUNING,
+    ),
 ]
 TeacherRef = Annotated[
-    str | None, typer.Option(metavar="REF", help="Whose answers it learns.", show_default="the network itself")
+    str | None,
+    typer.Option(
+        metavar="REF", help="Whose answers it learns; the network's before pruning.", rich_help_panel=FINETUNING
+    ),
 ]
-Device = Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to fine-tune.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Override a field of the recipe.", rich_help_panel=FINETUNING),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with a run that was interrupted.", rich_help_panel=FINETUNING)
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    typer.Option(metavar="NAME", help="Where to train: auto, cpu or cuda.", rich_help_panel=FINETUNING),
+]
 Sensitivity = Annotated[
-    bool, typer.Option("--sensitivity", help="Make no network, but a table and a plot: what each space can spare.")
+    bool,
+    typer.Option("--sensitivity", help="Make no network: show what each space can spare.", rich_help_panel=OTHERS),
 ]
 Plot = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="With --sensitivity: .png or .svg.", show_default="./REF-sensitivity.svg"),
+    typer.Option(metavar="FILE", help="Its plot, .png or .svg; ./REF-sensitivity.svg.", rich_help_panel=OTHERS),
 ]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder.", show_default="runs/REF-...")]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder; runs/REF-...", rich_help_panel=OUTPUT)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=OUTPUT)]
 
 
 def prune(
     ref: Annotated[str, typer.Argument(metavar="REF", help="A name, or a checkpoint's folder.")],
-    macs: Annotated[str | None, Share] = None,
-    params: Annotated[str | None, Share] = None,
-    latency: Annotated[str | None, Share] = None,
-    runtime: Runtime = None,
-    threads: Threads = None,
-    batch: Batch = None,
+    macs: Macs = None,
+    params: Params = None,
+    latency: Latency = None,
     units: Units = False,
     importance: Importance = None,
     ranking: Ranking = None,
@@ -88,6 +146,9 @@ def prune(
     images: Images = None,
     seed: Seed = None,
     measure: Measure = True,
+    runtime: Runtime = None,
+    threads: Threads = None,
+    batch: Batch = None,
     finetune: Finetune = None,
     teacher: TeacherRef = None,
     set_: Changes = None,
@@ -96,9 +157,9 @@ def prune(
     sensitivity: Sensitivity = False,
     plot: Plot = None,
     out: Out = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
-    """Remove channels, or whole units, until a target is met; train what is left; and race it against its parent.
+    """Remove channels, or whole units, until a target is met; check the speed; and train what is left.
 
     Example: reszoo prune resnet8_v1.reszoo_digits --macs 0.5 --batch 32 --finetune digits
 

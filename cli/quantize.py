@@ -8,7 +8,7 @@ import typer
 from ..core.errors import UsageError
 from ..core.registry import listed
 from . import output
-from .options import Batch, ComputeCapability, InputKind, Opset, parse_batch, words
+from .options import Batch, ComputeCapability, InputKind, Json, Opset, parse_batch, words
 
 if TYPE_CHECKING:
     from ..core.types import Artifact, Checkpoint
@@ -19,50 +19,104 @@ if TYPE_CHECKING:
 
 Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
 SCHEMES = listed(Path(__file__).resolve().parents[1] / "quantize" / "schemes")
-SchemeName = Annotated[str | None, typer.Option(help=f"{', '.join(SCHEMES)}.", show_default="the format's natural one")]
+SchemeName = Annotated[
+    str | None,
+    typer.Option(help=f"{', '.join(SCHEMES)}.", show_default="the format's natural one", rich_help_panel="How"),
+]
 FormatName = Annotated[
     str | None,
-    typer.Option("--to", metavar="FORMAT", help="What the artifact is.", show_default="onnx, or what the scheme makes"),
+    typer.Option(
+        "--to",
+        metavar="FORMAT",
+        help="What the artifact is.",
+        show_default="onnx, or what the scheme makes",
+        rich_help_panel="How",
+    ),
 ]
 Calibration = Annotated[
     Literal["minmax", "percentile", "entropy", "mse"] | None,
-    typer.Option(help="How an activation's range is chosen.", show_default="the scheme's own: mse for int8"),
+    typer.Option(
+        metavar="NAME",
+        help="How an activation's range is chosen: minmax, percentile, entropy or mse.",
+        show_default="the scheme's own: mse for int8",
+        rich_help_panel="How",
+    ),
 ]
-Images = Annotated[int | None, typer.Option(help="Training images to calibrate on.", show_default="512")]
-Seed = Annotated[int | None, typer.Option(help="Chooses those images.", show_default="0")]
+Images = Annotated[
+    int | None, typer.Option(help="Training images to calibrate on.", show_default="512", rich_help_panel="How")
+]
+Seed = Annotated[int | None, typer.Option(help="Chooses those images.", show_default="0", rich_help_panel="How")]
 Activations = Annotated[
     Literal["u8", "s8"] | None,
-    typer.Option(help="u8 for CPUs, s8 for TensorRT.", show_default="the format's own: u8 on CPUs"),
+    typer.Option(
+        help="u8 for CPUs, s8 for TensorRT.", show_default="the format's own: u8 on CPUs", rich_help_panel="How"
+    ),
 ]
 Equalise = Annotated[
-    bool | None, typer.Option("--equalise/--no-equalise", help="Equalise weights across layers.", show_default="no")
+    bool | None,
+    typer.Option(
+        "--equalise/--no-equalise", help="Equalise weights across layers.", show_default="no", rich_help_panel="How"
+    ),
 ]
 BiasCorrection = Annotated[
     bool | None,
-    typer.Option("--bias-correction/--no-bias-correction", help="Take off what rounding adds.", show_default="yes"),
+    typer.Option(
+        "--bias-correction/--no-bias-correction",
+        help="Take off what rounding adds.",
+        show_default="yes",
+        rich_help_panel="How",
+    ),
 ]
 Saturation = Annotated[
     Literal["certify", "ignore"] | None,
-    typer.Option(help="certify: no kernel can saturate 16-bit sums.", show_default="certify on CPUs"),
+    typer.Option(
+        help="certify: no kernel can saturate 16-bit sums.", show_default="certify on CPUs", rich_help_panel="How"
+    ),
 ]
 KeepFloat = Annotated[
-    list[str] | None, typer.Option("--keep-float", metavar="NODE", help="A graph node that stays in float.")
+    list[str] | None,
+    typer.Option(
+        "--keep-float", metavar="NODE", help="A graph node that stays in float.", rich_help_panel="Layers in float"
+    ),
 ]
 MaxDrop = Annotated[
     str | None,
-    typer.Option(metavar="SHARE", help="Keep the fewest layers in float that lose at most this much accuracy on val."),
+    typer.Option(
+        metavar="SHARE",
+        help="Keep the fewest layers in float that lose at most this much accuracy on val.",
+        rich_help_panel="Layers in float",
+    ),
 ]
 Measure = Annotated[
-    bool, typer.Option("--measure/--no-measure", help="Race it against its float source, for some seconds.")
+    bool,
+    typer.Option(
+        "--measure/--no-measure",
+        help="Compare the latency with the float artifact's, for some seconds.",
+        rich_help_panel="Speed check",
+    ),
 ]
 Explain = Annotated[
-    bool, typer.Option("--explain", help="Make no artifact, but a plot: look for the first bad layer and its reason.")
+    bool,
+    typer.Option(
+        "--explain",
+        help="Make no artifact, but a plot: look for the first bad layer and its reason.",
+        rich_help_panel="Instead of quantizing",
+    ),
 ]
 Plot = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="With --explain: .png or .svg.", show_default="./REF-explain.svg")
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --explain: .png or .svg.",
+        show_default="./REF-explain.svg",
+        rich_help_panel="Instead of quantizing",
+    ),
 ]
 Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The artifact's folder.", show_default="./REF-FORMAT-int8...")
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="The artifact's folder.", show_default="./REF-FORMAT-int8...", rich_help_panel="Output"
+    ),
 ]
 
 
@@ -87,7 +141,7 @@ def quantize(
     explain: Explain = False,
     plot: Plot = None,
     out: Out = None,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Quantize checkpoints, calibrated on training images of their own data set, and say what it cost.
 

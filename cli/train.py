@@ -15,56 +15,95 @@ if TYPE_CHECKING:
     from ..training.recipe import Recipe
 
 
-Override = typer.Option(help="Overrides the recipe's.")
 RecipeName = Annotated[
     str,
     typer.Option(
         metavar="NAME|FILE",
         help="digits, cifar, cifar-fast, cifar-he2015, imagenet, a TOML file; with --from, prune-sparse, "
         "prune-finetune, prune-finetune-full, too.",
+        rich_help_panel="What is trained",
     ),
 ]
 Arch = Annotated[str | None, typer.Argument(metavar="ARCH", help="An architecture, such as resnet20_v2.")]
 From = Annotated[
-    str | None, typer.Option("--from", metavar="REF", help="A checkpoint to go on with, in the place of ARCH.")
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="REF",
+        help="A checkpoint to go on with, in the place of ARCH.",
+        rich_help_panel="What is trained",
+    ),
 ]
 Changes = Annotated[
-    list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Overrides any field of the recipe.")
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the recipe.", rich_help_panel="Recipe"),
 ]
-TeacherRef = Annotated[str | None, typer.Option(metavar="REF", help="A checkpoint to learn from as well.")]
+TeacherRef = Annotated[
+    str | None, typer.Option(metavar="REF", help="A checkpoint to learn from as well.", rich_help_panel="Recipe")
+]
 Tag = Annotated[
     str | None,
-    typer.Option(help="The checkpoint is named ARCH.TAG.  [default: reszoo_NAME; with --from, REF-RECIPE]"),
+    typer.Option(
+        help="The checkpoint is named ARCH.TAG.  [default: reszoo_NAME; with --from, REF-RECIPE]",
+        rich_help_panel="Output",
+    ),
 ]
-Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The checkpoint's folder.  [default: runs/ARCH.TAG]")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the unfinished run, if there is one.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="The checkpoint's folder.  [default: runs/ARCH.TAG]", rich_help_panel="Output"),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with the unfinished run, if there is one.", rich_help_panel="Interruptions"),
+]
 SaveEvery = Annotated[
-    float, typer.Option(min=0, metavar="SECONDS", help="Between saves, besides the one after each epoch.")
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="Between saves, besides the one after each epoch.",
+        rich_help_panel="Interruptions",
+    ),
 ]
-Gradients = Annotated[bool, typer.Option("--monitor-gradients", help="Add every layer's gradient norm to the curve.")]
-TensorBoardFolder = Annotated[Path | None, typer.Option(metavar="DIR", help="Write the curve for TensorBoard as well.")]
+Gradients = Annotated[
+    bool,
+    typer.Option("--monitor-gradients", help="Add every layer's gradient norm to the curve.", rich_help_panel="Curve"),
+]
+TensorBoardFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write the curve for TensorBoard as well.", rich_help_panel="Curve")
+]
 
 
 def train(
-    data: Annotated[str, typer.Option(metavar="NAME", help="A data set of `reszoo data list`.")],
+    data: Annotated[
+        str, typer.Option(metavar="NAME", help="A data set of `reszoo data list`.", rich_help_panel="What is trained")
+    ],
     recipe: RecipeName,
     arch: Arch = None,
     from_: From = None,
-    epochs: Annotated[int | None, Override] = None,
-    batch: Annotated[int | None, Override] = None,
-    lr: Annotated[float | None, Override] = None,
-    seed: Annotated[int | None, Override] = None,
+    epochs: Annotated[int | None, typer.Option(help="How often all images are seen.", rich_help_panel="Recipe")] = None,
+    batch: Annotated[int | None, typer.Option(help="Images in a step.", rich_help_panel="Recipe")] = None,
+    lr: Annotated[float | None, typer.Option(help="The highest learning rate.", rich_help_panel="Recipe")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the first weights, the order and the augmentation.", rich_help_panel="Recipe")
+    ] = None,
     set_: Changes = None,
     teacher: TeacherRef = None,
     tag: Tag = None,
     out: Out = None,
     resume: Resume = False,
     checkpoint_every: SaveEvery = 300.0,
-    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="Of PyTorch on the CPU; overrides the recipe's.")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="Where to train.", rich_help_panel="Machine")
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(help="Of PyTorch on the CPU; 0 leaves it to PyTorch.", rich_help_panel="Machine")
+    ] = None,
     monitor_gradients: Gradients = False,
     tensorboard: TensorBoardFolder = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the finished checkpoint's document.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the finished checkpoint's document.", rich_help_panel="Output")
+    ] = False,
 ) -> None:
     """Train a network. Ctrl-C saves the run, and --resume goes on with it exactly.
 
