@@ -155,6 +155,7 @@ def accuracy(artifact: Artifact, plugin: GraphFormat) -> float:
     return float((np.concatenate(answers) == np.concatenate(expected)).mean())
 
 
+@pytest.mark.afresh
 def test_the_same_inputs_give_the_same_graph_and_never_twice_over(scheme: Scheme) -> None:
     """Whatever was made before, and with layers in float too, which have to be some that are there."""
     checkpoint = zoo.load(REF)

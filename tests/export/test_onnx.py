@@ -75,6 +75,7 @@ def test_nothing_of_the_exporting_machine_is_in_the_file(tmp_path: Path) -> None
     assert str(Path.home()).encode() not in content or str(Path.home()) == "/"
 
 
+@pytest.mark.afresh
 def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path) -> None:
     first, second = (export(zoo.load(V2), "onnx", out=tmp_path / name) for name in "ab")
     assert first.files == second.files
