@@ -28,17 +28,17 @@ from ..core.measured import (
     Block,
     Comparison,
     Conditions,
-    Disturbance,
-    DisturbanceKind,
     Failure,
     Host,
+    MeasurementWarning,
     Scenario,
+    WarningKind,
 )
 from ..core.types import Artifact
 from . import protocol
 from .client import PATIENCE_S, WORKER, Worker, WorkerError
 from .harness import load_request, now, subject
-from .machine import Watch, disturbances, load_average
+from .machine import Watch, load_average, warnings_of
 from .sampling import WarmUp, take, warm_up
 
 # Shorter blocks follow the machine's mood more closely; longer ones lose less to the first runs after a switch.
@@ -102,7 +102,7 @@ def compare(
             return Failure(what=name, scenario=failed.scenario, reason=error.reason, output=error.output)
         conditions = (*known.conditions, seen)
         known = replace(known, rounds=(*known.rounds, blocks), conditions=conditions)
-        known = replace(known, warnings=(*_disturbances(known), *_unsteady(known)))
+        known = replace(known, warnings=(*_warnings(known), *_unsteady(known)))
         if len(known.rounds) > 1:
             on_round(known)
     return known
@@ -179,18 +179,18 @@ def _order(contestants: int, visits: int, shuffled: random.Random) -> list[int]:
     return order
 
 
-def _disturbances(known: Comparison) -> Iterator[Disturbance]:
+def _warnings(known: Comparison) -> Iterator[MeasurementWarning]:
     """Of all contestants, each kind once, as it was first seen, with the number of rounds that it was seen in."""
-    seen: dict[DisturbanceKind, list[str]] = {}
+    seen: dict[WarningKind, list[str]] = {}
     for condition in known.conditions:
-        of_all = [each for subject in known.subjects for each in disturbances(known.host, subject.scenario, condition)]
+        of_all = [each for subject in known.subjects for each in warnings_of(known.host, subject.scenario, condition)]
         for kind, detail in {each.kind: each.detail for each in reversed(of_all)}.items():
             seen.setdefault(kind, []).append(detail)
     for kind, details in seen.items():
-        yield Disturbance(kind=kind, detail=f"{details[0]} (in {len(details)} of {len(known.rounds)} rounds)")
+        yield MeasurementWarning(kind=kind, detail=f"{details[0]} (in {len(details)} of {len(known.rounds)} rounds)")
 
 
-def _unsteady(known: Comparison) -> Iterator[Disturbance]:
+def _unsteady(known: Comparison) -> Iterator[MeasurementWarning]:
     """Contestants that get faster or slower against the baseline within a round: one of the two was not warm yet."""
     for contestant in range(AGAIN + 1, len(known.subjects)):
         shifts = [log_ratio(p[len(p) // 2 :]) - log_ratio(p[: len(p) // 2]) for p in known.pairs(contestant)]
@@ -198,4 +198,4 @@ def _unsteady(known: Comparison) -> Iterator[Disturbance]:
         if low > UNSTEADY or high < -UNSTEADY:
             name = f"{known.subjects[contestant].source_ref} on {known.subjects[contestant].scenario}"
             detail = f"{name}: its ratio to the first moved by {100 * shift:+.1f} % within a round"
-            yield Disturbance(kind="not_steady", detail=detail)
+            yield MeasurementWarning(kind="not_steady", detail=detail)

@@ -12,7 +12,7 @@ from ..core.measured import Conditions, Host
 from ..core.silence import quietly
 from ..core.types import Noun, Unavailable
 from ..export.contract import Device, Format, Runtime, formats, runtimes
-from .machine import ADVICE, Watch, unrest
+from .machine import ADVICE, Watch, host_warnings
 
 WATCH_S = 1.0
 FEW_CORES = 2
@@ -36,7 +36,7 @@ class Int8(Noun, frozen=True, kw_only=True):
     meaning: str
 
 
-class Doubt(Noun, frozen=True, kw_only=True):
+class HostWarning(Noun, frozen=True, kw_only=True):
     """Something that makes measurements here unreliable, and what to do."""
 
     what: str
@@ -49,7 +49,7 @@ class Diagnosis(Noun, frozen=True, kw_only=True):
     formats: tuple[Tool, ...]
     int8: tuple[Int8, ...]
     conditions: Conditions
-    doubts: tuple[Doubt, ...]
+    warnings: tuple[HostWarning, ...]
 
 
 class Extension(NamedTuple):
@@ -107,7 +107,7 @@ def examine() -> Diagnosis:
         formats=tuple(map(_format, formats().values())),
         int8=int8_of(host),
         conditions=conditions,
-        doubts=doubts(host, conditions),
+        warnings=warnings(host, conditions),
     )
 
 
@@ -121,33 +121,33 @@ def int8_of(host: Host) -> tuple[Int8, ...]:
     return tuple(found)
 
 
-def doubts(host: Host, conditions: Conditions) -> tuple[Doubt, ...]:
+def warnings(host: Host, conditions: Conditions) -> tuple[HostWarning, ...]:
     """What goes on now comes first, then what this machine is."""
-    now = [Doubt(what=each.detail, advice=ADVICE[each.kind]) for each in unrest(host, conditions)]
+    now = [HostWarning(what=each.detail, advice=ADVICE[each.kind]) for each in host_warnings(host, conditions)]
     return (*now, *_nature(host))
 
 
-def _nature(host: Host) -> Iterator[Doubt]:
+def _nature(host: Host) -> Iterator[HostWarning]:
     if host.cpu_limit:
-        yield Doubt(what=f"a quota of {host.cpu_limit:g} cores' time", advice=ADVICE["quota"])
+        yield HostWarning(what=f"a quota of {host.cpu_limit:g} cores' time", advice=ADVICE["quota"])
     if swapped := _swap_used_bytes():
-        yield Doubt(
+        yield HostWarning(
             what=f"{swapped / 1e6:.0f} MB are swapped out",
             advice="Free memory: a page that comes back takes a disk's time.",
         )
     if host.cores <= FEW_CORES:
-        yield Doubt(
+        yield HostWarning(
             what=f"few cores ({host.cores}), for the worker and for the system",
             advice="Use fewer threads than cores, or a machine with more.",
         )
     if host.turbo:
-        yield Doubt(
+        yield HostWarning(
             what="turbo is on: the clock depends on heat and on how many cores work",
             advice=f"For absolute figures turn it off: {_turbo_off()}",
         )
     if "hypervisor" in sysfs.fields(Path("/proc/cpuinfo")).get("flags", ""):
         unseen = "" if sysfs.clock_mhz(0) else ", and does not tell its clock"
-        yield Doubt(
+        yield HostWarning(
             what=f"a virtual machine: it shares caches and memory bandwidth{unseen}",
             advice="Trust ratios that were measured in turns (reszoo compare) more than milliseconds.",
         )

@@ -12,10 +12,10 @@ from ..core.hosts import describe
 from ..core.measured import (
     Accuracy,
     DeviceMemory,
-    Disturbance,
     Failure,
     Host,
     Measurement,
+    MeasurementWarning,
     Memory,
     Scenario,
     Subject,
@@ -26,7 +26,7 @@ from ..datasets.info import Split
 from . import gpu, protocol
 from .client import PATIENCE_S, WORKER, Worker, WorkerError
 from .drift import drifted
-from .machine import Watch, disturbances, load_average
+from .machine import Watch, load_average, warnings_of
 from .sampling import Samples, WarmUp, sample_until_precise, warm_up
 
 # Where the size of the last cache is not known, this is more than most have.
@@ -87,7 +87,7 @@ def measure(
         cold_start=loaded.cold_start,
         memory=memory,
         conditions=conditions,
-        warnings=(*disturbances(host, scenario, conditions), *_doubts(scenario, warm, samples)),
+        warnings=(*warnings_of(host, scenario, conditions), *_warnings(scenario, warm, samples)),
         accuracy=accuracy,
     )
 
@@ -158,17 +158,19 @@ def _accuracy(worker: Worker, evaluation: Evaluation, progress: Progress) -> Acc
     return worker.ask(request, protocol.Evaluated, on_progress=follow).accuracy
 
 
-def _doubts(scenario: Scenario, warm: WarmUp, samples: Samples) -> list[Disturbance]:
+def _warnings(scenario: Scenario, warm: WarmUp, samples: Samples) -> list[MeasurementWarning]:
     """What the samples themselves give reason to doubt."""
     found = []
     if not warm.is_steady:
         found.append(
-            Disturbance(kind="not_steady", detail=f"not known to be steady after {warm.seconds:.1f} s of warming up")
+            MeasurementWarning(
+                kind="not_steady", detail=f"not known to be steady after {warm.seconds:.1f} s of warming up"
+            )
         )
     if drifted(samples.samples_s):
-        found.append(Disturbance(kind="drift", detail="the latency moved by more than 2 % while it was sampled"))
+        found.append(MeasurementWarning(kind="drift", detail="the latency moved by more than 2 % while it was sampled"))
     reached = relative_half_width(samples.samples_s)
     if reached > scenario.precision:
         detail = f"the median is known to {100 * reached:.1f} %, {100 * scenario.precision:g} % was asked for"
-        found.append(Disturbance(kind="imprecise", detail=detail))
+        found.append(MeasurementWarning(kind="imprecise", detail=detail))
     return found

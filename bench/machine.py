@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ..core import cgroups, hosts, sysfs
-from ..core.measured import Conditions, Disturbance, DisturbanceKind, Host, Scenario
+from ..core.measured import Conditions, Host, MeasurementWarning, Scenario, WarningKind
 from . import gpu
 
 # More than this share of one core to others, and they evict the caches and hold the worker's core now and then. The
@@ -27,7 +27,7 @@ LEAST_S = 1.0
 LOOK_INTERVAL_S = 0.2  # looking costs CPU time as well
 GPU_INTERVAL_S = 5.0
 
-ADVICE: dict[DisturbanceKind, str] = {
+ADVICE: dict[WarningKind, str] = {
     "foreign_load": "Stop the other jobs and measure again; or compare, in turns, which see the same load.",
     "steal": "Neighbours on the physical machine took it: measure again later, or on a dedicated one.",
     "throttled": "Let the CPU cool, or hold it at a clock that it can keep (turbo off), and measure again.",
@@ -145,42 +145,44 @@ def _rise(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else max(after - before, 0.0)
 
 
-def disturbances(host: Host, scenario: Scenario, conditions: Conditions) -> tuple[Disturbance, ...]:
+def warnings_of(host: Host, scenario: Scenario, conditions: Conditions) -> tuple[MeasurementWarning, ...]:
     """The reasons to doubt what was measured in `conditions`, as far as the machine gives them."""
-    found = list(unrest(host, conditions))
+    found = list(host_warnings(host, conditions))
     wanted = scenario.threads * scenario.streams
     limit = min(host.cores, host.cpu_limit or host.cores)
     if wanted > limit:
-        found.append(Disturbance(kind="oversubscribed", detail=f"{wanted} threads on {limit:g} cores"))
+        found.append(MeasurementWarning(kind="oversubscribed", detail=f"{wanted} threads on {limit:g} cores"))
     return tuple(found)
 
 
-def unrest(host: Host, conditions: Conditions) -> Iterator[Disturbance]:
-    """The part of `disturbances` that holds for whatever is measured."""
+def host_warnings(host: Host, conditions: Conditions) -> Iterator[MeasurementWarning]:
+    """The part of `warnings_of` that holds for whatever is measured."""
     c, seconds = conditions, max(conditions.seconds, LEAST_S)
     size = max(host.cores / CORES_OF_A_SMALL_MACHINE, 1)
     if c.foreign_cpu_s and c.foreign_cpu_s > FOREIGN_CORES * size * seconds:
         detail = f"other processes used {100 * c.foreign_cpu_s / seconds:.0f} % of a core"
-        yield Disturbance(kind="foreign_load", detail=detail)
+        yield MeasurementWarning(kind="foreign_load", detail=detail)
     if c.steal_s and c.steal_s > STEAL_CORES * size * seconds:
-        yield Disturbance(kind="steal", detail=f"the hypervisor took {100 * c.steal_s / seconds:.0f} % of a core away")
+        yield MeasurementWarning(
+            kind="steal", detail=f"the hypervisor took {100 * c.steal_s / seconds:.0f} % of a core away"
+        )
     if c.cgroup_throttled_s and c.cgroup_throttled_s > QUOTA_SHARE * seconds:
         detail = f"the container's CPU quota was used up for {c.cgroup_throttled_s:.2f} of {c.seconds:.1f} s"
-        yield Disturbance(kind="quota", detail=detail)
+        yield MeasurementWarning(kind="quota", detail=detail)
     if c.thermal_events:
-        yield Disturbance(kind="throttled", detail=f"the CPU slowed down to cool {c.thermal_events} times")
+        yield MeasurementWarning(kind="throttled", detail=f"the CPU slowed down to cool {c.thermal_events} times")
     elif c.min_mhz and c.max_mhz and c.min_mhz < CLOCK_SHARE * c.max_mhz:
-        yield Disturbance(kind="throttled", detail=f"the clock fell from {c.max_mhz:.0f} to {c.min_mhz:.0f} MHz")
+        yield MeasurementWarning(kind="throttled", detail=f"the clock fell from {c.max_mhz:.0f} to {c.min_mhz:.0f} MHz")
     if host.governor and "powersave" in host.governor:
-        yield Disturbance(kind="powersave", detail=f"the CPU frequency governor is {host.governor}")
+        yield MeasurementWarning(kind="powersave", detail=f"the CPU frequency governor is {host.governor}")
     if c.major_faults > MAJOR_FAULTS:
-        yield Disturbance(kind="paging", detail=f"{c.major_faults} pages were read from disk")
+        yield MeasurementWarning(kind="paging", detail=f"{c.major_faults} pages were read from disk")
     if c.gpu_slowdowns:
         clock = f" to {c.gpu_min_mhz:.0f} MHz" if c.gpu_min_mhz else ""
         detail = f"the GPU lowered its clock{clock}: {', '.join(c.gpu_slowdowns)}"
-        yield Disturbance(kind="gpu_slowdown", detail=detail)
+        yield MeasurementWarning(kind="gpu_slowdown", detail=detail)
     if c.gpu_processes:
-        yield Disturbance(kind="gpu_shared", detail=f"{c.gpu_processes} other processes compute on the GPU")
+        yield MeasurementWarning(kind="gpu_shared", detail=f"{c.gpu_processes} other processes compute on the GPU")
 
 
 def load_average() -> float | None:

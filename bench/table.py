@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..core.estimates import Ratio
-from ..core.measured import AGAIN, Comparison, Disturbance, DisturbanceKind, Failure, Measurement, Subject
+from ..core.measured import AGAIN, Comparison, Failure, Measurement, MeasurementWarning, Subject, WarningKind
 from ..core.statistics import proportion_interval
 from ..core.types import Unavailable
 from .machine import ADVICE
@@ -23,7 +23,7 @@ class Row(NamedTuple):
     tail_ms: str
     images_per_s: str
     peak_mb: str
-    doubts: str
+    warnings: str
 
 
 HEADERS = Row(
@@ -36,7 +36,7 @@ HEADERS = Row(
     tail_ms="tail",
     images_per_s="images/s",
     peak_mb="peak MB",
-    doubts="",
+    warnings="",
 )
 
 
@@ -81,7 +81,7 @@ def row(m: Measurement) -> Row:
         tail_ms=_tail(m),
         images_per_s=_images_per_s(m),
         peak_mb=f"{m.memory.taken_bytes / 1e6:.0f}",
-        doubts="!" * bool(m.warnings),
+        warnings="!" * bool(m.warnings),
     )
 
 
@@ -138,9 +138,9 @@ def accuracies(measurements: Sequence[Measurement]) -> list[str]:
     return lines
 
 
-def doubts(warnings: Sequence[Disturbance]) -> list[str]:
-    """A line for each kind of disturbance: the first detail that was seen, how often, and what to do."""
-    kinds: dict[DisturbanceKind, list[str]] = {}
+def warning_lines(warnings: Sequence[MeasurementWarning]) -> list[str]:
+    """A line for each kind of warning: the first detail that was seen, how often, and what to do."""
+    kinds: dict[WarningKind, list[str]] = {}
     for warning in warnings:
         kinds.setdefault(warning.kind, []).append(warning.detail)
     lines = []

@@ -126,7 +126,7 @@ def bench(
         output.print_json([*_records(outcomes), *gate.as_records(losses)])
     else:
         _print(outcomes)
-    _print_doubts(outcomes, out)
+    _print_warnings(outcomes, out)
     if per_class:
         gate.print_classes(outcomes, out)
     if losses and not json:
@@ -179,12 +179,12 @@ def _print(outcomes: "list[Outcome]") -> None:
             output.console().print(" " + line, markup=False)
 
 
-def _print_doubts(outcomes: "list[Outcome]", out: Path) -> None:
-    from ..bench.table import doubts, misses
+def _print_warnings(outcomes: "list[Outcome]", out: Path) -> None:
+    from ..bench.table import misses, warning_lines
     from ..core.measured import Measurement
 
     everything = [outcome for outcome in outcomes if isinstance(outcome, Measurement)]
     if everything:
         output.err_console().print(f"All samples are in {out}.", markup=False)
-    for line in doubts([warning for m in everything for warning in m.warnings]) + misses(outcomes):
+    for line in warning_lines([warning for m in everything for warning in m.warnings]) + misses(outcomes):
         output.err_console().print(line, markup=False)

@@ -120,4 +120,4 @@ def _print(comparison: "Comparison", out: Path, json: bool) -> None:
         output.console().print(table)
     rounds = f"{len(comparison.rounds)} rounds of fresh processes"
     output.err_console().print(f"A ratio above 1 is slower. {rounds}; all samples are in {out}.", markup=False)
-    output.tell_doubts(comparison.warnings)
+    output.tell_warnings(comparison.warnings)

@@ -94,8 +94,8 @@ def _diagnose(json: bool) -> None:
     section("Runtimes", (row for tool in diagnosis.runtimes for row in _tool(tool)))
     section("Formats", (row for tool in diagnosis.formats for row in _tool(tool)))
     section("Int8", ((GOOD if each.present else LACKING, each.name, each.meaning) for each in diagnosis.int8))
-    doubts = [row for each in diagnosis.doubts for row in ((WARN, each.what), ("", aside(each.advice)))]
-    section("Measuring here, now", doubts or [(GOOD, "nothing found that would disturb a measurement")])
+    warnings = [row for each in diagnosis.warnings for row in ((WARN, each.what), ("", aside(each.advice)))]
+    section("Measuring here, now", warnings or [(GOOD, "nothing found that would disturb a measurement")])
 
 
 def _machine(host: "Host") -> "Iterator[tuple[str, str]]":

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
     from rich.table import Table
 
-    from ..core.measured import Disturbance
+    from ..core.measured import MeasurementWarning
     from ..core.progress import Progress as Count
     from ..core.progress_bar import ProgressBar
     from ..core.types import Parity
@@ -135,12 +135,12 @@ def count(number: float) -> str:
     return f"{number:.3g} G"
 
 
-def tell_doubts(warnings: "Sequence[Disturbance]") -> None:
-    """A line on standard error for each kind of disturbance of a measurement."""
-    from ..bench.table import doubts
+def tell_warnings(warnings: "Sequence[MeasurementWarning]") -> None:
+    """A line on standard error for each kind of warning."""
+    from ..bench.table import warning_lines
 
-    for doubt in doubts(warnings):
-        err_console().print(doubt, markup=False)
+    for warning in warning_lines(warnings):
+        err_console().print(warning, markup=False)
 
 
 def tell_ignored(files: int) -> None:

@@ -210,7 +210,7 @@ def prune(
             device=device,
             out=out,
             progress=progress,
-            on_warnings=output.tell_doubts,
+            on_warnings=output.tell_warnings,
             watchers=watchers(chosen, None) if chosen else (),
         )
     prune_report.show(made, json)

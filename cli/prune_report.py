@@ -27,7 +27,7 @@ def show(made: "Pruned", json: bool) -> None:
     say(f"{made.result.ref} is in {made.result.weights_path.parent}", markup=False)
     if made.verdict:
         say(f"{made.verdict.told} of its parent's latency on {made.verdict.scenario}", markup=False)
-        output.tell_doubts(made.verdict.warnings)
+        output.tell_warnings(made.verdict.warnings)
     _print_accuracies(made)
     say(f"Next: {_next(made)}", markup=False)
 

@@ -179,7 +179,7 @@ class Conditions(Noun, frozen=True, kw_only=True):
     gpu_processes: NotNegative = 0
 
 
-DisturbanceKind = Literal[
+WarningKind = Literal[
     "foreign_load",
     "steal",
     "throttled",
@@ -195,10 +195,10 @@ DisturbanceKind = Literal[
 ]
 
 
-class Disturbance(Noun, frozen=True, kw_only=True):
+class MeasurementWarning(Noun, frozen=True, kw_only=True):
     """One reason to doubt a measurement, from a closed set, with what was seen. `bench.machine` knows what to do."""
 
-    kind: DisturbanceKind
+    kind: WarningKind
     detail: str
 
 
@@ -250,7 +250,7 @@ class Measurement(Noun, frozen=True, kw_only=True):
     cold_start: ColdStart
     memory: Memory
     conditions: Conditions
-    warnings: tuple[Disturbance, ...]
+    warnings: tuple[MeasurementWarning, ...]
     accuracy: Accuracy | None
 
     def __repr__(self) -> str:
@@ -325,7 +325,7 @@ class Comparison(Noun, frozen=True, kw_only=True):
     started_at: str
     rounds: tuple[tuple[Block, ...], ...]
     conditions: tuple[Conditions, ...]
-    warnings: tuple[Disturbance, ...]
+    warnings: tuple[MeasurementWarning, ...]
     gate: float | None = None
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from ..core.measured import Host, Measurement, Memory
 from ..core.statistics import proportion_interval
 from .command import command
 from .pareto import marked
-from .rows import Doubt, Estimate, MemoryParts, Report, Row, Top1
+from .rows import Estimate, MemoryParts, Report, Row, RowWarning, Top1
 
 Engine = tuple[str, str, str]
 
@@ -60,7 +60,7 @@ def _row(title: str, m: Measurement, host: int, shared: Measurement | None) -> R
         compressed_bytes=subject.compressed_bytes,
         memory_bytes=_parts(m.memory),
         cold_start=m.cold_start,
-        warnings=_doubts(m),
+        warnings=_warnings(m),
         command=command(m),
     )
 
@@ -121,7 +121,7 @@ def _parts(memory: Memory) -> MemoryParts:
     )
 
 
-def _doubts(m: Measurement) -> tuple[Doubt, ...]:
+def _warnings(m: Measurement) -> tuple[RowWarning, ...]:
     from ..bench.machine import ADVICE
 
-    return tuple(Doubt(kind=seen.kind, detail=seen.detail, advice=ADVICE[seen.kind]) for seen in m.warnings)
+    return tuple(RowWarning(kind=seen.kind, detail=seen.detail, advice=ADVICE[seen.kind]) for seen in m.warnings)

@@ -89,8 +89,8 @@ def _cold_start(row: Row) -> Cell:
     return Cell(seconds, milliseconds(seconds))
 
 
-def _doubts(row: Row) -> Cell:
-    kinds = dict.fromkeys(doubt.kind.replace("_", " ") for doubt in row.warnings)
+def _warnings(row: Row) -> Cell:
+    kinds = dict.fromkeys(warning.kind.replace("_", " ") for warning in row.warnings)
     return Cell(len(row.warnings), ", ".join(kinds))
 
 
@@ -110,7 +110,7 @@ COLUMNS = (
     Column("images/s", _throughput),
     Column("accuracy, %", _accuracy),
     Column("front", lambda row: Cell(int("latency" in row.pareto), FRONT_MARK * ("latency" in row.pareto))),
-    Column("doubts", _doubts, is_number=False),
+    Column("warnings", _warnings, is_number=False),
     Column("artifact, MB", _artifact),
     Column("memory, MB", lambda row: Cell(row.memory_bytes.taken, megabytes(row.memory_bytes.taken))),
     Column("cold start, ms", _cold_start),

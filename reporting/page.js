@@ -98,7 +98,7 @@ function drawTable(rows) {
   const lines = rows.map((row) => {
     const cells = row.cells.map(([, text, note], column) => {
       const [title, isNumber] = page.columns[column];
-      const kind = { front: "mark", doubts: "doubt" }[title] ?? (isNumber ? "number" : "");
+      const kind = { front: "mark", warnings: "warning" }[title] ?? (isNumber ? "number" : "");
       return make("td", { class: kind }, text, ...(note ? [make("small", {}, note)] : []));
     });
     return make("tr", { id: `row-${row.index}` }, ...cells);
@@ -109,17 +109,17 @@ function drawTable(rows) {
 }
 
 function drawDoubts(rows) {
-  const sound = rows.filter((row) => row.doubts.length === 0).length;
-  const summary = `${sound} of ${plural(rows.length, "row")}: measured without a disturbance.`;
-  const kinds = unique(rows.flatMap((row) => row.doubts.map(([kind]) => kind)));
+  const sound = rows.filter((row) => row.warnings.length === 0).length;
+  const summary = `${sound} of ${plural(rows.length, "row")}: measured without a warning.`;
+  const kinds = unique(rows.flatMap((row) => row.warnings.map(([kind]) => kind)));
   const parts = kinds.flatMap((kind) => {
     const seen = rows.flatMap((row) =>
-      row.doubts.filter(([its]) => its === kind).map(([, detail]) => make("li", {}, `${row.label}: ${detail}`)),
+      row.warnings.filter(([its]) => its === kind).map(([, detail]) => make("li", {}, `${row.label}: ${detail}`)),
     );
     const title = make("h3", {}, kind.replaceAll("_", " "));
     return [title, make("p", {}, page.advice[kind]), make("ul", { class: "quiet" }, ...seen)];
   });
-  byId("doubts").replaceChildren(make("p", { class: "quiet" }, summary), ...parts);
+  byId("warnings").replaceChildren(make("p", { class: "quiet" }, summary), ...parts);
 }
 
 function drawCommands(rows) {

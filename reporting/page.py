@@ -52,7 +52,7 @@ class PageRow(msgspec.Struct, rename="camel"):
     accuracy      (value, low, high) in per cent
     group         rows with the same number are comparable
     quantiles_ms  the samples, or some of them, from the fastest to the slowest
-    doubts        (kind, detail)
+    warnings        (kind, detail)
     """
 
     label: str
@@ -69,7 +69,7 @@ class PageRow(msgspec.Struct, rename="camel"):
     quantiles_ms: list[float]
     memory_mb: list[float]
     cold_start_ms: list[float]
-    doubts: list[tuple[str, str]]
+    warnings: list[tuple[str, str]]
     command: str
 
 
@@ -125,7 +125,7 @@ def _page(report: Report) -> Page:
         accuracy_title=accuracy_title(report.rows),
         memory_parts=MEMORY_PARTS,
         cold_start_parts=COLD_START_PARTS,
-        advice={doubt.kind: doubt.advice for row in report.rows for doubt in row.warnings},
+        advice={warning.kind: warning.advice for row in report.rows for warning in row.warnings},
         host_facts=[[key, *(its[key] for its in facts)] for key in facts[0]],
         most_samples=MOST_SAMPLES,
         rows=[
@@ -154,7 +154,7 @@ def _page_row(row: Row, m: Measurement, label: str, cells: list[Cell], group_ind
         quantiles_ms=quantiles_ms(m.samples_s),
         memory_mb=[part / 1e6 for part in (memory.runtime, memory.model, memory.first_run, memory.later)],
         cold_start_ms=[1e3 * part for part in (cold.start_s, cold.import_s, cold.load_s, cold.first_run_s)],
-        doubts=[(doubt.kind, doubt.detail) for doubt in row.warnings],
+        warnings=[(warning.kind, warning.detail) for warning in row.warnings],
         command=row.command,
     )
 
@@ -180,7 +180,7 @@ def _hover(row: Row, label: str) -> list[str]:
         its = row.accuracy
         ends = interval(its, unit=0.01, decimals=2)
         lines.append(f"{percent(its.value)} % ({ends}) of {its.n:,} images of {its.dataset}/{its.split}")
-    return lines + (["with doubts: see below"] if row.warnings else [])
+    return lines + (["with warnings: see below"] if row.warnings else [])
 
 
 def _counted(n: int, noun: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ..core.measured import ColdStart, DisturbanceKind, Host, Measurement
+from ..core.measured import ColdStart, Host, Measurement, WarningKind
 from ..core.types import DType, Noun, Precision
 
 Axis = Literal["latency", "throughput", "size", "memory"]
@@ -45,10 +45,10 @@ class MemoryParts(Noun, frozen=True, kw_only=True):
     later: int
 
 
-class Doubt(Noun, frozen=True, kw_only=True):
-    """A disturbance that was seen, and what to do about it."""
+class RowWarning(Noun, frozen=True, kw_only=True):
+    """A warning, and what to do about it."""
 
-    kind: DisturbanceKind
+    kind: WarningKind
     detail: str
     advice: str
 
@@ -90,7 +90,7 @@ class Row(Noun, frozen=True, kw_only=True):
     compressed_bytes: int
     memory_bytes: MemoryParts
     cold_start: ColdStart
-    warnings: tuple[Doubt, ...]
+    warnings: tuple[RowWarning, ...]
     command: str
     pareto: tuple[Axis, ...] = ()
 

@@ -37,8 +37,8 @@ def markdown_text(report: Report) -> str:
     if found.same:
         parts.append("All rows: " + ", ".join(f"{title} {_escaped(text)}" for title, text in found.same) + ".")
     parts.append("\n".join(f"- {note}" for note in notes(report)))
-    if doubts := _doubts(report):
-        parts += ["## Doubts", "\n".join(doubts)]
+    if lines := _warnings(report):
+        parts += ["## Warnings", "\n".join(lines)]
     commands = dict.fromkeys(row.command for row in report.rows)
     parts += ["## How to repeat it", "\n".join(f"    {line}" for line in "\n".join(commands).splitlines())]
     return "\n\n".join(parts) + "\n"
@@ -98,14 +98,14 @@ def _escaped(text: str) -> str:
     return re.sub(r"([\\`*\[\]|])", r"\\\1", text)
 
 
-def _doubts(report: Report) -> list[str]:
+def _warnings(report: Report) -> list[str]:
     """A list of what was seen, with what to do about it, and under it a list of the rows."""
-    advice = {doubt.kind: doubt.advice for row in report.rows for doubt in row.warnings}
+    advice = {warning.kind: warning.advice for row in report.rows for warning in row.warnings}
     named = list(zip(labels(report.rows), report.rows, strict=True))
     lines = []
     for kind in advice:
         lines.append(f"- {kind.replace('_', ' ')}. {_escaped(advice[kind])}")
-        seen = [(name, doubt.detail) for name, row in named for doubt in row.warnings if doubt.kind == kind]
+        seen = [(name, warning.detail) for name, row in named for warning in row.warnings if warning.kind == kind]
         lines += [f"  - {_escaped(f'{name}: {detail}')}" for name, detail in seen]
     return lines
 
@@ -119,6 +119,6 @@ def _record(row: Row) -> dict[str, Field]:
             record |= {f"{name}.{part}": getattr(value, part, None) for part in kind.__struct_fields__}
         else:
             record[name] = value
-    record["warnings"] = "; ".join(f"{doubt.kind}: {doubt.detail}" for doubt in row.warnings)
+    record["warnings"] = "; ".join(f"{warning.kind}: {warning.detail}" for warning in row.warnings)
     record["pareto"] = " ".join(row.pareto)
     return record

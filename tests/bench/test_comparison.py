@@ -19,6 +19,7 @@ from reszoo.core.hosts import describe
 from reszoo.core.measured import Block, Comparison, Failure, Scenario
 from reszoo.core.statistics import Interval
 from reszoo.core.types import Artifact
+from reszoo.workflows.comparing import judge
 
 
 def waiting(artifact: Artifact, quick: Scenario, us: int) -> Contestant:
@@ -130,14 +131,12 @@ def test_a_verdict_in_words(value: float, low: float, high: float, text: str) ->
 def test_the_gate_passes_only_what_is_shown_to_be_fast_enough(
     artifact: Artifact, quick: Scenario, logs: list[float], outcome: str
 ) -> None:
-    from reszoo.cli.compare import _judge
-
     found = replace(a_comparison(artifact, quick, logs), gate=1.03)
     if outcome == "passes":
-        _judge(found, 1.03)
+        judge(found, 1.03)
     else:
         with pytest.raises(ReszooError, match=outcome):
-            _judge(found, 1.03)
+            judge(found, 1.03)
 
 
 def test_with_a_gate_rounds_go_on_until_it_is_decided(artifact: Artifact, quick: Scenario) -> None:

@@ -1,4 +1,4 @@
-"""The machine's state: load is seen and laid at the right door, and every disturbance has its name and its advice."""
+"""The machine's state: load is seen and laid at the right door, and every warning has its name and its advice."""
 
 import os
 import subprocess
@@ -15,10 +15,10 @@ from processes import started
 
 from reszoo.bench import gpu
 from reszoo.bench.affinity import choose_cores
-from reszoo.bench.machine import ADVICE, Process, Watch, disturbances, process
+from reszoo.bench.machine import ADVICE, Process, Watch, process, warnings_of
 from reszoo.core import sysfs
 from reszoo.core.hosts import describe
-from reszoo.core.measured import Conditions, DisturbanceKind, Scenario
+from reszoo.core.measured import Conditions, Scenario, WarningKind
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -49,7 +49,7 @@ def quiet(**changes: Any) -> Conditions:
 def kinds(conditions: Conditions, host: dict[str, Any] | None = None, **scenario: Any) -> list[str]:
     machine = msgspec.structs.replace(describe(), **{"cores": 4, "governor": None, "cpu_limit": None, **(host or {})})
     how = Scenario(**{"runtime": "torch", "variant": "", "device": "cpu", "batch": 1, "threads": 1, **scenario})
-    return [each.kind for each in disturbances(machine, how, conditions)]
+    return [each.kind for each in warnings_of(machine, how, conditions)]
 
 
 @pytest.mark.alone
@@ -179,7 +179,7 @@ def test_the_rounding_of_a_tick_is_no_load_in_a_short_measurement() -> None:
 
 
 def test_there_is_advice_for_every_kind_in_one_line() -> None:
-    assert set(ADVICE) == set(get_args(DisturbanceKind))
+    assert set(ADVICE) == set(get_args(WarningKind))
     assert all(text and "\n" not in text for text in ADVICE.values())
 
 

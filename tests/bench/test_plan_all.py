@@ -11,7 +11,7 @@ from reszoo import zoo
 from reszoo.bench.fastest import fastest
 from reszoo.bench.plan import Planned, plan_all
 from reszoo.bench.table import misses
-from reszoo.core.measured import Disturbance, Failure, Scenario
+from reszoo.core.measured import Failure, MeasurementWarning, Scenario
 from reszoo.core.types import Artifact, Unavailable
 from reszoo.export.contract import formats, runtimes
 
@@ -93,7 +93,7 @@ def test_one_process_each_cannot_tell_what_is_as_near_as_two_processes_of_one_mo
 
 
 def test_artifacts_of_one_kind_are_told_apart_doubts_are_marked_and_what_is_measured_twice_counts_once() -> None:
-    steal = Disturbance(kind="steal", detail="much")
+    steal = MeasurementWarning(kind="steal", detail="much")
     one = a_measurement(artifact_sha256="1" * 64, warnings=(steal,))
     two = a_measurement(artifact_sha256="2" * 64, median_s=9e-3)
     (line,) = fastest([two, one])

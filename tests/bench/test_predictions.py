@@ -195,4 +195,4 @@ def test_a_file_that_is_none_is_named_with_the_fix(
     with pytest.raises(ReszooError, match=problem) as caught:
         Predictions.read(path)
     assert str(path) in caught.value.problem
-    assert "reszoo bench" in caught.value.fix
+    assert "`bench(accuracy=NAME)`" in caught.value.fix

@@ -46,7 +46,7 @@ def test_json_holds_the_same_and_a_second_of_conditions() -> None:
     assert {tool["name"] for tool in found["runtimes"]} == set(runtimes())
     assert all(tool["works"] or tool["missing"][0]["fix"] for tool in found["runtimes"] + found["formats"])
     assert found["conditions"]["seconds"] >= 1
-    assert all(doubt["advice"] for doubt in found["doubts"])
+    assert all(warning["advice"] for warning in found["warnings"])
 
 
 @pytest.mark.parametrize(
@@ -81,12 +81,12 @@ def test_what_makes_measurements_unreliable_comes_with_advice() -> None:
         thermal_events=None,
         major_faults=0,
     )
-    found = doctor.doubts(like_this(governor="powersave", turbo=True, cores=2, cpu_limit=1.5), busy)
-    what = [doubt.what for doubt in found]
+    found = doctor.warnings(like_this(governor="powersave", turbo=True, cores=2, cpu_limit=1.5), busy)
+    what = [warning.what for warning in found]
     assert what[0] == "other processes used 40 % of a core"  # what goes on now comes first
     for expected in ("governor is powersave", "quota of 1.5 cores", "few cores (2)", "turbo is on"):
         assert any(expected in each for each in what), expected
-    assert all(doubt.advice for doubt in found)
+    assert all(warning.advice for warning in found)
 
 
 class Broken(Runtime):

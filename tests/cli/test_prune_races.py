@@ -15,7 +15,7 @@ from reszoo.cli.main import end_on_signals
 from reszoo.cli.prune import prune
 from reszoo.cli.spelling import spelled
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.core.measured import Block, Comparison, Disturbance, Failure, Scenario
+from reszoo.core.measured import Block, Comparison, Failure, MeasurementWarning, Scenario
 from reszoo.core.types import Checkpoint, ModelSpec
 from reszoo.models.cost import cost_of
 
@@ -42,7 +42,7 @@ def ends(ratio: float, meanwhile: Callable[[], object] = lambda: None) -> Race:
             started_at="2026-11-22T13:00:00.000+00:00",
             rounds=(blocks,) * 5,
             conditions=(CONDITIONS,) * 5,
-            warnings=(Disturbance(kind="steal", detail="others had it"),),
+            warnings=(MeasurementWarning(kind="steal", detail="others had it"),),
         )
 
     return race

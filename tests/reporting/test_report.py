@@ -17,7 +17,7 @@ from PIL import Image
 from reszoo import zoo
 from reszoo.bench.harness import subject
 from reszoo.core.errors import UsageError
-from reszoo.core.measured import Accuracy, Disturbance
+from reszoo.core.measured import Accuracy, MeasurementWarning
 from reszoo.export import ExportOptions, export
 from reszoo.quantize import QuantizeConfig
 from reszoo.reporting import build
@@ -125,7 +125,7 @@ def test_a_cold_cache_has_no_throughput() -> None:
 
 
 def test_no_measurement_is_a_usage_error_with_a_fix() -> None:
-    with pytest.raises(UsageError, match="reszoo bench"):
+    with pytest.raises(UsageError, match=r"bench\(REF, out=DIR\)"):
         build([])
 
 
@@ -209,7 +209,9 @@ def test_two_checkpoints_of_one_name_are_told_apart() -> None:
 
 def test_csv_holds_every_figure_in_full() -> None:
     nasty = a_measurement(
-        source_ref='a "quoted", </script> name', warnings=(Disturbance(kind="steal", detail="0.3 s; much"),), seed=5
+        source_ref='a "quoted", </script> name',
+        warnings=(MeasurementWarning(kind="steal", detail="0.3 s; much"),),
+        seed=5,
     )
     report = build([nasty, *a_zoo()])
     lines = list(csv.DictReader(io.StringIO(csv_text(report))))

@@ -9,7 +9,7 @@ import pytest
 from browser import Visit, chromium
 from measurements import HOST, a_measurement, a_zoo
 
-from reszoo.core.measured import Disturbance, Measurement
+from reszoo.core.measured import Measurement, MeasurementWarning
 from reszoo.reporting import build
 from reszoo.reporting.page import html_page
 
@@ -65,8 +65,8 @@ def test_it_opens_without_a_network_and_draws_everything(visit: Open) -> None:
     assert page.locator("#latency .violinlayer .violin").count() == 16
     assert page.locator("#memory .barlayer .point").count() == 64
     assert page.locator("#cold .barlayer .point").count() == 64
-    assert "14 of 16 rows: measured without a disturbance" in page.inner_text("#doubts")
-    assert "Neighbours" in page.inner_text("#doubts")
+    assert "14 of 16 rows: measured without a warning" in page.inner_text("#warnings")
+    assert "Neighbours" in page.inner_text("#warnings")
     assert page.locator("#commands code").count() == 16
 
 
@@ -142,14 +142,14 @@ def test_names_that_look_like_code_are_shown_and_do_not_run(visit: Open) -> None
     evil = a_measurement(
         source_ref=EVIL,
         runtime=EVIL,
-        warnings=(Disturbance(kind="steal", detail=EVIL),),
+        warnings=(MeasurementWarning(kind="steal", detail=EVIL),),
         host=msgspec.structs.replace(HOST, cpu=EVIL + "\u2028"),
     )
     page = visit([evil, a_measurement(seed=1)]).page
     assert EVIL in column(page, "model")
     assert EVIL in column(page, "runtime")
     assert EVIL in page.text_content("#host")
-    assert EVIL in page.text_content("#doubts")
+    assert EVIL in page.text_content("#warnings")
     assert EVIL in page.text_content("#hosts")
     assert EVIL in page.text_content("#accuracy .legend")
     assert EVIL in page.text_content("#memory .annotation")

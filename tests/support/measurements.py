@@ -9,9 +9,9 @@ from reszoo.core.measured import (
     Accuracy,
     ColdStart,
     Conditions,
-    Disturbance,
     Host,
     Measurement,
+    MeasurementWarning,
     Memory,
     Pages,
     Scenario,
@@ -130,7 +130,7 @@ def memory(*, model_bytes: int, batch: int, runtime_bytes: int = 42 * MB) -> Mem
 
 
 def a_zoo() -> list[Measurement]:
-    """Four networks, two runtimes, two batches, accuracy beside the larger batch only, and some doubts."""
+    """Four networks, two runtimes, two batches, accuracy beside the larger batch only, and some warnings."""
     networks = [
         ("resnet20_v1.akamaster_cifar10", 1.0, 1_095_000, 9173),
         ("resnet32_v1.akamaster_cifar10", 1.62, 1_880_000, 9263),
@@ -138,8 +138,8 @@ def a_zoo() -> list[Measurement]:
         ("resnet56_v1.akamaster_cifar10", 2.9, 3_450_000, 9339),
     ]
     runtimes = [("onnxruntime", "onnx", 0.56e-3, {1: 1, 32: 24.4}), ("torch", "torch", 4.09e-3, {1: 1, 32: 8.7})]
-    steal = Disturbance(kind="steal", detail="the hypervisor took 0.31 s of 2.0 s")
-    drift = Disturbance(kind="drift", detail="the last quarter was 4.1 % slower than the first")
+    steal = MeasurementWarning(kind="steal", detail="the hypervisor took 0.31 s of 2.0 s")
+    drift = MeasurementWarning(kind="drift", detail="the last quarter was 4.1 % slower than the first")
     made = []
     for i, (ref, cost, size, correct) in enumerate(networks):
         for j, (runtime, format_, base_s, growth) in enumerate(runtimes):

@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...bench.machine import disturbances
+from ...bench.machine import warnings_of
 from ...core.documents import read_json, write_json
 from ...core.errors import UsageError
 from ...core.estimates import median
 from ...core.files import cache_dir, explained
 from ...core.hosts import describe, versions
 from ...core.locks import locked
-from ...core.measured import Disturbance, Host, Scenario
+from ...core.measured import Host, MeasurementWarning, Scenario
 from ...core.progress import Progress, silent
 from ...core.types import Candidate, ModelSpec, NotNegative, Noun, Positive, Preprocess
 from ...export.candidates import candidate
@@ -70,7 +70,7 @@ class LatencyTable(Noun, frozen=True, kw_only=True):
     versions: dict[str, str]
     anatomy: ModelSpec
     points: tuple[Point, ...] = ()
-    warnings: tuple[Disturbance, ...] = ()
+    warnings: tuple[MeasurementWarning, ...] = ()
 
     def seconds(self, spec: ModelSpec) -> float:
         """What one batch through the network should take."""
@@ -177,9 +177,9 @@ def _extended(
     points, rest = list(known.points), iter(seconds)
     for group in wanted:
         points += _points(group, list(islice(rest, len(group.networks))))
-    doubts = disturbances(known.host, known.scenario, found.conditions)
+    seen = warnings_of(known.host, known.scenario, found.conditions)
     newest = {point.part: point for point in points}  # of a part that was in a smaller table too
-    return msgspec.structs.replace(known, points=tuple(newest.values()), warnings=(*known.warnings, *doubts))
+    return msgspec.structs.replace(known, points=tuple(newest.values()), warnings=(*known.warnings, *seen))
 
 
 def _points(group: Group, seconds: Sequence[Sequence[float]]) -> Iterator[Point]:

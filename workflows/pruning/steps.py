@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ...core.errors import ReszooError, UsageError
 from ...core.files import beside, check_free, is_free, staged_folder
-from ...core.measured import Disturbance
+from ...core.measured import MeasurementWarning
 from ...core.progress import Progress
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .verdict import Verdict
 
 RACE = "race.json"
-OnWarnings = Callable[[Sequence[Disturbance]], None]
+OnWarnings = Callable[[Sequence[MeasurementWarning]], None]
 
 
 class Target(NamedTuple):

@@ -10,7 +10,7 @@ from ...bench.comparison import Contestant, Effort, compare
 from ...bench.plan import Planned, plan
 from ...bench.table import verdict
 from ...core.estimates import Ratio
-from ...core.measured import AGAIN, Comparison, Disturbance, Failure, Scenario
+from ...core.measured import AGAIN, Comparison, Failure, MeasurementWarning, Scenario
 from ...core.types import Artifact, Checkpoint
 from ...export.contract import parse_runtime, runtimes, unavailable_error
 from ...export.exporting import export
@@ -31,7 +31,7 @@ class Verdict(NamedTuple):
     scenario: Scenario
     ratio: Ratio
     target: float = 1.0
-    warnings: tuple[Disturbance, ...] = ()
+    warnings: tuple[MeasurementWarning, ...] = ()
 
     @property
     def refusal(self) -> str | None:
@@ -96,5 +96,5 @@ def judge(comparison: Comparison, target: float = 1.0) -> Verdict:
     if found.against(target) == "cannot tell" and found.half_width > EFFORT.precision:
         low, high = found.interval
         detail = f"the interval from {low:.3f} to {high:.3f} holds {target:g}: whether that is met is not decided"
-        warnings = (*warnings, Disturbance(kind="imprecise", detail=detail))
+        warnings = (*warnings, MeasurementWarning(kind="imprecise", detail=detail))
     return Verdict(subject.scenario, found, target, warnings)

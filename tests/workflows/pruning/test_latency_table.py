@@ -11,7 +11,7 @@ from processes import children, told
 from races import table_of
 
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
-from reszoo.core.measured import Disturbance
+from reszoo.core.measured import MeasurementWarning
 from reszoo.core.types import Candidate, ChannelPlan, ModelSpec
 from reszoo.export.contract import format_named
 from reszoo.models import spec_of
@@ -23,7 +23,7 @@ from reszoo.workflows.pruning.stopwatch import visits
 from reszoo.workflows.pruning.verdict import scenario_for
 
 SCENARIO = scenario_for("torch", threads=1, batch=16)
-DOUBT = Disturbance(kind="steal", detail="the hypervisor took 9 % of a core away")
+WARNING = MeasurementWarning(kind="steal", detail="the hypervisor took 9 % of a core away")
 BRIEF = Effort(rounds=2, visit_s=0.01)
 SMALL = msgspec.structs.replace(
     spec_of("resnet20_v1"), depths=(2, 2), widths=(8, 16), stem_width=8, input=(3, 16, 16), num_classes=4
@@ -90,7 +90,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LatencyTab
     folder = tmp_path_factory.mktemp("tables")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RESZOO_CACHE", str(folder))
-        patch.setattr(latency_table, "disturbances", lambda host, scenario, conditions: (DOUBT,))
+        patch.setattr(latency_table, "warnings_of", lambda host, scenario, conditions: (WARNING,))
         return folder, table_for(SMALL, SCENARIO, effort=BRIEF)
 
 
@@ -119,7 +119,7 @@ def test_it_is_measured_once(measured: tuple[Path, LatencyTable], monkeypatch: p
     deeper = msgspec.structs.replace(SMALL, depths=(9, 9))
     assert table_for(deeper, SCENARIO, watch) == table
     assert not seen
-    assert table.warnings == (DOUBT,)  # it stays a doubt when it comes from the cache
+    assert table.warnings == (WARNING,)  # it stays there when it comes from the cache
     (document,) = (folder / "latency").iterdir()
     document.write_text(document.read_text().replace('"points"', '"pints"'))
     with pytest.raises(ReszooError, match=r"pints.*\nDelete .*measured again"):

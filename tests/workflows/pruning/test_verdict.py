@@ -42,7 +42,7 @@ def test_what_a_race_leaves_open_is_a_doubt() -> None:
     open_, close, decided = (
         judge(race_of(0.5, SCENARIO, spread=spread), 0.5).warnings for spread in (1.05, 1.001, 1.0)
     )
-    assert [(doubt.kind, "holds 0.5: whether that is met is not decided" in doubt.detail) for doubt in open_] == [
+    assert [(warning.kind, "holds 0.5: whether that is met is not decided" in warning.detail) for warning in open_] == [
         ("imprecise", True)
     ]
     assert close == decided == ()
