@@ -75,7 +75,9 @@ def runtime_for(artifact: Artifact, name: str | None = None, device: Device | No
     if name is not None:
         chosen = choose(runtimes(), name, "runtime")
         if chosen not in fitting:
-            raise UsageError(f"{name} does not run the format {artifact.format}", f"Choose `runtime={known}`.")
+            raise UsageError(
+                f"{name} does not run the format {artifact.format}", f"Choose a `runtime` that does: {known}."
+            )
         fitting = [chosen]
     missing = None
     for runtime in fitting:
