@@ -152,7 +152,7 @@ def test_an_artifact_in_json(int8: Artifact) -> None:
         (
             ["made", "--runtime", "torch"],
             2,
-            "torch does not run the format onnx\nChoose a --runtime that does: onnxruntime",
+            "torch does not run the format onnx\nChoose a --runtime that does: ",
         ),
         (["damaged"], 1, "model.onnx is damaged"),
     ],
