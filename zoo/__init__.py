@@ -12,6 +12,10 @@ from .catalogue import resolve as resolve
 from .checkpoints import build as build
 from .checkpoints import read as read
 from .checkpoints import save as save
+from .foreign import from_timm as from_timm
+from .foreign import from_torchvision as from_torchvision
+from .foreign import to_timm as to_timm
+from .foreign import to_torchvision as to_torchvision
 from .store import download as download
 from .store import find as find
 from .store import load as load
@@ -25,9 +29,13 @@ __all__ = [
     "cards",
     "download",
     "find",
+    "from_timm",
+    "from_torchvision",
     "load",
     "read",
     "resolve",
     "save",
     "summary",
+    "to_timm",
+    "to_torchvision",
 ]
