@@ -149,12 +149,13 @@ class ResNet(nn.Module):
         else:
             self.final = nn.Sequential()
         self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
         self.head = nn.Linear(plan.last.width, spec.num_classes)
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.final(self.stages(self.stem(x)))
-        return self.head(self.pool(x).flatten(1))
+        return self.head(self.flatten(self.pool(x)))
 
 
 def _initialise(module: nn.Module) -> None:
