@@ -16,10 +16,9 @@ from ..core.errors import UnavailableError, UsageError
 from ..core.files import explained
 from ..core.hosts import versions
 from ..core.progress import Progress, silent
-from ..core.registry import unknown
 from ..core.types import Candidate, Checkpoint, Step
 from ..quantize.config import QuantizeConfig
-from ..quantize.contract import Feeds, Scheme, Variants, scheme_named, schemes
+from ..quantize.contract import Feeds, Scheme, Variants, check_names, scheme_named, schemes
 from .candidates import candidate
 from .contract import ExportOptions, Format, GraphFormat, formats, input_spec
 from .feeding import feed
@@ -158,10 +157,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _check_layers(config: QuantizeConfig, variants: Variants) -> None:
     """Only a layer can be kept in float: a ReLU goes with what it follows, and some nodes are in float anyway."""
-    layers = [layer.name for layer in variants.layers]
-    for name in config.keep_float:
-        if name not in layers:
-            raise unknown(name, layers, "layer to keep in float:")
+    check_names([layer.name for layer in variants.layers], config.keep_float, "layer to keep in float:")
 
 
 def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Dataset":

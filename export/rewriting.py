@@ -18,15 +18,23 @@ def rewrite(model: "nn.Module") -> None:
     from torch import nn
 
     from ..models.blocks import PadShortcut, RouteShortcut
-    from ..models.resnet import ResNet, UnitV2
 
     for module in model.modules():
         if isinstance(pad := getattr(module, "shortcut", None), PadShortcut):
             places = [pad.before + channel for channel in range(pad.in_channels)]
             module.shortcut = RouteShortcut(places, pad.out_channels, pad.stride)
-        norms = module.norms if isinstance(module, UnitV2) else module.final if isinstance(module, ResNet) else ()
+        norms = _leading(module)
         if norms and isinstance(norm := norms[0], nn.BatchNorm2d):
             norms[0] = _depthwise(norm)
+
+
+def _leading(module: "nn.Module") -> "nn.ModuleList | nn.Sequential | None":
+    """The layers of which the first follows no convolution: a v2 block's norms, and what ends a v2 network."""
+    from ..models.resnet import Block, ResNet
+
+    if isinstance(module, Block):
+        return module.norms if module.family == "v2" else None
+    return module.final if isinstance(module, ResNet) else None
 
 
 def _depthwise(norm: "nn.BatchNorm2d") -> "nn.Conv2d":

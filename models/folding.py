@@ -6,7 +6,7 @@ from copy import deepcopy
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .resnet import ResNet, Unit, UnitV2
+from .resnet import Block, ResNet
 
 Place = tuple[nn.ModuleList | nn.Sequential, int]
 
@@ -14,7 +14,7 @@ Place = tuple[nn.ModuleList | nn.Sequential, int]
 def folded(network: ResNet) -> ResNet:
     """A copy in eval mode with the same answers, up to rounding, and fewer passes over its activations.
 
-    Of a v2 unit, the first norm stays: an addition comes before it, not a convolution.
+    Of a v2 block, the first norm stays: an addition comes before it, not a convolution.
     """
     network = deepcopy(network).eval()
     for (convs, i), (norms, k) in _neighbours(network):
@@ -27,8 +27,8 @@ def folded(network: ResNet) -> ResNet:
 def _neighbours(network: ResNet) -> Iterator[tuple[Place, Place]]:
     """Where a layer takes nothing but the other's output."""
     for module in network.modules():
-        if isinstance(module, Unit):
-            first = 1 if isinstance(module, UnitV2) else 0
+        if isinstance(module, Block):
+            first = 1 if module.family == "v2" else 0
             yield from (((module.convs, k - first), (module.norms, k)) for k in range(first, len(module.norms)))
-        elif isinstance(module, nn.Sequential):  # the stem, shortcuts, units of a stage
+        elif isinstance(module, nn.Sequential):  # the stem, shortcuts, blocks of a stage
             yield from (((module, i), (module, i + 1)) for i in range(len(module) - 1))

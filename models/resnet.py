@@ -1,19 +1,20 @@
 """Residual networks v1, v2 and plain, from one assembly.
 
-The three families share every layer. They differ in the order of three operations and in one addition:
+A block computes a branch h from its input x, of two convolutions (`BasicBlock`) or three (`Bottleneck`), and adds x to
+it, through a shortcut. The three families have the same layers. They differ in the order of three operations and in
+one addition:
 
     v1     h = conv, norm, act, conv, norm(x)         y = act(h + shortcut(x))     He et al. 2015, figure 2
     v2     h = norm, act, conv, norm, act, conv(x)    y = h + shortcut(x)          He et al. 2016, figure 1b
     plain  h = conv, norm, act, conv, norm(x)         y = act(h)                   He et al. 2015, figure 3
 
-(a bottleneck has a third convolution, with its norm and its activation in the same places).
-
-A pruned network is the same assembly with fewer channels and units: `channels` reads them from the spec's plan.
-Units keep the numbers that they have in the unpruned network, so its parameters keep their names.
+A pruned network is the same assembly with fewer channels and blocks: `channels` reads them from the spec's plan.
+Blocks keep the numbers that they have in the unpruned network, so its parameters keep their names.
 """
 
 from torch import Tensor, nn
 
+from ..core.types import Block as BlockType
 from ..core.types import ModelSpec
 from .blocks import (
     ACTIVATIONS,
@@ -29,61 +30,106 @@ from .blocks import (
 from .channels import UnitChannels, layout
 
 
-class Unit(nn.Module):
-    """The layers of one residual unit: (N, source, H, W) -> (N, target, H / stride, W / stride)."""
+class Block(nn.Module):
+    """The layers of a residual block, and what its forward needs in every family.
 
-    def __init__(self, spec: ModelSpec, unit: UnitChannels, drop: float) -> None:
+    Shapes: (N, source, H, W) -> (N, target, H / stride, W / stride).
+
+    Args:
+        spec: The network that it is a part of.
+        channels: Its channels, from `channels.layout`.
+        drop: The probability with which stochastic depth leaves the branch out while training.
+    """
+
+    def __init__(self, spec: ModelSpec, channels: UnitChannels, drop: float) -> None:
         super().__init__()
-        before, after = (unit.source, *unit.inner), (*unit.inner, unit.target)
-        self.convs = nn.ModuleList(convolutions(spec, unit))
+        self.family = spec.family
+        before, after = (channels.source, *channels.inner), (*channels.inner, channels.target)
+        self.convs = nn.ModuleList(convolutions(spec, channels))
         self.norms = nn.ModuleList(NORMS[spec.norm](space) for space in (before if spec.family == "v2" else after))
         self.act = ACTIVATIONS[spec.activation]()
-        self.se = make_squeeze_excitation(unit)
+        self.se = make_squeeze_excitation(channels)
         self.drop = make_stochastic_depth(drop)
         if spec.family != "plain":
-            self.shortcut = make_shortcut(spec, unit)
-            self.addition = make_addition(spec.skip, unit)
+            self.shortcut = make_shortcut(spec, channels)
+            self.addition = make_addition(spec.skip, channels)
 
+    def preactivated(self, x: Tensor) -> Tensor:
+        """act(norm(x)) in front of a v2 block's first convolution; x itself stays as it is."""
+        a = self.norms[0](x)
+        return self.act(a.clone() if a is x else a)  # without a norm: activations work in place
 
-class UnitV1(Unit):
-    def branch(self, x: Tensor) -> Tensor:
-        for conv, norm in zip(self.convs[:-1], self.norms[:-1], strict=True):
-            x = self.act(norm(conv(x)))
-        return self.drop(self.se(self.norms[-1](self.convs[-1](x))))
+    def shortcut_v2(self, x: Tensor, a: Tensor) -> Tensor:
+        """The raw x where it is an identity, else made of the activated a, as the branch is.
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.addition(x, self.shortcut(x), self.branch(x)))
+        He et al. 2016, figure 1b; timm builds its v2 networks so too.
+        """
+        return x if isinstance(self.shortcut, nn.Identity) else self.shortcut(a)
 
-
-class UnitV2(Unit):
-    def branch(self, a: Tensor) -> Tensor:
-        h = self.convs[0](a)
-        for norm, conv in zip(self.norms[1:], self.convs[1:], strict=True):
-            h = conv(self.act(norm(h)))
+    def regularised(self, h: Tensor) -> Tensor:
+        """The branch through squeeze-and-excitation and stochastic depth, where the block has them."""
         return self.drop(self.se(h))
 
+
+class BasicBlock(Block):
+    """3x3, 3x3: He et al. 2015, figure 5 left. The first convolution has the stride."""
+
     def forward(self, x: Tensor) -> Tensor:
-        a = self.norms[0](x)
-        a = self.act(a.clone() if a is x else a)  # without a norm: activations work in place, and x is still needed
-        # A shortcut that has work to do reads the activated input, as the branch does; an identity carries the
-        # raw signal through (He et al. 2016, figure 1b; timm builds its v2 networks so too).
-        s = x if isinstance(self.shortcut, nn.Identity) else self.shortcut(a)
-        return self.addition(x, s, self.branch(a))
+        conv1, conv2 = self.convs
+        norm1, norm2 = self.norms
+        act = self.act
+        if self.family == "v1":
+            s = self.shortcut(x)
+            h = act(norm1(conv1(x)))
+            h = norm2(conv2(h))
+            return act(self.addition(x, s, self.regularised(h)))
+        if self.family == "v2":
+            a = self.preactivated(x)
+            s = self.shortcut_v2(x, a)
+            h = conv1(a)
+            h = conv2(act(norm2(h)))
+            return self.addition(x, s, self.regularised(h))
+        h = act(norm1(conv1(x)))
+        h = norm2(conv2(h))
+        return act(self.regularised(h))
 
 
-class UnitPlain(UnitV1):
+class Bottleneck(Block):
+    """1x1, 3x3, 1x1: He et al. 2015, figure 5 right. The 3x3 has the stride ("v1.5", as torchvision's and timm's)."""
+
     def forward(self, x: Tensor) -> Tensor:
-        return self.act(self.branch(x))
+        conv1, conv2, conv3 = self.convs
+        norm1, norm2, norm3 = self.norms
+        act = self.act
+        if self.family == "v1":
+            s = self.shortcut(x)
+            h = act(norm1(conv1(x)))
+            h = act(norm2(conv2(h)))
+            h = norm3(conv3(h))
+            return act(self.addition(x, s, self.regularised(h)))
+        if self.family == "v2":
+            a = self.preactivated(x)
+            s = self.shortcut_v2(x, a)
+            h = conv1(a)
+            h = conv2(act(norm2(h)))
+            h = conv3(act(norm3(h)))
+            return self.addition(x, s, self.regularised(h))
+        h = act(norm1(conv1(x)))
+        h = act(norm2(conv2(h)))
+        h = norm3(conv3(h))
+        return act(self.regularised(h))
 
 
-UNITS: dict[str, type[UnitV1] | type[UnitV2]] = {"v1": UnitV1, "v2": UnitV2, "plain": UnitPlain}
+BLOCKS: dict[BlockType, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 class ResNet(nn.Module):
-    """Stem, stages of units, global average pool, linear classifier: (N, C, H, W) -> (N, num_classes) logits.
+    """Stem, stages of blocks, global average pool, linear classifier: He et al. 2015, table 1 and section 4.2.
 
-    The first unit of every stage but the first halves the resolution. v2 ends with the norm and the activation
-    that its last unit leaves out.
+    The first block of every stage but the first halves the resolution. v2 ends with the norm and the activation
+    that its last block leaves out (He et al. 2016, appendix).
+
+    Shapes: (N, C, H, W) -> (N, num_classes), the logits.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -93,21 +139,23 @@ class ResNet(nn.Module):
         self.stem = make_stem(spec, plan.stem)
         self.stages = nn.Sequential(*(nn.Sequential() for _ in spec.depths))
         last = max(sum(spec.depths) - 1, 1)
-        for unit in plan.units:
-            # the linear rule of Huang et al. 2016: 0 for the first unit, the full probability for the last
-            drop = spec.stochastic_depth * (sum(spec.depths[: unit.stage]) + unit.number) / last
-            self.stages[unit.stage].add_module(str(unit.number), UNITS[spec.family](spec, unit, drop))
+        for channels in plan.units:
+            # the linear rule of Huang et al. 2016: 0 for the first block, the full probability for the last
+            drop = spec.stochastic_depth * (sum(spec.depths[: channels.stage]) + channels.number) / last
+            block = BLOCKS[spec.block](spec, channels, drop)
+            self.stages[channels.stage].add_module(str(channels.number), block)
         if spec.family == "v2":
             self.final = nn.Sequential(NORMS[spec.norm](plan.last), ACTIVATIONS[spec.activation]())
         else:
             self.final = nn.Sequential()
         self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
         self.head = nn.Linear(plan.last.width, spec.num_classes)
         self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.final(self.stages(self.stem(x)))
-        return self.head(self.pool(x).flatten(1))
+        return self.head(self.flatten(self.pool(x)))
 
 
 def _initialise(module: nn.Module) -> None:

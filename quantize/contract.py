@@ -3,6 +3,7 @@
 Vendor packages are imported inside methods only, so that every scheme can be listed where none is installed.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
@@ -22,6 +23,8 @@ Feeds = Callable[[], "Iterator[np.ndarray]"]
 
 # What schemes take and give, always in memory. onnx, litert: the bytes of such a file; torch: an ExportedProgram.
 GraphKind = Literal["onnx", "litert", "torch"]
+
+NUMBERED = re.compile(r"node_[A-Za-z]\w*")  # as in "node_Conv_124"
 
 
 class Layer(NamedTuple):
@@ -140,8 +143,15 @@ def scheme_named(name: str) -> Scheme:
     return chosen
 
 
-def check_names(nodes: Collection[str], keep_float: Collection[str]) -> None:
+def check_names(nodes: Collection[str], keep_float: Collection[str], what: str = "graph node") -> None:
     """Refuse names of nodes that a graph with these `nodes` does not have."""
     for name in keep_float:
         if name not in nodes:
-            raise unknown(name, nodes, "graph node")
+            raise _numbered(name, nodes, what) if NUMBERED.fullmatch(name) else unknown(name, nodes, what)
+
+
+def _numbered(name: str, nodes: Collection[str], what: str) -> UsageError:
+    """Earlier versions left nodes the exporter's names, which nothing here can be found by but their kind."""
+    kind = name.split("_")[1].lower()
+    error = unknown(name, [node for node in nodes if kind in node] or nodes, what)
+    return UsageError(error.problem, f"Nodes have the names of the network's modules, not numbers. {error.fix}")

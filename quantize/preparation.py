@@ -42,7 +42,7 @@ def _norm_to_convolution(model: onnx.ModelProto, graph: Graph, node: onnx.NodePr
         return None  # in training mode, or with computed statistics
     gamma, beta, mean, var = (graph.array(name).astype(np.float64) for name in node.input[1:])
     scale = gamma / np.sqrt(var + attributes(node).get("epsilon", 1e-5))
-    weight, bias = f"{node.name}.weight", f"{node.name}.bias"
+    weight, bias = f"{node.name}.scale", f"{node.name}.shift"  # the norm has a weight and a bias of its own
     for name, values in ((weight, scale[:, None, None, None]), (bias, beta - mean * scale)):
         model.graph.initializer.append(numpy_helper.from_array(values.astype(np.float32), name))
     inputs = [node.input[0], weight, bias]

@@ -13,6 +13,10 @@ from .checkpoints import build as build
 from .checkpoints import read as read
 from .checkpoints import save as save
 from .creating import create_model as create_model
+from .foreign import from_timm as from_timm
+from .foreign import from_torchvision as from_torchvision
+from .foreign import to_timm as to_timm
+from .foreign import to_torchvision as to_torchvision
 from .listing import ModelCard as ModelCard
 from .listing import list_models as list_models
 from .store import download as download
@@ -27,9 +31,13 @@ __all__ = [
     "create_model",
     "download",
     "find",
+    "from_timm",
+    "from_torchvision",
     "list_models",
     "load",
     "read",
     "resolve",
     "save",
+    "to_timm",
+    "to_torchvision",
 ]

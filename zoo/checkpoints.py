@@ -15,6 +15,8 @@ from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, Step, StrPat
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from ..models.resnet import ResNet
+
 WEIGHTS = "weights.safetensors"
 DOCUMENT = "checkpoint.json"
 
@@ -105,7 +107,7 @@ def build(checkpoint: Checkpoint) -> "nn.Module":
     return model.eval()
 
 
-def empty_network(spec: ModelSpec) -> "nn.Module":
+def empty_network(spec: ModelSpec) -> "ResNet":
     """A network without weights: shapes alone, on the meta device."""
     import torch
 

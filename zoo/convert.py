@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import ReszooError
-from .converters import CONVERTERS, rename
+from .converters import CONVERTERS, rename, restore
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +38,13 @@ def renamed(foreign: "Mapping[str, Tensor]", converter: str, what: str) -> "dict
     if "head.weight" in state and state["head.weight"].ndim == 4:  # timm's classifier is a 1x1 convolution
         state["head.weight"] = state["head.weight"].flatten(1)
     return state
+
+
+def named_as(key: str, converter: str) -> str:
+    """Our parameter's name in a network that the converter is for: `renamed` the other way round."""
+    if (theirs := restore(key, CONVERTERS[converter])) is None:
+        raise ReszooError(f"{key} has no name in a {converter} network", "Report it: the table of names lacks it.")
+    return theirs
 
 
 def read_state(path: Path) -> "dict[str, Tensor]":

@@ -1,10 +1,11 @@
-"""How others name the parameters of the same networks: tables from their names to ours.
+"""How others name the parameters of the same networks: tables of their names and ours, read in both directions.
 
 In a name, {u} stands for a number that they count from 0, as we do; {S} or {K}, in capitals, for one that they count
 from 1. The star is the rest. The first line that fits a name renames it.
 """
 
 import re
+from collections.abc import Iterable
 from functools import cache
 
 Rules = tuple[tuple[str, str], ...]
@@ -33,16 +34,26 @@ CONVERTERS: dict[str, Rules] = {
 
 def rename(key: str, rules: Rules) -> str | None:
     """Our name for their `key`; None if no rule fits it."""
-    for theirs, ours in rules:
-        if match := _pattern(theirs).fullmatch(key):
+    return _first_fit(key, ((theirs, ours, -1) for theirs, ours in rules))
+
+
+def restore(key: str, rules: Rules) -> str | None:
+    """Their name for our `key`; None if no rule fits it."""
+    return _first_fit(key, ((ours, theirs, 1) for theirs, ours in rules))
+
+
+def _first_fit(key: str, rules: Iterable[tuple[str, str, int]]) -> str | None:
+    """`key` by the first rule (from, to, what is added to a number in capitals) that fits it."""
+    for source, target, shift in rules:
+        if match := _pattern(source).fullmatch(key):
             found = match.groupdict()
             rest = found.pop("rest")
-            numbers = {name: int(number) - name.isupper() for name, number in found.items()}
-            return ours.format(**numbers).replace("*", rest)
+            numbers = {name: int(number) + shift * name.isupper() for name, number in found.items()}
+            return target.format(**numbers).replace("*", rest)
     return None
 
 
 @cache
-def _pattern(theirs: str) -> re.Pattern[str]:
-    numbers = re.sub(r"\\\{(\w)\\\}", r"(?P<\1>\\d+)", re.escape(theirs))
+def _pattern(name: str) -> re.Pattern[str]:
+    numbers = re.sub(r"\\\{(\w)\\\}", r"(?P<\1>\\d+)", re.escape(name))
     return re.compile(numbers.replace(r"\*", "(?P<rest>.+)"))

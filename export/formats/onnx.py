@@ -1,7 +1,7 @@
 """ONNX through PyTorch's torch.export-based exporter: batch norms folded, batch dynamic unless asked otherwise."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.errors import ReszooError, UsageError
 from ...core.silence import quietly
@@ -9,10 +9,12 @@ from ...core.types import Checkpoint, Preprocess, Unavailable
 from ...quantize.config import QuantizeConfig
 from ..contract import ExportOptions, GraphFormat, input_spec
 from ..exporters import example
+from ..naming import name_by_modules
 
 if TYPE_CHECKING:
     import onnx
     from torch import Tensor, nn
+    from torch.export import ExportedProgram
 
 MODEL_FILE = "model.onnx"
 # Below 18 the exporter has no operators of its own and its down-conversion fails on Pad; 25 is the newest that
@@ -47,10 +49,7 @@ class OnnxFormat(GraphFormat):
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         import onnx
 
-        from ...zoo import build
-
-        model = _convert(deployed(build(checkpoint), checkpoint.preprocess, options), checkpoint, options)
-        _clean(model)
+        model = traced(checkpoint, options).model
         _describe(model, checkpoint)
         onnx.checker.check_model(model, full_check=True)
         content: bytes = model.SerializeToString(deterministic=True)
@@ -65,32 +64,55 @@ def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions)
     import torch
     from torch import nn
 
-    class Deployed(nn.Module):
+    class Preprocessing(nn.Module):
         scale: "Tensor"
         shift: "Tensor"
 
         def __init__(self) -> None:
             super().__init__()
-            self.model = model.half() if options.precision == "fp16" else model
             mean, std = torch.tensor(preprocess.mean), torch.tensor(preprocess.std)
             self.register_buffer("scale", (1 / (255 * std)).view(1, -1, 1, 1))
             self.register_buffer("shift", (-mean / std).view(1, -1, 1, 1))
 
         def forward(self, x: "Tensor") -> "Tensor":
             if options.input == "uint8":
-                # contiguous: from strides of channels_last, exporters write the last pool's as a gather from memory
-                x = x.permute(0, 3, 1, 2).contiguous().float() * self.scale + self.shift
-            if options.precision == "fp16":
-                x = x.half()
-            logits: Tensor = self.model(x)
+                # from strides of channels_last, exporters write the last pool's as a gather from memory; `contiguous()`
+                # leaves them where one channel makes both orders the same
+                x = x.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+                x = x * self.scale + self.shift
+            return x.half() if options.precision == "fp16" else x
+
+    class Deployed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.preprocess = Preprocessing()
+            self.model = model.half() if options.precision == "fp16" else model
+
+        def forward(self, x: "Tensor") -> "Tensor":
+            logits: Tensor = self.model(self.preprocess(x))
             return logits.float()
 
     return Deployed().eval()
 
 
-def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions) -> "onnx.ModelProto":
+class Traced(NamedTuple):
+    """An ONNX model that is named by modules, and the program that it was converted from.
+
+    `names` holds the model's name for each of the program's values that it has.
+    """
+
+    model: "onnx.ModelProto"
+    program: "ExportedProgram"
+    names: dict[str, str]
+
+
+def traced(checkpoint: Checkpoint, options: ExportOptions) -> Traced:
+    """The checkpoint as PyTorch's exporter writes it."""
     import torch
 
+    from ...zoo import build
+
+    module = deployed(build(checkpoint), checkpoint.preprocess, options)
     spec = input_spec(checkpoint, options)
     opset = options.opset or DEFAULT_OPSET
     with quietly():
@@ -105,13 +127,15 @@ def _convert(module: "nn.Module", checkpoint: Checkpoint, options: ExportOptions
             custom_translation_table={torch.ops.aten.mean.dim: _global_average_pool},
             verbose=False,
         )
-    if program is None:
+    if program is None or program.exported_program is None:
         raise ReszooError("the ONNX exporter gave no model", "Run with RESZOO_DEBUG=1 and report it.")
     model: onnx.ModelProto = program.model_proto
     written = next(entry.version for entry in model.opset_import if entry.domain == "")
     if written != opset:
         raise ReszooError(f"the exporter wrote opset {written} instead of {opset}", "Choose another `opset`.")
-    return model
+    names = name_by_modules(model)
+    _clean(model)
+    return Traced(model, program.exported_program, names)
 
 
 def _global_average_pool(x: Any, dim: list[int], keepdim: bool = False) -> Any:

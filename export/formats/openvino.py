@@ -3,6 +3,7 @@
 import io
 import re
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ class OpenVinoFormat(GraphFormat):
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         with without_telemetry():
             model = engine().convert_model(io.BytesIO(graph))  # read_model leaves shape arithmetic around every bias
-        _name_by_order(model)
+        name_by_reader(model)
         engine().save_model(model, folder / MODEL_FILE, compress_to_fp16=options.precision == "fp16")
 
 
@@ -62,11 +63,23 @@ def core() -> Any:
     return engine().Core()
 
 
-def _name_by_order(model: Any) -> None:
-    """Where ONNX had no name, OpenVINO counts through the whole process: the bytes would tell what ran before."""
-    for i, operation in enumerate(model.get_ordered_ops()):
-        if COUNTED.fullmatch(operation.get_friendly_name()):
-            operation.set_friendly_name(f"{operation.get_type_name()}_{i}")
+def name_by_reader(model: Any) -> None:
+    """Name what had no name in ONNX after the operation that reads it first: "stages.0.0.convs.0.constant".
+
+    OpenVINO counts such operations through the whole process: the bytes would tell what ran before.
+    """
+    operations = model.get_ordered_ops()
+    place = {operation.get_name(): i for i, operation in enumerate(operations)}  # these names are unique, and stay
+    names = {operation.get_friendly_name() for operation in operations}
+    for operation in reversed(operations):
+        if not COUNTED.fullmatch(operation.get_friendly_name()):
+            continue
+        readers = [target.get_node() for output in operation.outputs() for target in output.get_target_inputs()]
+        reader = min(readers, key=lambda node: place[node.get_name()]).get_friendly_name()
+        base = f"{reader}.{operation.get_type_name().lower()}"
+        name = next(name for name in (base, *(f"{base}_{n}" for n in count(1))) if name not in names)
+        names.add(name)
+        operation.set_friendly_name(name)
 
 
 FORMAT = OpenVinoFormat()

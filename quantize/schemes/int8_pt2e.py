@@ -10,6 +10,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ...core.missing import not_installed
+from ...core.naming import Origin, in_network, named
 from ...core.silence import quietly
 from ...core.types import Unavailable
 from ..config import QuantizeConfig
@@ -18,7 +19,7 @@ from ..contract import Feeds, Layer, Quantized, Scheme, Variants, check_names
 if TYPE_CHECKING:
     import numpy as np
     from torch.export import ExportedProgram
-    from torch.fx import GraphModule
+    from torch.fx import GraphModule, Node
 
 PRODUCTS = ("conv2d", "linear")
 # What XNNPACK's quantizer looks for. Whatever only moves integers goes with what it reads.
@@ -86,7 +87,8 @@ class Pt2eVariants(Variants):
         from ..refusals import check_activations
 
         quantizer = XNNPACKQuantizer().set_global(_types(self.config))
-        quantizer.set_filter_function(lambda node: node.name not in keep_float)
+        floats = {node.name for node, name in _names(self.module).items() if name in keep_float}
+        quantizer.set_filter_function(lambda node: node.name not in floats)
         prepared = prepare_pt2e(copy.deepcopy(self.module), quantizer)
         with torch.inference_mode():
             for batch in self.batches:
@@ -137,10 +139,20 @@ def _check(program: "ExportedProgram") -> None:
 
 
 def _layers(module: "GraphModule") -> Iterator[Layer]:
-    for node in module.graph.nodes:
-        kind = _kind(node)
-        if kind in LAYERS:
-            yield Layer(node.name, kind, _macs(node))
+    for node, name in _names(module).items():
+        if (kind := _kind(node)) in LAYERS:
+            yield Layer(name, kind, _macs(node))
+
+
+def _names(module: "GraphModule") -> "dict[Node, str]":
+    """The names of all that is computed, by the network's modules."""
+    nodes = [node for node in module.graph.nodes if node.op == "call_function"]
+    origins = []
+    for node in nodes:
+        running = list(node.meta.get("nn_module_stack", {}).values())
+        path = running[-1][0] if running else ""
+        origins.append(Origin(in_network(path), _kind(node)))
+    return dict(zip(nodes, named(origins), strict=True))
 
 
 def _kind(node: Any) -> str:

@@ -116,7 +116,7 @@ def test_a_package_that_cannot_be_imported_is_found_not_met(monkeypatch: pytest.
 @pytest.fixture(scope="module")
 def int8(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """A network whose first layer stays in float."""
-    config = QuantizeConfig(images=32, calibration="minmax", keep_float=("node_Conv_109",))
+    config = QuantizeConfig(images=32, calibration="minmax", keep_float=("stem.conv",))
     options = ExportOptions(precision="int8", quantize=config)
     return export(zoo.load(REF), "onnx", out=tmp_path_factory.mktemp("int8") / "made", options=options)
 

@@ -46,11 +46,9 @@ def test_it_says_what_was_saved_and_what_it_cost(tmp_path: Path) -> None:
 
 
 def test_json_and_a_layer_that_stays_float(tmp_path: Path) -> None:
-    done = reszoo(
-        "quantize", REF, "--images", "32", "--keep-float", "node_linear", "--json", "--no-measure", cwd=tmp_path
-    )
+    done = reszoo("quantize", REF, "--images", "32", "--keep-float", "head", "--json", "--no-measure", cwd=tmp_path)
     (row,) = json.loads(done.stdout)
-    assert row["layers"] == {"quantized": 9, "floats": ["node_linear"]}
+    assert row["layers"] == {"quantized": 9, "floats": ["head"]}
     assert row["artifact"]["certificate"]["layers"] == 9
     assert row["artifact"]["files"][0]["size_bytes"] < row["float_size_bytes"] / 2
     assert row["artifact"]["lineage"][-1]["config"]["images"] == "32"
@@ -226,9 +224,7 @@ def test_the_cache_keeps_each_configuration_apart() -> None:
     written = (first.path / "model.onnx").stat().st_mtime_ns
     assert exported(checkpoint, "onnx", int8()) == first
     assert (first.path / "model.onnx").stat().st_mtime_ns == written
-    other = exported(
-        checkpoint, "onnx", int8(QuantizeConfig(images=32, calibration="minmax", keep_float=("node_linear",)))
-    )
+    other = exported(checkpoint, "onnx", int8(QuantizeConfig(images=32, calibration="minmax", keep_float=("head",))))
     assert other.path != first.path
     assert artifacts.read(first.path) == first
 

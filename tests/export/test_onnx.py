@@ -54,6 +54,14 @@ def test_batch_norms_are_folded_wherever_a_convolution_comes_first(tmp_path: Pat
     assert operators(v2.path)["BatchNormalization"] == 4
 
 
+@pytest.mark.parametrize("batch", [None, 1, 2])
+def test_raw_pixels_of_one_channel_add_no_shape_arithmetic(batch: int | None) -> None:
+    """One channel has the same order first and last: there `contiguous()` leaves strides that make a gather."""
+    content = OnnxFormat().graph(zoo.load(V2), ExportOptions(input="uint8", batch=batch))
+    kinds = Counter(node.op_type for node in onnx.load_from_string(content).graph.node)
+    assert (kinds["Gather"], kinds["Reshape"], kinds["GlobalAveragePool"]) == (0, 1, 1)
+
+
 def test_the_file_is_named_dynamic_and_describes_itself(tmp_path: Path) -> None:
     artifact = export(zoo.load(V1), "onnx", out=tmp_path / "made", options=ExportOptions(opset=20))
     model = onnx.load(artifact.path / "model.onnx")

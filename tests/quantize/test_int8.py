@@ -15,7 +15,7 @@ from reszoo.quantize.graph import Graph
 from reszoo.quantize.layers import integer_layers
 from reszoo.quantize.summary import layers
 
-FIRST = "node_Conv_109"  # v1's stem
+FIRST = "stem.conv"
 
 
 def quantized(source: Path, out: Path, feeds: Feeds, **choices: object) -> Path:
@@ -84,8 +84,16 @@ def test_s8_has_no_zero_points_and_quantizes_the_inputs_of_additions(
 def test_a_layer_that_is_to_stay_float_does(float_files: dict[str, Path], feeds: Feeds, tmp_path: Path) -> None:
     made = quantized(float_files["v1"], tmp_path, feeds, keep_float=(FIRST,))
     assert layers(made).floats == (FIRST,)
-    with pytest.raises(UsageError, match="unknown graph node 'node_Conv_110'\nDid you mean node_Conv_1"):
-        quantized(float_files["v1"], tmp_path, feeds, keep_float=("node_Conv_110",))
+    with pytest.raises(UsageError, match=r"unknown graph node 'stem.conf'\nDid you mean stem\.conv"):
+        quantized(float_files["v1"], tmp_path, feeds, keep_float=("stem.conf",))
+
+
+def test_a_number_of_an_older_version_is_refused_with_names_of_its_kind(
+    float_files: dict[str, Path], feeds: Feeds, tmp_path: Path
+) -> None:
+    for old, near in (("node_Conv_124", "stages.2.0.convs.1"), ("node_add_162", "stages.2.0.addition")):
+        with pytest.raises(UsageError, match=f"unknown graph node '{old}'\nNodes have the names .*{near}"):
+            quantized(float_files["v1"], tmp_path, feeds, keep_float=(old,))
 
 
 def test_bias_correction_brings_the_mean_output_back_at_the_borders_too(feeds: Feeds, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_the_command_says_what_is_not_the_default(changes: dict[str, object], ex
 
 
 def test_an_integer_artifact_is_made_again_as_it_was(tmp_path: Path) -> None:
-    config = QuantizeConfig(calibration="minmax", images=64, bias_correction=False, keep_float=("node_linear",))
+    config = QuantizeConfig(calibration="minmax", images=64, bias_correction=False, keep_float=("head",))
     options = ExportOptions(precision="int8", quantize=config, batch=4)
     made = export(zoo.load("resnet8_v1.reszoo_digits"), "onnx", out=tmp_path / "made", options=options)
     m = msgspec.structs.replace(a_measurement(), subject=subject(made, SCENARIO))
@@ -168,7 +168,7 @@ def test_an_integer_artifact_is_made_again_as_it_was(tmp_path: Path) -> None:
         .rows[0]
         .command.startswith(
             "reszoo quantize resnet8_v1.reszoo_digits --to onnx --batch 4 --calibration minmax --images 64 "
-            "--no-bias-correction --keep-float node_linear --out resnet8_v1.reszoo_digits-onnx-int8 && reszoo bench "
+            "--no-bias-correction --keep-float head --out resnet8_v1.reszoo_digits-onnx-int8 && reszoo bench "
         )
     )
 

@@ -12,7 +12,7 @@ from reszoo.core.types import Checkpoint
 
 SCALE = 2.0**10
 UNIT = "stages.2.0"
-PLANTED = "node_Conv_121"  # what reads the outliers: the unit's second convolution in the graph of resnet8_v1
+PLANTED = f"{UNIT}.convs.1"  # what reads the outliers
 
 
 def plant(folder: Path, ref: str = "resnet8_v1.reszoo_digits") -> Checkpoint:

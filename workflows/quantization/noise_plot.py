@@ -80,7 +80,7 @@ def _role(diagnosis: Diagnosis) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that fits under an axis: "node__native…training_2__0"."""
+    """A name that fits under an axis: "stages.1.0.s…average_pool"."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2 - 1]}…{name[-LONGEST // 2 :]}"
 
 

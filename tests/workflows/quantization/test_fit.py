@@ -148,13 +148,13 @@ def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
 
     options = ExportOptions(
         precision="int8",
-        quantize=QuantizeConfig(images=64, calibration="mse", keep_float=("node_linear",)),
+        quantize=QuantizeConfig(images=64, calibration="mse", keep_float=("head",)),
         batch=10,
         input="uint8",
     )
     found = fit(zoo.load(REF), "onnx", options, 0.02, progress=note)
     assert (found.options, found.damages) == (checked(options, format_named("onnx")), ())
-    assert [rung.kept for rung in found.rungs] == [("node_linear",)]
+    assert [rung.kept for rung in found.rungs] == [("head",)]
     assert stages == {"calibrating": (128, 128), "float model": (143, 143), "rung 1": (143, 143)}
 
 
@@ -185,7 +185,7 @@ def test_a_full_disk_is_told_plainly(planted: Checkpoint) -> None:
         pass
 
 
-@pytest.mark.parametrize(("node", "kind"), [("node_relu", "float"), ("node_add_15", "uint8")])
+@pytest.mark.parametrize(("node", "kind"), [("stem.act", "float"), ("preprocess.add", "uint8")])
 def test_what_is_no_layer_cannot_be_kept_in_float(node: str, kind: Literal["float", "uint8"]) -> None:
     config = QuantizeConfig(images=16, calibration="minmax", keep_float=(node,))
     options = ExportOptions(precision="int8", quantize=config, input=kind)
