@@ -96,7 +96,7 @@ def test_the_placement_for_tensorrt_leaves_additions_and_conversions_to_a_cpu(fo
     found = {each.kind: each for each in findings(for_tensorrt, kernels, WITH_VNNI, 1, {})}
     assert found["float_additions"].detail == "3 of 3 residual additions are computed in float"
     assert found["unfused"].share > 0.05
-    assert "--activations u8" in found["unfused"].advice
+    assert "`activations=u8`" in found["unfused"].advice
 
 
 def test_signed_activations_are_told_where_the_kernels_of_the_cpu_want_unsigned_ones(
@@ -111,7 +111,7 @@ def test_signed_activations_are_told_where_the_kernels_of_the_cpu_want_unsigned_
     if found:
         assert found.detail.startswith("10 integer layers have signed activations (s8)")
         assert found.share is None or found.share > 0.1
-        assert "--activations u8" in found.advice
+        assert "`activations=u8`" in found.advice
     assert told(plain, 1) == []
     arm = replace(WITH_VNNI, machine="aarch64")
     seen = [kernel("QLinearConv", name="conv1")]
@@ -212,7 +212,7 @@ def test_a_cpu_that_saturates_is_caught_with_the_layers_and_the_fix(mixed: Artif
     found = check(mixed, 32, ORT, run_without_vnni)
     assert (found.layers, found.certificate) == (7, None)
     assert 0 < len(found.wrong) < 7
-    with pytest.raises(ReszooError, match=rf"wrongly on this CPU: .*{found.wrong[0].layer}.*\n.*--saturation certify"):
+    with pytest.raises(ReszooError, match=rf"wrongly on this CPU: .*{found.wrong[0].layer}.*\n.*`saturation=certify"):
         found.judge()
     check(plain, 32, ORT, run_without_vnni).judge()
 

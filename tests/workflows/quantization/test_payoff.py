@@ -56,7 +56,7 @@ def test_a_runtime_that_does_not_run_it_is_refused(artifact: Artifact, int8: Art
 )
 def test_a_warning_comes_where_it_is_not_faster(low: float, high: float, said: str | None, quick: Scenario) -> None:
     found = Race(quick, Ratio((low + high) / 2, Interval(low, high))).told(Path("made"))
-    assert found.startswith("made against float on onnxruntime with --threads 1 --batch 1: ")
+    assert found.startswith("made against float on onnxruntime with 1 threads in batches of 1: ")
     assert ("`reszoo doctor made`" in found) == (said is not None)
     assert (said or "times faster") in found
 
