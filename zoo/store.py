@@ -58,9 +58,10 @@ def download(ref: str, *, on_progress: "OnProgress | None" = None) -> Checkpoint
 
 def _fetch_and_convert(card: catalogue.Card, folder: Path, on_progress: "OnProgress | None") -> Checkpoint:
     from ..core.download import Source, fetched
-    from .convert import convert
+    from .convert import check_readable, convert
     from .labels import labels
 
+    check_readable(PurePosixPath(card.url).name)
     check_replaceable(folder, checkpoints.is_ours)
     source = Source(url=card.url, sha256=card.sha256, size_bytes=card.size_bytes)
     original = cache_dir() / "downloads" / f"{card.ref}-{PurePosixPath(card.url).name}"

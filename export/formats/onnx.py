@@ -7,7 +7,7 @@ from ...core.errors import ReszooError, UsageError
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Preprocess, Unavailable
 from ...quantize.config import QuantizeConfig
-from ..contract import ExportOptions, GraphFormat, input_spec
+from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
 from ..exporters import example
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MODEL_FILE = "model.onnx"
+EXPORTER = ("torch", "onnxscript")
 # Below 18 the exporter has no operators of its own and its down-conversion fails on Pad; 25 is the newest that
 # it writes itself.
 OPSETS = range(18, 26)
@@ -34,7 +35,7 @@ class OnnxFormat(GraphFormat):
     packages = ("onnx", "onnxscript", "torch")
 
     def unavailable(self) -> Unavailable | None:
-        return None  # onnx and onnxscript are dependencies of reszoo itself
+        return not_installed("torch", *EXPORTER, what=self.name)
 
     def check(self, options: ExportOptions) -> None:
         super().check(options)
