@@ -66,6 +66,8 @@ def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions)
     import torch
     from torch import nn
 
+    from ...datasets.preprocess import scale_and_shift
+
     class Deployed(nn.Module):
         scale: "Tensor"
         shift: "Tensor"
@@ -73,9 +75,8 @@ def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions)
         def __init__(self) -> None:
             super().__init__()
             self.model = model.half() if options.precision == "fp16" else model
-            mean, std = torch.tensor(preprocess.mean), torch.tensor(preprocess.std)
-            self.register_buffer("scale", (1 / (255 * std)).view(1, -1, 1, 1))
-            self.register_buffer("shift", (-mean / std).view(1, -1, 1, 1))
+            for name, values in zip(("scale", "shift"), scale_and_shift(preprocess), strict=True):
+                self.register_buffer(name, torch.from_numpy(values).view(1, -1, 1, 1))
 
         def forward(self, x: "Tensor") -> "Tensor":
             if options.input == "uint8":
