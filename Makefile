@@ -1,4 +1,4 @@
-# make demo   the whole way on a bundled network, with the core alone
+# make demo   the whole way on a bundled network, with the extra `torch` alone
 # make test   the whole test suite: side by side what can share the machine, then one by one what measures it
 # make quick  the core alone, between two edits: no engine of an extra, nothing of tests/slow.txt, nothing that measures
 # make lint   formatting, lint and types
@@ -52,7 +52,7 @@ clean:
 	@touch $@
 
 .venv/core: .venv/made pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[torch]'
 	@touch $@
 
 .venv/dev: .venv/core

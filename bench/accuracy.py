@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.distributions import fair_coin_p
 from ..core.errors import UsageError
 from ..core.statistics import Interval, proportion_interval
 from .predictions import Predictions
@@ -50,10 +51,8 @@ class Paired(NamedTuple):
     @property
     def p_value(self) -> float:
         """Of the exact test that neither is better (McNemar 1947): the images that tell them apart are fair coins."""
-        from scipy.stats import binomtest
-
         discordant = self.only_reference + self.only_candidate
-        return float(binomtest(self.only_reference, discordant).pvalue) if discordant else 1.0
+        return fair_coin_p(self.only_reference, discordant)
 
     @property
     def agreement(self) -> float:

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from ..core.cosines import cosines
+from ..core.distributions import student_t
 from ..core.statistics import Interval
 
 BLOCKS = 8
@@ -39,13 +41,11 @@ def trend(samples: Sequence[float], confidence: float) -> Interval:
     is in the others as well, so it widens the interval. Fewer than 8 samples know nothing.
     """
     import numpy as np
-    from scipy.fft import dct
-    from scipy.stats import t
 
     if len(samples) < BLOCKS:
         return Interval(-np.inf, np.inf)
     medians = np.array([np.median(block) for block in np.array_split(np.asarray(samples, float), BLOCKS)])
     line = (np.arange(BLOCKS) + 0.5) / BLOCKS  # rises by 1 from the first sample to the last
-    change, *noise = dct(medians / np.median(medians))[1:] / dct(line)[1]
-    half = t.ppf((1 + confidence) / 2, len(noise)) * np.sqrt(np.mean(np.square(noise)))
+    change, *noise = cosines(medians / np.median(medians))[1:] / cosines(line)[1]
+    half = student_t(confidence, len(noise)) * np.sqrt(np.mean(np.square(noise)))
     return Interval(float(change - half), float(change + half))

@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from .cosines import cosines
+from .distributions import heads_quantile, student_t
 from .statistics import Interval
 
 if TYPE_CHECKING:
@@ -111,7 +114,6 @@ def log_ratio(pairs: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float
 def mean_interval(values: "ArrayLike", confidence: float = 0.95) -> tuple[float, Interval]:
     """The mean of independent values and Student's t interval of it; of one value alone, it is infinite."""
     import numpy as np
-    from scipy.stats import t
 
     known = np.asarray(values, float)
     if not known.size:
@@ -119,7 +121,7 @@ def mean_interval(values: "ArrayLike", confidence: float = 0.95) -> tuple[float,
     mean = float(known.mean())
     if known.size == 1:
         return mean, Interval(-math.inf, math.inf)
-    half = float(t.ppf((1 + confidence) / 2, known.size - 1) * known.std(ddof=1) / math.sqrt(known.size))
+    half = student_t(confidence, known.size - 1) * float(known.std(ddof=1)) / math.sqrt(known.size)
     return mean, Interval(mean - half, mean + half)
 
 
@@ -169,7 +171,6 @@ class _Estimate(NamedTuple):
 
 def _estimate(samples: Sequence[float], confidence: float = 0.95) -> _Estimate:
     import numpy as np
-    from scipy.stats import binom, t
 
     n = len(samples)
     if not n:
@@ -179,11 +180,11 @@ def _estimate(samples: Sequence[float], confidence: float = 0.95) -> _Estimate:
     if n < 2 * FEWEST_COSINES:
         return _Estimate(middle, Interval(float(ordered[0]), float(ordered[-1])), 0)
     # +-1/2 instead of 1 and 0 for below and above, so that ties with the median lean to neither side
-    variance, cosines = _long_run_variance(np.sign(values - middle) / 2)
-    half = t.ppf((1 + confidence) / 2, cosines) * math.sqrt(n * variance)
-    independent = binom.ppf((1 - confidence) / 2, n, 0.5)
+    variance, free = _long_run_variance(np.sign(values - middle) / 2)
+    half = student_t(confidence, free) * math.sqrt(n * variance)
+    independent = heads_quantile((1 - confidence) / 2, n)
     rank = max(int(min(independent, math.ceil(n / 2 - half))), 1)  # counted from 1
-    return _Estimate(middle, Interval(float(ordered[rank - 1]), float(ordered[n - rank])), cosines)
+    return _Estimate(middle, Interval(float(ordered[rank - 1]), float(ordered[n - rank])), free)
 
 
 def _long_run_variance(series: "ArrayLike") -> tuple[float, int]:
@@ -195,13 +196,11 @@ def _long_run_variance(series: "ArrayLike") -> tuple[float, int]:
     1997), k is halved until the powers do not fall with the frequency any more.
     """
     import numpy as np
-    from scipy.fft import dct
-    from scipy.stats import norm
 
     values = np.asarray(series, float)
-    powers = dct(values, norm="ortho")[1 : MOST_COSINES + 1] ** 2  # the first is the mean
+    powers = cosines(values)[1 : MOST_COSINES + 1] ** 2  # the first is the mean
     k = min(MOST_COSINES, 1 << (len(values) // 2).bit_length() - 1)
-    limit = norm.isf(FALSE_ALARMS)
+    limit = NormalDist().inv_cdf(1 - FALSE_ALARMS)
     while k > FEWEST_COSINES:
         weights = np.cos(np.pi * np.arange(1, k + 1) / (k + 1))
         # their weighted mean is the lag-1 autocorrelation of k batch means, and normal with variance 1 / k without any

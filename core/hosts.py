@@ -6,7 +6,6 @@ import platform
 import shutil
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from . import cgroups, sysfs
@@ -81,6 +80,8 @@ def available_cores() -> int:
 
 def versions(names: tuple[str, ...]) -> dict[str, str]:
     """The installed version of each package; those not installed are left out."""
+    from importlib.metadata import PackageNotFoundError, version
+
     found = {}
     for name in names:
         try:

@@ -18,5 +18,14 @@ def not_installed(extra: str, *modules: str, what: str = "") -> Unavailable | No
     return None
 
 
+def require(module: str, what: str, extra: str = "") -> None:
+    """Raises UnavailableError where this module of that extra ("": of its own name) is not installed.
+
+    `what` is what it is needed for: "to train".
+    """
+    if missing := not_installed(extra or module, module):
+        raise UnavailableError(f"{missing.reason}, and is needed {what}", missing.fix)
+
+
 def unavailable_error(missing: Unavailable) -> UnavailableError:
     return UnavailableError(f"{missing.what} is not available here: {missing.reason}", missing.fix)

@@ -3,7 +3,7 @@
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -17,21 +17,48 @@ def listed(folder: Path) -> list[str]:
     return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules([str(folder)]))
 
 
-def discover(package: ModuleType, attribute: str) -> dict[str, Any]:
-    """Import each module of `package` and collect its `attribute`, keyed by the plug-in's `name`."""
+class Plugins(Mapping[str, Any]):
+    """The plug-ins of a package by name. Each is imported when it is first asked for: listing them imports none."""
+
+    def __init__(self, package: str, folders: tuple[str, ...], attribute: str) -> None:
+        self._package, self._attribute = package, attribute
+        self._names = [name for folder in folders for name in listed(Path(folder))]
+        self._imported: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._imported:
+            if name not in self._names:
+                raise KeyError(name)
+            self._imported[name] = self._import(name)
+        return self._imported[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def _import(self, name: str) -> Any:
+        module = importlib.import_module(f"{self._package}.{name.replace('-', '_')}")
+        plugin = getattr(module, self._attribute, None)
+        if plugin is None:
+            raise TypeError(f"{module.__file__} defines no {self._attribute}")
+        if plugin.name != name:
+            raise ValueError(f"{module.__file__} defines {plugin.name!r}: a file is named like its plug-in")
+        return plugin
+
+
+def discover(package: ModuleType, attribute: str) -> Plugins:
+    """The plug-ins that the modules of `package` define as `attribute`, keyed by their `name`."""
     return _discover(package.__name__, tuple(package.__path__), attribute)
 
 
 @cache
-def _discover(package: str, folders: tuple[str, ...], attribute: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for info in sorted(pkgutil.iter_modules(folders), key=lambda info: info.name):
-        module = importlib.import_module(f"{package}.{info.name}")
-        plugin = getattr(module, attribute, None)
-        if plugin is None:
-            raise TypeError(f"{module.__file__} defines no {attribute}")
-        add_unique(found, plugin.name, plugin, package)
-    return found
+def _discover(package: str, folders: tuple[str, ...], attribute: str) -> Plugins:
+    return Plugins(package, folders, attribute)
 
 
 def add_unique(table: dict[str, Any], name: str, entry: object, what: str) -> None:
@@ -40,7 +67,7 @@ def add_unique(table: dict[str, Any], name: str, entry: object, what: str) -> No
     table[name] = entry
 
 
-def choose(table: dict[str, Any], name: str, what: str) -> Any:
+def choose(table: Mapping[str, Any], name: str, what: str) -> Any:
     """`table[name]`, or a usage error that lists the nearest names."""
     if name in table:
         return table[name]

@@ -1,30 +1,17 @@
-"""What scikit-learn's package carries: real digits and real photographs, with nothing to download.
-
-Its files are read directly, because importing scikit-learn takes longer than a second.
-"""
+"""What comes with the package: real digits and real photographs, with nothing to download."""
 
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import UnavailableError
 from .dataset import Dataset, assemble
 from .info import DIGITS, Split
 from .splits import VAL_FRACTION, content_keys, stratified_cut
 
+PICTURES = Path(__file__).parent / "pictures"
 TEST_FRACTION = 0.2
-
-
-def packaged_file(relative: str) -> Path:
-    """A file of scikit-learn's `datasets` folder."""
-    spec = find_spec("sklearn")
-    path = Path(spec.origin).parent / "datasets" / relative if spec and spec.origin else None
-    if path is None or not path.is_file():
-        raise UnavailableError(f"scikit-learn's {relative} is not installed", "Run `pip install scikit-learn`.")
-    return path
 
 
 def digits(split: Split) -> Dataset:
@@ -40,6 +27,6 @@ def digits(split: Split) -> Dataset:
 
 @cache
 def _read_digits() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    table = np.loadtxt(packaged_file("data/digits.csv.gz"), delimiter=",")  # (1797, 64 pixels from 0 to 16 and a label)
+    table = np.loadtxt(PICTURES / "digits.csv.gz", delimiter=",")  # (1797, 64 pixels from 0 to 16 and a label)
     images = np.rint(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
     return images, table[:, 64].astype(np.int64)

@@ -1,15 +1,15 @@
-"""Real pictures for a model whose own data set is not here: crops of two photographs that scikit-learn carries."""
+"""Real pictures for a model whose own data set is not here: crops of two photographs that come with reszoo."""
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..core.types import Preprocess
-from .builtin import packaged_file
+from .builtin import PICTURES
 from .images import MODES, to_array
 from .preprocess import check_channels
 
-PHOTOGRAPHS = ("images/china.jpg", "images/flower.jpg")
+PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 SCALES = (0.2, 1.0)  # of the largest crop that fits the photograph
 
 
@@ -18,7 +18,7 @@ def crops(n: int, preprocess: Preprocess, seed: int) -> NDArray[np.uint8]:
     channels, height, width = preprocess.input
     if channels not in MODES:
         check_channels(3, preprocess, "photos")
-    photographs = [Image.open(packaged_file(name)).convert(MODES[channels]) for name in PHOTOGRAPHS]
+    photographs = [Image.open(PICTURES / name).convert(MODES[channels]) for name in PHOTOGRAPHS]
     random = np.random.default_rng(seed)
     return np.stack([_crop(photographs[random.integers(len(photographs))], (width, height), random) for _ in range(n)])
 

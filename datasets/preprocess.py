@@ -1,4 +1,8 @@
-"""From decoded images to a network's input: resize, centre crop, normalise. As torchvision does it, to the pixel."""
+"""From decoded images to a network's input: resize, centre crop, normalise. As torchvision does it, to the pixel.
+
+Every part of reszoo takes its sizes and constants from here; only an artifact's run.py, which works without reszoo, has
+its own copy, and the tests hold it to the same pixels.
+"""
 
 from typing import NamedTuple
 
@@ -58,9 +62,27 @@ def normalise(images: NDArray[np.uint8], preprocess: Preprocess) -> NDArray[np.f
         )
     out = np.empty((len(images), channels, height, width), np.float32)
     np.divide(images.transpose(0, 3, 1, 2), np.float32(255), out=out)
-    out -= np.array(preprocess.mean, np.float32)[:, None, None]
-    out /= np.array(preprocess.std, np.float32)[:, None, None]
+    out -= _floats(preprocess.mean)[:, None, None]
+    out /= _floats(preprocess.std)[:, None, None]
     return out
+
+
+def in_steps(preprocess: Preprocess) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The mean and the standard deviation of each channel in the steps of a pixel, from 0 to 255."""
+    scale = np.float32(255)
+    return _floats(preprocess.mean) * scale, _floats(preprocess.std) * scale
+
+
+def scale_and_shift(preprocess: Preprocess) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """For graphs: the same as one product and one sum of each raw value, x * scale + shift."""
+    _, steps = in_steps(preprocess)
+    return np.float32(1) / steps, -_floats(preprocess.mean) / _floats(preprocess.std)
+
+
+def renormalised(before: Preprocess, after: Preprocess) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """From one normalisation to another: x * scale + shift."""
+    std = _floats(after.std)
+    return _floats(before.std) / std, (_floats(before.mean) - _floats(after.mean)) / std
 
 
 def check_channels(channels: int, preprocess: Preprocess, what: str) -> None:
@@ -71,6 +93,10 @@ def check_channels(channels: int, preprocess: Preprocess, what: str) -> None:
             f"{what}: {_colour(channels)} images do not fit the network, which takes {_colour(wanted)} ones",
             f"Use a data set of {_colour(wanted)} images, or a network for {_colour(channels)} ones.",
         )
+
+
+def _floats(values: tuple[float, ...]) -> NDArray[np.float32]:
+    return np.array(values, np.float32)
 
 
 def _colour(channels: int) -> str:

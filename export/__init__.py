@@ -1,8 +1,19 @@
-"""From a checkpoint to files in a deployable format, with the proof that they compute the same."""
+"""From a checkpoint to files in a deployable format, with the proof that they compute the same. Imported lazily."""
 
-from .artifacts import read as read
-from .contract import ExportOptions as ExportOptions
-from .exporting import export as export
-from .exporting import exported as exported
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["ExportOptions", "export", "exported", "read"]
+if TYPE_CHECKING:
+    from .artifacts import read as read
+    from .contract import ExportOptions as ExportOptions
+    from .exporting import export as export
+    from .exporting import exported as exported
+
+_HOME = {"ExportOptions": "contract", "export": "exporting", "exported": "exporting", "read": "artifacts"}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

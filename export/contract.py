@@ -5,7 +5,7 @@ Vendor packages are imported inside methods only, so that every plug-in can be l
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -297,13 +297,13 @@ class Runtime(ABC):
         return None
 
 
-def formats() -> dict[str, Format]:
+def formats() -> Mapping[str, Format]:
     from . import formats as package
 
     return discover(package, "FORMAT")
 
 
-def runtimes() -> dict[str, Runtime]:
+def runtimes() -> Mapping[str, Runtime]:
     from . import runtimes as package
 
     return discover(package, "RUNTIME")

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ..core.missing import not_installed
 from ..core.types import Unavailable
 from .contract import Clock, Session
 
@@ -17,6 +18,8 @@ MARKS_AHEAD = 8
 
 
 def unavailable(what: str) -> Unavailable | None:
+    if missing := not_installed("torch", "torch", what=what):
+        return missing
     import torch
 
     if torch.cuda.is_available():

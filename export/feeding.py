@@ -14,7 +14,7 @@ def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED
     """`n` real images, uint8 (n, H, W, C) at the network's input size, and where they are from.
 
     They are training images of the network's own data set where that is on this machine (the test split is for
-    measuring), else crops of the photographs that come with scikit-learn. A set of fewer than `n` is repeated.
+    measuring), else crops of the photographs that come with reszoo. A set of fewer than `n` is repeated.
     """
     import numpy as np
 

@@ -5,6 +5,7 @@
 
 from typing import TYPE_CHECKING
 
+from ..core.missing import require
 from ..core.types import ModelSpec
 from .names import names as names
 from .names import spec_of as spec_of
@@ -17,6 +18,7 @@ __all__ = ["build", "names", "spec_of"]
 
 def build(spec: ModelSpec) -> "ResNet":
     """A freshly initialised network of this spec, in training mode."""
+    require("torch", "to build a network")
     from .resnet import ResNet
 
     return ResNet(spec)

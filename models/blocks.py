@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.types import Activation, ModelSpec, Norm, Skip
-from .channels import Space, UnitChannels
+from .channels import Space, UnitChannels, are_neighbours, routes
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),
@@ -84,14 +84,11 @@ def _leave_meta(route: RouteShortcut, *_: object) -> None:
 
 
 def make_padding(source: Space, target: Space, stride: int) -> nn.Module:
-    """Option A: channel i of the source becomes channel before + i of the target, if both are kept."""
-    before = (target.channels - source.channels) // 2
-    place = {channel: position for position, channel in enumerate(target.kept)}
-    routes = [place.get(before + channel) for channel in source.kept]
-    first = routes[0]
-    if first is not None and routes == [first + i for i in range(source.width)]:
+    """Option A, by a padding where that is enough."""
+    places = routes(source, target)
+    if (first := places[0]) is not None and are_neighbours(places):
         return PadShortcut(source.width, first, target.width - first - source.width, stride)
-    return RouteShortcut(routes, target.width, stride)
+    return RouteShortcut(places, target.width, stride)
 
 
 def make_shortcut(spec: ModelSpec, unit: UnitChannels) -> nn.Module:

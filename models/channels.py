@@ -111,6 +111,22 @@ def layers(spec: ModelSpec) -> dict[str, Axes]:
     return found
 
 
+def routes(source: Space, target: Space) -> list[int | None]:
+    """Option A: the place of each channel of the source in the target, None for one that is dropped.
+
+    Channel i of the unpruned source becomes channel before + i of the unpruned target.
+    """
+    before = (target.channels - source.channels) // 2
+    place = {channel: position for position, channel in enumerate(target.kept)}
+    return [place.get(before + channel) for channel in source.kept]
+
+
+def are_neighbours(routes: list[int | None]) -> bool:
+    """Whether padding alone brings every channel to its place."""
+    first = routes[0]
+    return first is not None and routes == list(range(first, first + len(routes)))
+
+
 def _layers_of(spec: ModelSpec, unit: UnitChannels) -> Iterator[tuple[str, Axes]]:
     chain = (unit.source, *unit.inner, unit.target)
     for i, (source, target) in enumerate(pairwise(chain)):

@@ -1,11 +1,9 @@
-"""Parameters and multiply-accumulates of a network, per layer and in total, by PyTorch's own counter."""
+"""Parameters and multiply-accumulates of a network, per layer and in total. Light: imports no torch."""
 
-import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from math import prod
 
 from ..core.types import ModelSpec, Noun
-from .resnet import ResNet
+from .shapes import LayerShapes, layer_shapes, state_shapes
 
 
 class LayerCost(Noun, frozen=True, kw_only=True):
@@ -27,37 +25,25 @@ class Cost(Noun, frozen=True, kw_only=True):
 
 
 def cost_of(spec: ModelSpec) -> Cost:
-    """Count by running one image's shape through the network on the meta device: no memory, no arithmetic."""
-    with torch.device("meta"):
-        model = ResNet(spec).eval()
-        image = torch.empty(1, *spec.input)
-    outputs: dict[nn.Module, tuple[int, ...]] = {}
+    """From the spec alone: no network is built."""
+    layers = tuple(map(_cost, layer_shapes(spec)))
+    learnt = (shape for name, shape in state_shapes(spec).items() if name.endswith((".weight", ".bias")))
+    return Cost(params=sum(map(prod, learnt)), macs=sum(layer.macs for layer in layers), layers=layers)
 
-    def note(module: nn.Module, _: object, output: Tensor) -> None:
-        outputs[module] = tuple(output.shape[1:])
 
-    layers = {name: m for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
-    for module in layers.values():
-        module.register_forward_hook(note)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(image)
-    flops = {name: sum(by_kind.values()) for name, by_kind in counter.get_flop_counts().items()}
-    return Cost(
-        params=_params(model),
-        macs=counter.get_total_flops() // 2,  # a multiply-accumulate is two operations
-        layers=tuple(
-            LayerCost(name=name, kind=_kind(m), output=outputs[m], params=_params(m), macs=flops[f"ResNet.{name}"] // 2)
-            for name, m in layers.items()
-        ),
+def _cost(layer: LayerShapes) -> LayerCost:
+    places = prod(layer.output[1:])
+    return LayerCost(
+        name=layer.name,
+        kind=_kind(layer),
+        output=layer.output,
+        params=layer.params,
+        macs=prod(layer.weight) * places,
     )
 
 
-def _params(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())
-
-
-def _kind(module: nn.Conv2d | nn.Linear) -> str:
-    if isinstance(module, nn.Linear):
+def _kind(layer: LayerShapes) -> str:
+    if len(layer.weight) == 2:
         return "linear"
-    height, width = module.kernel_size
-    return f"conv{height}x{width}" + (f" /{module.stride[0]}" if module.stride[0] > 1 else "")
+    height, width = layer.weight[2:]
+    return f"conv{height}x{width}" + (f" /{layer.stride}" if layer.stride > 1 else "")

@@ -12,6 +12,7 @@ rows = prune.sensitivity.sensitivity(checkpoint, config, (0.25, 0.5, 0.75))
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..core.missing import require
 from .config import PruneConfig as PruneConfig
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ _HOME = {
     "prune": "pruning",
 }
 __all__ = ["PruneConfig", *_HOME]
+
+require("torch", "to prune")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ Vendor packages are imported inside methods only, so that every scheme can be li
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from msgspec.structs import replace
@@ -129,7 +129,7 @@ class Scheme(ABC):
         return self.variants(graph, feeds, self.complete(config)).quantized(config.keep_float)
 
 
-def schemes() -> dict[str, Scheme]:
+def schemes() -> Mapping[str, Scheme]:
     from . import schemes as package
 
     return discover(package, "SCHEME")

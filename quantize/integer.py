@@ -1,7 +1,7 @@
 """What a runtime's integer kernels should give: an exact reference, and every place where a runtime differs from it.
 
 A sum of products of 8-bit integers is an integer far below 2^53, so float64 convolutions hold it exactly in any order
-of summation, and PyTorch computes them fast. (In float32 that ends at 2^24, and a Winograd kernel may round.)
+of summation, and matrix products compute them fast. (In float32 that ends at 2^24.)
 
 Each layer is checked alone, cut out of the model and fed with the integers that reach it there. So nothing inside it
 is exposed, the runtime fuses it as ever, and a difference is this layer's, not its predecessor's. ONNX says: divide by
@@ -20,6 +20,7 @@ from onnx import helper
 
 from ..core.errors import ReszooError, UsageError
 from ..core.hosts import available_cores
+from .convolution import convolve
 from .graph import attributes
 from .layers import Affine, IntegerLayer, along, integer_layers
 
@@ -192,22 +193,18 @@ def _scale(affine: Affine) -> NDArray[np.float64]:
 
 
 def _convolve(layer: IntegerLayer, x: Array, w: Array) -> Array:
-    import torch
-    from torch.nn import functional as F
-
     options: dict[str, Any] = attributes(layer.node)
     if options.get("auto_pad", b"NOTSET") != b"NOTSET":
         raise ReszooError(f"Conv {layer.name!r} has auto_pad", "Write its pads out.")
-    dims = x.ndim - 2
-    pads = options.get("pads", [0] * 2 * dims)
-    # ONNX: begins, then ends; F.pad: both of the last axis, then both of the one before
-    padded = F.pad(torch.from_numpy(x), [pads[i + end] for i in reversed(range(dims)) for end in (0, dims)])
-    strides, dilations = options.get("strides", [1] * dims), options.get("dilations", [1] * dims)
-    nothing = [0] * dims
-    sums: Array = torch.convolution(
-        padded, torch.from_numpy(w), None, strides, nothing, dilations, False, nothing, options.get("group", 1)
-    ).numpy()
-    return sums
+    ones = [1] * (x.ndim - 2)
+    return convolve(
+        x,
+        w,
+        strides=options.get("strides", ones),
+        pads=options.get("pads", [0] * 2 * len(ones)),
+        dilations=options.get("dilations", ones),
+        group=options.get("group", 1),
+    )
 
 
 def _total(parts: tuple[LayerMismatch, ...]) -> LayerMismatch:

@@ -129,7 +129,7 @@ class Weights:
     ) -> None:
         self.layer, self.x, self.effect = layer, x, effect
         self.name = node.input[1]
-        self.values = floats.array(self.name).copy()  # PyTorch does not read what cannot be written
+        self.values = floats.array(self.name)
         self.bias = floats.array(node.input[2]) if len(node.input) > 2 else np.zeros(1, np.float32)
 
     def product(self, x: Array) -> Array:

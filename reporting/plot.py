@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..core.errors import UsageError
+from ..core.missing import require
 from .labels import labels
 from .pareto import group
 from .place import obstacles, place_label
@@ -45,6 +46,7 @@ def pareto_plot(report: Report, kind: Literal["png", "svg"]) -> bytes:
 
     The same report gives the same bytes. Raises UsageError if no row has an accuracy.
     """
+    require("matplotlib", "to plot", extra="plot")
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

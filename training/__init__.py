@@ -8,6 +8,8 @@ checkpoint = training.fit(training.initialised(spec, recipe.seed), spec, "digits
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..core.missing import require
+
 if TYPE_CHECKING:
     from .recipe import Recipe as Recipe
     from .recipe import load as load
@@ -29,6 +31,8 @@ _HOME = {
     "spec_for": "specs",
 }
 __all__ = list(_HOME)
+
+require("torch", "to train")
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ..core.types import Preprocess
+from ..datasets.preprocess import in_steps
 from .recipe import Recipe
 
 
@@ -49,7 +50,7 @@ class Normalise:
     """uint8 (n, H, W, C) -> float32 (n, C, H, W): (x / 255 - mean) / std, with the constants on the device."""
 
     def __init__(self, preprocess: Preprocess, device: torch.device) -> None:
-        self.mean, self.std = (torch.tensor(v, device=device) * 255 for v in (preprocess.mean, preprocess.std))
+        self.mean, self.std = (torch.from_numpy(values).to(device) for values in in_steps(preprocess))
 
     def __call__(self, images: Tensor) -> Tensor:
         return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)

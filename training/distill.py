@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..core.types import Preprocess
+from ..datasets.preprocess import renormalised
 from ..models.folding import folded
 from ..models.resnet import ResNet
 
@@ -14,12 +15,8 @@ class Teacher:
 
     def __init__(self, network: ResNet, own: Preprocess, students: Preprocess, device: torch.device) -> None:
         self.network = folded(network).to(device).to(memory_format=torch.channels_last)
-        mean, std, student_mean, student_std = (
-            torch.tensor(values, device=device)[:, None, None]
-            for values in (own.mean, own.std, students.mean, students.std)
-        )
-        # ((x * student_std + student_mean) - mean) / std
-        self.scale, self.shift = student_std / std, (student_mean - mean) / std
+        constants = (torch.from_numpy(values).to(device) for values in renormalised(students, own))
+        self.scale, self.shift = (values[:, None, None] for values in constants)
 
     def loss(self, logits: Tensor, images: Tensor, temperature: float) -> Tensor:
         """KL(teacher || student) at `temperature`, times its square so that gradients keep their size."""

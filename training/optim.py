@@ -7,7 +7,6 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..core.errors import UnavailableError
 from .recipe import Recipe
 
 
@@ -23,10 +22,8 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
         return torch.optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.nesterov, fused=True)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, recipe.lr, fused=True)
-    try:
-        from timm.optim import Lamb
-    except ImportError as error:
-        raise UnavailableError("the optimizer lamb comes from timm", "Run `pip install timm`.") from error
+    from timm.optim import Lamb
+
     lamb: Optimizer = Lamb(groups, lr=recipe.lr)
     return lamb
 

@@ -1,21 +1,27 @@
 """A checkpoint on disk: a folder with `weights.safetensors` and `checkpoint.json`, and the module it stands for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from .. import models
 from ..core.documents import read_json, write_json
 from ..core.errors import ReszooError
 from ..core.files import cache_dir, check_replaceable, sha256_of, staged_folder
+from ..core.missing import require
 from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, Step, StrPath
+from ..models.shapes import state_shapes
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
 
     from ..models.resnet import ResNet
+
+    State = Mapping[str, Tensor] | Mapping[str, np.ndarray]
 
 WEIGHTS = "weights.safetensors"
 DOCUMENT = "checkpoint.json"
@@ -49,7 +55,7 @@ def describe(folder: Path) -> Checkpoint:
 
 def save(
     folder: StrPath,
-    model_state: "Mapping[str, Tensor]",
+    model_state: "State",
     *,
     ref: str,
     spec: ModelSpec,
@@ -65,12 +71,10 @@ def save(
 
     Raises UsageError where something is already; with `replace`, another checkpoint may be.
     """
-    from safetensors.torch import save as to_bytes
-
     folder, may_go = Path(folder), is_ours if replace else None
     check_replaceable(folder, may_go)
-    check_fits(model_state, empty_network(spec), ref)
-    weights = to_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()})
+    check_fits(model_state, state_shapes(spec), ref)
+    weights = _to_bytes(model_state)
     checkpoint = Checkpoint(
         ref=ref,
         spec=spec,
@@ -90,8 +94,22 @@ def save(
     return msgspec.structs.replace(checkpoint, weights_path=folder.absolute() / WEIGHTS)
 
 
+def _to_bytes(state: "State") -> bytes:
+    """As a safetensors file. NumPy's arrays give the same bytes as PyTorch's tensors, and need no PyTorch."""
+    import numpy as np
+
+    if all(isinstance(value, np.ndarray) for value in state.values()):
+        from safetensors.numpy import save as from_arrays
+
+        return from_arrays({name: np.asarray(value, order="C") for name, value in state.items()})
+    from safetensors.torch import save as from_tensors
+
+    return from_tensors({name: cast("Tensor", value).detach().cpu().contiguous() for name, value in state.items()})
+
+
 def build(checkpoint: Checkpoint) -> "nn.Module":
     """The network with its weights, in eval mode: (N, C, H, W) normalised float32 -> (N, classes) logits."""
+    network = empty_network(checkpoint.spec)  # says so where PyTorch is not here
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -101,37 +119,34 @@ def build(checkpoint: Checkpoint) -> "nn.Module":
         raise ReszooError(
             f"{checkpoint.weights_path} cannot be read: {error}", _get_it_again(checkpoint.weights_path.parent)
         ) from error
-    model = empty_network(checkpoint.spec)
-    check_fits(state, model, str(checkpoint.weights_path))
-    model.load_state_dict(state, assign=True)
-    return model.eval()
+    check_fits(state, state_shapes(checkpoint.spec), str(checkpoint.weights_path))
+    network.load_state_dict(state, assign=True)
+    return network.eval()
 
 
 def empty_network(spec: ModelSpec) -> "ResNet":
     """A network without weights: shapes alone, on the meta device."""
+    require("torch", "to build a network")
     import torch
-
-    from .. import models
 
     with torch.device("meta"):
         return models.build(spec)
 
 
-def check_fits(state: "Mapping[str, Tensor]", network: "nn.Module", what: str) -> None:
-    """Refuse weights of another architecture, naming the first parameter that does not fit."""
-    expected = network.state_dict()
+def check_fits(state: "State", expected: Mapping[str, tuple[int, ...]], what: str) -> None:
+    """Refuse weights of another architecture than that of the `expected` shapes, naming the first that does not fit."""
     fix = "These are the weights of another architecture: give the spec they were trained with."
-    for key, tensor in expected.items():
+    for key, shape in expected.items():
         if key not in state:
-            raise ReszooError(f"{what}: {key} is missing, expected shape {_shape(tensor)}", fix)
-        if state[key].shape != tensor.shape:
-            raise ReszooError(f"{what}: {key} has shape {_shape(state[key])}, expected {_shape(tensor)}", fix)
+            raise ReszooError(f"{what}: {key} is missing, expected shape {_told(shape)}", fix)
+        if (found := tuple(state[key].shape)) != shape:
+            raise ReszooError(f"{what}: {key} has shape {_told(found)}, expected {_told(shape)}", fix)
     if surplus := next((key for key in state if key not in expected), None):
-        raise ReszooError(f"{what}: {surplus} of shape {_shape(state[surplus])} is not expected", fix)
+        raise ReszooError(f"{what}: {surplus} of shape {_told(state[surplus].shape)} is not expected", fix)
 
 
-def _shape(tensor: "Tensor") -> str:
-    return "x".join(map(str, tensor.shape)) or "()"
+def _told(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "()"
 
 
 def _get_it_again(folder: Path) -> str:

@@ -1,42 +1,53 @@
-"""Foreign weights into ours: read without running anything, then renamed."""
+"""Foreign weights into ours: read without running anything, then renamed. PyTorch reads pickles alone."""
 
 import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..core.errors import ReszooError
+from ..core.missing import require
 from .converters import CONVERTERS, rename, restore
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+SAFETENSORS = ".safetensors"
 AGAIN = "Run the same command again; if it stays so, the file at its address is not a state dict."
 
+State = dict[str, NDArray[Any]]
 
-def convert(path: Path, converter: str) -> "dict[str, Tensor]":
+
+def check_readable(name: str) -> None:
+    """Raises UnavailableError for a file that only PyTorch reads, where that is not installed."""
+    if not name.endswith(SAFETENSORS):
+        require("torch", f"to read {name}")
+
+
+def convert(path: Path, converter: str) -> State:
     """The weights in a foreign file, under our names and in float32."""
     return renamed(read_state(path), converter, str(path))
 
 
-def renamed(foreign: "Mapping[str, Tensor]", converter: str, what: str) -> "dict[str, Tensor]":
+def renamed(foreign: Mapping[str, NDArray[Any]], converter: str, what: str) -> State:
     """`converter` names one of the tables in `converters`, `what` the weights in an error."""
-    import torch
-
-    state: dict[str, Tensor] = {}
-    for their_key, tensor in foreign.items():
+    state: State = {}
+    for their_key, array in foreign.items():
         key = rename(their_key, CONVERTERS[converter])
         if key is None:
             raise ReszooError(
-                f"{what}: {their_key} of shape {tuple(tensor.shape)} is no parameter of a {converter} network",
+                f"{what}: {their_key} of shape {array.shape} is no parameter of a {converter} network",
                 "The file is of another architecture: give the converter and the spec that it was made with.",
             )
-        state[key] = tensor.float() if tensor.is_floating_point() else tensor
+        state[key] = array.astype(np.float32) if array.dtype.kind == "f" else array
         if key.endswith(".running_mean"):  # PyTorch counts batches since 0.4.1; older files lack the number
-            state.setdefault(key.replace("running_mean", "num_batches_tracked"), torch.tensor(0))
+            state.setdefault(key.replace("running_mean", "num_batches_tracked"), np.array(0))
     if "head.weight" in state and state["head.weight"].ndim == 4:  # timm's classifier is a 1x1 convolution
-        state["head.weight"] = state["head.weight"].flatten(1)
+        state["head.weight"] = state["head.weight"].reshape(len(state["head.weight"]), -1)
     return state
 
 
@@ -47,11 +58,32 @@ def named_as(key: str, converter: str) -> str:
     return theirs
 
 
-def read_state(path: Path) -> "dict[str, Tensor]":
+def read_state(path: Path) -> State:
     """A state dict from a .safetensors file or a PyTorch pickle. Code in a pickle is refused, never run."""
+    found = _read_safetensors(path) if path.suffix == SAFETENSORS else _read_pickle(path)
+    return {key.removeprefix("module."): array for key, array in found.items()}
+
+
+def _read_safetensors(path: Path) -> State:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(path)
+    except KeyError:  # a type that NumPy lacks, such as bfloat16
+        require("torch", f"to read {path.name}")
+        from safetensors.torch import load_file as load_tensors
+
+        return _arrays(load_tensors(path))
+    except SafetensorError as error:
+        raise ReszooError(f"{path} is damaged, or is no safetensors file: {error}", AGAIN) from error
+
+
+def _read_pickle(path: Path) -> State:
+    check_readable(path.name)
     import torch
 
-    document = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    document = _unpickled(path)
     if isinstance(document, Mapping) and "state_dict" in document:
         document = document["state_dict"]
     if not isinstance(document, Mapping):
@@ -59,20 +91,15 @@ def read_state(path: Path) -> "dict[str, Tensor]":
     for key, value in document.items():
         if not isinstance(value, torch.Tensor):
             raise ReszooError(f"{path}: {key} is of type {type(value).__name__}, expected a tensor", AGAIN)
-    return {str(key).removeprefix("module."): value for key, value in document.items()}
+    return _arrays(document)
 
 
-def _read_safetensors(path: Path) -> object:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise ReszooError(f"{path} is damaged, or is no safetensors file: {error}", AGAIN) from error
+def _arrays(tensors: "Mapping[str, Tensor]") -> State:
+    single = {str(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+    return {name: tensor.detach().numpy() for name, tensor in single.items()}
 
 
-def _read_pickle(path: Path) -> object:
+def _unpickled(path: Path) -> object:
     import torch
 
     try:

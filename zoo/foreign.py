@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
 from ..core.types import ModelSpec
+from ..models.shapes import state_shapes
 from .checkpoints import check_fits, empty_network
 from .convert import named_as, renamed
 
@@ -110,10 +111,13 @@ def _to(network: "ResNet", converter: str) -> "dict[str, Tensor]":
 
 def _from(state: "Mapping[str, Tensor]", spec: ModelSpec, converter: str) -> "ResNet":
     _check(spec, converter)
+    import torch
+
+    arrays = {key: tensor.detach().cpu().numpy() for key, tensor in state.items()}
+    ours = renamed(arrays, converter, "the state dict")
+    check_fits(ours, state_shapes(spec), "the state dict")
     network = empty_network(spec)
-    ours = renamed(state, converter, "the state dict")
-    check_fits(ours, network, "the state dict")
-    network.load_state_dict(ours, assign=True)
+    network.load_state_dict({key: torch.from_numpy(array) for key, array in ours.items()}, assign=True)
     return network.eval()
 
 

@@ -55,9 +55,10 @@ def download(ref: str, *, progress: Progress = silent) -> Checkpoint:
 
 def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -> Checkpoint:
     from ..core.download import Source, fetched
-    from .convert import convert
+    from .convert import check_readable, convert
     from .labels import labels
 
+    check_readable(PurePosixPath(card.url).name)
     check_replaceable(folder, checkpoints.is_ours)
     source = Source(url=card.url, sha256=card.sha256, size_bytes=card.size_bytes)
     original = cache_dir() / "downloads" / f"{card.ref}-{PurePosixPath(card.url).name}"

@@ -1,6 +1,6 @@
 """What run.py needs of an engine. Each is one file in `engines/`, found by listing the folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +23,7 @@ class Engine(NamedTuple):
     load: Callable[[Path], Any]
 
 
-def engines() -> dict[str, Engine]:
+def engines() -> Mapping[str, Engine]:
     from . import engines as package
 
     return discover(package, "ENGINE")

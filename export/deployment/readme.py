@@ -6,7 +6,7 @@ from ..contract import formats
 from ..tensorrt.edition import OLDEST
 from .script import Entry
 
-INCLUDED = ("onnxruntime", "torch")  # the runtimes that come with reszoo; any other has an extra of its name
+INCLUDED = ("onnxruntime",)  # the runtimes that come with reszoo; any other has an extra of its name
 COLOURS = {1: "grey", 3: "RGB"}
 # Of a step's configuration, what tells where the weights came from and what became of them.
 TELLING = ("url", "arch", "dataset", "teacher", "format", "precision", "scheme", "calibration", "images")

@@ -32,7 +32,7 @@ class CoreMlFormat(Format):
     packages = ("coremltools", "torch")
 
     def unavailable(self) -> Unavailable | None:
-        return not_installed("coreml", "coremltools")
+        return not_installed("coreml", "coremltools") or not_installed("torch", "torch", what=self.name)
 
     def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         bars = redirect_stderr(io.StringIO())  # of its progress; errors are raised

@@ -24,7 +24,7 @@ class NcnnFormat(Format):
     packages = ("pnnx", "ncnn", "torch")
 
     def unavailable(self) -> Unavailable | None:
-        return not_installed("ncnn", "pnnx", "ncnn")
+        return not_installed("ncnn", "pnnx", "ncnn") or not_installed("torch", "torch", what=self.name)
 
     def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         import torch

@@ -7,7 +7,7 @@ from ...core.errors import ReszooError, UsageError
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Preprocess, Unavailable
 from ...quantize.config import QuantizeConfig
-from ..contract import ExportOptions, GraphFormat, input_spec
+from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
 from ..exporters import example
 from ..naming import name_by_modules
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 MODEL_FILE = "model.onnx"
+EXPORTER = ("torch", "onnxscript")
 # Below 18 the exporter has no operators of its own and its down-conversion fails on Pad; 25 is the newest that
 # it writes itself.
 OPSETS = range(18, 26)
@@ -36,7 +37,7 @@ class OnnxFormat(GraphFormat):
     packages = ("onnx", "onnxscript", "torch")
 
     def unavailable(self) -> Unavailable | None:
-        return None  # onnx and onnxscript are dependencies of reszoo itself
+        return not_installed("torch", *EXPORTER, what=self.name)
 
     def check(self, options: ExportOptions) -> None:
         super().check(options)
@@ -64,15 +65,16 @@ def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions)
     import torch
     from torch import nn
 
+    from ...datasets.preprocess import scale_and_shift
+
     class Preprocessing(nn.Module):
         scale: "Tensor"
         shift: "Tensor"
 
         def __init__(self) -> None:
             super().__init__()
-            mean, std = torch.tensor(preprocess.mean), torch.tensor(preprocess.std)
-            self.register_buffer("scale", (1 / (255 * std)).view(1, -1, 1, 1))
-            self.register_buffer("shift", (-mean / std).view(1, -1, 1, 1))
+            for name, values in zip(("scale", "shift"), scale_and_shift(preprocess), strict=True):
+                self.register_buffer(name, torch.from_numpy(values).view(1, -1, 1, 1))
 
         def forward(self, x: "Tensor") -> "Tensor":
             if options.input == "uint8":

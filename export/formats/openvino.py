@@ -30,7 +30,7 @@ class OpenVinoFormat(GraphFormat):
     packages = ("openvino", *onnx.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:
-        return not_installed("openvino", "openvino")
+        return not_installed("openvino", "openvino") or not_installed("torch", *onnx.EXPORTER, what=self.name)
 
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         import msgspec

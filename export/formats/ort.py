@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
-from ..contract import ExportOptions, GraphFormat
+from ..contract import ExportOptions, GraphFormat, not_installed
 from . import onnx
 
 MODEL_FILE = "model.ort"
@@ -27,7 +27,7 @@ class OrtFormat(GraphFormat):
     packages = ("onnxruntime", *onnx.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:
-        return None  # onnxruntime is a dependency of reszoo itself
+        return not_installed("torch", *onnx.EXPORTER, what=self.name)
 
     def check(self, options: ExportOptions) -> None:
         super().check(options)

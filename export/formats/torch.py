@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from ...core.types import Checkpoint, Unavailable
-from ..contract import ExportOptions, Format
+from ..contract import ExportOptions, Format, not_installed
 
 
 class TorchFormat(Format):
@@ -14,7 +14,7 @@ class TorchFormat(Format):
     packages = ("torch",)
 
     def unavailable(self) -> Unavailable | None:
-        return None  # torch is a dependency of reszoo itself
+        return not_installed("torch", "torch")
 
     def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         for name in ("weights.safetensors", "checkpoint.json"):

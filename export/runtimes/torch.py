@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.types import Candidate, Unavailable
 from .. import cuda
-from ..contract import Clock, Device, Runtime, Session
+from ..contract import Clock, Device, Runtime, Session, not_installed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,8 @@ class TorchRuntime(Runtime):
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
         what = f"torch:{variant} on {device}" if variant else f"torch on {device}"
+        if missing := not_installed("torch", "torch"):
+            return missing
         if device == "cuda" and (missing := cuda.unavailable(what)):
             return missing
         if variant == "cuda_graph" and device != "cuda":

@@ -9,7 +9,6 @@ No function here has the name of a package: importing the package would put it i
 
 import os
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 # ONNX Runtime reads it when it is imported, here or in a process that is started from here: its wheel calls home.
@@ -82,6 +81,8 @@ def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return import_module(f".{name}", __name__)
     if name == "__version__":
+        from importlib.metadata import version
+
         return version("reszoo")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

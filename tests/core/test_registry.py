@@ -25,20 +25,32 @@ PLUGIN = "class P:\n    name = {name!r}\nPLUGIN = P()\n"
 
 def test_a_plugin_is_found_by_its_file(tmp_path: Path) -> None:
     found = discover(
-        package(tmp_path / "plugins_a", one=PLUGIN.format(name="x"), two=PLUGIN.format(name="y")), "PLUGIN"
+        package(tmp_path / "plugins_a", x=PLUGIN.format(name="x"), y_z=PLUGIN.format(name="y-z")), "PLUGIN"
     )
-    assert list(found) == ["x", "y"]
+    assert list(found) == ["x", "y-z"]
+    assert found["y-z"].name == "y-z"
+    assert found["y-z"] is found["y-z"]
+    assert found.get("z") is None
 
 
-def test_two_of_one_name_are_an_error(tmp_path: Path) -> None:
-    double = package(tmp_path / "plugins_b", one=PLUGIN.format(name="x"), two=PLUGIN.format(name="x"))
-    with pytest.raises(ValueError, match="two entries named 'x'"):
-        discover(double, "PLUGIN")
+def test_none_is_imported_before_it_is_asked_for(tmp_path: Path) -> None:
+    found = discover(package(tmp_path / "plugins_d", whole=PLUGIN.format(name="whole"), broken="1 / 0"), "PLUGIN")
+    assert list(found) == ["broken", "whole"]
+    assert "broken" in found
+    assert found["whole"].name == "whole"
+    with pytest.raises(ZeroDivisionError):
+        found["broken"]
+
+
+def test_a_file_that_is_not_named_like_its_plugin_is_an_error(tmp_path: Path) -> None:
+    other = discover(package(tmp_path / "plugins_b", one=PLUGIN.format(name="x")), "PLUGIN")
+    with pytest.raises(ValueError, match=r"one\.py defines 'x'"):
+        other["one"]
 
 
 def test_a_file_that_defines_none_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"empty\.py defines no PLUGIN"):
-        discover(package(tmp_path / "plugins_c", empty=""), "PLUGIN")
+        discover(package(tmp_path / "plugins_c", empty=""), "PLUGIN")["empty"]
 
 
 def test_an_unknown_name_gets_the_nearest() -> None:

@@ -9,7 +9,7 @@ from torchvision import transforms
 from reszoo.core.errors import UsageError
 from reszoo.core.types import Preprocess
 from reszoo.datasets.photos import crops
-from reszoo.datasets.preprocess import fit, geometry, normalise
+from reszoo.datasets.preprocess import fit, geometry, in_steps, normalise, renormalised, scale_and_shift
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -48,6 +48,20 @@ def test_sizes_that_do_not_lead_to_the_input_are_named(size, resize, crop):
     preprocess = Preprocess(mean=(0.5,), std=(0.5,), input=(1, 32, 32), resize=resize, crop=crop)
     with pytest.raises(UsageError, match=f"mine: {size[0]}x{size[1]} images do not give the 32x32 input"):
         geometry(*size, preprocess, "mine")
+
+
+def test_the_other_forms_of_a_normalisation_say_the_same():
+    """Those that training, exported graphs and distillation compute with."""
+    own = Preprocess(mean=MEAN, std=STD, input=(3, 4, 4))
+    other = Preprocess(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.25), input=(3, 4, 4))
+    images = np.random.default_rng(1).integers(0, 256, (2, 4, 4, 3), np.uint8)
+    raw = images.transpose(0, 3, 1, 2).astype(np.float32)
+    mean, std = (values[:, None, None] for values in in_steps(own))
+    np.testing.assert_allclose((raw - mean) / std, normalise(images, own), atol=1e-5)
+    scale, shift = (values[:, None, None] for values in scale_and_shift(own))
+    np.testing.assert_allclose(raw * scale + shift, normalise(images, own), atol=1e-5)
+    scale, shift = (values[:, None, None] for values in renormalised(own, other))
+    np.testing.assert_allclose(normalise(images, own) * scale + shift, normalise(images, other), atol=1e-5)
 
 
 @pytest.mark.parametrize("images", [np.zeros((2, 32, 32, 3), np.float32), np.zeros((2, 3, 32, 32), np.uint8)])

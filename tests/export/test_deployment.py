@@ -425,7 +425,7 @@ def test_what_needs_reszoo_says_so(made: Callable[..., Artifact]) -> None:
     assert not (artifact.path / "run.py").exists()
     text = (artifact.path / "README.md").read_text()
     assert "There is no run.py" in text
-    assert "pip install reszoo\n    reszoo predict . IMAGE..." in text
+    assert "pip install 'reszoo[torch]'\n    reszoo predict . IMAGE..." in text
 
 
 def test_labels_are_a_line_a_class_whatever_they_hold(made: Callable[..., Artifact]) -> None:

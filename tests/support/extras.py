@@ -1,5 +1,7 @@
-"""The engines that extras bring."""
+"""The modules that extras bring."""
 
+# What the extra `torch` and the tests bring, and what everything that only runs artifacts works without.
+BUILDING = ("torch", "torchvision", "torch_pruning", "onnxscript", "timm", "matplotlib", "scipy", "sklearn")
 # What each extra's engine is imported as.
 MODULES = {
     "openvino": ("openvino",),

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -14,18 +15,24 @@ from torch import nn
 
 from reszoo import models
 from reszoo.core.errors import ReszooError
+from reszoo.models.shapes import state_shapes
 from reszoo.zoo.checkpoints import check_fits, empty_network
-from reszoo.zoo.convert import convert, read_state, renamed
+from reszoo.zoo.convert import State, convert, read_state, renamed
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2")
 TIMM = ("resnetv2_18", "resnetv2_34", "resnetv2_50", "resnetv2_101")
 
 
-def ours(state: dict[str, torch.Tensor], arch: str) -> nn.Module:
-    model = empty_network(models.spec_of(arch))
-    check_fits(state, model, arch)
-    model.load_state_dict(state, assign=True)
+def ours(state: State, arch: str) -> nn.Module:
+    spec = models.spec_of(arch)
+    check_fits(state, state_shapes(spec), arch)
+    model = empty_network(spec)
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in state.items()}, assign=True)
     return model.eval()
+
+
+def arrays(model: nn.Module) -> State:
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 
 
 def assert_equal(theirs: nn.Module, mine: nn.Module, size: int = 64) -> None:
@@ -42,14 +49,14 @@ def assert_equal(theirs: nn.Module, mine: nn.Module, size: int = 64) -> None:
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision_networks_compute_the_same(name: str) -> None:
     theirs = randomise(torchvision.models.get_model(name, weights=None))
-    assert_equal(theirs, ours(renamed(theirs.state_dict(), "torchvision", name), f"{name}_v1"))
+    assert_equal(theirs, ours(renamed(arrays(theirs), "torchvision", name), f"{name}_v1"))
 
 
 @pytest.mark.parametrize("name", TIMM)
 def test_timm_networks_compute_the_same(name: str) -> None:
     theirs = randomise(timm.create_model(name))
     arch = name.replace("resnetv2_", "resnet") + "_v2"
-    assert_equal(theirs, ours(renamed(theirs.state_dict(), "timm_resnetv2", name), arch))
+    assert_equal(theirs, ours(renamed(arrays(theirs), "timm_resnetv2", name), arch))
 
 
 def test_the_way_of_a_file(tmp_path: Path) -> None:
@@ -64,11 +71,12 @@ def test_the_way_of_a_file(tmp_path: Path) -> None:
     assert_equal(theirs, ours(convert(tmp_path / "w.th", "akamaster"), "resnet18_v1"))
 
 
-def test_half_precision_becomes_single(tmp_path: Path) -> None:
-    theirs = randomise(timm.create_model("resnetv2_18")).half()
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_becomes_single(tmp_path: Path, dtype: torch.dtype) -> None:
+    theirs = randomise(timm.create_model("resnetv2_18")).to(dtype)
     save_file(theirs.state_dict(), tmp_path / "w.safetensors")
     state = convert(tmp_path / "w.safetensors", "timm_resnetv2")
-    assert {tensor.dtype for tensor in state.values()} == {torch.float32, torch.int64}
+    assert {array.dtype for array in state.values()} == {np.dtype(np.float32), np.dtype(np.int64)}
     assert_equal(theirs.float(), ours(state, "resnet18_v2"))
 
 
@@ -123,16 +131,16 @@ def test_what_is_no_state_dict(tmp_path: Path, content: object) -> None:
 
 
 def test_parameters_that_the_converter_does_not_know() -> None:
-    vgg = torchvision.models.vgg11(init_weights=False).state_dict()
+    vgg = arrays(torchvision.models.vgg11(init_weights=False))
     with pytest.raises(ReszooError, match=r"features\.0\.weight of shape \(64, 3, 3, 3\)"):
         renamed(vgg, "torchvision", "vgg11")
 
 
 def test_another_architecture_is_named_by_its_first_mismatch() -> None:
-    resnet18 = renamed(torchvision.models.resnet18().state_dict(), "torchvision", "resnet18")
+    resnet18 = renamed(arrays(torchvision.models.resnet18()), "torchvision", "resnet18")
     with pytest.raises(ReszooError, match=r"stages\.0\.0\.convs\.0\.weight has shape 64x64x3x3, expected 64x64x1x1"):
         ours(resnet18, "resnet50_v1")
     with pytest.raises(ReszooError, match=r"stages\.0\.2\.convs\.0\.weight is missing, expected shape 64x64x3x3"):
         ours(resnet18, "resnet34_v1")
     with pytest.raises(ReszooError, match=r"head\.scale of shape 7 is not expected"):
-        ours(resnet18 | {"head.scale": torch.zeros(7)}, "resnet18_v1")
+        ours(resnet18 | {"head.scale": np.zeros(7)}, "resnet18_v1")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from math import ceil, nan
 from typing import TYPE_CHECKING, Literal
 
+from ...core.missing import require
 from ...core.statistics import proportion_interval
 from ...prune.sensitivity import Row
 from ...reporting.plot import COLOURS, INK, LINE, MARKERS, QUIET
@@ -20,6 +21,7 @@ def sensitivity_plot(ref: str, whole: float, rows: Sequence[Row], kind: Literal[
 
     The same rows give the same bytes.
     """
+    require("matplotlib", "to plot", extra="plot")
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -68,7 +68,7 @@ def runtime_for(artifact: Artifact, name: str | None = None, device: Device | No
     One that its quantization scheme was made for comes before all others. No `device` is each runtime's own first.
     """
     scheme = next((step.config["scheme"] for step in artifact.made if step.name == "quantize"), None)
-    preferred = schemes()[scheme].runtime if scheme in schemes() else None
+    preferred = schemes()[scheme].runtime if scheme and scheme in schemes() else None
     fitting = [runtime for runtime in runtimes().values() if artifact.format in runtime.formats]
     fitting.sort(key=lambda runtime: runtime.name != preferred)
     known = ", ".join(runtime.name for runtime in fitting)

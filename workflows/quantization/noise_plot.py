@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ...core.missing import require
 from ...export.explanation import Explanation
 from ...quantize.diagnosis import LEAST_DB, Diagnosis
 from ...quantize.noise import EXACT_DB
@@ -21,6 +22,7 @@ MOST_LABELS = 56  # more names do not fit side by side
 
 def noise_plot(explanation: Explanation, kind: Literal["png", "svg"]) -> bytes:
     """Two panels. The same explanation gives the same bytes."""
+    require("matplotlib", "to plot", extra="plot")
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

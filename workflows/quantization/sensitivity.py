@@ -70,10 +70,9 @@ def _sample(model: Calibrated, batch: int) -> Images:
 
 def _log_probabilities(session: Session, model: Candidate, images: Images) -> NDArray[np.float64]:
     """(n, classes)"""
-    from scipy.special import log_softmax
-
     logits = np.concatenate([predict(session, model, part) for part in images]).astype(np.float64)
-    found: NDArray[np.float64] = log_softmax(logits, axis=1)
+    logits -= logits.max(axis=1, keepdims=True)
+    found: NDArray[np.float64] = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     return found
 
 

@@ -1,0 +1,120 @@
+"""The shapes of a network as data: of all that its state dict holds, and of what its layers give.
+
+Light: imports no torch. So weights can be checked, and a network's cost told, where it is not installed.
+"""
+
+from collections.abc import Iterator
+from math import prod
+from typing import NamedTuple
+
+from ..core.types import ModelSpec, Norm
+from .channels import Axes, UnitChannels, are_neighbours, layers, layout, routes
+
+Shape = tuple[int, ...]
+Size = tuple[int, int]
+
+
+class LayerShapes(NamedTuple):
+    """A convolution, or the classifier, on one image; see `LayerCost`.
+
+    weight  (O, I, K, K), or (O, I) of the classifier
+    params  how many learnable values it has: none, where its weights follow from the spec
+    """
+
+    name: str
+    weight: Shape
+    stride: int
+    output: Shape
+    params: int
+
+
+def state_shapes(spec: ModelSpec) -> dict[str, Shape]:
+    """Every entry of the network's state dict, by its name."""
+    found: dict[str, Shape] = {}
+    for name, axes in layers(spec).items():
+        entries = _norm(spec, axes) if _is_norm(name, axes) else _product(spec, name, axes)
+        found |= {f"{name}.{entry}": shape for entry, shape in entries.items()}
+    return found
+
+
+def layer_shapes(spec: ModelSpec) -> Iterator[LayerShapes]:
+    """The layers that multiply: convolutions, in the order of the blocks, and the classifier."""
+    whole, found = layout(spec), _products(spec)
+    size = _halved(spec.input[1:]) if spec.stem == "imagenet" else spec.input[1:]
+    yield _layer(spec, "stem.conv", found["stem.conv"]["stem.conv"], 2 if spec.stem == "imagenet" else 1, size)
+    if spec.stem == "imagenet":
+        size = _halved(size)
+    for unit in whole.units:
+        before, size = size, _halved(size) if unit.stride == 2 else size
+        yield from _layers_of(spec, unit, found[unit.name], before, size)
+    yield _layer(spec, "head", found["head"]["head"], 1, None)
+
+
+def _products(spec: ModelSpec) -> dict[str, dict[str, Axes]]:
+    """The layers that multiply, by the unit that they are in, or by themselves."""
+    found: dict[str, dict[str, Axes]] = {}
+    for name, axes in layers(spec).items():
+        if not _is_norm(name, axes):
+            unit = ".".join(name.split(".")[:3])
+            found.setdefault(unit, {})[name] = axes
+    return found
+
+
+def _layers_of(
+    spec: ModelSpec, unit: UnitChannels, found: dict[str, Axes], before: Size, after: Size
+) -> Iterator[LayerShapes]:
+    """`before` and `after` are the sizes of what the unit takes and gives."""
+    strided = "convs.0" if spec.block == "basic" else "convs.1"
+    for name, axes in found.items():
+        part = name.removeprefix(f"{unit.name}.")
+        if part.startswith("se."):
+            yield _layer(spec, name, axes, 1, (1, 1))
+        elif part == "convs.0" and part != strided:
+            yield _layer(spec, name, axes, 1, before)
+        else:
+            keeps_size = part.startswith("convs.") and part != strided
+            yield _layer(spec, name, axes, 1 if keeps_size else unit.stride, after)
+    if spec.family != "plain" and spec.shortcut == "A" and not unit.has_identity:
+        places = routes(unit.source, unit.target)
+        if not are_neighbours(places):
+            weight = (unit.target.width, unit.source.width, 1, 1)
+            yield LayerShapes(f"{unit.name}.shortcut", weight, unit.stride, (unit.target.width, *after), 0)
+
+
+def _layer(spec: ModelSpec, name: str, axes: Axes, stride: int, size: Size | None) -> LayerShapes:
+    entries = _product(spec, name, axes)
+    weight = entries["weight"]
+    return LayerShapes(name, weight, stride, (weight[0], *(size or ())), sum(map(prod, entries.values())))
+
+
+def _is_norm(name: str, axes: Axes) -> bool:
+    return axes.columns is None and name != "stem.conv"
+
+
+def _norm(spec: ModelSpec, axes: Axes) -> dict[str, Shape]:
+    channels = (axes.rows.width,) if axes.rows else ()
+    learnt: dict[str, Shape] = {"weight": channels, "bias": channels}
+    seen: dict[str, Shape] = {"running_mean": channels, "running_var": channels, "num_batches_tracked": ()}
+    by_norm: dict[Norm, dict[str, Shape]] = {"batch": learnt | seen, "group": learnt, "none": {}}
+    return by_norm[spec.norm]
+
+
+def _product(spec: ModelSpec, name: str, axes: Axes) -> dict[str, Shape]:
+    outputs = axes.rows.width if axes.rows else spec.num_classes
+    inputs = axes.columns.width if axes.columns else spec.input[0]
+    weight = (outputs, inputs) if name == "head" else (outputs, inputs, *(_kernel(spec, name),) * 2)
+    has_bias = name == "head" or name.endswith((".gate", ".fc1", ".fc2"))
+    return {"weight": weight, "bias": (outputs,)} if has_bias else {"weight": weight}
+
+
+def _kernel(spec: ModelSpec, name: str) -> int:
+    if name == "stem.conv":
+        return 3 if spec.stem == "cifar" else 7
+    is_wide = name.endswith(".convs.1") or (name.rpartition(".")[0].endswith(".convs") and spec.block == "basic")
+    return 3 if is_wide else 1
+
+
+def _halved(size: Size) -> Size:
+    """By a stride of 2, rounded up."""
+    height, width = size
+    return (height + 1) // 2, (width + 1) // 2
