@@ -10,6 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+INCLUDED = re.compile(r'^--8<-- "(.+)"$', re.MULTILINE)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAMS = {page: "\n".join(BLOCK.findall(page.read_text())) for page in PAGES}
 # A user's session is no fresh process. The second time it is in another folder: what was made is never overwritten.
@@ -33,3 +34,9 @@ def test_its_python_runs_twice_in_one_process(page: Path, tmp_path: Path) -> Non
         command, input=PROGRAMS[page], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_what_is_included_is_an_example_and_every_example_is() -> None:
+    """tests/examples runs each of them."""
+    included = [path for page in PAGES for path in INCLUDED.findall(page.read_text())]
+    assert sorted(included) == sorted(f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py"))
