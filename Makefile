@@ -3,6 +3,7 @@
 # make quick  the core alone, between two edits: no engine of an extra, nothing of tests/slow.txt, nothing that measures
 # make lint   formatting, lint and types
 # make check  lint, then test
+# make docs   the documentation as a site, in site/
 # Each does all its own set-up in .venv; PYTHON=python3.12 chooses another interpreter.
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ export RESZOO_TEST_MIRROR ?= $(abspath $(wildcard ../shared/data/mirror))
 
 SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test quick slow lint check format clean
+.PHONY: demo test quick slow lint check docs format clean
 
 demo: .venv/core
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh
@@ -37,12 +38,15 @@ lint: .venv/dev
 
 check: lint test
 
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 format: .venv/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf .venv build *.egg-info src/*.egg-info
+	rm -rf .venv build site *.egg-info src/*.egg-info
 
 .venv/made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -57,4 +61,8 @@ clean:
 
 .venv/dev: .venv/core
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,all]'
+	@touch $@
+
+.venv/docs: .venv/core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	@touch $@

@@ -46,13 +46,19 @@ class Host(Noun, frozen=True, kw_only=True):
 class Scenario(Choices, frozen=True, kw_only=True):
     """How an artifact is run: by which runtime (and variant of it), on what, and with how much at a time.
 
-    streams            sessions that run at once, each with `threads` threads
-    cores              the worker is bound to these; () leaves it to the scheduler
-    seed               chooses the real images that are the inputs
-    cold_cache         the CPU's caches are emptied before every run
-    precision          sampling ends when the median's 95 % interval is at most this far to either side, relative
-    warmup_limit_s     of warming up until the latency is steady
-    sampling_limit_s   of sampling, if the precision is not reached
+    Attributes:
+        runtime: The engine's name.
+        variant: How it loads a model; empty is as its users' programs do.
+        device: Where it runs.
+        batch: Images at a time.
+        threads: Threads of each stream.
+        streams: Sessions that run at once.
+        cores: The worker is bound to these; () leaves it to the scheduler.
+        seed: Chooses the real images that are the inputs.
+        cold_cache: The CPU's caches are emptied before every run.
+        precision: Sampling ends when the median's 95 % interval is at most this far to either side, relative to it.
+        warmup_limit_s: Seconds of warming up until the latency is steady.
+        sampling_limit_s: Seconds of sampling, if the precision is not reached.
     """
 
     runtime: str
@@ -230,11 +236,18 @@ class Subject(Noun, frozen=True, kw_only=True):
 class Measurement(Noun, frozen=True, kw_only=True):
     """What one worker saw.
 
-    samples_s        raw seconds per run of one batch; each is the mean of `runs_per_sample` runs, which is 1 unless
-                     a run is too short to be timed alone
-    windows          the same time, as runs finished: what the throughput follows from
-    warmup_s         how long it took until the latency was steady
-    clock            host: the processor's; cuda_events: the GPU's own
+    Attributes:
+        subject: What was measured, and in which scenario.
+        host: The machine.
+        samples_s: Raw seconds per run of one batch; each is the mean of `runs_per_sample` runs, which is 1 unless a
+            run is too short to be timed alone.
+        windows: The same time, as runs finished: what the throughput follows from.
+        warmup_s: How long it took until the latency was steady.
+        clock: host is the processor's, cuda_events the GPU's own.
+        cold_start: Seconds to the first answer, step by step.
+        memory: What was taken, step by step.
+        warnings: Whatever disturbed the measurement.
+        accuracy: Where it was counted, too.
     """
 
     schema: ClassVar[Schema] = samples.MEASUREMENT
@@ -315,7 +328,10 @@ class Comparison(Noun, frozen=True, kw_only=True):
     """Contestants measured in turn: `subjects[0]` is the baseline, `subjects[1]` the same again, for the noise floor.
 
     Each of `rounds` had fresh processes, all alive at once; its blocks stand in the order in which they ran.
-    `gate` is a ratio that the rounds went on until they had decided on; the intervals are wider then.
+
+    Attributes:
+        gate: A ratio that the rounds went on until they had decided on; the intervals are wider then.
+        warnings: Whatever disturbed the comparison.
     """
 
     schema: ClassVar[Schema] = samples.COMPARISON

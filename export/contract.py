@@ -52,13 +52,17 @@ class BatchRange(Choices, frozen=True, kw_only=True):
 
 
 class ExportOptions(Choices, frozen=True, kw_only=True):
-    """What the user chose.
+    """What the user chose about an export.
 
-    `batch` None is a dynamic batch, of any size or of those in `batches`; `opset` None is the format's default.
-    `input` is what the deployed model is fed with: "float" is the normalised float32 NCHW tensor, "uint8" the raw
-    pixels (NHWC), normalised inside the graph. `quantize` goes with precision int8 only; None there is the format's
-    natural scheme with its defaults. `compute_capability` names the GPUs to build for, ("8.6", "12.0"); empty is the
-    format's own choice.
+    Attributes:
+        precision: Of the exported arithmetic.
+        quantize: How, with int8 only; None there is the format's natural scheme with its defaults.
+        batch: A fixed batch size; None is a dynamic batch, of any size or of those in `batches`.
+        batches: The range of batch sizes that an engine is built for.
+        input: What the deployed model is fed with: "float" is the normalised float32 NCHW tensor, "uint8" the raw
+            pixels (NHWC), normalised inside the graph.
+        opset: The ONNX operator set; None is the format's default.
+        compute_capability: The GPUs to build for, as in ("8.6", "12.0"); empty is the format's own choice.
     """
 
     precision: Precision = "fp32"

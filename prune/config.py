@@ -17,16 +17,18 @@ COARSE, FINE = 16, 8
 class PruneConfig(Choices, frozen=True, kw_only=True):
     """How a plan is chosen.
 
-    remove        channels, or whole units (depth pruning); for both, prune twice
-    importance    how much a channel or a unit matters; `importance` and `depth` list the methods with their sources.
-                  None: taylor for channels, loss for units
-    ranking       of channels, local: against those of their own space; global: against all; isomorphic: against
-                  those of spaces with the same layers around them (Fang et al. 2024, section 3.2)
-    steps         1: all at once; more: little by little, and what is left is judged anew after each step
-    round_to      the number of channels kept of a space is a multiple of it, or all; 1: any
-    min_share     of a space's channels is always kept
-    exclude       spaces or units that stay whole: names with wildcards, as "stages.2*" or "*.convs.0"
-    images, seed  training images for importances that need data; the seed also draws what is random
+    Attributes:
+        remove: Channels, or whole units (depth pruning); for both, prune twice.
+        importance: How much a channel or a unit matters; `importance` and `depth` list the methods with their
+            sources. None is taylor for channels and loss for units.
+        ranking: What a channel is compared with: local with those of its own space, global with all, isomorphic with
+            those of spaces with the same layers around them (Fang et al. 2024, section 3.2).
+        steps: 1 prunes all at once; more prune little by little, and what is left is judged anew after each step.
+        round_to: The number of channels kept of a space is a multiple of it, or all; 1 is any.
+        min_share: The share of a space's channels that is always kept.
+        exclude: Spaces or units that stay whole, as names with wildcards: `stages.2*` or `*.convs.0`.
+        images: How many training images are used by importances that need some.
+        seed: Chooses them, and draws what is random.
     """
 
     remove: Remove = "channels"

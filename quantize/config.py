@@ -17,13 +17,16 @@ class QuantizeConfig(Choices, frozen=True, kw_only=True):
 
     None is the scheme's own choice, everywhere.
 
-    calibration      how an activation's range is chosen from what it held on the calibration images
-    images, seed     which training images those are
-    activations      u8: any zero point, for CPUs; s8: symmetric, as TensorRT wants it
-    equalise         cross-layer equalisation before (Nagel et al. 2019, section 4.1)
-    bias_correction  correction of the outputs' means after (Nagel et al. 2019, section 4.2)
-    saturation       certify: reduce weights until no kernel can saturate 16-bit sums; ignore: leave them
-    keep_float       names of graph nodes that stay in float, each once
+    Attributes:
+        scheme: A plug-in's name.
+        calibration: How an activation's range is chosen from what it held on the calibration images.
+        images: How many training images those are.
+        seed: Chooses them.
+        activations: u8 has any zero point, for CPUs; s8 is symmetric, as TensorRT wants it.
+        equalise: Cross-layer equalisation before (Nagel et al. 2019, section 4.1).
+        bias_correction: Correction of the outputs' means after (Nagel et al. 2019, section 4.2).
+        saturation: certify reduces weights until no kernel can saturate 16-bit sums; ignore leaves them.
+        keep_float: Names of graph nodes that stay in float, each once.
     """
 
     scheme: str = "int8"

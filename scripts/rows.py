@@ -371,6 +371,7 @@ def runtimes_best() -> Iterator[Row]:
             (eager,) = (f for f in setting if way(f) == EAGER)
             best = max((f for f in setting if way(f) != EAGER), key=lambda f: float(f["times_faster"]))
             yield {
+                "ref": network,
                 "network": short(best),
                 "threads": threads,
                 "eager_ms": milliseconds(eager["median_s"]),

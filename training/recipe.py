@@ -20,25 +20,27 @@ NotNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
 class Recipe(Choices, frozen=True, kw_only=True):
     """How to train. 0 turns an optional ingredient off. Milestones and warm-up are fractions of the run.
 
-    steps             ends the run after so many optimizer steps, if that is before `epochs`
-    batch             images per step over all processes; what is left of an epoch is dropped
-    decay_all         weight decay on norms and biases too, as the papers had it
-    clip_norm         largest norm of all gradients together
-    ema_decay         keep a moving average of the weights and use it in place of the last ones
-    group_sparsity    shrinks the weakest channels of coupled layers, so that pruning them costs little
-    schedule          after the warm-up: half a cosine, a straight line (one cycle), or drops by `drop_factor` at the
-                      `milestones`
-    warmup            as long as this, a straight line from `warmup_factor` * lr, or that as a constant
-    mixup, cutmix     alpha of the Beta distribution that a batch's ratio is drawn from; with both, either by turns
-    padding           pixels that a random crop may move, filled with the mean colour or a reflection
-    cutout            side of a blank square
-    crop_scale        smallest area of a random resized crop, for data sets of large images only
-    stochastic_depth  replaces the spec's probability; None leaves it
-    temperature       of the soft targets of distillation, which have `teacher_share` of the loss
-    precision         auto: bf16 where the processor has instructions for it
-    threads           of PyTorch on the CPU; the same number gives the same bits. 0: PyTorch's own choice
-    train_on          trainval, or train: then val is measured after each epoch
-    select            the last weights, or those of the epoch that was best on val
+    Attributes:
+        steps: Ends the run after so many optimizer steps, if that is before `epochs`.
+        batch: Images per step over all processes; what is left of an epoch is dropped.
+        decay_all: Weight decay on norms and biases too, as the papers had it.
+        clip_norm: The largest norm of all gradients together.
+        ema_decay: Keep a moving average of the weights and use it in place of the last ones.
+        group_sparsity: Shrinks the weakest channels of coupled layers, so that pruning them costs little.
+        schedule: After the warm-up: half a cosine, a straight line (one cycle), or drops by `drop_factor` at the
+            `milestones`.
+        warmup: As long as this, a straight line from `warmup_factor` * lr, or that as a constant.
+        mixup: Alpha of the Beta distribution that a batch's ratio is drawn from.
+        cutmix: The same; where both are above 0, they take turns.
+        padding: Pixels that a random crop may move, filled with the mean colour or a reflection.
+        cutout: The side of a blank square.
+        crop_scale: The smallest area of a random resized crop, for data sets of large images only.
+        stochastic_depth: Replaces the spec's probability; None leaves it.
+        temperature: Of the soft targets of distillation, which have `teacher_share` of the loss.
+        precision: auto is bf16 where the processor has instructions for it.
+        threads: Of PyTorch on the CPU; the same number gives the same bits. 0 is PyTorch's own choice.
+        train_on: trainval, or train: then val is measured after each epoch.
+        select: The last weights, or those of the epoch that was best on val.
     """
 
     name: str

@@ -18,8 +18,9 @@ BATCH = 100
 class Evaluation:
     """Every answer of a model to a split, and the accuracy that follows from them.
 
-    predictions   the true classes and the five best answers to each image
-    runtime       what ran the model
+    Attributes:
+        predictions: The true classes and the five best answers to each image.
+        runtime: What ran the model.
     """
 
     predictions: "Predictions"

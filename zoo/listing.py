@@ -10,10 +10,16 @@ from . import catalogue, checkpoints
 class ModelCard(Noun, frozen=True, kw_only=True):
     """A checkpoint of the catalogue.
 
-    accuracy   top-1, a fraction, and `origin` who says so: published by others, or measured by us
-    params     of the network
-    macs       multiply-adds of one image
-    where      bundled with reszoo, downloaded, or empty
+    Attributes:
+        ref: Its name, "ARCH.TAG".
+        arch: The architecture's name.
+        dataset: What it was trained on.
+        accuracy: Top-1, a fraction; None where nobody says.
+        origin: Who says so: it was published by others, or measured by us.
+        licence: Of the weights.
+        params: Parameters of the network.
+        macs: Multiply-adds of one image.
+        where: Bundled with reszoo, downloaded, or empty.
     """
 
     ref: str
@@ -36,7 +42,7 @@ def list_models(pattern: str = "*") -> list[ModelCard]:
     """The checkpoints of the catalogue.
 
     Args:
-        pattern: A name, or one with wildcards: "resnet*_v2*".
+        pattern: A name, or one with wildcards: `resnet*_v2*`.
 
     Returns:
         A card for each, in the catalogue's order.

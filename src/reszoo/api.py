@@ -63,7 +63,19 @@ def stage(workflow: Callable[P, Any]) -> Callable[P, Any]:
 
 
 class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
-    """A trained network: its spec, its weights, and all that is needed to feed it and to read its answer."""
+    """A trained network: its spec, its weights, and all that is needed to feed it and to read its answer.
+
+    Attributes:
+        ref: Its name.
+        spec: The architecture, as data.
+        weights_path: The file of its weights.
+        preprocess: How a picture becomes the network's input.
+        labels: The classes' names, in the order of the logits.
+        dataset: What it was trained on.
+        metrics: Its accuracies, and who measured them.
+        licence: Of the weights.
+        lineage: Everything that was done to make it.
+    """
 
     predict = predict
     evaluate = evaluate
@@ -90,7 +102,20 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
 
 
 class Artifact(records.Artifact, frozen=True, kw_only=True):
-    """A proven model in one deployable format: a folder with its files and its manifest."""
+    """A proven model in one deployable format: a folder with its files and its manifest.
+
+    Attributes:
+        path: The folder.
+        format: What its files are: onnx, openvino, litert, ...
+        precision: Of its arithmetic.
+        input: Name, shape, type and layout of the input.
+        output: The same of the logits.
+        labels: The classes' names, in the order of the logits.
+        files: Each file's name, hash and length.
+        source_ref: The checkpoint that it was exported from.
+        lineage: Everything that was done to make it.
+        parity: How far its logits are from its source's, on real images.
+    """
 
     predict = predict
     evaluate = evaluate

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,15 +66,3 @@ def test_a_path_may_be_text(name: str) -> None:
         if "Path" in str(parameter.annotation) and "PathLike" not in str(parameter.annotation)
     ]
     assert narrow == []
-
-
-def test_readme_runs_twice_in_one_process(tmp_path: Path) -> None:
-    """Its blocks of Python, one after the other, and once more: a user's session is no fresh process."""
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    blocks = [block.partition("```")[0] for block in readme.split("```python\n")[1:]]
-    assert any("reszoo.export" in block for block in blocks)
-    program = "\n".join(blocks)
-    done = subprocess.run(
-        [sys.executable, "-c", f"{program}\n{program}"], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
-    assert done.returncode == 0, done.stderr

@@ -4,13 +4,15 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import reszoo
 from reszoo.export.contract import formats, runtimes
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_every_table_is_what_the_measurements_say() -> None:
@@ -33,6 +35,13 @@ def test_every_path_in_backticks_exists(page: Path) -> None:
     paths = re.findall(r"`([a-z_]+/[a-z_./-]*\.(?:py|toml|md|sh))`", page.read_text())
     missing = [path for path in paths if not (ROOT / path).exists()]
     assert missing == []
+
+
+def test_every_public_name_is_in_the_api_reference() -> None:
+    reference = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    names = {name for name in reszoo.__all__ if not isinstance(getattr(reszoo, name), ModuleType)}
+    names -= {"__version__", "build"}  # build is `Checkpoint.module`
+    assert {name for name in names if f"::: reszoo.{name}\n" not in reference} == set()
 
 
 def test_the_table_of_formats_says_what_the_plugins_do() -> None:

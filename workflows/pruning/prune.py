@@ -87,7 +87,8 @@ def prune(
         watchers: Are told of every training step and epoch.
 
     Returns:
-        The parent, the network as it was cut, the speed check's result and the fine-tuned network.
+        The pruned network. This function gives it together with its parent, the network as it was before
+        fine-tuning, and the speed check's result; the method of `Checkpoint` gives it alone.
 
     Raises:
         UsageError: An argument is out of range, or two exclude each other.

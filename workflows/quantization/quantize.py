@@ -83,7 +83,8 @@ def quantize(
         on_rung: Is given every trial of the search, as soon as it is measured.
 
     Returns:
-        The artifact, its float counterpart, and what was found on the way.
+        The artifact. This function gives it together with its float counterpart and what was found on the way; the
+        method of `Checkpoint` gives it alone.
 
     Raises:
         UsageError: An option is unknown or does not go with the format.
