@@ -76,8 +76,8 @@ def name_by_reader(model: Any) -> None:
             continue
         readers = [target.get_node() for output in operation.outputs() for target in output.get_target_inputs()]
         reader = min(readers, key=lambda node: place[node.get_name()]).get_friendly_name()
-        base = f"{reader}.{operation.get_type_name().lower()}"
-        name = next(name for name in (base, *(f"{base}_{n}" for n in count(1))) if name not in names)
+        kind = operation.get_type_name().lower()
+        name = next(name for n in count() if (name := f"{reader}.{kind}_{n}".removesuffix("_0")) not in names)
         names.add(name)
         operation.set_friendly_name(name)
 
