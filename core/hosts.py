@@ -43,6 +43,8 @@ SOURCE = Path(__file__).resolve().parents[1]
 @cache
 def describe() -> Host:
     """The record of this machine. Reads /proc, /sys and package metadata; imports no runtime."""
+    from .foreign import packages
+
     info = sysfs.fields(Path("/proc/cpuinfo"))
     cores = allowed_cores()
     return Host(
@@ -54,7 +56,7 @@ def describe() -> Host:
         gpu=_gpu(),
         os=_os(),
         python=platform.python_version(),
-        versions=versions(LIBRARIES),
+        versions=versions((*LIBRARIES, *packages())),
         governor=sysfs.governor(cores),
         turbo=sysfs.turbo(),
         max_mhz=sysfs.max_mhz(cores),

@@ -1,15 +1,21 @@
-"""Plug-ins by folder: every file of a package that defines a certain name is found by listing the folder."""
+"""Plug-ins by folder: every file of a package that defines a certain name is found by listing the folder.
+
+Other packages bring theirs by entry points, see `core/foreign.py`.
+"""
 
 import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
+
+if TYPE_CHECKING:
+    from .foreign import ForeignPlugins
 
 
 def listed(folder: Path) -> list[str]:
@@ -18,28 +24,39 @@ def listed(folder: Path) -> list[str]:
 
 
 class Plugins(Mapping[str, Any]):
-    """The plug-ins of a package by name. Each is imported when it is first asked for: listing them imports none."""
+    """The plug-ins of a package by name, then those of others. Each is imported when it is first asked for."""
 
-    def __init__(self, package: str, folders: tuple[str, ...], attribute: str) -> None:
-        self._package, self._attribute = package, attribute
+    def __init__(
+        self, package: str, folders: tuple[str, ...], attribute: str, foreign: "ForeignPlugins | None" = None
+    ) -> None:
+        self._package, self._attribute, self._foreign = package, attribute, foreign
         self._names = [name for folder in folders for name in listed(Path(folder))]
         self._imported: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            return self._others[name]
         if name not in self._imported:
-            if name not in self._names:
-                raise KeyError(name)
             self._imported[name] = self._import(name)
         return self._imported[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        yield from self._names
+        yield from self._others  # looked for only by who goes on so far
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._names) + len(self._others)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self._names or name in self._others
+
+    @cached_property
+    def _others(self) -> Mapping[str, Any]:
+        """Raises ReszooError for one that is called like one of the package."""
+        if self._foreign is None:
+            return {}
+        self._foreign.check_apart_from(self._names)
+        return self._foreign
 
     def _import(self, name: str) -> Any:
         module = importlib.import_module(f"{self._package}.{name.replace('-', '_')}")
@@ -51,14 +68,9 @@ class Plugins(Mapping[str, Any]):
         return plugin
 
 
-def discover(package: ModuleType, attribute: str) -> Plugins:
-    """The plug-ins that the modules of `package` define as `attribute`, keyed by their `name`."""
-    return _discover(package.__name__, tuple(package.__path__), attribute)
-
-
-@cache
-def _discover(package: str, folders: tuple[str, ...], attribute: str) -> Plugins:
-    return Plugins(package, folders, attribute)
+def discover(package: ModuleType, attribute: str, foreign: "ForeignPlugins | None" = None) -> Plugins:
+    """The plug-ins that the modules of `package` define as `attribute`, keyed by their `name`, and `foreign` ones."""
+    return Plugins(package.__name__, tuple(package.__path__), attribute, foreign)
 
 
 def add_unique(table: dict[str, Any], name: str, entry: object, what: str) -> None:

@@ -128,6 +128,7 @@ class ModelSpec(Noun, frozen=True, kw_only=True):
     stochastic_depth  probability of dropping the last branch; the others follow the linear rule
     input             (channels, height, width)
     plan              what is left of all this after pruning; None: everything
+    builder           the architecture of another package that makes the module; "": reszoo's own assembly does
     """
 
     family: Family
@@ -146,6 +147,7 @@ class ModelSpec(Noun, frozen=True, kw_only=True):
     se_ratio: NotNegative = 0
     stochastic_depth: Fraction = 0.0
     plan: ChannelPlan | None = None
+    builder: str = ""
 
     def __post_init__(self) -> None:
         if not self.depths or len(self.depths) != len(self.widths):

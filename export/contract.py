@@ -6,6 +6,7 @@ Vendor packages are imported inside methods only, so that every plug-in can be l
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -14,6 +15,7 @@ import msgspec
 
 from ..core.choices import Choices
 from ..core.errors import UsageError
+from ..core.foreign import ForeignPlugins
 from ..core.hosts import versions
 from ..core.measured import Kernel
 from ..core.missing import not_installed as not_installed
@@ -301,16 +303,51 @@ class Runtime(ABC):
         return None
 
 
+@cache
 def formats() -> Mapping[str, Format]:
     from . import formats as package
 
-    return discover(package, "FORMAT")
+    return discover(package, "FORMAT", ForeignPlugins("formats", Format, _unusable_format))
 
 
+@cache
 def runtimes() -> Mapping[str, Runtime]:
     from . import runtimes as package
 
-    return discover(package, "RUNTIME")
+    return discover(package, "RUNTIME", ForeignPlugins("runtimes", Runtime, _unusable_runtime))
+
+
+def _unusable_format(missing: Unavailable) -> Format:
+    class Unusable(Format):
+        name = missing.what
+        parity_runtime = ""
+        precisions = ("fp32", "fp16", "int8")
+        packages = (missing.what,)
+
+        def unavailable(self) -> Unavailable:
+            return missing
+
+        def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+            raise unavailable_error(missing)
+
+    return Unusable()
+
+
+def _unusable_runtime(missing: Unavailable) -> Runtime:
+    class Unusable(Runtime):
+        name = missing.what
+        formats = ()
+
+        def unavailable(self, device: Device, variant: str = "") -> Unavailable:
+            return missing
+
+        def preload(self) -> None:
+            raise unavailable_error(missing)
+
+        def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> Session:
+            raise unavailable_error(missing)
+
+    return Unusable()
 
 
 def format_named(name: str) -> Format:

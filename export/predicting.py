@@ -15,7 +15,6 @@ from ..datasets import images
 from ..datasets.preprocess import fit, geometry
 from .candidates import in_place
 from .contract import Runtime, Session, parse_runtime, runtimes, unavailable_error
-from .exporting import exported
 from .feeding import feed
 
 TOGETHER = 32  # images at once, where the batch is dynamic
@@ -71,6 +70,8 @@ def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidat
     if model.format in runtime.formats:
         return model, runtime, variant
     if isinstance(target, Checkpoint):
+        from .exporting import exported
+
         return exported(target, runtime.formats[0]), runtime, variant
     raise UsageError(
         f"{model.path} is in format {model.format}, and {runtime.name} runs {', '.join(runtime.formats)}",

@@ -77,7 +77,15 @@ def spaces(spec: ModelSpec) -> tuple[Space, ...]:
 
 
 def layout(spec: ModelSpec) -> Layout:
-    """How the channels run through the network. Raises UsageError for a plan that does not fit it."""
+    """How the channels run through the network. Raises UsageError for a plan that does not fit it.
+
+    And for a network that another package builds, of which that is not known.
+    """
+    if spec.builder:
+        raise UsageError(
+            f"{spec.builder} is built by another package, so reszoo does not know how its channels hang together",
+            "Prune a network of reszoo's own: `reszoo list` has some.",
+        )
     plan = spec.plan or ChannelPlan()
     stem = source = _stem(spec, plan)
     units: list[UnitChannels] = []

@@ -3,6 +3,7 @@
 from math import prod
 
 from ..core.types import ModelSpec, Noun
+from .architectures import skeleton
 from .shapes import LayerShapes, layer_shapes, state_shapes
 
 
@@ -25,7 +26,11 @@ class Cost(Noun, frozen=True, kw_only=True):
 
 
 def cost_of(spec: ModelSpec) -> Cost:
-    """From the spec alone: no network is built."""
+    """From the spec alone: no network is built, but for one of another package."""
+    if spec.builder:
+        from .counting import counted
+
+        return counted(skeleton(spec), spec.input)
     layers = tuple(map(_cost, layer_shapes(spec)))
     learnt = (shape for name, shape in state_shapes(spec).items() if name.endswith((".weight", ".bias")))
     return Cost(params=sum(map(prod, learnt)), macs=sum(layer.macs for layer in layers), layers=layers)

@@ -4,9 +4,12 @@ import re
 from collections.abc import Callable
 from typing import get_args
 
+from msgspec.structs import replace
+
 from ..core.errors import UsageError
 from ..core.registry import unknown
 from ..core.types import Block, Family, ModelSpec, Shortcut
+from .architectures import architecture, architectures
 
 # He et al. 2015, table 1: units per stage, and the kind of unit.
 IMAGENET: dict[int, tuple[Block, tuple[int, ...]]] = {
@@ -41,15 +44,18 @@ def spec_of(name: str) -> ModelSpec:
     for pattern, make in _PATTERNS:
         if match := pattern.fullmatch(name):
             return make(**match.groupdict())
+    if name in architectures():
+        found = architecture(name)
+        return replace(found.spec, builder=name if found.build else "")
     raise unknown(name, names(), "architecture")
 
 
 def names() -> tuple[str, ...]:
-    """Every name in the tables; `spec_of` knows more (any valid depth)."""
+    """Every name in the tables, and those of other packages; `spec_of` knows more (any valid depth)."""
     cifar = [f"resnet{depth}_{family}" for family, depths in CIFAR_DEPTHS.items() for depth in depths]
     imagenet = [f"resnet{depth}_{family}" for family in ("v1", "v2") for depth in IMAGENET]
     wide = [f"wide_resnet{depth}_{k}_v2" for depth, k in WIDE_CIFAR] + ["wide_resnet50_2_v1", "wide_resnet101_2_v1"]
-    return (*cifar, *imagenet, *(f"{name}_cifar" for name in imagenet), *wide)
+    return (*cifar, *imagenet, *(f"{name}_cifar" for name in imagenet), *wide, *architectures())
 
 
 def _resnet(depth: str, family: Family) -> ModelSpec:
@@ -92,11 +98,9 @@ def _cifar(depth: int, family: Family, widen: int = 1, shortcut: Shortcut | None
 
 
 def _imagenet_with_cifar_stem(depth: str, family: Family) -> ModelSpec:
-    import msgspec
-
     if int(depth) not in IMAGENET:
         raise UsageError(f"resnet{depth} is no ImageNet network, so it has no CIFAR variant", DEPTH_RULE)
-    return msgspec.structs.replace(_imagenet(int(depth), family), stem="cifar", num_classes=10, input=(3, 32, 32))
+    return replace(_imagenet(int(depth), family), stem="cifar", num_classes=10, input=(3, 32, 32))
 
 
 def _wide_cifar(depth: str, k: str, family: Family) -> ModelSpec:

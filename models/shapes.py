@@ -8,6 +8,7 @@ from math import prod
 from typing import NamedTuple
 
 from ..core.types import ModelSpec, Norm
+from .architectures import skeleton
 from .channels import Axes, UnitChannels, are_neighbours, layers, layout, routes
 
 Shape = tuple[int, ...]
@@ -30,6 +31,8 @@ class LayerShapes(NamedTuple):
 
 def state_shapes(spec: ModelSpec) -> dict[str, Shape]:
     """Every entry of the network's state dict, by its name."""
+    if spec.builder:
+        return {name: tuple(tensor.shape) for name, tensor in skeleton(spec).state_dict().items()}
     found: dict[str, Shape] = {}
     for name, axes in layers(spec).items():
         entries = _norm(spec, axes) if _is_norm(name, axes) else _product(spec, name, axes)

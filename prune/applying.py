@@ -6,7 +6,7 @@ import msgspec
 import torch
 from torch import Tensor
 
-from .. import models, zoo
+from .. import zoo
 from ..core.errors import UsageError
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step, StrPath
 from ..models.channels import Space, layers
@@ -72,6 +72,6 @@ def _positions(source: Space, target: Space) -> Tensor:
 def network(state: State, spec: ModelSpec) -> ResNet:
     """The network of `spec` with these weights, in eval mode. It shares their memory."""
     with torch.device("meta"):
-        model = models.build(spec)
+        model = ResNet(spec)
     model.load_state_dict(state, assign=True)
     return model.eval()

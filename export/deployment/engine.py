@@ -1,6 +1,7 @@
 """What run.py needs of an engine. Each is one file in `engines/`, found by listing the folder."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ class Engine(NamedTuple):
     load: Callable[[Path], Any]
 
 
+@cache
 def engines() -> Mapping[str, Engine]:
     from . import engines as package
 

@@ -1,0 +1,1 @@
+"""Plug-ins for reszoo, as another package brings them."""
