@@ -2,27 +2,11 @@
 
 from math import prod
 
-from ..core.types import ModelSpec, Noun
+from ..core.types import ModelSpec
 from .architectures import skeleton
+from .costs import Cost as Cost
+from .costs import LayerCost as LayerCost
 from .shapes import LayerShapes, layer_shapes, state_shapes
-
-
-class LayerCost(Noun, frozen=True, kw_only=True):
-    """A convolution or the classifier. `output` is its shape and `macs` its work for one image."""
-
-    name: str
-    kind: str
-    output: tuple[int, ...]
-    params: int
-    macs: int
-
-
-class Cost(Noun, frozen=True, kw_only=True):
-    """`params` are all learnable values, those of norms too; `macs` all of convolutions and matrix products."""
-
-    params: int
-    macs: int
-    layers: tuple[LayerCost, ...]
 
 
 def cost_of(spec: ModelSpec) -> Cost:

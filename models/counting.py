@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .cost import Cost, LayerCost
+from .costs import Cost, LayerCost
 
 
 def counted(model: nn.Module, input_shape: tuple[int, int, int]) -> Cost:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-    from ..models.resnet import ResNet
-
     State = Mapping[str, Tensor] | Mapping[str, np.ndarray]
 
 WEIGHTS = "weights.safetensors"
@@ -124,7 +122,7 @@ def build(checkpoint: Checkpoint) -> "nn.Module":
     return network.eval()
 
 
-def empty_network(spec: ModelSpec) -> "ResNet":
+def empty_network(spec: ModelSpec) -> "nn.Module":
     """A network without weights: shapes alone, on the meta device."""
     require("torch", "to build a network")
     import torch

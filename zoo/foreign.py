@@ -8,7 +8,7 @@ nothing is in the weights, so that it may differ.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..core.errors import UsageError
 from ..core.types import ModelSpec
@@ -116,7 +116,7 @@ def _from(state: "Mapping[str, Tensor]", spec: ModelSpec, converter: str) -> "Re
     arrays = {key: tensor.detach().cpu().numpy() for key, tensor in state.items()}
     ours = renamed(arrays, converter, "the state dict")
     check_fits(ours, state_shapes(spec), "the state dict")
-    network = empty_network(spec)
+    network = cast("ResNet", empty_network(spec))
     network.load_state_dict({key: torch.from_numpy(array) for key, array in ours.items()}, assign=True)
     return network.eval()
 
