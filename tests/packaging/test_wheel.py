@@ -18,7 +18,7 @@ def test_exactly_the_files_of_the_packages_are_in_it(members: dict[str, int]) ->
     inside = [path for package in packages for path in package.rglob("*") if path.is_file()]
     wanted = [path for path in inside if "__pycache__" not in path.parts and not path.is_relative_to(IN_A_CHECKOUT)]
     expected = {f"reszoo/{path.relative_to(ROOT).as_posix()}" for path in wanted}
-    expected |= {f"reszoo/{path.name}" for path in (ROOT / "src" / "reszoo").glob("*.py*")}
+    expected |= {f"reszoo/{path.name}" for path in (ROOT / "src" / "reszoo").iterdir() if path.is_file()}
     assert {name for name in members if ".dist-info/" not in name} == expected
 
 
