@@ -53,7 +53,10 @@ def test_what_these_verbs_import_needs_none_of_it(tmp_path: Path) -> None:
     modules = (
         "cli.main bench.worker bench.harness bench.comparison bench.doctor bench.plan bench.evaluate export.parity"
     )
-    modules += " export.predicting report.page report.text report.build workflows.quantization.examination zoo datasets"
+    modules += (
+        " export.predicting reporting.page reporting.text reporting.build workflows.predicting workflows.comparing"
+    )
+    modules += " workflows.comparing workflows.benchmarking workflows.reporting workflows.quantization.examination zoo datasets api"
     program = "; ".join(f"import reszoo.{name}" for name in modules.split())
     done = without_torch("-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

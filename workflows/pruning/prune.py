@@ -9,11 +9,11 @@ from ...core.errors import ReszooError, UnavailableError, UsageError
 from ...core.measured import Scenario
 from ...core.progress import Progress, silent
 from ...core.types import Checkpoint
-from ...prune import PruneConfig
 from ..training import Device, recipe_for
 from .steps import Finetuning, Observer, OnWarnings, Pruned, Request, Target, run
 
 if TYPE_CHECKING:
+    from ...prune import PruneConfig
     from ...training.progress import Watcher
     from ...training.recipe import Recipe
 
@@ -133,11 +133,12 @@ def config_for(
     images: int | None = None,
     seed: int | None = None,
     by_latency: bool = False,
-) -> tuple[PruneConfig, bool]:
+) -> "tuple[PruneConfig, bool]":
     """The arguments of `prune` that say how; and whether what channels are rounded to is chosen by measuring.
 
     Raises UsageError for one that is out of range, or would do nothing.
     """
+    from ...prune import PruneConfig
     from ...prune.judging import needs_images
 
     of_channels = {"ranking": ranking, "round_to": round_to, "min_share": min_share is not None}
@@ -165,7 +166,7 @@ def refuse(given: Mapping[str, object], why: str, instead: str = "") -> None:
         raise UsageError(f"{names}: {why}", f"{instead}, or leave {names} away." if instead else f"Leave {names} away.")
 
 
-def check(checkpoint: Checkpoint, config: PruneConfig) -> None:
+def check(checkpoint: Checkpoint, config: "PruneConfig") -> None:
     """Refuse options that do not suit the network, or need images that are not on this machine."""
     from ...prune.calibration import sample
     from ...prune.judging import needs_images
