@@ -73,28 +73,30 @@ def compare(
         )
     gate = 1 + parse_share(fail_if_slower, "--fail-if-slower") if fail_if_slower else None
     left_out: dict[str, dict[str, None]] = {}  # by runtime, the formats; a dict as a set that keeps its order
-    output.check_writable(out)
-    with output.bar() as progress:
-        comparison = run(
-            *(model for ref in refs for model in resolve_all([ref], progress)),
-            runtime=words(runtime) if runtime else None,
-            threads=threads,
-            batch=batch,
-            device=device,
-            cold_cache=cold_cache,
-            bind=bind,
-            precision=parse_precision(precision) if precision else None,
-            time_limit=time_limit,
-            max_ratio=gate,
-            patience=patience,
-            seed=seed,
-            progress=progress,
-            on_round=partial(_keep, out),
-            on_left_out=lambda engine, name: left_out.setdefault(engine, {}).update({name: None}),
-        )
-    if left_out:
-        pairs = "; ".join(f"{', '.join(names)} on {engine}" for engine, names in left_out.items())
-        output.err_console().print(f"Left out, as the runtime has not that format: {pairs}.", markup=False)
+    try:
+        with output.bar() as progress:
+            comparison = run(
+                *(model for ref in refs for model in resolve_all([ref], progress)),
+                runtime=words(runtime) if runtime else None,
+                threads=threads,
+                batch=batch,
+                device=device,
+                cold_cache=cold_cache,
+                bind=bind,
+                precision=parse_precision(precision) if precision else None,
+                time_limit=time_limit,
+                max_ratio=gate,
+                patience=patience,
+                seed=seed,
+                progress=progress,
+                on_round=partial(_keep, out),
+                on_left_out=lambda engine, name: left_out.setdefault(engine, {}).update({name: None}),
+                on_start=partial(output.check_writable, out),
+            )
+    finally:
+        if left_out:
+            pairs = "; ".join(f"{', '.join(names)} on {engine}" for engine, names in left_out.items())
+            output.err_console().print(f"Left out, as the runtime has not that format: {pairs}.", markup=False)
     _print(comparison, out, json)
     if gate is not None:
         judge(comparison, gate)

@@ -15,6 +15,7 @@ from typer.main import get_command
 
 ARGUMENT = re.compile(r"`(\w+)(?:=([^`]*))?`")
 CALL = re.compile(r"`([\w.]+)\(([^`]*)\)`")
+OPTIONS = {"changes": "set", "init": "from", "max_ratio": "fail_if_slower"}  # which have other names
 VERBS = {"datasets.add": "data add", "datasets.get": "data get"}  # whose calls have other names
 
 
@@ -60,7 +61,8 @@ def _word(argument: str, options: dict[str, TyperOption]) -> str:
 
 
 def _argument(match: "re.Match[str]") -> str | None:
-    options = (options[match[1]] for options in _verbs().values() if match[1] in options)
+    name = OPTIONS.get(match[1], match[1])
+    options = (options[name] for options in _verbs().values() if name in options)
     return next((_typed(option, match[2]) for option in options), None)
 
 

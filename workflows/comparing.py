@@ -34,6 +34,7 @@ def compare(
     progress: Progress = silent,
     on_round: Callable[[Comparison], None] = lambda known: None,
     on_left_out: Callable[[str, str], None] = lambda runtime, format_name: None,
+    on_start: Callable[[], None] = lambda: None,
 ) -> Comparison:
     """Measure several models in turn, so that whatever the machine does meets all of them alike.
 
@@ -56,6 +57,7 @@ def compare(
         progress: Is told of the rounds.
         on_round: Is given all that is known so far, from the second round on.
         on_left_out: Is told of a runtime that does not run the format of an artifact that another one runs.
+        on_start: Is called when all is known to be fine, before the first process is started.
 
     Returns:
         The comparison; `.ratios` are those of the latencies to the first model's, with their 99 % intervals.
@@ -78,6 +80,7 @@ def compare(
         widest = max(ratio.half_width for ratio in known.ratios)
         progress(f"round {len(known.rounds) + 1}, ratios known to {100 * widest:.1f} %")
 
+    on_start()
     progress("rounds 1 and 2")
     outcome = run(contestants, Effort(wanted, time_limit, max_ratio, seed, patience), tell)
     if isinstance(outcome, Failure):

@@ -14,7 +14,6 @@ from ..core.errors import UsageError
 from ..core.types import ModelSpec
 from ..models.shapes import state_shapes
 from .checkpoints import check_fits, empty_network
-from .convert import named_as, renamed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -105,6 +104,8 @@ def from_timm(state: "Mapping[str, Tensor]", spec: ModelSpec) -> "ResNet":
 
 
 def _to(network: "ResNet", converter: str) -> "dict[str, Tensor]":
+    from .convert import named_as
+
     _check(network.spec, converter)
     return {named_as(key, converter): tensor.detach() for key, tensor in network.state_dict().items()}
 
@@ -112,6 +113,8 @@ def _to(network: "ResNet", converter: str) -> "dict[str, Tensor]":
 def _from(state: "Mapping[str, Tensor]", spec: ModelSpec, converter: str) -> "ResNet":
     _check(spec, converter)
     import torch
+
+    from .convert import renamed
 
     arrays = {key: tensor.detach().cpu().numpy() for key, tensor in state.items()}
     ours = renamed(arrays, converter, "the state dict")

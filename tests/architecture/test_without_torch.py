@@ -49,15 +49,15 @@ def image(tmp_path: Path) -> Path:
     return path
 
 
+MODULES = """
+    api bench.comparison bench.doctor bench.evaluate bench.harness bench.plan bench.worker cli.main datasets
+    export.parity export.predicting reporting.build reporting.page reporting.text workflows.benchmarking
+    workflows.comparing workflows.predicting workflows.quantization.examination workflows.reporting zoo
+"""
+
+
 def test_what_these_verbs_import_needs_none_of_it(tmp_path: Path) -> None:
-    modules = (
-        "cli.main bench.worker bench.harness bench.comparison bench.doctor bench.plan bench.evaluate export.parity"
-    )
-    modules += (
-        " export.predicting reporting.page reporting.text reporting.build workflows.predicting workflows.comparing"
-    )
-    modules += " workflows.comparing workflows.benchmarking workflows.reporting workflows.quantization.examination zoo datasets api"
-    program = "; ".join(f"import reszoo.{name}" for name in modules.split())
+    program = "; ".join(f"import reszoo.{name}" for name in MODULES.split())
     done = without_torch("-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
 

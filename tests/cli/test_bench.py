@@ -103,7 +103,7 @@ MISTAKES = [
     (["bench", V1, "--precision", "lots"], "--precision 'lots'"),
     (["bench", V1, "--precision", "0%"], "--precision 0%"),
     (["compare", V1, V2, "--precision", "0%"], "--precision 0%"),
-    (["bench", V1, "--cold-cache", "--threads", "2"], "--cold-cache is for one thread"),
+    (["bench", V1, "--cold-cache", "--threads", "2"], "a cold cache is for one thread"),
     (["compare", V1], "one contestant is no comparison"),
     (["compare", V1, V2, "--fail-if-slower", "-3%"], "--fail-if-slower '-3%'"),
     (["compare", V1, V2, "--runtime", "nothing"], "unknown runtime 'nothing'"),

@@ -142,7 +142,7 @@ def test_sensitivity_is_a_table_and_a_plot(
             "--round-to auto goes with a latency as the target\nGive a number: --round-to 8",
         ),
         ({"macs": "0.5", "round_to": "0"}, "--round-to '0' is neither auto nor a positive"),
-        ({"macs": "0.5", "importance": "tailor"}, "unknown importance of channels 'tailor'\nDid you mean taylor"),
+        ({"macs": "0.5", "importance": "tailor"}, "unknown importance 'tailor'\nDid you mean taylor"),
         ({"macs": "0.5", "measure": True, "runtime": "tensorflow"}, "unknown runtime 'tensorflow'"),
         (
             {"latency": "0.5", "measure": True, "runtime": "tensorrt"},

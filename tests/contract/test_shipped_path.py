@@ -23,7 +23,7 @@ from reszoo import datasets, zoo
 from reszoo.core.types import Artifact, Precision
 from reszoo.export import ExportOptions, export
 from reszoo.export.contract import Format, Runtime, formats, runtimes
-from reszoo.export.predicting import predict
+from reszoo.workflows.predicting import predict
 
 V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
 N = 33
@@ -207,7 +207,7 @@ def check_predictions(
 ) -> None:
     odds = np.exp(logits.astype(np.float64))
     odds /= odds.sum(1, keepdims=True)
-    found = list(predict(artifact, runtime, "", digits.files, top=1))
+    found = predict(artifact, digits.files, top=1, runtime=runtime.name)
     same = [one.top[0].index == best for one, best in zip(found, logits.argmax(1), strict=True)]
     assert same.count(False) <= MAY_DIFFER[precision]
     likely = [one.top[0].probability for one in found]
