@@ -22,7 +22,7 @@ from PIL import Image
 from reszoo import datasets, models, zoo
 from reszoo.core.errors import UsageError
 from reszoo.core.types import Artifact, Checkpoint, Preprocess
-from reszoo.datasets.builtin import packaged_file
+from reszoo.datasets.builtin import PICTURES
 from reszoo.export import ExportOptions, artifacts, deployment, export
 from reszoo.export.contract import formats, runtimes
 from reszoo.export.deployment.engine import engines
@@ -112,7 +112,7 @@ def made(photographer: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> 
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A photograph of odd size, and what else image files can be."""
     folder = tmp_path_factory.mktemp("photographs")
-    photograph = Image.open(packaged_file("images/china.jpg")).crop((100, 50, 433, 267))  # 333 x 217
+    photograph = Image.open(PICTURES / "china.jpg").crop((100, 50, 433, 267))  # 333 x 217
     exif = Image.Exif()
     exif[0x0112] = 6  # lies on its side
     palette = photograph.quantize(64)
