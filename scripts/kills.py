@@ -46,7 +46,7 @@ LITTER = (".staging-*", "*.part", "*.part.json", "*.lock", "*.unfinished")
 PAUSE_S = 0.02  # of the server, after every 16 KiB
 LIMIT_S = 3600.0  # however busy the machine is
 PROCESSES = get_context("forkserver")
-BEFOREHAND = ["torch", "torchvision", "torch_pruning", "onnx", "onnxscript", "sklearn.datasets"]
+BEFOREHAND = ["torch", "torchvision", "torch_pruning", "onnx", "onnxscript"]
 BEFOREHAND += ["reszoo.cli.main", "reszoo.export", "reszoo.training.run"]
 
 Tree = dict[str, str]  # the files of a folder, and their hashes
