@@ -62,7 +62,7 @@ def without(parameter: str, docstring: str) -> str:
 
 def add_signature(record: griffe.Class) -> None:
     """A record is made from its fields, by their names."""
-    fields = [each for each in record.attributes.values() if each.annotation and "property" not in each.labels]
+    fields = [each for each in record.attributes.values() if "instance-attribute" in each.labels]
     keyword = griffe.ParameterKind.keyword_only
     keywords = [griffe.Parameter(f.name, annotation=f.annotation, kind=keyword, default=f.value) for f in fields]
     init = griffe.Function("__init__", parameters=griffe.Parameters(griffe.Parameter("self"), *keywords))
