@@ -126,6 +126,12 @@ def size(size_bytes: float) -> str:
     return f"{size_bytes:.1f} GB"
 
 
+def nearby(path: Path) -> Path:
+    """As one would type it here: relative, where it lies below this folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
 def count(number: float) -> str:
     """40551040 -> "40.6 M"."""
     for unit in ("", " k", " M"):

@@ -24,7 +24,7 @@ def show(made: "Pruned", json: bool) -> None:
     _print_stages(made.parent.spec, made.result.spec)
     if (multiple := _multiple(made)) and multiple > 1:
         say(f"channels are kept in multiples of {multiple}, or all")
-    say(f"{made.result.ref} is in {made.result.weights_path.parent}", markup=False)
+    say(f"{made.result.ref} is in {output.nearby(made.result.weights_path.parent)}", markup=False)
     if made.verdict:
         say(f"{made.verdict.told} of its parent's latency on {made.verdict.scenario}", markup=False)
         output.tell_warnings(made.verdict.warnings)

@@ -113,11 +113,12 @@ def train(
     """
     from ..training.distributed import current
     from ..workflows.references import checkpoint
-    from ..workflows.training import recipe_for
+    from ..workflows.training import check_source, recipe_for
     from ..workflows.training import train as run
 
     named = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "threads": threads}
     given: dict[str, object] = {name: value for name, value in named.items() if value is not None}
+    check_source(arch, from_)
     chosen = recipe_for(recipe, given | dict(parse_changes(set_ or [])))  # where both say a field, --set wins
     with output.bar() as progress:
         init = checkpoint(from_, progress) if from_ else None
@@ -165,7 +166,7 @@ def _print(checkpoint: "Checkpoint", json: bool) -> None:
     if json:
         output.print_json(checkpoint)
         return
-    output.console().print(f"{checkpoint.ref} is in {checkpoint.weights_path.parent}", markup=False)
+    output.console().print(f"{checkpoint.ref} is in {output.nearby(checkpoint.weights_path.parent)}", markup=False)
     for metric in checkpoint.metrics:
         low, high = proportion_interval(round(metric.value * metric.n), metric.n)
         output.console().print(

@@ -70,5 +70,5 @@ def report(
 def plot_format(path: Path) -> Literal["png", "svg"]:
     """By the file's name. Raises UsageError for one that tells no picture format."""
     if path.suffix not in PLOTS:
-        raise UsageError(f"{path} is neither a .png nor a .svg file", f"Write it as {path.with_suffix('.svg')}.")
+        raise UsageError(f"{path} is neither a .png nor a .svg file", f"Write it as `plot={path.with_suffix('.svg')}`.")
     return PLOTS[path.suffix]

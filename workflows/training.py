@@ -72,8 +72,9 @@ def train(
     from .. import training
     from ..training.progress import Steps
 
+    check_source(arch, init)
     chosen = recipe_for(recipe, changes or {})
-    start = start_of(arch, init, data, chosen, tag)
+    start = _continued(init, chosen, tag) if init else _fresh(arch or "", data, chosen, tag)
     return training.fit(
         start.model,
         start.spec,
@@ -91,23 +92,30 @@ def train(
     )
 
 
-def start_of(arch: str | None, init: Checkpoint | None, data: str, recipe: "Recipe", tag: str | None) -> Start:
-    """The network as it is before the first step."""
+def _fresh(arch: str, data: str, recipe: "Recipe", tag: str | None) -> Start:
+    from .. import training
+
+    spec = training.spec_for(arch, data, recipe)
+    return Start(training.initialised(spec, recipe.seed), spec, f"{arch}.{tag or f'reszoo_{data}'}", None)
+
+
+def _continued(init: Checkpoint, recipe: "Recipe", tag: str | None) -> Start:
     from msgspec.structs import replace
 
     from .. import training, zoo
 
-    if arch and not init:
-        spec = training.spec_for(arch, data, recipe)
-        return Start(training.initialised(spec, recipe.seed), spec, f"{arch}.{tag or f'reszoo_{data}'}", None)
-    if arch or not init:
+    spec = training.for_training(init.spec, recipe)
+    ref = f"{init.ref.partition('.')[0]}.{tag}" if tag else f"{init.ref}-{recipe.name}"
+    return Start(zoo.build(replace(init, spec=spec)), spec, ref, init)
+
+
+def check_source(arch: str | None, init: object | None) -> None:
+    """Raises UsageError unless there is one of the two."""
+    if bool(arch) == bool(init):
         raise UsageError(
             "training begins with an architecture or with a checkpoint",
             "Give one of them: `train(resnet20_v2)`, or `train(from=REF)`.",
         )
-    spec = training.for_training(init.spec, recipe)
-    ref = f"{init.ref.partition('.')[0]}.{tag}" if tag else f"{init.ref}-{recipe.name}"
-    return Start(zoo.build(replace(init, spec=spec)), spec, ref, init)
 
 
 def recipe_for(recipe: "str | os.PathLike[str] | Recipe", changes: Mapping[str, object]) -> "Recipe":

@@ -136,7 +136,7 @@ MISTAKES = [
     ([REF, "--scheme", "int9"], 2, "unknown quantization scheme 'int9'", "int8"),
     ([REF, "--calibration", "kl"], 2, "kl", "entropy"),
     ([REF, "--to", "torch"], 2, "no scheme quantizes the format torch|no precision int8", "onnx|fp32"),
-    ([REF, "--images", "0"], 2, "0 calibration images", "at least 1"),
+    ([REF, "--images", "0"], 2, "--images 0 is not possible", "`int` >= 1"),
     ([REF, "--images", "2000"], 2, "cannot draw 2000 .* 1295", "from 1 to 1295"),
     ([REF, "--images", "4", "--batch", "8"], 2, "4 calibration images do not fill one batch of 8", "at least 8"),
     ([REF, "--keep-float", "conv1"], 2, "unknown graph node 'conv1'", "Known|Did you mean"),

@@ -275,7 +275,7 @@ def test_damaged_data_sets_say_how_to_mend_them(image, tree, cache):
     images.write_bytes(images.read_bytes()[:-100])
     with pytest.raises(ReszooError, match="the data set x is damaged") as caught:
         datasets.load("x", "train")
-    assert "`replace=True`" in caught.value.fix
+    assert "replace=True)`" in caught.value.fix
     (cache / "data/x/dataset.json").write_text('{"schema": 1, "name": "x"}')
     with pytest.raises(ReszooError, match=r"dataset\.json"):
         datasets.load("x", "train")
