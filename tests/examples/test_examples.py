@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "examples").glob("*.py"))
-PRINTED = {"deploy": "times", "own_pictures": "Prediction(", "plain_torch": "odd or even"}
+PRINTED = {"deploy": "Comparison(resnet8_v1", "own_pictures": "Prediction(", "plain_torch": "odd or even"}
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+MEASURES = {"deploy"}  # and refuses a network that is not faster
+
+
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(path, marks=[pytest.mark.alone] * (path.stem in MEASURES), id=path.stem) for path in EXAMPLES],
+)
 def test_it_runs(example: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "RESZOO_OFFLINE": "1"}
     command = [sys.executable, str(example)]
