@@ -1,7 +1,7 @@
 """A network for pictures of your own: `python examples/own_pictures.py`.
 
-The pictures are drawn here, a folder for each class; put your own folder in their place. Then the network is trained,
-exported for raw pixels, and asked for the class of a file, a PIL image and an array.
+The pictures are drawn here, in a folder for each class, those to test with apart; put your own in their place. Then the
+network is trained, exported for raw pixels, and asked for the class of a file, a PIL image and an array.
 """
 
 from pathlib import Path
@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw
 import reszoo
 
 
-def draw(folder: Path, n: int = 80) -> None:
-    """Circles and squares of random sizes and greys, 32x32 pixels."""
-    random = np.random.default_rng(0)
+def draw(folder: Path, n: int) -> None:
+    """Circles and squares of random sizes and colours, 32x32 pixels."""
+    random = np.random.default_rng(n)
     for shape in ("circle", "square"):
         (folder / shape).mkdir(parents=True, exist_ok=True)
         for number in range(n):
@@ -26,14 +26,15 @@ def draw(folder: Path, n: int = 80) -> None:
 
 
 if __name__ == "__main__":
-    draw(Path("example/shapes"))
+    draw(Path("example/shapes/train"), 80)
+    draw(Path("example/shapes/test"), 25)
     reszoo.datasets.add("shapes", ["example/shapes"], replace=True)
     small = {"epochs": 6, "batch": 32, "flip": True}
     checkpoint = reszoo.train("resnet8_v1", data="shapes", recipe="cifar-fast", changes=small, out="example/trained")
     artifact = checkpoint.export("onnx", input="uint8", out="example/shapes-onnx")
 
     print(artifact.evaluate("shapes"))
-    picture = Path("example/shapes/circle/0.png")
+    picture = Path("example/shapes/test/circle/0.png")
     pixels = np.asarray(Image.open(picture))
     for prediction in artifact.predict([picture, Image.open(picture), pixels], top=1):
         print(prediction)

@@ -138,5 +138,5 @@ def test_an_unknown_choice_is_refused_with_the_known_ones(wrong: dict[str, str])
 
 
 def test_an_impossible_number_of_images_is_refused() -> None:
-    with pytest.raises(UsageError, match="0 calibration images"):
+    with pytest.raises(UsageError, match="`images=0` is not possible"):
         QuantizeConfig(images=0)
