@@ -55,6 +55,7 @@ def read_state(path: Path) -> State:
 
 
 def _read_safetensors(path: Path) -> State:
+    import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 from then on
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
