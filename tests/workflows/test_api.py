@@ -72,7 +72,7 @@ def test_stages_lead_from_public_class_to_public_class(artifact: reszoo.Artifact
     assert type(reszoo.load_artifact("int8")) is reszoo.Artifact
     assert reszoo.load_artifact("int8") == int8
     assert repr(checkpoint) == "Checkpoint(resnet8_v1.reszoo_digits: 98.33 % on digits/test, 0.306 MB)"
-    assert repr(int8).startswith("Artifact(resnet8_v1.reszoo_digits: onnx int8, 0.101 MB, top-1 agreement ")
+    assert repr(int8).startswith("Artifact(resnet8_v1.reszoo_digits: onnx int8, 0.102 MB, top-1 agreement ")
 
 
 def test_training_counts_its_steps() -> None:

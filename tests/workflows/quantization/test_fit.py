@@ -191,7 +191,7 @@ def test_what_is_no_layer_cannot_be_kept_in_float(node: str, kind: Literal["floa
     options = ExportOptions(precision="int8", quantize=config, input=kind)
     with (
         pytest.raises(UsageError, match=f"unknown layer to keep in float: '{node}'(?s:.*)(Known|Did you mean)"),
-        calibrated(zoo.load(REF), format_named("onnx"), options, config, lambda done, total: None),
+        calibrated(zoo.load(REF), format_named("onnx"), options, config),
     ):
         pass
 

@@ -63,7 +63,7 @@ def test_a_warning_comes_where_it_is_not_faster(low: float, high: float, said: s
 
 def test_no_command_is_advised_that_cannot_work(quick: Scenario) -> None:
     found = Race(replace(quick, runtime="executorch"), Ratio(1.1, Interval(1.05, 1.15))).told(Path("made"))
-    assert "executorch does not tell why: quantize it --to onnx" in found
+    assert "executorch does not tell why: quantize it to onnx" in found
     assert "doctor made" not in found
 
 
