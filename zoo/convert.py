@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from ..core.errors import ReszooError
 from ..core.missing import require
 from .converters import CONVERTERS, rename
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SAFETENSORS = ".safetensors"
 AGAIN = "Run the same command again; if it stays so, the file at its address is not a state dict."
@@ -43,7 +40,7 @@ def renamed(foreign: Mapping[str, NDArray[Any]], converter: str, what: str) -> S
                 f"{what}: {their_key} of shape {array.shape} is no parameter of a {converter} network",
                 "The file is of another architecture: give the converter and the spec that it was made with.",
             )
-        state[key] = array.astype(np.float32) if array.dtype.kind == "f" else array
+        state[key] = array if array.dtype.kind in "biu" else array.astype(np.float32)  # bfloat16 is of no kind
         if key.endswith(".running_mean"):  # PyTorch counts batches since 0.4.1; older files lack the number
             state.setdefault(key.replace("running_mean", "num_batches_tracked"), np.array(0))
     if "head.weight" in state and state["head.weight"].ndim == 4:  # timm's classifier is a 1x1 convolution
@@ -58,16 +55,12 @@ def read_state(path: Path) -> State:
 
 
 def _read_safetensors(path: Path) -> State:
+    import ml_dtypes  # noqa: F401 - NumPy knows bfloat16 from then on
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
         return load_file(path)
-    except KeyError:  # a type that NumPy lacks, such as bfloat16
-        require("torch", f"to read {path.name}")
-        from safetensors.torch import load_file as load_tensors
-
-        return _arrays(load_tensors(path))
     except SafetensorError as error:
         raise ReszooError(f"{path} is damaged, or is no safetensors file: {error}", AGAIN) from error
 
@@ -84,12 +77,8 @@ def _read_pickle(path: Path) -> State:
     for key, value in document.items():
         if not isinstance(value, torch.Tensor):
             raise ReszooError(f"{path}: {key} is of type {type(value).__name__}, expected a tensor", AGAIN)
-    return _arrays(document)
-
-
-def _arrays(tensors: "Mapping[str, Tensor]") -> State:
-    single = {str(name): tensor.float() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
-    return {name: tensor.detach().numpy() for name, tensor in single.items()}
+    single = {key: value.float() if value.is_floating_point() else value for key, value in document.items()}
+    return {str(key): tensor.detach().numpy() for key, tensor in single.items()}
 
 
 def _unpickled(path: Path) -> object:
