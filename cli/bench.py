@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ReszooError, UnavailableError
+from ..core.registry import ALL
 from . import options, output
 from .options import parse_counts, parse_precision, words
 from .shares import parse_share
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from ..workflows.benchmarking import Item, Outcome
 
-ALL = options.ALL
 Runtimes = Annotated[
     str,
     typer.Option(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import UsageError
+from ..core.registry import ALL
 from . import options, output
-from .options import ALL, parse_precision, words
+from .options import parse_precision, words
 from .shares import parse_share
 
 if TYPE_CHECKING:

@@ -1,9 +1,8 @@
 """What `reszoo quantize --explain` shows: the stages, the layers up to the first bad one, and its likely reason."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ..core.errors import UsageError
 from . import output
 
 if TYPE_CHECKING:
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from ..export.explanation import Explanation
     from ..quantize.layerwise import LayerError
 
-PLOTS: dict[str, Literal["png", "svg"]] = {".png": "png", ".svg": "svg"}
 NUMBERS = ("error", "cosine", "tensors", "lowest", "alone", "so far", "runtime", "wrong")
 
 
@@ -24,18 +22,12 @@ def explained(source: "Checkpoint", format_name: str, options: "ExportOptions") 
         return explain(source, format_name, options, progress=progress)
 
 
-def check_plot(path: Path) -> None:
-    """Refuse a file name that tells no picture format, before anything is computed."""
-    if path.suffix not in PLOTS:
-        raise UsageError(f"--plot {path} is neither a .png nor a .svg file", "Write it as --plot explained.svg.")
-
-
 def write_plot(explanation: "Explanation", path: Path) -> None:
     from ..core.files import write_atomic
     from ..workflows.quantization.noise_plot import noise_plot
+    from ..workflows.reporting import plot_format
 
-    check_plot(path)
-    write_atomic(path, noise_plot(explanation, PLOTS[path.suffix]))
+    write_atomic(path, noise_plot(explanation, plot_format(path)))
     output.err_console().print(f"wrote {path}", markup=False)
 
 

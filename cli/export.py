@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 import typer
 
 from ..core.errors import UsageError
-from ..core.registry import listed
+from ..core.registry import ALL, listed
 from . import output
-from .options import ALL, Batch, ComputeCapability, InputKind, Opset, parse_batch, words
+from .options import Batch, ComputeCapability, InputKind, Opset, parse_batch, words
 
 if TYPE_CHECKING:
     from ..core.types import Artifact, Precision

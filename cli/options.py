@@ -61,8 +61,6 @@ Results = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")]
 
-ALL = "all"  # the word for every format, or for every runtime, that is here
-
 
 def words(text: str) -> list[str]:
     """ "onnx, openvino" -> both."""

@@ -1,7 +1,8 @@
 """`reszoo prune`: a smaller network of the same kind, which has to prove that it is faster."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -9,6 +10,9 @@ from ..core.errors import UsageError
 from . import output
 from .shares import parse_share
 from .train import parse_changes, watchers
+
+if TYPE_CHECKING:
+    from ..core.progress_bar import ProgressBar
 
 TARGET, REMOVED, CHECK = "Target (one of these)", "What is removed", "Speed check"
 FINETUNING, OTHERS, OUTPUT = "Fine-tuning", "Instead of pruning", "Output"
@@ -189,7 +193,7 @@ def prune(
     with output.bar() as progress:
         source = checkpoint(ref, progress)
         heard = checkpoint(teacher, progress) if teacher else None
-    with output.bar(source.ref) as progress:
+    with output.bar(source.ref) as bar:
         made = run(
             source,
             **targets,
@@ -209,11 +213,19 @@ def prune(
             resume=resume,
             device=device,
             out=out,
-            progress=progress,
+            progress=partial(_until_training, bar),
             on_warnings=output.tell_warnings,
             watchers=watchers(chosen, None) if chosen else (),
         )
     prune_report.show(made, json)
+
+
+def _until_training(bar: "ProgressBar", stage: str, done: float = 0, total: float | None = None, /) -> None:
+    """Training has a display of its own, with the loss and the speed."""
+    if stage == "training":
+        bar.stop()
+    else:
+        bar(stage, done, total)
 
 
 def _share(name: str, text: str) -> float:

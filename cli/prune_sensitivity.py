@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import output
-from .explain import PLOTS, check_plot
 
 if TYPE_CHECKING:
     from ..core.types import Checkpoint
@@ -22,6 +21,7 @@ def show(ref: str, how: dict[str, Any], makes_one: dict[str, object], plot: Path
     from ..workflows.pruning.prune import check, config_for, refuse
     from ..workflows.pruning.sensitivity_plot import sensitivity_plot
     from ..workflows.references import checkpoint
+    from ..workflows.reporting import plot_format
 
     refuse(makes_one, "`sensitivity=True` makes no network")
     config, _ = config_for(round_to=1, **how)
@@ -29,7 +29,7 @@ def show(ref: str, how: dict[str, Any], makes_one: dict[str, object], plot: Path
         source = checkpoint(ref, progress)
     check(source, config)
     path = plot or Path(f"{source.ref}-sensitivity.svg")
-    check_plot(path)
+    kind = plot_format(path)
     output.check_writable(path.parent)
     spaces = [space.name for space in prunable(source.spec, config.exclude)]
     rows = _rows(source, config, len(spaces))
@@ -40,7 +40,7 @@ def show(ref: str, how: dict[str, Any], makes_one: dict[str, object], plot: Path
         output.print_json({"ref": source.ref, "val": whole, "rows": rows})
     else:
         _print(source.ref, whole.value, rows)
-    write_atomic(path, sensitivity_plot(source.ref, whole.value, rows, PLOTS[path.suffix]))
+    write_atomic(path, sensitivity_plot(source.ref, whole.value, rows, kind))
     output.err_console().print(f"wrote {path}", markup=False)
 
 

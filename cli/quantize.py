@@ -196,10 +196,11 @@ def _check_explain(explain: bool, plot: Path | None, max_drop: str | None, out: 
 def _explain(
     sources: "list[Checkpoint]", format_name: str, options: "ExportOptions", plot: Path | None, json: bool
 ) -> None:
+    from ..workflows.reporting import plot_format
     from . import explain
 
     if plot:
-        explain.check_plot(plot)
+        plot_format(plot)  # before anything is computed
     found = []
     for source in sources:
         explanation = explain.explained(source, format_name, options)

@@ -34,6 +34,10 @@ class ProgressBar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take it away; what is told afterwards is not shown."""
         self._display.stop()
 
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .foreign import ForeignPlugins
 
 
+ALL = "all"  # the word for every plug-in that is here
+
+
 def listed(folder: Path) -> list[str]:
     """The names of a folder's plug-ins, without importing one: a file is named like its plug-in, with _ for -."""
     return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules([str(folder)]))

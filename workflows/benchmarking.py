@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.measured import Failure, Measurement, Scenario
 from ..core.progress import Progress, silent
+from ..core.registry import ALL
 from ..core.types import Artifact, Checkpoint, Unavailable
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 Model = Checkpoint | Artifact
 Outcome = Measurement | Unavailable | Failure
-ALL = "all"  # the word for every runtime that is here
 
 
 def benchmark(
@@ -66,7 +66,7 @@ def benchmark(
     """
     from ..bench.harness import measure
 
-    size = batch if batch is not None else _own_batch(model)
+    size = batch if batch is not None else own_batch(model)
     common = scenario_of(
         device, threads, size, streams, seed, cold_cache, precision=precision, sampling_limit_s=time_limit
     )
@@ -200,7 +200,8 @@ def judge(outcomes: Sequence[Outcome]) -> None:
         raise UnavailableError("nothing could be measured here")
 
 
-def _own_batch(model: Model) -> int:
+def own_batch(model: Model) -> int:
+    """1, or the smallest that an artifact takes."""
     return model.input.batch_limits[0] if isinstance(model, Artifact) else 1
 
 

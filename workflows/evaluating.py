@@ -79,14 +79,12 @@ def evaluate(
     """
     from .. import datasets
     from ..bench.evaluate import evaluate as run
-    from ..core.hosts import available_cores
-    from ..export import predicting
+    from .predicting import loaded_model
 
     name = data or model.dataset
     ref = model.ref if isinstance(model, Checkpoint) else model.source_ref
     datasets.load(name, split)  # refused where there is none
     datasets.check_classes(name, model.labels, ref, f"Measure it on {model.dataset}.")
-    candidate, engine, variant = predicting.resolve(model, runtime)
-    with engine.load(candidate, device=engine.devices[0], threads=available_cores(), variant=variant) as session:
+    with loaded_model(model, runtime) as (candidate, engine, session):
         found = run(session, candidate, name, split, BATCH, lambda done, total: progress("evaluating", done, total))
-    return Evaluation(found, f"{engine.name}:{variant}" if variant else engine.name)
+    return Evaluation(found, engine)

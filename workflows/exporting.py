@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from ..core.errors import ReszooError, UnavailableError
 from ..core.measured import Failure
 from ..core.progress import Progress, silent
+from ..core.registry import ALL
 from ..core.types import Artifact, Checkpoint, Precision, Unavailable
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Input = Literal["float", "uint8"]
 Batch = int | tuple[int, int, int] | None  # one size, an engine's (min, opt, max), or any
-ALL = "all"  # the word for every format that is here
 
 
 def export(

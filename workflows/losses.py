@@ -29,12 +29,12 @@ def reference(base: Checkpoint | Artifact, common: Scenario, wish: "AccuracyWish
 
     from ..bench.plan import Planned, plan
     from ..export.contract import runtimes
+    from .benchmarking import own_batch
 
     format_name = base.format if isinstance(base, Artifact) else "torch"
     runtime = next(name for name, runtime in runtimes().items() if format_name in runtime.formats)
     scenario = replace(common, runtime=runtime, streams=1)
-    batch = base.input.batch_limits[0] if isinstance(base, Artifact) else 1
-    (item,) = plan(base, scenario, [1], [batch], wish)
+    (item,) = plan(base, scenario, [1], [own_batch(base)], wish)
     if isinstance(item, Planned):
         return item
     name = base.source_ref if isinstance(base, Artifact) else base.ref

@@ -41,7 +41,6 @@ def predict(
         UnavailableError: The runtime is not on this machine.
         ReszooError: The model gave logits that are no numbers.
     """
-    from ..core.hosts import available_cores
     from ..export import predicting
     from .pictures import inputs, pictures
 
@@ -51,8 +50,7 @@ def predict(
     found = pictures(images) if ready is None else []
     if ready is None and not found:
         raise UsageError("there is no image", "Give paths, PIL images, arrays or tensors.")
-    candidate, engine, variant = predicting.resolve(model, runtime)
-    with engine.load(candidate, device=engine.devices[0], threads=available_cores(), variant=variant) as loaded:
+    with loaded_model(model, runtime) as (candidate, _, loaded):
         if ready is None:
             return list(predicting.predict(candidate, loaded, found, top))
         return _of_inputs(candidate, loaded, ready, top)
@@ -78,13 +76,25 @@ def session(
         UsageError: The runtime does not run the model.
         UnavailableError: The runtime is not on this machine.
     """
+    with loaded_model(model, runtime, device, threads) as (_, _, loaded):
+        yield loaded
+
+
+@contextmanager
+def loaded_model(
+    model: Model, runtime: str | None, device: "Device | None" = None, threads: int | None = None
+) -> "Iterator[tuple[Candidate, str, Session]]":
+    """What is run, the name of the runtime with its variant, and the session."""
     from ..core.hosts import available_cores
     from ..export import predicting
 
+    if threads is not None and threads < 1:
+        raise UsageError(f"`threads={threads}` is not possible", "Give `threads=1` or more.")
     candidate, engine, variant = predicting.resolve(model, runtime)
+    name = f"{engine.name}:{variant}" if variant else engine.name
     where = device or engine.devices[0]
     with engine.load(candidate, device=where, threads=threads or available_cores(), variant=variant) as loaded:
-        yield loaded
+        yield candidate, name, loaded
 
 
 def _of_inputs(

@@ -45,7 +45,9 @@ def create_model(
     from .. import models
 
     spec = spec_of(arch)
-    given = {"num_classes": num_classes or spec.num_classes, "input": (in_chans or spec.input[0], *spec.input[1:])}
+    given: dict[str, object] = {} if num_classes is None else {"num_classes": num_classes}
+    if in_chans is not None:
+        given["input"] = (in_chans, *spec.input[1:])
     try:
         return models.build(msgspec.convert(msgspec.structs.asdict(spec) | given | changes, type(spec)))
     except msgspec.ValidationError as error:
@@ -70,6 +72,8 @@ def _pretrained(
     from torch import nn
 
     checkpoint = store.load(f"{arch}.{tag}")
+    if num_classes is not None and num_classes < 1:
+        raise UsageError(f"a network of {num_classes} classes tells nothing apart", "Give `num_classes=1` or more.")
     if changes or in_chans not in (None, checkpoint.spec.input[0]):
         raise UsageError(
             f"the weights of {checkpoint.ref} are for its own spec", "Leave other fields away, or `pretrained`."

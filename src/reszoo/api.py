@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 import msgspec
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .datasets.transforms import Transforms
 
 P = ParamSpec("P")
-R = TypeVar("R")
 
 
 @overload

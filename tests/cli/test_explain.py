@@ -72,7 +72,7 @@ def test_the_plot_is_written_as_its_name_says(tmp_path: Path) -> None:
         assert picture.size == (1920, 1520)
         assert len(np.unique(np.asarray(picture.convert("L")))) > 50
     with pytest.raises(UsageError, match=r"plot.pdf is neither a .png nor a .svg"):
-        cli.check_plot(tmp_path / "plot.pdf")
+        plot_format(tmp_path / "plot.pdf")
 
 
 def test_many_layers_are_named_in_part_but_the_weakest_is() -> None:

@@ -54,6 +54,8 @@ def test_a_model_is_made_fresh_or_pretrained_with_a_new_head() -> None:
         (lambda: reszoo.create_model("resnet8_v1", pretrained=True), "resnet8_v1 has 2 checkpoints"),
         (lambda: reszoo.create_model(REF, in_chans=3), "are for its own spec"),
         (lambda: reszoo.create_model("resnet8_v1", norm="layer"), "cannot be made so"),
+        (lambda: reszoo.create_model("resnet8_v1", num_classes=0), "cannot be made so"),
+        (lambda: reszoo.create_model(REF, num_classes=0), "tells nothing apart"),
         (lambda: reszoo.create_model("resnet9_v1"), "no residual network has depth 9"),
     ],
 )
@@ -187,6 +189,7 @@ def test_a_picture_of_another_size_is_a_value_among_the_others(artifact: reszoo.
         (lambda c: c.prune(macs=0.5, min_share=2), "`min_share=2` is not possible"),
         (lambda c: c.prune(macs=0.5, measure=False, threads=2), "`threads`: without a speed check"),
         (lambda c: c.prune(macs=0.5, resume=True), "`resume`: nothing is trained"),
+        (lambda c: c.prune(macs=0.5, threads=0), "`threads=0` is not possible"),
         (lambda c: c.predict([], top=0), "the 0 likeliest classes"),
         (lambda c: reszoo.train("resnet8_v1", data="digits", recipe="digits", changes={"epochs": -5}), "epochs=-5"),
         (lambda c: reszoo.train(data="digits", recipe="digits"), "begins with an architecture or with a checkpoint"),

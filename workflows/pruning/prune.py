@@ -95,7 +95,7 @@ def prune(
         UnavailableError: A runtime, a data set or a device is not on this machine.
         ReszooError: The network was refused as not faster than its parent, or missed the target.
     """
-    timing = {"runtime": runtime, "threads": threads, "batch": batch}
+    timing = {"runtime": runtime is not None, "threads": threads is not None, "batch": batch is not None}
     training = {"teacher": teacher, "changes": changes, "resume": resume, "device": device != "auto"}
     refuse({} if measure else timing, "without a speed check, no latency is measured")
     refuse({} if finetune else training, "nothing is trained", "Add `finetune=prune-finetune`")
@@ -112,7 +112,11 @@ def prune(
         seed=seed,
         by_latency=latency is not None,
     )
-    scenario = _scenario(runtime or RUNTIME, threads or 1, batch or 1) if measure else None
+    scenario = (
+        _scenario(runtime or RUNTIME, 1 if threads is None else threads, 1 if batch is None else batch)
+        if measure
+        else None
+    )
     check(checkpoint, config)
     tuning = _finetuning(checkpoint, finetune, changes or {}, teacher, device, resume) if finetune else None
     name = f"{checkpoint.ref}-{'units-' if units else ''}{target.cost}{target.share:g}"
@@ -212,17 +216,18 @@ def _multiple(round_to: int | Literal["auto"] | None, by_latency: bool) -> int |
     return round_to
 
 
-def _scenario(runtime: str, threads: int, batch: int) -> Scenario:
+def _scenario(runtime: str | None, threads: int | None, batch: int | None) -> Scenario:
     from ...export.contract import parse_runtime
     from .verdict import scenario_for
 
-    engine, _ = parse_runtime(runtime)
+    name = RUNTIME if runtime is None else runtime
+    engine, _ = parse_runtime(name)
     if "cpu" not in engine.devices:
         raise UnavailableError(
             f"pruning measures latency on the CPU, and {engine.name} runs on GPUs only",
             "Choose another `runtime`, as onnxruntime, or a share of the multiply-adds with `measure=False`.",
         )
-    return scenario_for(runtime, threads, batch)
+    return scenario_for(name, 1 if threads is None else threads, 1 if batch is None else batch)
 
 
 def _finetuning(
