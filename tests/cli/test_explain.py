@@ -15,6 +15,7 @@ from reszoo.cli import explain as cli
 from reszoo.core.errors import UsageError
 from reszoo.export.explanation import Explanation, Finding
 from reszoo.workflows.quantization.noise_plot import noise_plot
+from reszoo.workflows.reporting import plot_format
 
 STAGES = ["preprocessing", "torch", "onnx", "quantized", "runtime"]
 
