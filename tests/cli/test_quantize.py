@@ -150,7 +150,7 @@ MISTAKES = [
     ),
     ([REF, "--max-drop", "2"], 2, "--max-drop '2' is neither", "--max-drop 0.5%"),
     ([REF, "--explain", "--out", "x"], 2, "--explain writes no artifact", "Leave"),
-    ([REF, "--explain", "--plot", "x.pdf"], 2, "neither a .png nor a .svg", "explained.svg"),
+    ([REF, "--explain", "--plot", "x.pdf"], 2, "neither a .png nor a .svg", "x.svg"),
     ([REF, "--plot", "x.svg"], 2, "--plot shows what --explain finds", "Add --explain"),
     (["resnet8_v1.reszoo_cifar10"], 3, "needs training images of cifar10", "reszoo data get cifar10"),
 ]
