@@ -10,7 +10,7 @@ from ..core import sysfs
 from ..core.hosts import describe, versions
 from ..core.measured import Conditions, Host
 from ..core.silence import quietly
-from ..core.types import Noun, Unavailable
+from ..core.types import Record, Unavailable
 from ..export.contract import Device, Format, Runtime, formats, runtimes
 from .machine import ADVICE, Watch, host_warnings
 
@@ -18,7 +18,7 @@ WATCH_S = 1.0
 FEW_CORES = 2
 
 
-class Tool(Noun, frozen=True, kw_only=True):
+class Tool(Record, frozen=True, kw_only=True):
     """A runtime or a format: its package's version, the devices it runs on (a format has none), what is missing."""
 
     name: str
@@ -28,7 +28,7 @@ class Tool(Noun, frozen=True, kw_only=True):
     missing: tuple[Unavailable, ...]
 
 
-class Int8(Noun, frozen=True, kw_only=True):
+class Int8(Record, frozen=True, kw_only=True):
     """An extension of the instruction set that decides what int8 gains, and what having it (or not) means."""
 
     name: str
@@ -36,14 +36,14 @@ class Int8(Noun, frozen=True, kw_only=True):
     meaning: str
 
 
-class HostWarning(Noun, frozen=True, kw_only=True):
+class HostWarning(Record, frozen=True, kw_only=True):
     """Something that makes measurements here unreliable, and what to do."""
 
     what: str
     advice: str
 
 
-class Diagnosis(Noun, frozen=True, kw_only=True):
+class Diagnosis(Record, frozen=True, kw_only=True):
     host: Host
     runtimes: tuple[Tool, ...]
     formats: tuple[Tool, ...]

@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from ..core.documents import convert, encode
 from ..core.errors import ReszooError
 from ..core.files import write_atomic
-from ..core.types import FileRecord, Noun, Sha256, StrPath
+from ..core.types import FileRecord, Record, Sha256, StrPath
 
 KEPT = 5
 HEADER = "reszoo.predictions"
@@ -25,7 +25,7 @@ TENSORS = ("labels", "top5", "logits")
 FIX = "Give a predictions file as `bench(accuracy=NAME)` wrote it, or measure the accuracy again."
 
 
-class _Header(Noun, frozen=True, kw_only=True):
+class _Header(Record, frozen=True, kw_only=True):
     """The metadata of the file: what `Predictions` holds beside its arrays."""
 
     dataset: str

@@ -23,9 +23,9 @@ def predictions_path(folder: Path, artifact: Artifact, scenario: Scenario, datas
     return folder / f"{model}.{_runtime(scenario)}.{dataset}-{split}.predictions.safetensors"
 
 
-def _write(folder: Path, name: str, noun: Measurement | Comparison) -> Path:
+def _write(folder: Path, name: str, record: Measurement | Comparison) -> Path:
     path = folder / f"{name}.json"
-    write_json(path, noun)
+    write_json(path, record)
     return path
 
 

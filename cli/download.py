@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ReszooError
-from ..core.types import Noun
+from ..core.types import Record
 from . import output
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..core.types import Checkpoint
 
 
-class Row(Noun, frozen=True, kw_only=True):
+class Row(Record, frozen=True, kw_only=True):
     """What became of one reference."""
 
     ref: str

@@ -64,7 +64,7 @@ def check_writable(folder: Path) -> None:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on standard output; nouns and paths are encoded as documents are."""
+    """One JSON document on standard output; records and paths are encoded as documents are."""
     import msgspec
 
     data = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)

@@ -7,10 +7,10 @@ import msgspec
 
 from .errors import UsageError
 from .registry import unknown
-from .types import Noun
+from .types import Record
 
 
-class Choices(Noun, frozen=True, kw_only=True):
+class Choices(Record, frozen=True, kw_only=True):
     """Base of the records that people fill in. Other records are checked where they are read from a file.
 
     Making one raises UsageError for a field that is out of range or of another type.

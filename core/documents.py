@@ -1,4 +1,4 @@
-"""Typed documents: nouns as JSON or TOML files with a schema number, validated on the way in.
+"""Typed documents: records as JSON or TOML files with a schema number, validated on the way in.
 
 A wrong document gets an error that names the file, the field, what was expected and how to mend it.
 """
@@ -11,24 +11,24 @@ import msgspec
 
 from .errors import ReszooError
 from .files import write_atomic
-from .types import Noun
+from .types import Record
 
-T = TypeVar("T", bound=Noun)
-
-
-def write_json(path: Path, noun: Noun) -> None:
-    """Write `noun` with the schema number, indented, whole or not at all."""
-    write_atomic(path, encode(noun) + b"\n")
+T = TypeVar("T", bound=Record)
 
 
-def encode(noun: Noun) -> bytes:
-    document = {"schema": noun.schema.newest, **noun.schema.write(to_builtins(noun))}
+def write_json(path: Path, record: Record) -> None:
+    """Write `record` with the schema number, indented, whole or not at all."""
+    write_atomic(path, encode(record) + b"\n")
+
+
+def encode(record: Record) -> bytes:
+    document = {"schema": record.schema.newest, **record.schema.write(to_builtins(record))}
     return msgspec.json.format(msgspec.json.encode(document), indent=2)
 
 
-def to_builtins(noun: msgspec.Struct) -> dict[str, Any]:
-    """The noun as plain dicts and lists, paths as text."""
-    plain: dict[str, Any] = msgspec.to_builtins(noun, enc_hook=str)
+def to_builtins(record: msgspec.Struct) -> dict[str, Any]:
+    """The record as plain dicts and lists, paths as text."""
+    plain: dict[str, Any] = msgspec.to_builtins(record, enc_hook=str)
     return plain
 
 

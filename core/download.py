@@ -22,10 +22,10 @@ from .locks import locked
 from .partial import PartialFile, to_disk
 from .progress import Count, Progress, silent
 from .transfer import download
-from .types import Noun, Positive
+from .types import Positive, Record
 
 
-class Source(Noun, frozen=True, kw_only=True):
+class Source(Record, frozen=True, kw_only=True):
     """A file on the web and what is known of it: its sha256 or the first 8 or more hex digits of it, its length."""
 
     url: str

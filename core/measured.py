@@ -1,4 +1,4 @@
-"""The nouns of measuring: a machine, a scenario, and what was seen when an artifact ran in it on that machine.
+"""The records of measuring: a machine, a scenario, and what was seen when an artifact ran in it on that machine.
 
 Raw samples are kept; every statistic is derived from them, and nothing is rounded before it is printed.
 """
@@ -13,13 +13,13 @@ from .estimates import Ratio, carries, log_ratio, median, median_interval, quant
 from .looking import confidence_of_round
 from .schemas import Schema
 from .statistics import Interval
-from .types import DType, FileRecord, NotNegative, Noun, Positive, Precision, Step
+from .types import DType, FileRecord, NotNegative, Positive, Precision, Record, Step
 
 BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 CONFIDENCE = 0.99  # of the interval of a comparison's ratio
 
 
-class Host(Noun, frozen=True, kw_only=True):
+class Host(Record, frozen=True, kw_only=True):
     """The machine a measurement was made on: what does not change while it runs. None is "could not be found out".
 
     cpu_limit and memory_limit_bytes are the control group's; `commit` is reszoo's own, with "+" if it was changed.
@@ -85,7 +85,7 @@ class Scenario(Choices, frozen=True, kw_only=True):
         return f"{self.runtime_name}, {self.device}, {self.threads} threads, batch {self.batch}{streams}{cold}"
 
 
-class ColdStart(Noun, frozen=True, kw_only=True):
+class ColdStart(Record, frozen=True, kw_only=True):
     """Seconds to the first answer, step by step. Making the harness's inputs is not counted.
 
     start_s       the process and the interpreter, until the worker can read its first request
@@ -100,7 +100,7 @@ class ColdStart(Noun, frozen=True, kw_only=True):
     first_run_s: float
 
 
-class Pages(Noun, frozen=True, kw_only=True):
+class Pages(Record, frozen=True, kw_only=True):
     """Resident memory of the worker at one moment, in bytes, as the kernel counts it.
 
     private is not shared with any other process; file is mapped from a file (code, and weights that are mapped).
@@ -111,14 +111,14 @@ class Pages(Noun, frozen=True, kw_only=True):
     file_bytes: NotNegative
 
 
-class DeviceMemory(Noun, frozen=True, kw_only=True):
+class DeviceMemory(Record, frozen=True, kw_only=True):
     """GPU memory at its peak, in bytes: of the runtime's allocator, and of the process as the driver counts it."""
 
     allocator_bytes: NotNegative | None
     driver_bytes: NotNegative | None
 
 
-class Memory(Noun, frozen=True, kw_only=True):
+class Memory(Record, frozen=True, kw_only=True):
     """The worker's memory, step by step: its inputs made, runtime imported, model loaded, first run, steady; the peak.
 
     What the runtime and the model take is the difference to `started`. `cgroup_peak_bytes` counts the page cache and
@@ -140,7 +140,7 @@ class Memory(Noun, frozen=True, kw_only=True):
         return self.peak_bytes - self.started.resident_bytes
 
 
-class Accuracy(Noun, frozen=True, kw_only=True):
+class Accuracy(Record, frozen=True, kw_only=True):
     """Top-1 accuracy on a whole split: how many of `n` were right, and the file with every single prediction."""
 
     dataset: str
@@ -154,7 +154,7 @@ class Accuracy(Noun, frozen=True, kw_only=True):
         return self.correct / self.n
 
 
-class Conditions(Noun, frozen=True, kw_only=True):
+class Conditions(Record, frozen=True, kw_only=True):
     """What the machine did while the samples were taken. None is "this machine does not tell".
 
     seconds            how long that was
@@ -201,21 +201,21 @@ WarningKind = Literal[
 ]
 
 
-class MeasurementWarning(Noun, frozen=True, kw_only=True):
+class MeasurementWarning(Record, frozen=True, kw_only=True):
     """One reason to doubt a measurement, from a closed set, with what was seen. `bench.machine` knows what to do."""
 
     kind: WarningKind
     detail: str
 
 
-class Window(Noun, frozen=True, kw_only=True):
+class Window(Record, frozen=True, kw_only=True):
     """A stretch of sampling: `runs` batches were finished by all streams together in `seconds`."""
 
     runs: Positive
     seconds: float
 
 
-class Subject(Noun, frozen=True, kw_only=True):
+class Subject(Record, frozen=True, kw_only=True):
     """What was measured: an artifact, by its hashes, in a scenario; `made` is how, from its checkpoint on."""
 
     source_ref: str
@@ -233,7 +233,7 @@ class Subject(Noun, frozen=True, kw_only=True):
         return f"{self.source_ref} as {self.artifact_format} {self.precision} on {self.scenario}"
 
 
-class Measurement(Noun, frozen=True, kw_only=True):
+class Measurement(Record, frozen=True, kw_only=True):
     """What one worker saw.
 
     Attributes:
@@ -310,7 +310,7 @@ class Measurement(Noun, frozen=True, kw_only=True):
         return None if scenario.cold_cache else throughput(self.windows, scenario.batch)
 
 
-class Block(Noun, frozen=True, kw_only=True):
+class Block(Record, frozen=True, kw_only=True):
     """A short stretch of one contestant's runs, in the order in which they were made."""
 
     contestant: NotNegative
@@ -324,7 +324,7 @@ def _visits(blocks: tuple[Block, ...], contestant: int) -> list[Samples]:
     return [block.samples_s for block in blocks if block.contestant == contestant]
 
 
-class Comparison(Noun, frozen=True, kw_only=True):
+class Comparison(Record, frozen=True, kw_only=True):
     """Contestants measured in turn: `subjects[0]` is the baseline, `subjects[1]` the same again, for the noise floor.
 
     Each of `rounds` had fresh processes, all alive at once; its blocks stand in the order in which they ran.
@@ -373,7 +373,7 @@ class Comparison(Noun, frozen=True, kw_only=True):
         return median([sample_s for block in blocks for sample_s in block.samples_s])
 
 
-class Kernel(Noun, frozen=True, kw_only=True):
+class Kernel(Record, frozen=True, kw_only=True):
     """One kernel of a runtime's optimised model, as the runtime's own profiler saw it.
 
     name           the node's in the model's file, where the runtime keeps it
@@ -390,7 +390,7 @@ class Kernel(Noun, frozen=True, kw_only=True):
     fell_back_to: str | None = None
 
 
-class Failure(Noun, frozen=True, kw_only=True):
+class Failure(Record, frozen=True, kw_only=True):
     """Something that was tried and went wrong: an export, an image to classify, or a measurement in `scenario`.
 
     `output` is what the measurement's worker printed last.

@@ -8,14 +8,14 @@ import msgspec
 
 from .errors import ReszooError
 from .imposters import HEAD_BYTES, refuse_content
-from .types import Noun
+from .types import Record
 
 PART_SUFFIX = ".part"
 ORIGIN_SUFFIX = ".part.json"
 OTHER_FILE = "It is another file now: update reszoo, or name a mirror that has the right one with RESZOO_MIRROR."
 
 
-class Origin(Noun, frozen=True, kw_only=True):
+class Origin(Record, frozen=True, kw_only=True):
     """Where the bytes come from. `validator` is the ETag or the date that If-Range takes, and tells the file's version;
     `sha256` is the whole file's, if the server states it."""
 

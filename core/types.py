@@ -1,7 +1,7 @@
-"""The nouns: everything that passes from one stage to the next. Frozen, typed, and here only.
+"""The records: everything that passes from one stage to the next. Frozen, typed, and here only.
 
 Units are in the names (`size_bytes`, `latency_s`); accuracies are fractions from 0 to 1.
-The nouns of measuring stand in `measured`; `documents` writes any of these to disk and reads it back.
+The records of measuring stand in `measured`; `documents` writes any of these to disk and reads it back.
 """
 
 import hashlib
@@ -40,8 +40,8 @@ BRIEF.maxlevel = 2
 BRIEF.maxstring = BRIEF.maxother = 40  # characters
 
 
-class Noun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all nouns: immutable, keyword-only, and strict about the fields it is read from.
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all records: immutable, keyword-only, and strict about the fields it is read from.
 
     `repr` is one line, in which long values are cut: thousands of samples would hide everything else.
     """
@@ -53,7 +53,7 @@ class Noun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         return f"{type(self).__name__}({', '.join(fields)})"
 
 
-class TensorSpec(Noun, frozen=True, kw_only=True):
+class TensorSpec(Record, frozen=True, kw_only=True):
     """One named input or output. A dimension is a number, or a name where it is dynamic: "batch", or "1..64"."""
 
     name: str
@@ -70,7 +70,7 @@ class TensorSpec(Noun, frozen=True, kw_only=True):
         return 1, None
 
 
-class Preprocess(Noun, frozen=True, kw_only=True):
+class Preprocess(Record, frozen=True, kw_only=True):
     """From a decoded image to the network's input: resize, centre crop, scale to [0, 1], normalise.
 
     `resize` is the target of the shorter side in pixels (bicubic or bilinear), `crop` the side of the square cut
@@ -95,7 +95,7 @@ class Preprocess(Noun, frozen=True, kw_only=True):
             raise ValueError(f"crop {self.crop} does not give the input size {self.input[1]}x{self.input[2]}")
 
 
-class ChannelPlan(Noun, frozen=True, kw_only=True):
+class ChannelPlan(Record, frozen=True, kw_only=True):
     """What a pruned network keeps of the unpruned one. What is not named is kept whole.
 
     channels   a space (`models.channels` lists them) -> its kept channels, numbered as in the unpruned network
@@ -113,7 +113,7 @@ class ChannelPlan(Noun, frozen=True, kw_only=True):
             raise ValueError(f"the plan keeps no channel of {empty}")
 
 
-class ModelSpec(Noun, frozen=True, kw_only=True):
+class ModelSpec(Record, frozen=True, kw_only=True):
     """A residual network as data; `models.build` makes the module.
 
     depths            units per stage
@@ -162,7 +162,7 @@ class ModelSpec(Noun, frozen=True, kw_only=True):
                 raise ValueError(f"the plan keeps unit {units[-1]} of {stage}, which has {depths[stage]} units")
 
 
-class Metric(Noun, frozen=True, kw_only=True):
+class Metric(Record, frozen=True, kw_only=True):
     """One figure of a checkpoint, and where it comes from: `published` (by the URL) or `measured` by us."""
 
     name: Literal["accuracy"]
@@ -174,7 +174,7 @@ class Metric(Noun, frozen=True, kw_only=True):
     n: Positive
 
 
-class Step(Noun, frozen=True, kw_only=True):
+class Step(Record, frozen=True, kw_only=True):
     """One thing that was done: enough to do it again. `config` holds the options by name, as text."""
 
     name: str
@@ -183,7 +183,7 @@ class Step(Noun, frozen=True, kw_only=True):
     input_sha256: str
 
 
-class Checkpoint(Noun, frozen=True, kw_only=True):
+class Checkpoint(Record, frozen=True, kw_only=True):
     """A trained network: its spec, its weights file, and all that is needed to feed it and read its answer."""
 
     ref: str
@@ -203,7 +203,7 @@ class Checkpoint(Noun, frozen=True, kw_only=True):
             raise ValueError(f"{len(self.labels)} labels, but the network has {self.spec.num_classes} classes")
 
 
-class FileRecord(Noun, frozen=True, kw_only=True):
+class FileRecord(Record, frozen=True, kw_only=True):
     """One file of an artifact: its name inside the folder, its hash and its length."""
 
     name: str
@@ -211,7 +211,7 @@ class FileRecord(Noun, frozen=True, kw_only=True):
     size_bytes: NotNegative
 
 
-class ProvenWay(Noun, frozen=True, kw_only=True):
+class ProvenWay(Record, frozen=True, kw_only=True):
     """One way to run an artifact, and how far its logits are from the source's: on `n` images, in these batch sizes.
 
     `name` is "run.py", in a process without reszoo, or a runtime with its variant, "openvino:static".
@@ -224,7 +224,7 @@ class ProvenWay(Noun, frozen=True, kw_only=True):
     top1_agreement: Fraction
 
 
-class Parity(Noun, frozen=True, kw_only=True):
+class Parity(Record, frozen=True, kw_only=True):
     """How far an artifact's logits are from its source's, on `n` images of `images`.
 
     The figures are those of the first of its `ways`, what ships; older records name none.
@@ -241,7 +241,7 @@ class Parity(Noun, frozen=True, kw_only=True):
     ways: tuple[ProvenWay, ...] = ()
 
 
-class Certificate(Noun, frozen=True, kw_only=True):
+class Certificate(Record, frozen=True, kw_only=True):
     """Of a model's integer layers: none of them can saturate a kernel's 16-bit sums.
 
     layers    quantized convolutions and matrix products in all
@@ -254,7 +254,7 @@ class Certificate(Noun, frozen=True, kw_only=True):
     reduced: NotNegative
 
 
-class Candidate(Noun, frozen=True, kw_only=True):
+class Candidate(Record, frozen=True, kw_only=True):
     """A model written in one format, which has not been proven to compute what its source does."""
 
     path: Path
@@ -301,7 +301,7 @@ class Artifact(Candidate, frozen=True, kw_only=True):
     extras: tuple[FileRecord, ...] = ()
 
 
-class Unavailable(Noun, frozen=True, kw_only=True):
+class Unavailable(Record, frozen=True, kw_only=True):
     """Something that cannot be done here: a value that tables show, never a silent skip."""
 
     what: str

@@ -4,10 +4,10 @@ Krizhevsky, "Learning multiple layers of features from tiny images" (2009); http
 """
 
 from ..core.download import Source
-from ..core.types import Noun, Positive
+from ..core.types import Positive, Record
 
 
-class Archive(Noun, frozen=True, kw_only=True):
+class Archive(Record, frozen=True, kw_only=True):
     """A .tar.gz of records: `label_bytes` bytes, of which the last is the class, then 3072 bytes (C, H, W)."""
 
     source: Source

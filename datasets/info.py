@@ -11,7 +11,7 @@ from ..core.documents import read_json
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.files import cache_dir, explained
 from ..core.registry import unknown
-from ..core.types import NotNegative, Noun, Positive
+from ..core.types import NotNegative, Positive, Record
 from .archives import ARCHIVES
 
 Split = Literal["train", "val", "test", "trainval"]
@@ -20,7 +20,7 @@ DOCUMENT = "dataset.json"
 NAME = re.compile(r"[a-z0-9_-]+")
 
 
-class DatasetInfo(Noun, frozen=True, kw_only=True):
+class DatasetInfo(Record, frozen=True, kw_only=True):
     """A data set, as `dataset.json` describes it.
 
     counts          images per split; a split that the data set does not have is missing

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from ..core.types import Noun, Positive
+from ..core.types import Positive, Record
 from ..quantize.config import Calibration, QuantizeConfig
 from ..quantize.diagnosis import Diagnosis
 from ..quantize.layerwise import LayerError
@@ -32,7 +32,7 @@ CALIBRATED: dict[AnyReason, set[Calibration]] = {  # by a range that is read oth
 }
 
 
-class Stage(Noun, frozen=True, kw_only=True):
+class Stage(Record, frozen=True, kw_only=True):
     """One stage against the one before: SQNR in dB and cosine of the tensor that it ends with.
 
     `lowest` is the one with the lowest SQNR of the `tensors` that were compared.
@@ -47,7 +47,7 @@ class Stage(Noun, frozen=True, kw_only=True):
     lowest_db: float
 
 
-class Finding(Noun, frozen=True, kw_only=True):
+class Finding(Record, frozen=True, kw_only=True):
     """What is bad first, a layer or a tensor, in which stage, and the likely reason.
 
     "accumulation" has no layer: the logits are bad, though no layer alone is.
@@ -60,7 +60,7 @@ class Finding(Noun, frozen=True, kw_only=True):
     advice: str
 
 
-class Explanation(Noun, frozen=True, kw_only=True):
+class Explanation(Record, frozen=True, kw_only=True):
     """What was found on `n` images of `images`.
 
     layers     every quantized layer, in the graph's order

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ..core.errors import ReszooError, UsageError
 from ..core.measured import Failure
-from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Noun, Preprocess, StrPath
+from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Preprocess, Record, StrPath
 from ..datasets import images
 from ..datasets.preprocess import fit, geometry
 from .candidates import in_place
@@ -20,7 +20,7 @@ from .feeding import feed
 TOGETHER = 32  # images at once, where the batch is dynamic
 
 
-class Guess(Noun, frozen=True, kw_only=True):
+class Guess(Record, frozen=True, kw_only=True):
     """One class, by its position among the labels, and how likely the network finds it."""
 
     index: NotNegative
@@ -28,7 +28,7 @@ class Guess(Noun, frozen=True, kw_only=True):
     probability: Fraction
 
 
-class Prediction(Noun, frozen=True, kw_only=True):
+class Prediction(Record, frozen=True, kw_only=True):
     """The classes of one image, the likeliest first; `image` is its path, or its place among those given."""
 
     image: str

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from ..core.errors import UsageError
 from ..core.registry import unknown
-from ..core.types import ChannelPlan, ModelSpec, Noun
+from ..core.types import ChannelPlan, ModelSpec, Record
 
 EXPANSION = 4  # output channels of a bottleneck over its width
 PLAN_FIX = "Make the plan again from this network: `reszoo.models.channels.spaces` lists its spaces."
 
 
-class Space(Noun, frozen=True, kw_only=True):
+class Space(Record, frozen=True, kw_only=True):
     """Channels that are kept or dropped together, whatever layer writes or reads them.
 
     name      stem               the stem's output, where no identity carries it into the first stage's stream
@@ -39,7 +39,7 @@ class Space(Noun, frozen=True, kw_only=True):
         return len(self.kept)
 
 
-class UnitChannels(Noun, frozen=True, kw_only=True):
+class UnitChannels(Record, frozen=True, kw_only=True):
     """One unit: from the space `source` through those of its inner convolutions into the space `target`."""
 
     stage: int
@@ -56,7 +56,7 @@ class UnitChannels(Noun, frozen=True, kw_only=True):
         return f"stages.{self.stage}.{self.number}"
 
 
-class Layout(Noun, frozen=True, kw_only=True):
+class Layout(Record, frozen=True, kw_only=True):
     """A network's units that are kept, in order, and the spaces before the first and after the last."""
 
     stem: Space

@@ -1,9 +1,9 @@
 """What a network costs: the records."""
 
-from ..core.types import Noun
+from ..core.types import Record
 
 
-class LayerCost(Noun, frozen=True, kw_only=True):
+class LayerCost(Record, frozen=True, kw_only=True):
     """A convolution or the classifier. `output` is its shape and `macs` its work for one image."""
 
     name: str
@@ -13,7 +13,7 @@ class LayerCost(Noun, frozen=True, kw_only=True):
     macs: int
 
 
-class Cost(Noun, frozen=True, kw_only=True):
+class Cost(Record, frozen=True, kw_only=True):
     """`params` are all learnable values, those of norms too; `macs` all of convolutions and matrix products."""
 
     params: int

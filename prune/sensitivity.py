@@ -7,7 +7,7 @@ import torch
 from .. import datasets
 from ..core.errors import UsageError
 from ..core.measured import Accuracy
-from ..core.types import Checkpoint, Fraction, Noun, Positive
+from ..core.types import Checkpoint, Fraction, Positive, Record
 from ..datasets.splits import shuffled
 from ..training.evaluate import count_correct
 from .applying import network, sliced, state_of
@@ -18,7 +18,7 @@ from .planning import judged_spaces, most_important, with_channels
 IMAGES = 1000  # of val, drawn once and for all: enough to see what a space can spare
 
 
-class Row(Noun, frozen=True, kw_only=True):
+class Row(Record, frozen=True, kw_only=True):
     """One network: `space` has `kept` of its `channels`, about a share of `ratio` was dropped; the rest is whole."""
 
     space: str

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import onnx
 
-from ..core.types import Noun
+from ..core.types import Record
 from .contract import Feeds
 from .graph import Graph
 from .integer import Array, exposed, run_as_written
@@ -26,7 +26,7 @@ MOST_VALUES = 2**22
 Source = Literal["input", "weights", "output"]
 
 
-class Diagnosis(Noun, frozen=True, kw_only=True):
+class Diagnosis(Record, frozen=True, kw_only=True):
     """A layer and what its own error most likely comes from.
 
     source_db  its SQNR with one source of error alone

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from ..core.errors import ReszooError
-from ..core.types import NotNegative, Noun
+from ..core.types import NotNegative, Record
 from .contract import Feeds
 from .graph import Graph
 from .integer import (
@@ -36,7 +36,7 @@ FLOAT = onnx.TensorProto.FLOAT
 WEIGHTLESS = ("Add", "GlobalAveragePool", "AveragePool", "MaxPool")
 
 
-class LayerError(Noun, frozen=True, kw_only=True):
+class LayerError(Record, frozen=True, kw_only=True):
     """One quantized layer on real images. SQNRs are in dB, `noise.EXACT_DB` where nothing differs.
 
     name, operator  its node in the graph

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import onnx
 
-from ..core.types import Noun
+from ..core.types import Record
 from .layers import PRODUCTS, integer_layers
 
 
-class Layers(Noun, frozen=True, kw_only=True):
+class Layers(Record, frozen=True, kw_only=True):
     """Convolutions and matrix products: how many are computed in integers, and the names of those that are not."""
 
     quantized: int

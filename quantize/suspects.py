@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 import onnx
 
-from ..core.types import Noun
+from ..core.types import Record
 from .graph import Graph
 from .integer import Array, product
 from .layers import Affine, IntegerLayer, along
@@ -28,7 +28,7 @@ Reason = Literal["outliers", "clipping", "dead channel", "weights", "rounding"]
 Pair = tuple[float, float]
 
 
-class Histogram(Noun, frozen=True, kw_only=True):
+class Histogram(Record, frozen=True, kw_only=True):
     """What a tensor holds on real images, and what its 8 bits cover. Pairs are (lowest, highest).
 
     counts     over equal bins of `span`

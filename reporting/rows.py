@@ -3,12 +3,12 @@
 from typing import Literal
 
 from ..core.measured import ColdStart, Host, Measurement, WarningKind
-from ..core.types import DType, Noun, Precision
+from ..core.types import DType, Precision, Record
 
 Axis = Literal["latency", "throughput", "size", "memory"]
 
 
-class Estimate(Noun, frozen=True, kw_only=True):
+class Estimate(Record, frozen=True, kw_only=True):
     """A figure and its 95 % interval; None where the samples are too few for one."""
 
     value: float
@@ -29,7 +29,7 @@ class Top1(Estimate, frozen=True, kw_only=True):
     is_shared: bool
 
 
-class MemoryParts(Noun, frozen=True, kw_only=True):
+class MemoryParts(Record, frozen=True, kw_only=True):
     """What was taken at the peak, in bytes, by steps that add up to `taken`. A step that frees memory is negative.
 
     runtime     by importing it
@@ -45,7 +45,7 @@ class MemoryParts(Noun, frozen=True, kw_only=True):
     later: int
 
 
-class RowWarning(Noun, frozen=True, kw_only=True):
+class RowWarning(Record, frozen=True, kw_only=True):
     """A warning, and what to do about it."""
 
     kind: WarningKind
@@ -53,7 +53,7 @@ class RowWarning(Noun, frozen=True, kw_only=True):
     advice: str
 
 
-class Row(Noun, frozen=True, kw_only=True):
+class Row(Record, frozen=True, kw_only=True):
     """One measurement.
 
     model         the checkpoint's name, with its weights' hash where two share the name
@@ -95,7 +95,7 @@ class Row(Noun, frozen=True, kw_only=True):
     pareto: tuple[Axis, ...] = ()
 
 
-class Report(Noun, frozen=True, kw_only=True):
+class Report(Record, frozen=True, kw_only=True):
     """`rows[i]` is of `measurements[i]`; sorted by model, device, runtime, artifact and scenario."""
 
     rows: tuple[Row, ...]

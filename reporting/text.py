@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from ..core.documents import to_builtins
 from ..core.measured import ColdStart
-from ..core.types import Noun
+from ..core.types import Record
 from .columns import FRONT_MARK, Cell, Column, table
 from .labels import host_line, labels, packages
 from .rows import Estimate, MemoryParts, Report, Row, Top1
 
 Field = str | float | None
-NESTED: dict[str, type[Noun]] = {
+NESTED: dict[str, type[Record]] = {
     "latency_s": Estimate,
     "images_per_s": Estimate,
     "accuracy": Top1,

@@ -8,11 +8,11 @@ from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
 from ..core.progress import Progress
-from ..core.types import Noun
+from ..core.types import Record
 from .recipe import Recipe
 
 
-class Epoch(Noun, frozen=True, kw_only=True):
+class Epoch(Record, frozen=True, kw_only=True):
     """One line of the curve. Loss and accuracy are means over the augmented training batches as they were seen.
 
     lr               of the epoch's last step

@@ -12,7 +12,7 @@ from ..core.files import check_free, staged_folder
 from ..core.hosts import LIBRARIES, versions
 from ..core.measured import Accuracy, Host
 from ..core.statistics import proportion_interval
-from ..core.types import Checkpoint, Metric, ModelSpec, Noun, Positive, Preprocess, Step
+from ..core.types import Checkpoint, Metric, ModelSpec, Positive, Preprocess, Record, Step
 from .progress import Epoch
 from .recipe import Recipe
 
@@ -21,7 +21,7 @@ CURVE = "curve.jsonl"
 LICENCE = "MIT"
 
 
-class Run(Noun, frozen=True, kw_only=True):
+class Run(Record, frozen=True, kw_only=True):
     """All that decides which weights come out. `parent` and `teacher` are "ref sha256" of checkpoints."""
 
     ref: str
@@ -36,7 +36,7 @@ class Run(Noun, frozen=True, kw_only=True):
     processes: Positive
 
 
-class Training(Noun, frozen=True, kw_only=True):
+class Training(Record, frozen=True, kw_only=True):
     """The card of a checkpoint that we trained.
 
     epoch      whose weights these are

@@ -9,7 +9,7 @@ from ..core.errors import ReszooError
 from ..core.files import cache_dir, explained
 from ..core.locks import LOCK_SUFFIX
 from ..core.partial import ORIGIN_SUFFIX, PART_SUFFIX
-from ..core.types import NotNegative, Noun
+from ..core.types import NotNegative, Record
 from .checkpoints import is_ours, read
 
 HASH = "[0-9a-f]" * 12
@@ -25,7 +25,7 @@ CONTENTS = {
 }
 
 
-class Entry(Noun, frozen=True, kw_only=True):
+class Entry(Record, frozen=True, kw_only=True):
     """Something in the cache."""
 
     path: Path

@@ -15,14 +15,14 @@ from ..core.documents import read_toml, to_builtins
 from ..core.errors import ReszooError
 from ..core.files import cache_dir
 from ..core.registry import add_unique, choose, unknown
-from ..core.types import Fraction, ModelSpec, Noun, Positive, Preprocess
+from ..core.types import Fraction, ModelSpec, Positive, Preprocess, Record
 from ..models import spec_of
 
 CARDS = Path(__file__).parent / "cards"
 BUNDLED = Path(__file__).parent / "weights"
 
 
-class Published(Noun, frozen=True, kw_only=True):
+class Published(Record, frozen=True, kw_only=True):
     """A published top-1 accuracy: a fraction of the `n` images of a split, and the page that says so."""
 
     value: Fraction
@@ -31,7 +31,7 @@ class Published(Noun, frozen=True, kw_only=True):
     source: str
 
 
-class Card(Noun, frozen=True, kw_only=True):
+class Card(Record, frozen=True, kw_only=True):
     """A checkpoint somewhere on the web, and how to make it one of ours.
 
     sha256      of the file at `url`, or its first 8 or more hex digits; left out where nobody publishes it

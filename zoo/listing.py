@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from ..core.types import Noun, Positive
+from ..core.types import Positive, Record
 from ..models.cost import cost_of
 from . import catalogue, checkpoints
 
 
-class ModelCard(Noun, frozen=True, kw_only=True):
+class ModelCard(Record, frozen=True, kw_only=True):
     """A checkpoint of the catalogue.
 
     Attributes:

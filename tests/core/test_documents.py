@@ -8,7 +8,7 @@ import pytest
 from reszoo.core.documents import read_json, write_json
 from reszoo.core.errors import ReszooError
 from reszoo.core.schemas import Schema, unchanged
-from reszoo.core.types import Noun, Preprocess
+from reszoo.core.types import Preprocess, Record
 
 GOOD = Preprocess(mean=(0.5,), std=(0.25,), input=(1, 8, 8))
 
@@ -50,7 +50,7 @@ def test_a_folder_or_nothing_at_all_is_explained(tmp_path: Path) -> None:
         read_json(tmp_path, Preprocess, "")
 
 
-class Length(Noun, frozen=True, kw_only=True):
+class Length(Record, frozen=True, kw_only=True):
     """Of which schema 1 had centimetres, and which is a text on disk since schema 3."""
 
     schema: ClassVar[Schema] = Schema(

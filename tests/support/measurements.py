@@ -67,14 +67,14 @@ def a_measurement(
 
     `changes` are fields of the measurement, its subject or its scenario, whichever has the name first.
     """
-    by_noun: dict[type, dict[str, Any]] = {Measurement: {}, Subject: {}, Scenario: {}}
+    by_record: dict[type, dict[str, Any]] = {Measurement: {}, Subject: {}, Scenario: {}}
     for name, value in changes.items():
-        owner = next((noun for noun in by_noun if name in noun.__struct_fields__), None)
+        owner = next((record for record in by_record if name in record.__struct_fields__), None)
         if owner is None:
             raise TypeError(f"a measurement has no {name}")
-        by_noun[owner][name] = value
-    scenario = msgspec.structs.replace(SCENARIO, **by_noun[Scenario])
-    subject = msgspec.structs.replace(SUBJECT, **{"scenario": scenario} | by_noun[Subject])
+        by_record[owner][name] = value
+    scenario = msgspec.structs.replace(SCENARIO, **by_record[Scenario])
+    subject = msgspec.structs.replace(SUBJECT, **{"scenario": scenario} | by_record[Subject])
     samples = samples_s(median_s, n, seed)
     made = Measurement(
         subject=subject,
@@ -91,7 +91,7 @@ def a_measurement(
         warnings=(),
         accuracy=None if correct is None else Accuracy(dataset="cifar10", split="test", n=10_000, correct=correct),
     )
-    return msgspec.structs.replace(made, **by_noun[Measurement])
+    return msgspec.structs.replace(made, **by_record[Measurement])
 
 
 def samples_s(median_s: float, n: int, seed: int = 0) -> tuple[float, ...]:

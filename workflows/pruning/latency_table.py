@@ -27,7 +27,7 @@ from ...core.hosts import describe, versions
 from ...core.locks import locked
 from ...core.measured import Host, MeasurementWarning, Scenario
 from ...core.progress import Progress, silent
-from ...core.types import Candidate, ModelSpec, NotNegative, Noun, Positive, Preprocess
+from ...core.types import Candidate, ModelSpec, NotNegative, Positive, Preprocess, Record
 from ...export.candidates import candidate
 from ...export.contract import ExportOptions, Format, format_named, runtimes, unavailable_error
 from .probes import Group, Kind, Part, anatomy, groups, parts
@@ -44,7 +44,7 @@ class Effort(NamedTuple):
 EFFORT = Effort()
 
 
-class Point(Noun, frozen=True, kw_only=True):
+class Point(Record, frozen=True, kw_only=True):
     """What a part takes in the table's scenario; the other fields are those of `probes.Part`."""
 
     kind: Kind
@@ -59,7 +59,7 @@ class Point(Noun, frozen=True, kw_only=True):
         return Part(self.kind, self.stage, self.channels, self.macs, self.inner_macs)
 
 
-class LatencyTable(Noun, frozen=True, kw_only=True):
+class LatencyTable(Record, frozen=True, kw_only=True):
     """For all networks of this anatomy, on this host, with these versions.
 
     `warnings` are the reasons to doubt it: what disturbed the machine while it was measured.

@@ -22,7 +22,7 @@ from ...core.errors import ReszooError
 from ...core.estimates import median
 from ...core.measured import Conditions, Scenario
 from ...core.progress import Count, uncounted
-from ...core.types import Candidate, NotNegative, Noun
+from ...core.types import Candidate, NotNegative, Record
 from ...export.contract import runtimes
 
 VISIT_S = 0.03
@@ -30,7 +30,7 @@ WARM_UP_RUNS, WARM_UP_S = 20, 0.02
 JOB, FIX = "job.json", "Run the same command again; with fewer images at a time if memory ran out."
 
 
-class Job(Noun, frozen=True, kw_only=True):
+class Job(Record, frozen=True, kw_only=True):
     """Visit `models` in this `order`."""
 
     scenario: Scenario

@@ -12,7 +12,7 @@ from ...core.errors import ReszooError
 from ...core.hosts import describe
 from ...core.measured import Kernel
 from ...core.progress import Progress, silent
-from ...core.types import Artifact, Certificate, NotNegative, Noun, Positive, Precision
+from ...core.types import Artifact, Certificate, NotNegative, Positive, Precision, Record
 from ...export.contract import Device, Runtime
 from ...export.feeding import feed, sample_images
 from ...export.formats.onnx import MODEL_FILE
@@ -25,7 +25,7 @@ from .kernels import batch_for, profile, runtime_for
 IMAGES = 32
 
 
-class WrongLayer(Noun, frozen=True, kw_only=True):
+class WrongLayer(Record, frozen=True, kw_only=True):
     """A layer that gave results other than the exact ones: `wrong` of its `elements`, by `largest` steps at most."""
 
     layer: str
@@ -34,7 +34,7 @@ class WrongLayer(Noun, frozen=True, kw_only=True):
     largest: float
 
 
-class IntegerCheck(Noun, frozen=True, kw_only=True):
+class IntegerCheck(Record, frozen=True, kw_only=True):
     """A runtime's integer kernels on this CPU against exact arithmetic; see `quantize.integer.mismatches`.
 
     elements   results of all `layers` that were compared, on `images` real images
@@ -60,7 +60,7 @@ class IntegerCheck(Noun, frozen=True, kw_only=True):
             )
 
 
-class Examination(Noun, frozen=True, kw_only=True):
+class Examination(Record, frozen=True, kw_only=True):
     """What was found. `check` is None where there are no integer layers that reszoo can read."""
 
     path: Path

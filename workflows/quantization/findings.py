@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...bench.doctor import int8_of
 from ...core.measured import Host, Kernel
-from ...core.types import Artifact, Noun
+from ...core.types import Artifact, Record
 from .kernels import total_s
 
 FindingKind = Literal[
@@ -55,7 +55,7 @@ NAMED = 3
 Sighting = tuple[FindingKind, str, Sequence[Kernel] | None]
 
 
-class Finding(Noun, frozen=True, kw_only=True):
+class Finding(Record, frozen=True, kw_only=True):
     """One reason, with what was seen and what to do. `share` is of the kernels' time; None where time does not tell."""
 
     kind: FindingKind
