@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     import torch
 
 
+def library() -> Any:
+    """What `executorch.runtime` calls, without the exporter: importing that takes ten seconds."""
+    import torch  # noqa: F401  it brings the libraries that this one needs
+
+    with quietly():  # the Python interface is experimental, and says so
+        try:
+            from executorch.extension.pybindings import _C
+        except ImportError:  # of a release that names it otherwise
+            from executorch.extension.pybindings import portable_lib as _C
+    return _C
+
+
 class ExecuTorchRuntime(Runtime):
     name = "executorch"
     formats = ("executorch",)
@@ -21,8 +33,7 @@ class ExecuTorchRuntime(Runtime):
         return not_installed("executorch", "executorch")
 
     def preload(self) -> None:
-        with quietly():  # its Python interface is experimental, and says so
-            import executorch.runtime  # noqa: F401
+        library()
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "ExecuTorchSession":
         self.preload()
@@ -35,23 +46,20 @@ class ExecuTorchSession(Session):
     open_sessions: ClassVar[int] = 0
 
     def __init__(self, model: Candidate, threads: int) -> None:
-        from executorch.runtime import Runtime as Engine
-
+        self.library = library()
         self._size_pool(threads)
         path = model.path / MODEL_FILE
         try:
             with quietly():
-                self.program = Engine.get().load_program(path)
-                self.method: Any = self.program.load_method("forward")
+                self.program = self.library._load_program(str(path))
+                self.method = self.program.load_method("forward")
         except RuntimeError as error:
             raise ReszooError(f"ExecuTorch cannot load {path}: {error}", "Export it again.") from error
         ExecuTorchSession.open_sessions += 1
 
     def _size_pool(self, threads: int) -> None:
-        from executorch.extension.pybindings import portable_lib
-
         with quietly():  # the pool tells of the files in which it looks for ARM cores
-            size = portable_lib._threadpool_get_thread_count()
+            size = self.library._threadpool_get_thread_count()
         if size == threads:
             return
         if self.open_sessions:
@@ -60,7 +68,7 @@ class ExecuTorchSession(Session):
                 f"Close that session first, or use {size} threads.",
             )
         with quietly():
-            portable_lib._unsafe_reset_threadpool(threads)
+            self.library._unsafe_reset_threadpool(threads)
 
     def place(self, batch: "np.ndarray") -> "torch.Tensor":
         import torch
@@ -68,7 +76,7 @@ class ExecuTorchSession(Session):
         return torch.from_numpy(batch).contiguous()
 
     def run(self, placed: "torch.Tensor") -> "torch.Tensor":
-        (logits,) = self.method.execute([placed])
+        (logits,) = self.method([placed])
         return logits  # type: ignore[no-any-return]
 
     def read(self, result: "torch.Tensor") -> "np.ndarray":

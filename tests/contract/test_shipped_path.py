@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
@@ -68,10 +69,11 @@ def with_litert(folder: Path) -> Logits:
 
 
 def with_executorch(folder: Path) -> Logits:
-    from executorch.extension.pybindings.portable_lib import _load_for_executorch
+    with warnings.catch_warnings(action="ignore"):  # its Python interface is experimental, and says so
+        from executorch.runtime import Runtime as Engine
 
-    module = _load_for_executorch(str(folder / "model.pte"))
-    return lambda batch: module.forward((torch.from_numpy(batch),))[0].numpy().copy()
+    method = Engine.get().load_program(folder / "model.pte").load_method("forward")
+    return lambda batch: method.execute([torch.from_numpy(batch)])[0].numpy().copy()
 
 
 def with_ncnn(folder: Path) -> Logits:
