@@ -1,5 +1,6 @@
 # make demo   the whole way on a bundled network, with the extra `torch` alone
-# make test   the whole test suite: side by side what can share the machine, then one by one what measures it
+# make test   the test suite: side by side what can share the machine, then one by one what measures it
+# make thorough  all further cases of what `make test` shows with some: every combination, the deepest networks
 # make quick  the core alone, between two edits: no engine of an extra, nothing of tests/slow.txt, nothing that measures
 # make lint   formatting, lint and types
 # make check  lint, then test
@@ -14,22 +15,24 @@ export RESZOO_TEST_MIRROR ?= $(abspath $(wildcard ../shared/data/mirror))
 
 SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test quick slow lint check docs format clean
+.PHONY: demo test thorough quick slow lint check docs format clean
 
 demo: .venv/core
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh
 
 # pytest exits with 5 where no test is selected: of one pass that is no failure, of both it is
-test: .venv/dev
-	@$(BIN)/pytest $(SIDE_BY_SIDE) --machine=shared $(ARGS); shared=$$?; \
-	$(BIN)/pytest --machine=alone $(ARGS); alone=$$?; \
+test: CASES := -m "not thorough"
+thorough: CASES := -m thorough
+test thorough: .venv/dev
+	@$(BIN)/pytest $(SIDE_BY_SIDE) --machine=shared $(CASES) $(ARGS); shared=$$?; \
+	$(BIN)/pytest --machine=alone $(CASES) $(ARGS); alone=$$?; \
 	case $$shared$$alone in 00|05|50) ;; *) exit 1;; esac
 
 quick: .venv/dev
-	$(BIN)/pytest $(SIDE_BY_SIDE) --quick $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) --quick -m "not thorough" $(ARGS)
 
 slow: .venv/dev  # write tests/slow.txt anew
-	$(BIN)/pytest $(SIDE_BY_SIDE) --write-slow $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) --write-slow -m "not thorough" $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .

@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from families import shrunk
 from foreign import randomise
 from smalldisk import mounted
 
@@ -27,7 +28,7 @@ V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
 
 
 def save_random(folder: Path, arch: str) -> Checkpoint:
-    spec = models.spec_of(arch)
+    spec = shrunk(models.spec_of(arch))
     return zoo.save(
         folder,
         randomise(models.build(spec)).state_dict(),

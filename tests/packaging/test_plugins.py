@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from once import once
@@ -30,6 +31,13 @@ assert zoo.read("checkpoint").spec == spec
 for name in ("onnx", "example"):
     artifact = export.export(made, name, out=f"mine-{name}")
     assert artifact.parity.top1_agreement == 1, artifact.parity
+"""
+
+COMMANDS = """
+import sys
+from reszoo.cli.main import app
+for command in sys.argv[1:]:
+    app(command.split(), standalone_mode=False)
 """
 
 
@@ -62,6 +70,18 @@ def reszoo(target: Path, *arguments: str, cwd: Path, code: int = 0) -> subproces
     return done
 
 
+def documents(target: Path, *commands: str, cwd: Path) -> list[Any]:
+    """What each command prints with --json, all of them in one process, which imports the makers' libraries once."""
+    done = python(target, "-c", COMMANDS, *(f"{command} --json" for command in commands), cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    found, text = [], done.stdout
+    while text:
+        document, end = json.JSONDecoder().raw_decode(text)
+        found.append(document)
+        text = text[end:].lstrip("\n")
+    return found
+
+
 def test_a_broken_one_is_shown_and_breaks_nothing(target: Path, tmp_path: Path) -> None:
     assert REF in reszoo(target, "list", cwd=tmp_path).stdout
     found = json.loads(reszoo(target, "doctor", "--json", cwd=tmp_path).stdout)
@@ -81,28 +101,34 @@ def test_a_broken_one_is_shown_and_breaks_nothing(target: Path, tmp_path: Path) 
 
 def test_format_runtime_and_scheme_on_the_command_line(target: Path, tmp_path: Path) -> None:
     Image.new("L", (8, 8), 128).save(tmp_path / "image.png")
-    (row,) = json.loads(reszoo(target, "export", REF, "--to", "example", "--out", "a", "--json", cwd=tmp_path).stdout)
+    (row,), prediction, _, measured = documents(
+        target,
+        f"export {REF} --to example --out a",
+        "predict a image.png",
+        f"quantize {REF} --to example --scheme example --out b --no-measure",
+        "bench a --runtime example --time-limit 1",
+        cwd=tmp_path,
+    )
     assert row["format"] == "example"
-    told = json.loads(reszoo(target, "predict", "a", "image.png", "--json", cwd=tmp_path).stdout)
-    assert told["runtime"] == "example"
-    quantize = ["quantize", REF, "--to", "example", "--scheme", "example", "--out", "b", "--no-measure"]
-    reszoo(target, *quantize, cwd=tmp_path)
+    assert prediction["runtime"] == "example"
     made = json.loads((tmp_path / "b" / "artifact.json").read_text())
     assert [step["config"]["scheme"] for step in made["lineage"] if step["name"] == "quantize"] == ["example"]
-    bench = ["bench", "a", "--runtime", "example", "--time-limit", "1", "--json"]
-    assert json.loads(reszoo(target, *bench, cwd=tmp_path).stdout)
+    assert measured
 
 
 def test_architectures_on_the_command_line(target: Path, tmp_path: Path) -> None:
-    cost = json.loads(reszoo(target, "show", "example", "--json", cwd=tmp_path).stdout)["cost"]
-    assert cost["params"] == 8 * 9 + 8 + 8 * 10 + 10
-    train = ["train", "example", "--data", "digits", "--recipe", "digits", "--epochs", "1", "--out", "mine"]
-    reszoo(target, *train, cwd=tmp_path)
+    train = "train {} --data digits --recipe digits --epochs 1 --out {}"
+    shown, *_ = documents(
+        target,
+        "show example",
+        train.format("example", "mine"),
+        train.format("example14", "deeper"),
+        "prune ./deeper --macs 0.5 --no-measure --out half",
+        cwd=tmp_path,
+    )
+    assert shown["cost"]["params"] == 8 * 9 + 8 + 8 * 10 + 10
     refused = reszoo(target, "prune", "./mine", "--macs", "0.5", "--no-measure", cwd=tmp_path, code=2)
     assert "example is built by another package" in refused.stderr
-    reszoo(target, *[word.replace("example", "example14").replace("mine", "deeper") for word in train], cwd=tmp_path)
-    prune = ["prune", "./deeper", "--macs", "0.5", "--no-measure", "--out", "half"]
-    reszoo(target, *prune, cwd=tmp_path)
     # without the package, what it made is told from what is damaged
     gone = reszoo(tmp_path, "export", "./mine", cwd=tmp_path, code=3)
     assert "no package that is installed brings the architecture example" in gone.stderr

@@ -48,18 +48,21 @@ FAMILIES: dict[str, ModelSpec] = {
 }
 
 
+def shrunk(spec: ModelSpec) -> ModelSpec:
+    return msgspec.structs.replace(
+        spec,
+        depths=tuple(min(depth, 2) for depth in spec.depths),
+        widths=tuple(4 * 2**stage for stage in range(len(spec.widths))),
+        stem_width=4 * spec.stem_width // min(spec.widths[0], spec.stem_width),
+        input=(3, 32, 32),
+    )
+
+
 def catalogue_families() -> dict[str, ModelSpec]:
     """One small network for each kind that has a name."""
     found: dict[bytes, tuple[str, ModelSpec]] = {}
     for name in names():
-        spec = spec_of(name)
-        small = msgspec.structs.replace(
-            spec,
-            depths=tuple(min(depth, 2) for depth in spec.depths),
-            widths=tuple(4 * 2**stage for stage in range(len(spec.widths))),
-            stem_width=4 * spec.stem_width // min(spec.widths[0], spec.stem_width),
-            input=(3, 32, 32),
-        )
+        small = shrunk(spec_of(name))
         found.setdefault(msgspec.json.encode(small), (name, small))
     return dict(found.values())
 
