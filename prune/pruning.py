@@ -1,4 +1,4 @@
-"""The room's verb: a checkpoint and a cost that it has to meet give a smaller checkpoint of the same kind."""
+"""What the package does: a checkpoint and a cost that it has to meet give a smaller checkpoint of the same kind."""
 
 from pathlib import Path
 
