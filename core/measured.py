@@ -13,7 +13,7 @@ from .estimates import Ratio, carries, log_ratio, median, median_interval, quant
 from .looking import confidence_of_round
 from .schemas import Schema
 from .statistics import Interval
-from .types import DType, FileRecord, NotNegative, Positive, Precision, Record, Step
+from .types import DType, FileRecord, NotNegative, Positive, Precision, ProvenanceStep, Record
 
 BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 CONFIDENCE = 0.99  # of the interval of a comparison's ratio
@@ -227,7 +227,7 @@ class Subject(Record, frozen=True, kw_only=True):
     precision: Precision
     input_dtype: DType
     scenario: Scenario
-    made: tuple[Step, ...] = ()
+    made: tuple[ProvenanceStep, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.source_ref} as {self.artifact_format} {self.precision} on {self.scenario}"

@@ -13,7 +13,7 @@ from torch import nn
 
 from reszoo import datasets, models
 from reszoo.core.hosts import versions
-from reszoo.core.types import Checkpoint, Preprocess, Step
+from reszoo.core.types import Checkpoint, Preprocess, ProvenanceStep
 from reszoo.datasets.info import info
 from reszoo.datasets.preprocess import normalise
 from reszoo.models.resnet import ResNet
@@ -52,8 +52,8 @@ def make(arch: str, out: Path) -> Checkpoint:
         dataset=DATASET,
         metrics=(),
         licence="MIT",
-        lineage=(
-            Step(
+        provenance=(
+            ProvenanceStep(
                 name="initialise",
                 config={"arch": arch, "seed": "0"},
                 versions=versions(("reszoo", "torch")),

@@ -12,7 +12,7 @@ from ..core.documents import read_json, write_json
 from ..core.errors import ReszooError
 from ..core.files import cache_dir, check_replaceable, sha256_of, staged_folder
 from ..core.missing import require
-from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, Step, StrPath
+from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, ProvenanceStep, StrPath
 from ..models.shapes import state_shapes
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def save(
     dataset: str,
     metrics: tuple[Metric, ...],
     licence: str,
-    lineage: tuple[Step, ...],
+    provenance: tuple[ProvenanceStep, ...],
     replace: bool = False,
 ) -> Checkpoint:
     """Write a checkpoint, whole or not at all. The weights must fit the spec.
@@ -84,7 +84,7 @@ def save(
         dataset=dataset,
         metrics=metrics,
         licence=licence,
-        lineage=lineage,
+        provenance=provenance,
     )
     with staged_folder(folder, may_go) as staging:
         (staging / WEIGHTS).write_bytes(weights)

@@ -73,7 +73,7 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
         dataset: What it was trained on.
         metrics: Its accuracies, and who measured them.
         licence: Of the weights.
-        lineage: Everything that was done to make it.
+        provenance: Everything that was done to make it.
     """
 
     predict = predict
@@ -112,7 +112,7 @@ class Artifact(records.Artifact, frozen=True, kw_only=True):
         labels: The classes' names, in the order of the logits.
         files: Each file's name, hash and length.
         source_ref: The checkpoint that it was exported from.
-        lineage: Everything that was done to make it.
+        provenance: Everything that was done to make it.
         parity: How far its logits are from its source's, on real images.
     """
 

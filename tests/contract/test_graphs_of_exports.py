@@ -34,8 +34,8 @@ NETWORKS: dict[str, ModelSpec] = {
     "v1": SMALL,
     "v2": msgspec.structs.replace(SMALL, family="v2"),
     "plain": msgspec.structs.replace(SMALL, family="plain"),
-    "v1 C bottleneck": msgspec.structs.replace(SMALL, shortcut="C", block="bottleneck"),
-    "v2 B bottleneck": msgspec.structs.replace(SMALL, family="v2", shortcut="B", block="bottleneck"),
+    "v1 C bottleneck": msgspec.structs.replace(SMALL, shortcut="C", block_type="bottleneck"),
+    "v2 B bottleneck": msgspec.structs.replace(SMALL, family="v2", shortcut="B", block_type="bottleneck"),
 }
 # What each format writes of them for float input. A number and a kind: so many of it.
 EXPECTED = {

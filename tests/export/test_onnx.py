@@ -38,7 +38,7 @@ def save_random(folder: Path, arch: str) -> Checkpoint:
         dataset="none",
         metrics=(),
         licence="MIT",
-        lineage=(),
+        provenance=(),
     )
 
 
@@ -202,7 +202,7 @@ def test_only_what_a_scheme_has_is_advised(config: QuantizeConfig, tmp_path: Pat
     artifact = export(zoo.load(V1), "torch", out=tmp_path / "made")
     done = step(zoo.load(V1), fixed, "")
     integer = msgspec.structs.replace(
-        artifact, format=format_for(config.scheme), precision="int8", lineage=(*artifact.lineage, done)
+        artifact, format=format_for(config.scheme), precision="int8", provenance=(*artifact.provenance, done)
     )
     assert _fix(integer) == INT8_FIXES[config]
 
@@ -212,7 +212,7 @@ def test_weights_that_are_not_numbers_never_pass(tmp_path: Path) -> None:
     state = zoo.build(source).state_dict()
     state["head.bias"] = torch.full_like(state["head.bias"], float("nan"))
     fields = {name: getattr(source, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
-    poisoned = zoo.save(tmp_path / "nan", state, ref="nan.test", metrics=(), lineage=(), **fields)
+    poisoned = zoo.save(tmp_path / "nan", state, ref="nan.test", metrics=(), provenance=(), **fields)
     with pytest.raises(ReszooError, match="differs from its source"):
         export(poisoned, "onnx", out=tmp_path / "made")
 

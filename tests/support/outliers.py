@@ -26,4 +26,4 @@ def plant(folder: Path, ref: str = "resnet8_v1.reszoo_digits") -> Checkpoint:
     state[f"{UNIT}.convs.1.weight"][:, channel] /= SCALE
     fields = {name: getattr(source, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
     planted = ref.split(".")[0] + ".planted"
-    return zoo.save(folder, state, ref=planted, metrics=(), lineage=(), **fields)
+    return zoo.save(folder, state, ref=planted, metrics=(), provenance=(), **fields)

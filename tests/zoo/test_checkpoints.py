@@ -8,11 +8,11 @@ import torch
 
 from reszoo import models, zoo
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.core.types import Checkpoint, ModelSpec, Preprocess, Step, StrPath
+from reszoo.core.types import Checkpoint, ModelSpec, Preprocess, ProvenanceStep, StrPath
 from reszoo.zoo.labels import CIFAR10
 
 SPEC = models.spec_of("resnet8_v2")
-STEP = Step(name="train", config={"epochs": "1"}, versions={"torch": "2"}, input_sha256="")
+STEP = ProvenanceStep(name="train", config={"epochs": "1"}, versions={"torch": "2"}, input_sha256="")
 
 
 def save(folder: StrPath, state: dict[str, torch.Tensor], spec: ModelSpec = SPEC, replace: bool = False) -> Checkpoint:
@@ -27,7 +27,7 @@ def save(folder: StrPath, state: dict[str, torch.Tensor], spec: ModelSpec = SPEC
         metrics=(),
         licence="MIT",
         replace=replace,
-        lineage=(STEP,),
+        provenance=(STEP,),
     )
 
 
