@@ -232,7 +232,7 @@ def test_show_tells_what_a_plan_has_left(tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     show(str(tmp_path / "both"))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "units 1+1+1 basic, 16/32/64 channels, before pruning" in lines
-    assert "stage 0, pruned none of 1 units" in lines
-    assert any(re.fullmatch(r"stage 2, pruned 1 units, \d+ channels, \d+ inside", line) for line in lines)
+    assert "blocks 1+1+1 basic, 16/32/64 channels, before pruning" in lines
+    assert "stage 0, pruned none of 1 blocks" in lines
+    assert any(re.fullmatch(r"stage 2, pruned 1 blocks, \d+ channels, \d+ inside", line) for line in lines)
     assert any(line.endswith("> prune > prune") for line in lines)

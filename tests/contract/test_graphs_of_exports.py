@@ -28,7 +28,7 @@ from reszoo.quantize.contract import scheme_named
 
 # LiteRT's quantizer moves weights out of the flatbuffer where there are more: as in these networks.
 QUANTIZER_MOVES_FROM = 256 << 10
-# One unit with an identity, one that changes the shape.
+# One block with an identity, one that changes the shape.
 SMALL = msgspec.structs.replace(BASE, depths=(1, 1), widths=(16, 192), stem_width=16, input=(3, 32, 32))
 NETWORKS: dict[str, ModelSpec] = {
     "v1": SMALL,

@@ -68,10 +68,10 @@ def masked(model: ResNet, pruned: ModelSpec) -> ResNet:
     for name, axes in layers(pruned).items():
         if axes.columns:
             model.get_submodule(name).register_forward_pre_hook(hide(axes.columns.kept))
-    for unit in layout(pruned).blocks:
-        shortcut = getattr(model.get_submodule(unit.name), "shortcut", None)
+    for block in layout(pruned).blocks:
+        shortcut = getattr(model.get_submodule(block.name), "shortcut", None)
         if isinstance(shortcut, PadShortcut | RouteShortcut):
-            shortcut.register_forward_pre_hook(hide(unit.source.kept))
+            shortcut.register_forward_pre_hook(hide(block.source.kept))
     return model
 
 

@@ -50,7 +50,7 @@ def test_batch_norms_are_folded_wherever_a_convolution_comes_first(tmp_path: Pat
     v1 = export(zoo.load(V1), "onnx", out=tmp_path / "v1")
     v2 = export(zoo.load(V2), "onnx", out=tmp_path / "v2")
     assert operators(v1.path)["BatchNormalization"] == 0
-    # in v2 a norm follows an addition in each of the three units and at the end
+    # in v2 a norm follows an addition in each of the three blocks and at the end
     assert operators(v2.path)["BatchNormalization"] == 4
 
 
@@ -273,7 +273,7 @@ def test_a_manifest_that_was_edited_by_hand_is_explained(tmp_path: Path) -> None
     good = manifest.read_text()
     for bad, message in (
         (good.replace('"fp32"', '"fp99"'), r"artifact.json.*fp99.*precision"),
-        (good.replace('"schema": 1', '"schema": 7'), "schema is 7"),
+        (good.replace('"schema": 2', '"schema": 7'), "schema is 7"),
         (good[:-20], "not valid JSON"),
         (good.replace('"name": "model.onnx"', '"name": "../model.onnx"'), "outside its folder"),
     ):

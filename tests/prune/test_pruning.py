@@ -70,10 +70,10 @@ def test_importance_beats_chance(digits_v1: Checkpoint, tmp_path: Path) -> None:
 def test_units_and_channels_can_both_go(digits: Checkpoint, tmp_path: Path) -> None:
     by_units = PruneConfig(remove="units", **FEW)
     shorter = prune(digits, by_units, macs, 0.8 * macs(digits.spec), tmp_path / "units", "shorter")
-    assert [unit.name for unit in layout(shorter.spec).units] == ["stages.1.0", "stages.2.0"]
+    assert [block.name for block in layout(shorter.spec).blocks] == ["stages.1.0", "stages.2.0"]
     assert not {"ranking", "round_to", "min_share"} & shorter.provenance[-1].config.keys()  # not what units go by
     thinner = prune(shorter, PruneConfig(), macs, 0.5 * macs(shorter.spec), tmp_path / "both", "both")
-    assert [unit.name for unit in layout(thinner.spec).units] == ["stages.1.0", "stages.2.0"]
+    assert [block.name for block in layout(thinner.spec).blocks] == ["stages.1.0", "stages.2.0"]
     assert [one.name for one in thinner.provenance[-2:]] == ["prune", "prune"]
     assert zoo.build(thinner)(torch.zeros(1, *thinner.spec.input)).shape == (1, 10)
 
