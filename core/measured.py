@@ -346,9 +346,9 @@ class Comparison(Record, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         contestants = zip(self.subjects[AGAIN + 1 :], self.ratios[AGAIN:] if len(self.rounds) > 1 else (), strict=False)
-        told = [f"{subject}: {ratio}" for subject, ratio in contestants]
+        ratios = [f"{subject}: {ratio}" for subject, ratio in contestants]
         against = f"against {self.subjects[BASELINE]}, {len(self.rounds)} rounds, {len(self.warnings)} warnings"
-        return f"Comparison({'; '.join(told)}; {against})"
+        return f"Comparison({'; '.join(ratios)}; {against})"
 
     @property
     def ratios(self) -> tuple[Ratio, ...]:

@@ -98,25 +98,25 @@ def layout(spec: ModelSpec) -> Layout:
                 source = block.target
             elif not block.has_identity:
                 raise UsageError(f"{block.name} cannot be removed: its shortcut is not an identity", PLAN_FIX)
-    found = Layout(stem=stem, blocks=tuple(blocks), last=source)
-    names = {space.name for space in _every_space(found)}
+    result = Layout(stem=stem, blocks=tuple(blocks), last=source)
+    names = {space.name for space in _every_space(result)}
     if strange := next((name for name in plan.channels if name not in names), None):
         raise unknown(strange, names, "space in the plan")
-    return found
+    return result
 
 
 def layers(spec: ModelSpec) -> dict[str, Axes]:
     """Every layer that has parameters, by its name, with the spaces they run over (norms even where there are none)."""
-    whole = layout(spec)
-    found = {"stem.conv": Axes(whole.stem)}
+    network = layout(spec)
+    axes_of = {"stem.conv": Axes(network.stem)}
     if spec.family != "v2":
-        found["stem.norm"] = Axes(whole.stem)
-    for block in whole.blocks:
-        found |= {f"{block.name}.{name}": axes for name, axes in _layers_of(spec, block)}
+        axes_of["stem.norm"] = Axes(network.stem)
+    for block in network.blocks:
+        axes_of |= {f"{block.name}.{name}": axes for name, axes in _layers_of(spec, block)}
     if spec.family == "v2":
-        found["final.0"] = Axes(whole.last)
-    found["head"] = Axes(None, whole.last)
-    return found
+        axes_of["final.0"] = Axes(network.last)
+    axes_of["head"] = Axes(None, network.last)
+    return axes_of
 
 
 def routes(source: Space, target: Space) -> list[int | None]:
@@ -156,9 +156,9 @@ def _layers_of(spec: ModelSpec, block: BlockChannels) -> Iterator[tuple[str, Axe
             yield "shortcut.1", Axes(block.target)
 
 
-def _every_space(whole: Layout) -> Iterator[Space]:
-    yield whole.stem
-    for block in whole.blocks:
+def _every_space(network: Layout) -> Iterator[Space]:
+    yield network.stem
+    for block in network.blocks:
         yield from block.inner
         yield from (block.squeeze,) if block.squeeze else ()
         yield block.target

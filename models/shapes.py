@@ -1,6 +1,6 @@
 """The shapes of a network as data: of all that its state dict holds, and of what its layers give.
 
-Light: imports no torch. So weights can be checked, and a network's cost told, where it is not installed.
+Light: imports no torch. So weights can be checked, and costs computed, where it is not installed.
 """
 
 from collections.abc import Iterator
@@ -33,42 +33,42 @@ def state_shapes(spec: ModelSpec) -> dict[str, Shape]:
     """Every entry of the network's state dict, by its name."""
     if spec.builder:
         return {name: tuple(tensor.shape) for name, tensor in skeleton(spec).state_dict().items()}
-    found: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}
     for name, axes in layers(spec).items():
         entries = _norm(spec, axes) if _is_norm(name, axes) else _product(spec, name, axes)
-        found |= {f"{name}.{entry}": shape for entry, shape in entries.items()}
-    return found
+        shapes |= {f"{name}.{entry}": shape for entry, shape in entries.items()}
+    return shapes
 
 
 def layer_shapes(spec: ModelSpec) -> Iterator[LayerShapes]:
     """The layers that multiply: convolutions, in the order of the blocks, and the classifier."""
-    whole, found = layout(spec), _products(spec)
+    network, products = layout(spec), _products(spec)
     size = _halved(spec.input[1:]) if spec.stem == "imagenet" else spec.input[1:]
-    yield _layer(spec, "stem.conv", found["stem.conv"]["stem.conv"], 2 if spec.stem == "imagenet" else 1, size)
+    yield _layer(spec, "stem.conv", products["stem.conv"]["stem.conv"], 2 if spec.stem == "imagenet" else 1, size)
     if spec.stem == "imagenet":
         size = _halved(size)
-    for block in whole.blocks:
+    for block in network.blocks:
         before, size = size, _halved(size) if block.stride == 2 else size
-        yield from _layers_of(spec, block, found[block.name], before, size)
-    yield _layer(spec, "head", found["head"]["head"], 1, None)
+        yield from _layers_of(spec, block, products[block.name], before, size)
+    yield _layer(spec, "head", products["head"]["head"], 1, None)
 
 
 def _products(spec: ModelSpec) -> dict[str, dict[str, Axes]]:
     """The layers that multiply, by the block that they are in, or by themselves."""
-    found: dict[str, dict[str, Axes]] = {}
+    products: dict[str, dict[str, Axes]] = {}
     for name, axes in layers(spec).items():
         if not _is_norm(name, axes):
             block = ".".join(name.split(".")[:3])
-            found.setdefault(block, {})[name] = axes
-    return found
+            products.setdefault(block, {})[name] = axes
+    return products
 
 
 def _layers_of(
-    spec: ModelSpec, block: BlockChannels, found: dict[str, Axes], before: Size, after: Size
+    spec: ModelSpec, block: BlockChannels, products: dict[str, Axes], before: Size, after: Size
 ) -> Iterator[LayerShapes]:
     """`before` and `after` are the sizes of what the block takes and gives."""
     strided = "convs.0" if spec.block_type == "basic" else "convs.1"
-    for name, axes in found.items():
+    for name, axes in products.items():
         part = name.removeprefix(f"{block.name}.")
         if part.startswith("se."):
             yield _layer(spec, name, axes, 1, (1, 1))

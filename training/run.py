@@ -178,8 +178,8 @@ def _is_finished(out: Path, work: Path) -> bool:
     """Whether the run was killed between its last two steps: its checkpoint is there, and so is its own folder."""
     if not ((out / result.DOCUMENT).exists() and (work / DOCUMENT).exists()):
         return False
-    made, run = result.describe(out), read_json(work / DOCUMENT, Run, f"Delete {work}.")
-    return made.run == run
+    finished, run = result.describe(out), read_json(work / DOCUMENT, Run, f"Delete {work}.")
+    return finished.run == run
 
 
 def _remove(work: Path, out: Path) -> None:

@@ -136,14 +136,14 @@ def check_fits(state: "State", expected: Mapping[str, tuple[int, ...]], what: st
     fix = "These are the weights of another architecture: give the spec they were trained with."
     for key, shape in expected.items():
         if key not in state:
-            raise ReszooError(f"{what}: {key} is missing, expected shape {_told(shape)}", fix)
-        if (found := tuple(state[key].shape)) != shape:
-            raise ReszooError(f"{what}: {key} has shape {_told(found)}, expected {_told(shape)}", fix)
+            raise ReszooError(f"{what}: {key} is missing, expected shape {_shape_text(shape)}", fix)
+        if (actual := tuple(state[key].shape)) != shape:
+            raise ReszooError(f"{what}: {key} has shape {_shape_text(actual)}, expected {_shape_text(shape)}", fix)
     if surplus := next((key for key in state if key not in expected), None):
-        raise ReszooError(f"{what}: {surplus} of shape {_told(state[surplus].shape)} is not expected", fix)
+        raise ReszooError(f"{what}: {surplus} of shape {_shape_text(state[surplus].shape)} is not expected", fix)
 
 
-def _told(shape: Sequence[int]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "()"
 
 
