@@ -108,7 +108,7 @@ function drawTable(rows) {
   byId("count").textContent = rows.length === page.rows.length ? all : `${rows.length} of ${all}`;
 }
 
-function drawDoubts(rows) {
+function drawWarnings(rows) {
   const sound = rows.filter((row) => row.warnings.length === 0).length;
   const summary = `${sound} of ${plural(rows.length, "row")}: measured without a warning.`;
   const kinds = unique(rows.flatMap((row) => row.warnings.map(([kind]) => kind)));
@@ -314,7 +314,7 @@ function update() {
   const rows = visibleRows();
   drawTable(rows);
   drawAccuracy(rows);
-  drawDoubts(rows);
+  drawWarnings(rows);
   drawCommands(rows);
   const drawn = rows.slice(0, MOST_BARS);
   const note = `The charts below show the first ${MOST_BARS} of ${rows.length} rows, in the table's order.`;

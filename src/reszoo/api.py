@@ -84,10 +84,9 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
     quantize = stage(quantize)
 
     def __repr__(self) -> str:
-        accuracies = [f"{100 * m.value:.2f} % on {m.dataset}/{m.split}" for m in self.metrics] or [
-            f"for {self.dataset}"
-        ]
-        return f"Checkpoint({self.ref}: {', '.join(accuracies)}, {self.size_bytes / 1e6:.3g} MB)"
+        accuracies = [f"{100 * m.value:.2f} % on {m.dataset}/{m.split}" for m in self.metrics]
+        purpose = ", ".join(accuracies) or f"for {self.dataset}"
+        return f"Checkpoint({self.ref}: {purpose}, {self.size_bytes / 1e6:.3g} MB)"
 
     def module(self) -> "nn.Module":
         """The network in eval mode: (N, C, H, W) normalised float32 -> (N, classes) logits."""
