@@ -202,7 +202,7 @@ WarningKind = Literal[
 
 
 class MeasurementWarning(Record, frozen=True, kw_only=True):
-    """One reason not to trust a measurement, from a closed set, with what was seen. `bench.machine` knows what to do."""
+    """A reason not to trust a measurement, from a closed set, with what was seen. `bench.machine` knows what to do."""
 
     kind: WarningKind
     detail: str
