@@ -56,7 +56,7 @@ def _print_stages(before: "ModelSpec", after: "ModelSpec") -> None:
 
 def _multiple(made: "Pruned") -> int | None:
     """As it was given, or chosen by `auto`; None for units."""
-    found = made.cut.lineage[-1].config.get("round_to")
+    found = made.cut.provenance[-1].config.get("round_to")
     return int(found) if found else None
 
 

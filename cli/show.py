@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import UsageError
-from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step
+from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep
 from . import output
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ def _source(name: str) -> "Checkpoint | Card":
 
 def _architecture(spec: ModelSpec, cost: "Cost") -> dict[str, str]:
     channels, height, width = spec.input
-    units = f"{'+'.join(map(str, spec.depths))} {spec.block}, {'/'.join(map(str, spec.widths))} channels"
+    blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type}, {'/'.join(map(str, spec.widths))} channels"
     variants = {"skip": spec.skip, "norm": spec.norm, "activation": spec.activation}
     return {
         "family": {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}[spec.family],
-        "units": f"{units}, before pruning" if spec.plan else units,
+        "blocks": f"{blocks}, before pruning" if spec.plan else blocks,
         **(_pruned(spec, spec.plan) if spec.plan else {}),
         "stem, shortcut": f"{spec.stem}, option {spec.shortcut}",
         "variants": ", ".join(f"{key} {value}" for key, value in variants.items()),
@@ -76,23 +76,23 @@ def _architecture(spec: ModelSpec, cost: "Cost") -> dict[str, str]:
 def _pruned(spec: ModelSpec, plan: ChannelPlan) -> dict[str, str]:
     """What the plan leaves of each stage."""
     facts = {}
-    for stage, (units, channels, inner) in enumerate(stages(spec)):
-        kept = plan.units.get(f"stages.{stage}")
+    for stage, (blocks, channels, inner) in enumerate(stages(spec)):
+        kept = plan.blocks.get(f"stages.{stage}")
         which = "" if kept is None else f" ({' '.join(map(str, kept))} of {spec.depths[stage]})"
-        whole = f"{units} units{which}, {channels} channels, {inner} inside"
-        facts[f"stage {stage}, pruned"] = whole if int(units) else f"none of {spec.depths[stage]} units"
+        remaining = f"{blocks} blocks{which}, {channels} channels, {inner} inside"
+        facts[f"stage {stage}, pruned"] = remaining if int(blocks) else f"none of {spec.depths[stage]} blocks"
     return facts
 
 
 def stages(spec: ModelSpec) -> list[tuple[str, str, str]]:
-    """Of each its units, its outputs' channels, and those between its convolutions: from the fewest to the most."""
+    """The blocks of each, its outputs' channels, and those between its convolutions: from the fewest to the most."""
     from ..models.channels import layout
 
     found = []
     for stage in range(len(spec.depths)):
-        units = [unit for unit in layout(spec).units if unit.stage == stage]
-        inner = [space.width for unit in units for space in unit.inner]
-        found.append((str(len(units)), _span([unit.target.width for unit in units]), _span(inner)))
+        blocks = [block for block in layout(spec).blocks if block.stage == stage]
+        inner = [space.width for block in blocks for space in block.inner]
+        found.append((str(len(blocks)), _span([block.target.width for block in blocks]), _span(inner)))
     return found
 
 
@@ -115,7 +115,7 @@ def _origin(source: "Checkpoint | Card") -> dict[str, str]:
             facts[key] = f"{metric.value:.4f} on {metric.dataset}/{metric.split}, n = {metric.n}"
         facts["weights"] = f"{source.weights_path} ({output.size(source.size_bytes)})"
         facts["sha256"] = source.sha256
-        facts["lineage"] = " > ".join(_told(step) for step in source.lineage)
+        facts["provenance"] = " > ".join(_described(step) for step in source.provenance)
         return facts
     if published := source.accuracy:
         facts["accuracy, published"] = (
@@ -130,7 +130,7 @@ def _origin(source: "Checkpoint | Card") -> dict[str, str]:
     return facts
 
 
-def _told(step: Step) -> str:
+def _described(step: ProvenanceStep) -> str:
     strength = step.config.get("group_sparsity", "0.0")
     return step.name if float(strength) == 0 else f"{step.name} (group sparsity {strength})"
 

@@ -1,1 +1,1 @@
-"""The kernel that every room may use and that uses no room."""
+"""The kernel that every other package may use, and that uses none of them."""

@@ -14,6 +14,6 @@ def cosines(values: "ArrayLike") -> "NDArray[np.float64]":
     series = np.asarray(values, float)
     n = len(series)
     turned = np.exp(-0.5j * np.pi * np.arange(n) / n) * np.fft.fft(np.concatenate([series[::2], series[1::2][::-1]]))
-    found: NDArray[np.float64] = turned.real * np.sqrt(2 / n)
-    found[0] /= np.sqrt(2)
-    return found
+    coefficients: NDArray[np.float64] = turned.real * np.sqrt(2 / n)
+    coefficients[0] /= np.sqrt(2)
+    return coefficients

@@ -51,12 +51,12 @@ class ForeignPlugins(Mapping[str, Any]):
         """Raises ReszooError for two of one name."""
         from importlib.metadata import entry_points
 
-        found: dict[str, EntryPoint] = {}
+        by_name: dict[str, EntryPoint] = {}
         for point in sorted(entry_points(group=PREFIX + self._kind), key=lambda point: point.name):
-            if other := found.get(point.name):
+            if other := by_name.get(point.name):
                 raise _twice(self._kind, point.name, _package(other), _package(point))
-            found[point.name] = point
-        return found
+            by_name[point.name] = point
+        return by_name
 
     def _import(self, point: "EntryPoint") -> Any:
         try:

@@ -84,13 +84,13 @@ def versions(names: tuple[str, ...]) -> dict[str, str]:
     """The installed version of each package; those not installed are left out."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {}
+    installed = {}
     for name in names:
         try:
-            found[name] = version(name)
+            installed[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def commit(source: Path) -> str | None:

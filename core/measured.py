@@ -13,7 +13,7 @@ from .estimates import Ratio, carries, log_ratio, median, median_interval, quant
 from .looking import confidence_of_round
 from .schemas import Schema
 from .statistics import Interval
-from .types import DType, FileRecord, NotNegative, Positive, Precision, Record, Step
+from .types import DType, FileRecord, NotNegative, Positive, Precision, ProvenanceStep, Record
 
 BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 CONFIDENCE = 0.99  # of the interval of a comparison's ratio
@@ -202,7 +202,7 @@ WarningKind = Literal[
 
 
 class MeasurementWarning(Record, frozen=True, kw_only=True):
-    """One reason to doubt a measurement, from a closed set, with what was seen. `bench.machine` knows what to do."""
+    """A reason not to trust a measurement, from a closed set, with what was seen. `bench.machine` knows what to do."""
 
     kind: WarningKind
     detail: str
@@ -227,7 +227,7 @@ class Subject(Record, frozen=True, kw_only=True):
     precision: Precision
     input_dtype: DType
     scenario: Scenario
-    made: tuple[Step, ...] = ()
+    made: tuple[ProvenanceStep, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.source_ref} as {self.artifact_format} {self.precision} on {self.scenario}"
@@ -346,9 +346,9 @@ class Comparison(Record, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         contestants = zip(self.subjects[AGAIN + 1 :], self.ratios[AGAIN:] if len(self.rounds) > 1 else (), strict=False)
-        told = [f"{subject}: {ratio}" for subject, ratio in contestants]
+        ratios = [f"{subject}: {ratio}" for subject, ratio in contestants]
         against = f"against {self.subjects[BASELINE]}, {len(self.rounds)} rounds, {len(self.warnings)} warnings"
-        return f"Comparison({'; '.join(told)}; {against})"
+        return f"Comparison({'; '.join(ratios)}; {against})"
 
     @property
     def ratios(self) -> tuple[Ratio, ...]:

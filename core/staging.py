@@ -71,7 +71,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 def recover(target: Path) -> None:
     """Remove what dead processes left of `target`; its old copy goes back where only half of a swap was done."""
-    for folder in found(target.parent):
+    for folder in staging_folders(target.parent):
         if _target_of(folder) == target.name:
             with suppress(PermissionError):  # another user's
                 discard(folder)
@@ -86,7 +86,7 @@ def discard(folder: Path) -> bool:
         return True
 
 
-def found(parent: Path) -> list[Path]:
+def staging_folders(parent: Path) -> list[Path]:
     """The staging folders in a folder."""
     return sorted(path for path in parent.glob(f"{PREFIX}*") if NAME.fullmatch(path.name) and path.is_dir())
 

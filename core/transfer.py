@@ -107,14 +107,14 @@ def _request(client: "httpx.Client", url: str, part: PartialFile, report: Count)
     with client.stream("GET", url, headers=headers) as response:
         _check_status(response, part)
         refuse_announced(url, response.headers.get("Content-Type", ""), response.headers.get("Content-Encoding", ""))
-        found = _origin_of(response, url)
-        part.refuse_excess(found.total_bytes or 0, url)
+        served = _origin_of(response, url)
+        part.refuse_excess(served.total_bytes or 0, url)
         if response.status_code == 206:
-            _check_continues(response, found, origin, part)
+            _check_continues(response, served, origin, part)
         else:  # the server knows no ranges, or the file is another one now
             done = 0
-            part.start(found)
-        total = part.expected_bytes or found.total_bytes
+            part.start(served)
+        total = part.expected_bytes or served.total_bytes
         with part.path.open("ab") as file:
             for chunk in response.iter_raw():
                 done += len(chunk)
@@ -123,11 +123,11 @@ def _request(client: "httpx.Client", url: str, part: PartialFile, report: Count)
                 report(done, total)
             to_disk(file)
     part.refuse_imposter(url)
-    announced = found.total_bytes or total
+    announced = served.total_bytes or total
     if announced is not None and done < announced:
         raise _RetryableError(f"the server ended the file after {done} of {announced} bytes")
     part.refuse_shortage(url)
-    return found.sha256
+    return served.sha256
 
 
 def _check_status(response: "httpx.Response", part: PartialFile) -> None:
@@ -144,10 +144,10 @@ def _check_status(response: "httpx.Response", part: PartialFile) -> None:
         )
 
 
-def _check_continues(response: "httpx.Response", found: Origin, origin: Origin | None, part: PartialFile) -> None:
+def _check_continues(response: "httpx.Response", served: Origin, origin: Origin | None, part: PartialFile) -> None:
     """Refuse a part of a file that is not the one we have the beginning of, or that starts elsewhere."""
     start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    is_same = origin is not None and found.validator in (None, origin.validator)
+    is_same = origin is not None and served.validator in (None, origin.validator)
     if not (is_same and start and int(start[1]) == part.size()):
         part.discard()
         raise _RetryableError("the file changed on the server, or its range is not the one that was asked for")

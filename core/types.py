@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from . import migrations
 from .schemas import Schema
 
 StrPath = str | os.PathLike[str]  # what every function takes that is given a path from outside
@@ -23,7 +24,7 @@ Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
 Family = Literal["v1", "v2", "plain"]
-Block = Literal["basic", "bottleneck"]
+BlockType = Literal["basic", "bottleneck"]
 Stem = Literal["cifar", "imagenet"]
 Shortcut = Literal["A", "B", "C"]
 Skip = Literal["identity", "scale", "gate", "shortcut_gate", "dropout"]
@@ -99,14 +100,14 @@ class ChannelPlan(Record, frozen=True, kw_only=True):
     """What a pruned network keeps of the unpruned one. What is not named is kept whole.
 
     channels   a space (`models.channels` lists them) -> its kept channels, numbered as in the unpruned network
-    units      a stage ("stages.0") -> its kept units, by their numbers
+    blocks     a stage ("stages.0") -> its kept blocks, by their numbers
     """
 
     channels: dict[str, tuple[NotNegative, ...]] = {}
-    units: dict[str, tuple[NotNegative, ...]] = {}
+    blocks: dict[str, tuple[NotNegative, ...]] = {}
 
     def __post_init__(self) -> None:
-        for name, kept in (*self.channels.items(), *self.units.items()):
+        for name, kept in (*self.channels.items(), *self.blocks.items()):
             if any(a >= b for a, b in pairwise((-1, *kept))):
                 raise ValueError(f"the plan's numbers for {name} are negative, not sorted, or not unique")
         if empty := next((name for name, kept in self.channels.items() if not kept), None):
@@ -116,13 +117,13 @@ class ChannelPlan(Record, frozen=True, kw_only=True):
 class ModelSpec(Record, frozen=True, kw_only=True):
     """A residual network as data; `models.build` makes the module.
 
-    depths            units per stage
+    depths            blocks per stage
     widths            channels per stage: of both 3x3 convolutions (basic), of the 3x3 (bottleneck, output 4x)
     stem_width        channels after the first convolution
     bottleneck_width  multiplies the 3x3's channels in a bottleneck (2 in Wide ResNet-50-2)
     stem              cifar: one 3x3 at stride 1; imagenet: 7x7 at stride 2 and a 3x3 max pool at stride 2
     shortcut          where the shape changes, A: subsample and zero-pad, B: 1x1 projection; C: project in every
-                      unit (He et al. 2015, section 4.1)
+                      block (He et al. 2015, section 4.1)
     skip              what the shortcut's signal passes (He et al. 2016, figure 2)
     se_ratio          reduction of a squeeze-and-excitation gate on the branch; 0 for none
     stochastic_depth  probability of dropping the last branch; the others follow the linear rule
@@ -132,7 +133,7 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     """
 
     family: Family
-    block: Block
+    block_type: BlockType
     depths: tuple[Positive, ...]
     widths: tuple[Positive, ...]
     stem_width: Positive
@@ -155,11 +156,11 @@ class ModelSpec(Record, frozen=True, kw_only=True):
         if self.family == "plain" and self.skip != "identity":
             raise ValueError(f"a plain network has no shortcut for skip = {self.skip!r} to act on")
         depths = {f"stages.{stage}": depth for stage, depth in enumerate(self.depths)}
-        for stage, units in (self.plan or ChannelPlan()).units.items():
+        for stage, blocks in (self.plan or ChannelPlan()).blocks.items():
             if stage not in depths:
                 raise ValueError(f"the plan names {stage}, but the stages are {', '.join(depths)}")
-            if units and units[-1] >= depths[stage]:
-                raise ValueError(f"the plan keeps unit {units[-1]} of {stage}, which has {depths[stage]} units")
+            if blocks and blocks[-1] >= depths[stage]:
+                raise ValueError(f"the plan keeps block {blocks[-1]} of {stage}, which has {depths[stage]} blocks")
 
 
 class Metric(Record, frozen=True, kw_only=True):
@@ -174,7 +175,7 @@ class Metric(Record, frozen=True, kw_only=True):
     n: Positive
 
 
-class Step(Record, frozen=True, kw_only=True):
+class ProvenanceStep(Record, frozen=True, kw_only=True):
     """One thing that was done: enough to do it again. `config` holds the options by name, as text."""
 
     name: str
@@ -186,6 +187,8 @@ class Step(Record, frozen=True, kw_only=True):
 class Checkpoint(Record, frozen=True, kw_only=True):
     """A trained network: its spec, its weights file, and all that is needed to feed it and read its answer."""
 
+    schema: ClassVar[Schema] = migrations.CHECKPOINT
+
     ref: str
     spec: ModelSpec
     weights_path: Path
@@ -196,7 +199,7 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     dataset: str
     metrics: tuple[Metric, ...]
     licence: str
-    lineage: tuple[Step, ...]
+    provenance: tuple[ProvenanceStep, ...]
 
     def __post_init__(self) -> None:
         if len(self.labels) != self.spec.num_classes:
@@ -257,6 +260,8 @@ class Certificate(Record, frozen=True, kw_only=True):
 class Candidate(Record, frozen=True, kw_only=True):
     """A model written in one format, which has not been proven to compute what its source does."""
 
+    schema: ClassVar[Schema] = migrations.ARTIFACT
+
     path: Path
     format: str
     precision: Precision
@@ -267,7 +272,7 @@ class Candidate(Record, frozen=True, kw_only=True):
     dataset: str
     files: tuple[FileRecord, ...]
     source_ref: str
-    lineage: tuple[Step, ...]
+    provenance: tuple[ProvenanceStep, ...]
     certificate: Certificate | None = None
 
     @property
@@ -285,10 +290,10 @@ class Candidate(Record, frozen=True, kw_only=True):
         return self.made[0].input_sha256
 
     @property
-    def made(self) -> tuple[Step, ...]:
+    def made(self) -> tuple[ProvenanceStep, ...]:
         """The steps from the checkpoint on: its export, and what was done to the file after that."""
-        exported = max(number for number, step in enumerate(self.lineage) if step.name == "export")
-        return self.lineage[exported:]
+        exported = max(number for number, step in enumerate(self.provenance) if step.name == "export")
+        return self.provenance[exported:]
 
 
 class Artifact(Candidate, frozen=True, kw_only=True):

@@ -60,12 +60,12 @@ def _import(listing: Listing, folder: Path, name: str, origin: str, progress: Pr
     image = _common_shape(_headers(chain(*parts.values()), steps))
 
     position = {label: index for index, label in enumerate(listing.classes)}
-    labels = {part: np.array([position[entry.label] for entry in found], np.int64) for part, found in parts.items()}
+    labels = {part: np.array([position[entry.label] for entry in entries], np.int64) for part, entries in parts.items()}
     keys = {
-        part: _write_array(folder / f"{part}.npy", found, image, steps)
+        part: _write_array(folder / f"{part}.npy", entries, image, steps)
         if image
-        else _write_files(folder / part, found, steps)
-        for part, found in parts.items()
+        else _write_files(folder / part, entries, steps)
+        for part, entries in parts.items()
     }
     own_val = np.arange(len(train), len(train) + len(val))
     cut_val = train and not val

@@ -67,8 +67,8 @@ class ArrayDataset(Dataset):
     @cached_property
     def images(self) -> NDArray[np.uint8]:
         """uint8 (N, H, W, C), one for each label: the memory map itself where the split is all of it."""
-        whole = np.array_equal(self.indices, np.arange(len(self.stored)))
-        return self.stored if whole else self.stored[self.indices]
+        is_all = np.array_equal(self.indices, np.arange(len(self.stored)))
+        return self.stored if is_all else self.stored[self.indices]
 
     def _image_batches(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]:
         height, width, channels = self.stored.shape[1:]

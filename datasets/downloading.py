@@ -72,18 +72,18 @@ def _parse(content: bytes, label_bytes: int, path: Path) -> tuple[NDArray[np.uin
 
 def _read_members(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
     """The named files of the archive, in whatever folder; nothing is unpacked to the disk."""
-    found = {}
+    contents = {}
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 if name in names and (file := archive.extractfile(member)):
-                    found[name] = file.read()
+                    contents[name] = file.read()
     except (tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile) as error:
         raise _malformed(path, str(error)) from error
-    if missing := [name for name in names if name not in found]:
+    if missing := [name for name in names if name not in contents]:
         raise _malformed(path, f"no {', '.join(missing)}")
-    return found
+    return contents
 
 
 def _malformed(path: Path, reason: str) -> ReszooError:

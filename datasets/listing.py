@@ -120,10 +120,10 @@ def _check(listing: Listing, seen: dict[tuple[Folder, str], str]) -> None:
         if label not in classes.get(split, ()):
             raise UsageError(f"the class folder {label!r} holds no image ({where})", f"Fill or remove it. {LAYOUT}")
     (first, known), *others = classes.items()
-    for split, found in others:
-        if found != known:
+    for split, labels in others:
+        if labels != known:
             problem = f"{split} has other classes than {first}: "
-            more, less = sorted(found - known), sorted(known - found)
+            more, less = sorted(labels - known), sorted(known - labels)
             raise UsageError(
                 problem + "; ".join(_only(kind, names) for kind, names in ((split, more), (first, less)) if names),
                 "Every split needs images of the same classes.",

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 
 from ..core.hosts import versions
-from ..core.types import Candidate, Certificate, Checkpoint, Step
+from ..core.types import Candidate, Certificate, Checkpoint, ProvenanceStep
 from .artifacts import files_in, record
 from .contract import ExportOptions, Format, input_spec, output_spec
 from .formats import torch
@@ -16,19 +16,19 @@ def candidate(
     plugin: Format,
     options: ExportOptions,
     folder: Path,
-    *steps: Step,
+    *steps: ProvenanceStep,
     certificate: Certificate | None = None,
 ) -> Candidate:
     """What `plugin` has written into `folder`; `steps` are what was done to it after that."""
-    lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options), *steps)
+    provenance = (*checkpoint.provenance, export_step(checkpoint, plugin, options), *steps)
     files = [path for path in files_in(folder) if path.name not in plugin.companions]
-    return _described(checkpoint, plugin, options, folder, files, lineage, certificate)
+    return _described(checkpoint, plugin, options, folder, files, provenance, certificate)
 
 
 def in_place(checkpoint: Checkpoint) -> Candidate:
     """The checkpoint as PyTorch runs it where it lies: nothing is written, so there is nothing to prove."""
     weights = checkpoint.weights_path
-    return _described(checkpoint, torch.FORMAT, ExportOptions(), weights.parent, [weights], checkpoint.lineage)
+    return _described(checkpoint, torch.FORMAT, ExportOptions(), weights.parent, [weights], checkpoint.provenance)
 
 
 def _described(
@@ -37,7 +37,7 @@ def _described(
     options: ExportOptions,
     folder: Path,
     files: list[Path],
-    lineage: tuple[Step, ...],
+    provenance: tuple[ProvenanceStep, ...],
     certificate: Certificate | None = None,
 ) -> Candidate:
     return Candidate(
@@ -51,13 +51,13 @@ def _described(
         dataset=checkpoint.dataset,
         files=tuple(record(path, folder) for path in files),
         source_ref=checkpoint.ref,
-        lineage=lineage,
+        provenance=provenance,
         certificate=certificate,
     )
 
 
-def export_step(checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> Step:
-    return Step(
+def export_step(checkpoint: Checkpoint, plugin: Format, options: ExportOptions) -> ProvenanceStep:
+    return ProvenanceStep(
         name="export",
         config={"format": plugin.name, **export_config(options)},
         versions=versions(("reszoo",)) | plugin.versions(),

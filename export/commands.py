@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from ..core.documents import to_builtins
-from ..core.types import Candidate, Precision, Step
+from ..core.types import Candidate, Precision, ProvenanceStep
 from ..quantize.contract import schemes
 from .contract import formats
 from .quantizing import config_for
@@ -15,7 +15,9 @@ from .quantizing import config_for
 DEFAULTS = {"precision": "fp32", "input": "float", "batch": "None", "opset": "None", "compute_capability": ""}
 
 
-def making(format_name: str, made: Sequence[Step], *, precision: Precision, input_dtype: str) -> tuple[str, list[str]]:
+def making(
+    format_name: str, made: Sequence[ProvenanceStep], *, precision: Precision, input_dtype: str
+) -> tuple[str, list[str]]:
     """The verb, and those of its options that are not the default for that format; `made` are the artifact's steps."""
     steps = {step.name: step.config for step in made}
     export = steps.get("export", {}) | {"input": "uint8" if input_dtype == "uint8" else "float"}

@@ -133,7 +133,7 @@ class Format(ABC):
         return options
 
     def versions(self) -> dict[str, str]:
-        """What it is written with, for the lineage; packages that are not installed are left out."""
+        """What it is written with, for the provenance; packages that are not installed are left out."""
         return versions(self.packages)
 
     def stand_in(self, written: Candidate) -> "tuple[Candidate, Runtime] | None":

@@ -128,11 +128,11 @@ def _kept(folder: Path, checkpoint: Checkpoint, plugin: Format, options: ExportO
         return None  # not there, or damaged: it is made anew, and proven again
     if not {way.name for way in ways(kept, plugin.parity_runtime)} <= {way.name for way in kept.parity.ways}:
         return None  # it was proven by an older reszoo, or where less could be run
-    lineage = (*checkpoint.lineage, export_step(checkpoint, plugin, options))
+    provenance = (*checkpoint.provenance, export_step(checkpoint, plugin, options))
     if options.quantize is not None:  # the same checkpoint and versions give the same float graph
-        lineage = (*lineage, step(checkpoint, options.quantize, kept.lineage[-1].input_sha256))
-    fresh = lineage, checkpoint.labels, checkpoint.preprocess
-    return kept if (kept.lineage, kept.labels, kept.preprocess) == fresh else None
+        provenance = (*provenance, step(checkpoint, options.quantize, kept.provenance[-1].input_sha256))
+    fresh = provenance, checkpoint.labels, checkpoint.preprocess
+    return kept if (kept.provenance, kept.labels, kept.preprocess) == fresh else None
 
 
 def _write(

@@ -95,7 +95,7 @@ def _int8_fix(candidate: Candidate) -> str:
     """What its scheme has and was not asked for. Only ONNX graphs can be explained."""
     from ..quantize.contract import schemes
 
-    config = next(step.config for step in reversed(candidate.lineage) if step.name == "quantize")
+    config = next(step.config for step in reversed(candidate.provenance) if step.name == "quantize")
     scheme = schemes()[config["scheme"]]
     tries = ["another `calibration`"] if len(scheme.calibrations) > 1 else []
     if True in scheme.bias_correction and config["bias_correction"] != str(True):

@@ -16,7 +16,7 @@ from ..core.errors import UnavailableError, UsageError
 from ..core.files import explained
 from ..core.hosts import versions
 from ..core.progress import Progress, silent
-from ..core.types import Candidate, Checkpoint, Step
+from ..core.types import Candidate, Checkpoint, ProvenanceStep
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import Feeds, Scheme, Variants, check_names, scheme_named, schemes
 from .candidates import candidate
@@ -173,18 +173,18 @@ def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Datas
     return datasets.calibration_sample(name, config.images, config.seed)
 
 
-def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> Step:
+def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> ProvenanceStep:
     """What was done to the float graph with that hash. `indices_sha256` is of the images' positions, int64."""
     return _step(config, calibration_images(checkpoint, config), input_sha256)
 
 
-def _step(config: QuantizeConfig, images: "Dataset", input_sha256: str) -> Step:
+def _step(config: QuantizeConfig, images: "Dataset", input_sha256: str) -> ProvenanceStep:
     indices = images.indices.astype("<i8").tobytes()
     chosen = {
         key: ",".join(value) if isinstance(value, tuple) else str(value) for key, value in to_builtins(config).items()
     }
     drawn = {"dataset": f"{images.name}/{images.split}", "indices_sha256": hashlib.sha256(indices).hexdigest()}
-    return Step(
+    return ProvenanceStep(
         name="quantize",
         config=chosen | drawn,
         versions=versions(("reszoo", *scheme_named(config.scheme).packages)),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.types import Activation, ModelSpec, Norm, Skip
-from .channels import Space, UnitChannels, are_neighbours, routes
+from .channels import BlockChannels, Space, are_neighbours, routes
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),
@@ -30,10 +30,10 @@ def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> n
     return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
 
 
-def convolutions(spec: ModelSpec, unit: UnitChannels) -> list[nn.Conv2d]:
-    """A unit's convolutions: 3x3, 3x3 (basic), or 1x1, 3x3, 1x1 with the stride on the 3x3 (bottleneck, "v1.5")."""
-    shapes = [(3, unit.stride), (3, 1)] if spec.block == "basic" else [(1, 1), (3, unit.stride), (1, 1)]
-    steps = zip(pairwise((unit.source, *unit.inner, unit.target)), shapes, strict=True)
+def convolutions(spec: ModelSpec, block: BlockChannels) -> list[nn.Conv2d]:
+    """A block's convolutions: 3x3, 3x3 (basic), or 1x1, 3x3, 1x1 with the stride on the 3x3 (bottleneck, "v1.5")."""
+    shapes = [(3, block.stride), (3, 1)] if spec.block_type == "basic" else [(1, 1), (3, block.stride), (1, 1)]
+    steps = zip(pairwise((block.source, *block.inner, block.target)), shapes, strict=True)
     return [conv(source.width, target.width, *shape) for (source, target), shape in steps]
 
 
@@ -91,18 +91,18 @@ def make_padding(source: Space, target: Space, stride: int) -> nn.Module:
     return RouteShortcut(places, target.width, stride)
 
 
-def make_shortcut(spec: ModelSpec, unit: UnitChannels) -> nn.Module:
-    """Identity, option A's padding or a 1x1 projection. A v2 unit adds raw signals, so its projection has no norm."""
-    if unit.has_identity:
+def make_shortcut(spec: ModelSpec, block: BlockChannels) -> nn.Module:
+    """Identity, option A's padding or a 1x1 projection. A v2 block adds raw signals, so its projection has no norm."""
+    if block.has_identity:
         return nn.Identity()
     if spec.shortcut == "A":
-        return make_padding(unit.source, unit.target, unit.stride)
-    projection = conv(unit.source.width, unit.target.width, 1, unit.stride)
-    return projection if spec.family == "v2" else nn.Sequential(projection, NORMS[spec.norm](unit.target))
+        return make_padding(block.source, block.target, block.stride)
+    projection = conv(block.source.width, block.target.width, 1, block.stride)
+    return projection if spec.family == "v2" else nn.Sequential(projection, NORMS[spec.norm](block.target))
 
 
 class Addition(nn.Module):
-    """How the shortcut `s` and the branch `h` of a unit with input `x` are joined (He et al. 2016, figure 2)."""
+    """How the shortcut `s` and the branch `h` of a block with input `x` are joined (He et al. 2016, figure 2)."""
 
     def forward(self, x: Tensor, s: Tensor, h: Tensor) -> Tensor:
         return h + s
@@ -135,9 +135,9 @@ class GatedAddition(Addition):
         return (g * h if self.gates_branch else h) + (1 - g) * s
 
 
-def make_addition(skip: Skip, unit: UnitChannels) -> Addition:
+def make_addition(skip: Skip, block: BlockChannels) -> Addition:
     if skip in ("gate", "shortcut_gate"):
-        return GatedAddition(unit.source.width, unit.target.width, unit.stride, gates_branch=skip == "gate")
+        return GatedAddition(block.source.width, block.target.width, block.stride, gates_branch=skip == "gate")
     simple: dict[Skip, type[Addition]] = {
         "identity": Addition,
         "scale": ScaledAddition,
@@ -159,18 +159,18 @@ def make_stochastic_depth(probability: float) -> nn.Module:
     return drop
 
 
-def make_squeeze_excitation(unit: UnitChannels) -> nn.Module:
-    """A gate on every channel of the branch, computed from all of them (Hu et al. 2018), where the unit has one."""
-    if unit.squeeze is None:
+def make_squeeze_excitation(block: BlockChannels) -> nn.Module:
+    """A gate on every channel of the branch, computed from all of them (Hu et al. 2018), where the block has one."""
+    if block.squeeze is None:
         return nn.Identity()
     from torchvision.ops import SqueezeExcitation
 
-    gate: nn.Module = SqueezeExcitation(unit.target.width, unit.squeeze.width)
+    gate: nn.Module = SqueezeExcitation(block.target.width, block.squeeze.width)
     return gate
 
 
 def make_stem(spec: ModelSpec, stem: Space) -> nn.Module:
-    """Image to features. In v2 the first unit brings the norm and the activation.
+    """Image to features. In v2 the first block brings the norm and the activation.
 
     cifar     (N, C, H, W) -> (N, stem.width, H, W)
     imagenet  (N, C, H, W) -> (N, stem.width, H / 4, W / 4)

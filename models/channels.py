@@ -21,9 +21,9 @@ class Space(Record, frozen=True, kw_only=True):
 
     name      stem               the stem's output, where no identity carries it into the first stage's stream
               stages.S           the stream of a stage: all that identity shortcuts join
-              stages.S.U         the output of one unit, where no shortcut is an identity (plain networks, option C)
-              stages.S.U.convs.I the output of an inner convolution
-              stages.S.U.se      the squeezed channels of a squeeze-and-excitation gate
+              stages.S.B         the output of one block, where no shortcut is an identity (plain networks, option C)
+              stages.S.B.convs.I the output of an inner convolution
+              stages.S.B.se      the squeezed channels of a squeeze-and-excitation gate
     channels  of the unpruned network
     kept      those that the plan keeps, by their numbers
     group     neighbours that share the statistics of a group norm: kept or dropped as a whole; 1 without
@@ -39,8 +39,8 @@ class Space(Record, frozen=True, kw_only=True):
         return len(self.kept)
 
 
-class UnitChannels(Record, frozen=True, kw_only=True):
-    """One unit: from the space `source` through those of its inner convolutions into the space `target`."""
+class BlockChannels(Record, frozen=True, kw_only=True):
+    """One block: from the space `source` through those of its inner convolutions into the space `target`."""
 
     stage: int
     number: int
@@ -57,10 +57,10 @@ class UnitChannels(Record, frozen=True, kw_only=True):
 
 
 class Layout(Record, frozen=True, kw_only=True):
-    """A network's units that are kept, in order, and the spaces before the first and after the last."""
+    """A network's blocks that are kept, in order, and the spaces before the first and after the last."""
 
     stem: Space
-    units: tuple[UnitChannels, ...]
+    blocks: tuple[BlockChannels, ...]
     last: Space
 
 
@@ -72,7 +72,7 @@ class Axes(NamedTuple):
 
 
 def spaces(spec: ModelSpec) -> tuple[Space, ...]:
-    """Every space of the network, in the order of the data. Units that the plan removes have none."""
+    """Every space of the network, in the order of the data. Blocks that the plan removes have none."""
     return tuple({space.name: space for space in _every_space(layout(spec))}.values())
 
 
@@ -88,35 +88,35 @@ def layout(spec: ModelSpec) -> Layout:
         )
     plan = spec.plan or ChannelPlan()
     stem = source = _stem(spec, plan)
-    units: list[UnitChannels] = []
+    blocks: list[BlockChannels] = []
     for stage, depth in enumerate(spec.depths):
-        kept = plan.units.get(f"stages.{stage}", tuple(range(depth)))
+        kept = plan.blocks.get(f"stages.{stage}", tuple(range(depth)))
         for number in range(depth):
-            unit = _unit(spec, plan, stage, number, source)
+            block = _block(spec, plan, stage, number, source)
             if number in kept:
-                units.append(unit)
-                source = unit.target
-            elif not unit.has_identity:
-                raise UsageError(f"{unit.name} cannot be removed: its shortcut is not an identity", PLAN_FIX)
-    found = Layout(stem=stem, units=tuple(units), last=source)
-    names = {space.name for space in _every_space(found)}
+                blocks.append(block)
+                source = block.target
+            elif not block.has_identity:
+                raise UsageError(f"{block.name} cannot be removed: its shortcut is not an identity", PLAN_FIX)
+    result = Layout(stem=stem, blocks=tuple(blocks), last=source)
+    names = {space.name for space in _every_space(result)}
     if strange := next((name for name in plan.channels if name not in names), None):
         raise unknown(strange, names, "space in the plan")
-    return found
+    return result
 
 
 def layers(spec: ModelSpec) -> dict[str, Axes]:
     """Every layer that has parameters, by its name, with the spaces they run over (norms even where there are none)."""
-    whole = layout(spec)
-    found = {"stem.conv": Axes(whole.stem)}
+    network = layout(spec)
+    axes_of = {"stem.conv": Axes(network.stem)}
     if spec.family != "v2":
-        found["stem.norm"] = Axes(whole.stem)
-    for unit in whole.units:
-        found |= {f"{unit.name}.{name}": axes for name, axes in _layers_of(spec, unit)}
+        axes_of["stem.norm"] = Axes(network.stem)
+    for block in network.blocks:
+        axes_of |= {f"{block.name}.{name}": axes for name, axes in _layers_of(spec, block)}
     if spec.family == "v2":
-        found["final.0"] = Axes(whole.last)
-    found["head"] = Axes(None, whole.last)
-    return found
+        axes_of["final.0"] = Axes(network.last)
+    axes_of["head"] = Axes(None, network.last)
+    return axes_of
 
 
 def routes(source: Space, target: Space) -> list[int | None]:
@@ -135,33 +135,33 @@ def are_neighbours(routes: list[int | None]) -> bool:
     return first is not None and routes == list(range(first, first + len(routes)))
 
 
-def _layers_of(spec: ModelSpec, unit: UnitChannels) -> Iterator[tuple[str, Axes]]:
-    chain = (unit.source, *unit.inner, unit.target)
+def _layers_of(spec: ModelSpec, block: BlockChannels) -> Iterator[tuple[str, Axes]]:
+    chain = (block.source, *block.inner, block.target)
     for i, (source, target) in enumerate(pairwise(chain)):
         yield f"convs.{i}", Axes(target, source)
         yield f"norms.{i}", Axes(source if spec.family == "v2" else target)
-    if unit.squeeze:
-        yield "se.fc1", Axes(unit.squeeze, unit.target)
-        yield "se.fc2", Axes(unit.target, unit.squeeze)
+    if block.squeeze:
+        yield "se.fc1", Axes(block.squeeze, block.target)
+        yield "se.fc2", Axes(block.target, block.squeeze)
     if spec.family == "plain":
         return
     if spec.skip in ("gate", "shortcut_gate"):
-        yield "addition.gate", Axes(unit.target, unit.source)
-    if spec.shortcut != "A" and not unit.has_identity:
-        projection = Axes(unit.target, unit.source)
+        yield "addition.gate", Axes(block.target, block.source)
+    if spec.shortcut != "A" and not block.has_identity:
+        projection = Axes(block.target, block.source)
         if spec.family == "v2":
             yield "shortcut", projection
         else:
             yield "shortcut.0", projection
-            yield "shortcut.1", Axes(unit.target)
+            yield "shortcut.1", Axes(block.target)
 
 
-def _every_space(whole: Layout) -> Iterator[Space]:
-    yield whole.stem
-    for unit in whole.units:
-        yield from unit.inner
-        yield from (unit.squeeze,) if unit.squeeze else ()
-        yield unit.target
+def _every_space(network: Layout) -> Iterator[Space]:
+    yield network.stem
+    for block in network.blocks:
+        yield from block.inner
+        yield from (block.squeeze,) if block.squeeze else ()
+        yield block.target
 
 
 def _stem(spec: ModelSpec, plan: ChannelPlan) -> Space:
@@ -169,12 +169,12 @@ def _stem(spec: ModelSpec, plan: ChannelPlan) -> Space:
     return _space(spec, plan, "stages.0" if is_stream else "stem", spec.stem_width)
 
 
-def _unit(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: Space) -> UnitChannels:
+def _block(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: Space) -> BlockChannels:
     name, outputs = f"stages.{stage}.{number}", _outputs(spec, stage)
     stride = 2 if stage > 0 and number == 0 else 1
-    widths = (spec.widths[stage],) if spec.block == "basic" else (spec.widths[stage] * spec.bottleneck_width,) * 2
+    widths = (spec.widths[stage],) if spec.block_type == "basic" else (spec.widths[stage] * spec.bottleneck_width,) * 2
     squeezed = max(1, outputs // spec.se_ratio) if spec.se_ratio else 0
-    return UnitChannels(
+    return BlockChannels(
         stage=stage,
         number=number,
         stride=stride,
@@ -187,11 +187,11 @@ def _unit(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: S
 
 
 def _outputs(spec: ModelSpec, stage: int) -> int:
-    return spec.widths[stage] * (EXPANSION if spec.block == "bottleneck" else 1)
+    return spec.widths[stage] * (EXPANSION if spec.block_type == "bottleneck" else 1)
 
 
 def _has_streams(spec: ModelSpec) -> bool:
-    """Whether a unit that keeps the shape adds to its input as it is."""
+    """Whether a block that keeps the shape adds to its input as it is."""
     return spec.family != "plain" and spec.shortcut != "C"
 
 

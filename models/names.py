@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from ..core.errors import UsageError
 from ..core.registry import unknown
-from ..core.types import Block, Family, ModelSpec, Shortcut
+from ..core.types import BlockType, Family, ModelSpec, Shortcut
 from .architectures import architecture, architectures
 
-# He et al. 2015, table 1: units per stage, and the kind of unit.
-IMAGENET: dict[int, tuple[Block, tuple[int, ...]]] = {
+# He et al. 2015, table 1: blocks per stage, and the type of block.
+IMAGENET: dict[int, tuple[BlockType, tuple[int, ...]]] = {
     18: ("basic", (2, 2, 2, 2)),
     34: ("basic", (3, 4, 6, 3)),
     50: ("bottleneck", (3, 4, 6, 3)),
@@ -28,7 +28,7 @@ CIFAR_DEPTHS: dict[Family, tuple[int, ...]] = {
 CIFAR_BOTTLENECKS = (164, 1001)
 WIDE_CIFAR = ((28, 10),)
 DEPTH_RULE = (
-    "A CIFAR network's depth is 6n+2 (two 3x3 layers a unit: 20, 32, 44, ...) or 9n+2 (bottlenecks: 29, 164, ...), "
+    "A CIFAR network's depth is 6n+2 (two 3x3 layers a block: 20, 32, 44, ...) or 9n+2 (bottlenecks: 29, 164, ...), "
     "an ImageNet network's is one of 18, 34, 50, 101, 152."
 )
 
@@ -63,10 +63,10 @@ def _resnet(depth: str, family: Family) -> ModelSpec:
 
 
 def _imagenet(depth: int, family: Family, bottleneck_width: int = 1) -> ModelSpec:
-    block, depths = IMAGENET[depth]
+    block_type, depths = IMAGENET[depth]
     return ModelSpec(
         family=family,
-        block=block,
+        block_type=block_type,
         depths=depths,
         widths=(64, 128, 256, 512),
         stem_width=64,
@@ -83,11 +83,11 @@ def _cifar(depth: int, family: Family, widen: int = 1, shortcut: Shortcut | None
     is_basic = depth % 6 == 2 and depth not in CIFAR_BOTTLENECKS
     if depth < 8 or not (is_basic or depth % 9 == 2):
         raise UsageError(f"no residual network has depth {depth}", DEPTH_RULE)
-    units = (depth - 2) // (6 if is_basic else 9)
+    blocks = (depth - 2) // (6 if is_basic else 9)
     return ModelSpec(
         family=family,
-        block="basic" if is_basic else "bottleneck",
-        depths=(units,) * 3,
+        block_type="basic" if is_basic else "bottleneck",
+        depths=(blocks,) * 3,
         widths=(16 * widen, 32 * widen, 64 * widen),
         stem_width=16,
         stem="cifar",

@@ -14,8 +14,7 @@ Blocks keep the numbers that they have in the unpruned network, so its parameter
 
 from torch import Tensor, nn
 
-from ..core.types import Block as BlockType
-from ..core.types import ModelSpec
+from ..core.types import BlockType, ModelSpec
 from .blocks import (
     ACTIVATIONS,
     NORMS,
@@ -27,7 +26,7 @@ from .blocks import (
     make_stem,
     make_stochastic_depth,
 )
-from .channels import UnitChannels, layout
+from .channels import BlockChannels, layout
 
 
 class Block(nn.Module):
@@ -41,7 +40,7 @@ class Block(nn.Module):
         drop: The probability with which stochastic depth leaves the branch out while training.
     """
 
-    def __init__(self, spec: ModelSpec, channels: UnitChannels, drop: float) -> None:
+    def __init__(self, spec: ModelSpec, channels: BlockChannels, drop: float) -> None:
         super().__init__()
         self.family = spec.family
         before, after = (channels.source, *channels.inner), (*channels.inner, channels.target)
@@ -139,10 +138,10 @@ class ResNet(nn.Module):
         self.stem = make_stem(spec, plan.stem)
         self.stages = nn.Sequential(*(nn.Sequential() for _ in spec.depths))
         last = max(sum(spec.depths) - 1, 1)
-        for channels in plan.units:
+        for channels in plan.blocks:
             # the linear rule of Huang et al. 2016: 0 for the first block, the full probability for the last
             drop = spec.stochastic_depth * (sum(spec.depths[: channels.stage]) + channels.number) / last
-            block = BLOCKS[spec.block](spec, channels, drop)
+            block = BLOCKS[spec.block_type](spec, channels, drop)
             self.stages[channels.stage].add_module(str(channels.number), block)
         if spec.family == "v2":
             self.final = nn.Sequential(NORMS[spec.norm](plan.last), ACTIVATIONS[spec.activation]())

@@ -1,6 +1,6 @@
 """The shapes of a network as data: of all that its state dict holds, and of what its layers give.
 
-Light: imports no torch. So weights can be checked, and a network's cost told, where it is not installed.
+Light: imports no torch. So weights can be checked, and costs computed, where it is not installed.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..core.types import ModelSpec, Norm
 from .architectures import skeleton
-from .channels import Axes, UnitChannels, are_neighbours, layers, layout, routes
+from .channels import Axes, BlockChannels, are_neighbours, layers, layout, routes
 
 Shape = tuple[int, ...]
 Size = tuple[int, int]
@@ -33,55 +33,55 @@ def state_shapes(spec: ModelSpec) -> dict[str, Shape]:
     """Every entry of the network's state dict, by its name."""
     if spec.builder:
         return {name: tuple(tensor.shape) for name, tensor in skeleton(spec).state_dict().items()}
-    found: dict[str, Shape] = {}
+    shapes: dict[str, Shape] = {}
     for name, axes in layers(spec).items():
         entries = _norm(spec, axes) if _is_norm(name, axes) else _product(spec, name, axes)
-        found |= {f"{name}.{entry}": shape for entry, shape in entries.items()}
-    return found
+        shapes |= {f"{name}.{entry}": shape for entry, shape in entries.items()}
+    return shapes
 
 
 def layer_shapes(spec: ModelSpec) -> Iterator[LayerShapes]:
     """The layers that multiply: convolutions, in the order of the blocks, and the classifier."""
-    whole, found = layout(spec), _products(spec)
+    network, products = layout(spec), _products(spec)
     size = _halved(spec.input[1:]) if spec.stem == "imagenet" else spec.input[1:]
-    yield _layer(spec, "stem.conv", found["stem.conv"]["stem.conv"], 2 if spec.stem == "imagenet" else 1, size)
+    yield _layer(spec, "stem.conv", products["stem.conv"]["stem.conv"], 2 if spec.stem == "imagenet" else 1, size)
     if spec.stem == "imagenet":
         size = _halved(size)
-    for unit in whole.units:
-        before, size = size, _halved(size) if unit.stride == 2 else size
-        yield from _layers_of(spec, unit, found[unit.name], before, size)
-    yield _layer(spec, "head", found["head"]["head"], 1, None)
+    for block in network.blocks:
+        before, size = size, _halved(size) if block.stride == 2 else size
+        yield from _layers_of(spec, block, products[block.name], before, size)
+    yield _layer(spec, "head", products["head"]["head"], 1, None)
 
 
 def _products(spec: ModelSpec) -> dict[str, dict[str, Axes]]:
-    """The layers that multiply, by the unit that they are in, or by themselves."""
-    found: dict[str, dict[str, Axes]] = {}
+    """The layers that multiply, by the block that they are in, or by themselves."""
+    products: dict[str, dict[str, Axes]] = {}
     for name, axes in layers(spec).items():
         if not _is_norm(name, axes):
-            unit = ".".join(name.split(".")[:3])
-            found.setdefault(unit, {})[name] = axes
-    return found
+            block = ".".join(name.split(".")[:3])
+            products.setdefault(block, {})[name] = axes
+    return products
 
 
 def _layers_of(
-    spec: ModelSpec, unit: UnitChannels, found: dict[str, Axes], before: Size, after: Size
+    spec: ModelSpec, block: BlockChannels, products: dict[str, Axes], before: Size, after: Size
 ) -> Iterator[LayerShapes]:
-    """`before` and `after` are the sizes of what the unit takes and gives."""
-    strided = "convs.0" if spec.block == "basic" else "convs.1"
-    for name, axes in found.items():
-        part = name.removeprefix(f"{unit.name}.")
+    """`before` and `after` are the sizes of what the block takes and gives."""
+    strided = "convs.0" if spec.block_type == "basic" else "convs.1"
+    for name, axes in products.items():
+        part = name.removeprefix(f"{block.name}.")
         if part.startswith("se."):
             yield _layer(spec, name, axes, 1, (1, 1))
         elif part == "convs.0" and part != strided:
             yield _layer(spec, name, axes, 1, before)
         else:
             keeps_size = part.startswith("convs.") and part != strided
-            yield _layer(spec, name, axes, 1 if keeps_size else unit.stride, after)
-    if spec.family != "plain" and spec.shortcut == "A" and not unit.has_identity:
-        places = routes(unit.source, unit.target)
+            yield _layer(spec, name, axes, 1 if keeps_size else block.stride, after)
+    if spec.family != "plain" and spec.shortcut == "A" and not block.has_identity:
+        places = routes(block.source, block.target)
         if not are_neighbours(places):
-            weight = (unit.target.width, unit.source.width, 1, 1)
-            yield LayerShapes(f"{unit.name}.shortcut", weight, unit.stride, (unit.target.width, *after), 0)
+            weight = (block.target.width, block.source.width, 1, 1)
+            yield LayerShapes(f"{block.name}.shortcut", weight, block.stride, (block.target.width, *after), 0)
 
 
 def _layer(spec: ModelSpec, name: str, axes: Axes, stride: int, size: Size | None) -> LayerShapes:
@@ -113,7 +113,7 @@ def _product(spec: ModelSpec, name: str, axes: Axes) -> dict[str, Shape]:
 def _kernel(spec: ModelSpec, name: str) -> int:
     if name == "stem.conv":
         return 3 if spec.stem == "cifar" else 7
-    is_wide = name.endswith(".convs.1") or (name.rpartition(".")[0].endswith(".convs") and spec.block == "basic")
+    is_wide = name.endswith(".convs.1") or (name.rpartition(".")[0].endswith(".convs") and spec.block_type == "basic")
     return 3 if is_wide else 1
 
 

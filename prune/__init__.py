@@ -1,8 +1,8 @@
 """Structured pruning: whole channels and whole units go, until a cost is met. Imported lazily.
 
 A plan says what stays; it is data and a part of the spec, so a pruned network is built, loaded, trained, exported
-and measured like any other. This room may use `train`, whose accuracy it counts with. It measures no latency: what a
-network costs is a function of its spec that the caller gives.
+and measured like any other. This package may use `training`, whose accuracy it counts with. It measures no latency:
+what a network costs is a function of its spec that the caller gives.
 
 config = prune.PruneConfig(importance="taylor", ranking="isomorphic", round_to=8)
 pruned = prune.prune(checkpoint, config, lambda spec: cost_of(spec).macs, limit, folder, ref)

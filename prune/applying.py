@@ -8,18 +8,18 @@ from torch import Tensor
 
 from .. import zoo
 from ..core.errors import UsageError
-from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step, StrPath
+from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
 from ..models.channels import Space, layers
 from ..models.resnet import ResNet
 
 State = Mapping[str, Tensor]
 
 
-def cut(checkpoint: Checkpoint, plan: ChannelPlan, folder: StrPath, ref: str, step: Step) -> Checkpoint:
+def cut(checkpoint: Checkpoint, plan: ChannelPlan, folder: StrPath, ref: str, step: ProvenanceStep) -> Checkpoint:
     """Write what `plan` leaves of `checkpoint` as the checkpoint `ref`.
 
     The plan counts from the unpruned network, so that of a pruned checkpoint it keeps a part of what is kept there.
-    `step` goes into the lineage. The metrics were the parent's and are left out. Raises UsageError for a plan that
+    `step` goes into the provenance. The metrics were the parent's and are left out. Raises UsageError for a plan that
     does not fit, and where something is in the folder.
     """
     spec = msgspec.structs.replace(checkpoint.spec, plan=plan)
@@ -33,7 +33,7 @@ def cut(checkpoint: Checkpoint, plan: ChannelPlan, folder: StrPath, ref: str, st
         dataset=checkpoint.dataset,
         metrics=(),
         licence=checkpoint.licence,
-        lineage=(*checkpoint.lineage, step),
+        provenance=(*checkpoint.provenance, step),
     )
 
 

@@ -34,7 +34,7 @@ def choose_units(spec: ModelSpec, damages: dict[str, float], cost: Cost, limit: 
 
 def removable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[str]:
     """The units whose shortcut is an identity: without them the signal still passes."""
-    units = layout(spec).units
+    units = layout(spec).blocks
     excluded = matching([unit.name for unit in units], exclude, "unit")
     return [unit.name for unit in units if unit.has_identity and unit.name not in excluded]
 
@@ -53,9 +53,9 @@ def without(spec: ModelSpec, unit: str) -> ModelSpec:
     plan = spec.plan or ChannelPlan()
     stage, _, number = unit.rpartition(".")
     depth = spec.depths[int(stage.rpartition(".")[2])]
-    kept = tuple(n for n in plan.units.get(stage, range(depth)) if n != int(number))
+    kept = tuple(n for n in plan.blocks.get(stage, range(depth)) if n != int(number))
     channels = {name: chosen for name, chosen in plan.channels.items() if not name.startswith(f"{unit}.")}
-    return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, units={**plan.units, stage: kept}))
+    return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, blocks={**plan.blocks, stage: kept}))
 
 
 def damages(state: State, spec: ModelSpec, config: PruneConfig, data: Batches) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The room's verb: a checkpoint and a cost that it has to meet give a smaller checkpoint of the same kind."""
+"""What the package does: a checkpoint and a cost that it has to meet give a smaller checkpoint of the same kind."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from ..core.documents import to_builtins
 from ..core.errors import UsageError
 from ..core.files import check_replaceable
 from ..core.hosts import LIBRARIES, versions
-from ..core.types import ChannelPlan, Checkpoint, ModelSpec, Step, StrPath
+from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
 from .applying import cut
 from .config import PruneConfig
 from .depth import check_removable, choose_units
@@ -31,7 +31,7 @@ def prune(
 ) -> Checkpoint:
     """Remove channels or units until `cost(spec) <= limit`; write the checkpoint `ref` to `folder`. Nothing is trained.
 
-    what    the cost's name in the lineage, as "macs"
+    what    the cost's name in the provenance, as "macs"
 
     A checkpoint that is pruned already is pruned further. Raises UsageError for a limit that asks for nothing or
     everything, and where something is in the folder; UnreachableError for a limit that cannot be reached, with the
@@ -80,11 +80,11 @@ def _smaller(judge: Judge, spec: ModelSpec, cost: Cost, limit: float, whole: flo
     return choose_units(spec, judge.units(spec), cost, limit, whole)
 
 
-def step(checkpoint: Checkpoint, config: PruneConfig, plan: ChannelPlan, target: dict[str, str]) -> Step:
-    """What goes into the lineage: the options that mattered, the target and the plan that came out."""
+def step(checkpoint: Checkpoint, config: PruneConfig, plan: ChannelPlan, target: dict[str, str]) -> ProvenanceStep:
+    """What goes into the provenance: the options that mattered, the target and the plan that came out."""
     unused = ABOUT_CHANNELS if config.remove == "units" else ()
     options = {name: _text(value) for name, value in to_builtins(config).items() if name not in unused}
-    return Step(
+    return ProvenanceStep(
         name="prune",
         config={**options, "importance": config.method, **target, "plan": msgspec.json.encode(plan).decode()},
         versions=versions((*LIBRARIES, "torch-pruning")),

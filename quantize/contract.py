@@ -69,7 +69,7 @@ class Variants(ABC):
 class Scheme(ABC):
     """A way to quantize graphs of one kind.
 
-    The versions of `packages` go into the lineage. `calibrations` and the fields below it hold what the options of
+    The versions of `packages` go into the provenance. `calibrations` and the fields below it hold what the options of
     QuantizeConfig can be, the scheme's own choice first.
     `runtime` is the one that it is made for, where it is made for one: what it gives is raced and examined there.
     """

@@ -108,7 +108,7 @@ function drawTable(rows) {
   byId("count").textContent = rows.length === page.rows.length ? all : `${rows.length} of ${all}`;
 }
 
-function drawDoubts(rows) {
+function drawWarnings(rows) {
   const sound = rows.filter((row) => row.warnings.length === 0).length;
   const summary = `${sound} of ${plural(rows.length, "row")}: measured without a warning.`;
   const kinds = unique(rows.flatMap((row) => row.warnings.map(([kind]) => kind)));
@@ -192,14 +192,14 @@ function drawAccuracy(rows) {
   Plotly.react("accuracy", [...frontTraces(shown), ...pointTraces(shown)], settings, CONFIG);
 }
 
-function accuracyNote(shown, left) {
+function accuracyNote(shown, unshown) {
   const lacking = state.axis === "throughput" ? "an accuracy or a throughput" : "an accuracy";
-  const missing = `${plural(left, "row")} without ${lacking} ${left === 1 ? "is" : "are"} left out. `;
+  const missing = `${plural(unshown, "row")} without ${lacking} ${unshown === 1 ? "is" : "are"} left out. `;
   const reading =
     "Filled points on a dotted line are on the Pareto front: no comparable row (same machine, data set, batch and " +
     "state of the caches) is better. Bars are 95 % intervals.";
-  if (shown) return (left ? missing : "") + reading;
-  return left ? `${missing}Measure it with reszoo bench --accuracy DATASET.` : "No row is left to show.";
+  if (shown) return (unshown ? missing : "") + reading;
+  return unshown ? `${missing}Measure it with reszoo bench --accuracy DATASET.` : "No row is left to show.";
 }
 
 /** Steps from row to row of each front: between two rows, the best that can be had is the first's accuracy. */
@@ -257,7 +257,7 @@ const whiskers = (spans, ink) => ({
 });
 
 /** Rows of a chart under each other, each with its name above it, so that names may be long on a narrow screen. */
-function ladder(id, rows, traces, xaxis) {
+function drawRows(id, rows, traces, xaxis) {
   const height = rows.length * 46 + 90;
   byId(id).style.height = `${height}px`;
   const font = { size: 12, color: colour("--ink") };
@@ -284,7 +284,7 @@ function drawLatency(rows) {
     `Of each row at most ${page.mostSamples} samples are drawn, evenly spaced from the fastest to the slowest; the ` +
     "measurement's file has all. " +
     (isRelative ? "Far outliers lie beyond the axis: double-click to see them." : "");
-  ladder("latency", rows, traces, isRelative ? shareAxis(values) : scaled("latency of a batch, ms", values.flat()));
+  drawRows("latency", rows, traces, isRelative ? shareAxis(values) : scaled("latency of a batch, ms", values.flat()));
 }
 
 /** From the fastest of all to the upper end of the widest row's bulk. `values` are sorted. */
@@ -304,7 +304,7 @@ function drawStack(id, rows, names, key, title) {
     y: rows.map((_, i) => i),
     hovertemplate: `${name}: %{x:.3r}<extra></extra>`,
   }));
-  ladder(id, rows, traces, { title: { text: title }, zeroline: true });
+  drawRows(id, rows, traces, { title: { text: title }, zeroline: true });
 }
 
 // ---- together -------------------------------------------------------------------------------------------------------
@@ -314,11 +314,11 @@ function update() {
   const rows = visibleRows();
   drawTable(rows);
   drawAccuracy(rows);
-  drawDoubts(rows);
+  drawWarnings(rows);
   drawCommands(rows);
   const drawn = rows.slice(0, MOST_BARS);
-  const cut = `The charts below show the first ${MOST_BARS} of ${rows.length} rows, in the table's order.`;
-  byId("cut").textContent = rows.length > MOST_BARS ? cut : "";
+  const note = `The charts below show the first ${MOST_BARS} of ${rows.length} rows, in the table's order.`;
+  byId("bars-note").textContent = rows.length > MOST_BARS ? note : "";
   for (const id of ["latency", "memory", "cold"]) byId(id).hidden = drawn.length === 0;
   if (drawn.length === 0) return;
   drawLatency(drawn);

@@ -24,12 +24,12 @@ MEASURES: dict[Axis, Callable[[Row], Estimate | None]] = {
 def marked(rows: Sequence[Row], hosts: Sequence[Host]) -> list[Row]:
     """The same rows, with the axes on whose front they are."""
     groups = [group(row, hosts) for row in rows]
-    made = []
+    result = []
     for row, own in zip(rows, groups, strict=True):
         rivals = [other for other, its in zip(rows, groups, strict=True) if its == own]
         on = tuple(axis for axis in AXES if own is not None and _is_on_front(row, rivals, axis))
-        made.append(msgspec.structs.replace(row, pareto=on))
-    return made
+        result.append(msgspec.structs.replace(row, pareto=on))
+    return result
 
 
 def group(row: Row, hosts: Sequence[Host]) -> Hashable:

@@ -13,7 +13,7 @@ from torch import nn
 
 from reszoo import datasets, models
 from reszoo.core.hosts import versions
-from reszoo.core.types import Checkpoint, Preprocess, Step
+from reszoo.core.types import Checkpoint, Preprocess, ProvenanceStep
 from reszoo.datasets.info import info
 from reszoo.datasets.preprocess import normalise
 from reszoo.models.resnet import ResNet
@@ -21,7 +21,7 @@ from reszoo.zoo import checkpoints
 
 DATASET = "cifar10"
 IMAGES = 128  # that the statistics of the batch norms are taken from
-BRANCH = 0.2  # how much less a unit adds to what it was given; at 1 rounding errors grow from unit to unit
+BRANCH = 0.2  # how much less a block adds to its input; at 1 rounding errors grow from block to block
 PREPROCESS = Preprocess(
     mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), input=(3, 224, 224), resize=224, crop=224
 )
@@ -52,8 +52,8 @@ def make(arch: str, out: Path) -> Checkpoint:
         dataset=DATASET,
         metrics=(),
         licence="MIT",
-        lineage=(
-            Step(
+        provenance=(
+            ProvenanceStep(
                 name="initialise",
                 config={"arch": arch, "seed": "0"},
                 versions=versions(("reszoo", "torch")),
@@ -67,12 +67,12 @@ def make(arch: str, out: Path) -> Checkpoint:
 def _settle(model: ResNet) -> None:
     """Let the network see training images once, so that its answers are worth comparing, in 8 bits too.
 
-    The batch norms take their statistics from them: else the signal would grow with every unit. The head reads the
+    The batch norms take their statistics from them: else the signal would grow with every block. The head reads the
     directions in which the features differ most, each once for a class and once, negated, for another: of a random
     one, all classes would be nearly equal for every image.
     """
-    for unit in (unit for stage in model.stages for unit in stage):
-        (unit.convs if model.spec.family == "v2" else unit.norms)[-1].weight.mul_(BRANCH)
+    for block in (block for stage in model.stages for block in stage):
+        (block.convs if model.spec.family == "v2" else block.norms)[-1].weight.mul_(BRANCH)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the mean over all batches

@@ -59,8 +59,8 @@ class DeviceBatches:
 
     def _batch(self, chosen: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
         recipe, (_, height, width) = self.recipe, self.preprocess.input
-        cut = augment.crop_and_flip(self.padded, chosen, (height, width), recipe.flip, random)
-        images = self.normalise(cut)
+        cropped = augment.crop_and_flip(self.padded, chosen, (height, width), recipe.flip, random)
+        images = self.normalise(cropped)
         if recipe.cutout:
             images = augment.cutout(images, recipe.cutout, random)
         return augment.mix(images, self.labels[chosen], self.classes, recipe, random)

@@ -1,18 +1,20 @@
 """What comes out of a run: the checkpoint folder, with what was asked for, what happened, and the test accuracy."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 from torch import Tensor
 
 from .. import zoo
-from ..core import hosts
+from ..core import hosts, migrations
 from ..core.documents import read_json, to_builtins, write_json
 from ..core.files import check_free, staged_folder
 from ..core.hosts import LIBRARIES, versions
 from ..core.measured import Accuracy, Host
+from ..core.schemas import Schema
 from ..core.statistics import proportion_interval
-from ..core.types import Checkpoint, Metric, ModelSpec, Positive, Preprocess, Record, Step
+from ..core.types import Checkpoint, Metric, ModelSpec, Positive, Preprocess, ProvenanceStep, Record
 from .progress import Epoch
 from .recipe import Recipe
 
@@ -23,6 +25,8 @@ LICENCE = "MIT"
 
 class Run(Record, frozen=True, kw_only=True):
     """All that decides which weights come out. `parent` and `teacher` are "ref sha256" of checkpoints."""
+
+    schema: ClassVar[Schema] = migrations.RUN
 
     ref: str
     spec: ModelSpec
@@ -44,6 +48,8 @@ class Training(Record, frozen=True, kw_only=True):
     accuracy   on test, read once; None for data without a test split
     interval   of the accuracy, with 95 % confidence
     """
+
+    schema: ClassVar[Schema] = migrations.TRAINING
 
     run: Run
     host: Host
@@ -85,7 +91,7 @@ def write(
             dataset=run.dataset,
             metrics=(_metric(accuracy),) if accuracy else (),
             licence=parent.licence if parent else LICENCE,
-            lineage=((*parent.lineage, _step(run, parent.sha256)) if parent else (_step(run, ""),)),
+            provenance=((*parent.provenance, _step(run, parent.sha256)) if parent else (_step(run, ""),)),
         )
         (staging / CURVE).write_bytes(curve)
         write_json(staging / DOCUMENT, training)
@@ -109,14 +115,14 @@ def _metric(accuracy: Accuracy) -> Metric:
     )
 
 
-def _step(run: Run, input_sha256: str) -> Step:
+def _step(run: Run, input_sha256: str) -> ProvenanceStep:
     """The recipe's fields and what else decided the weights, by name."""
     fields = to_builtins(run.recipe)
     fields |= {name: getattr(run, name) for name in ("dataset", "teacher", "device", "threads", "processes")}
     config = {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in fields.items()
     }
-    return Step(name="train", config=config, versions=versions(LIBRARIES), input_sha256=input_sha256)
+    return ProvenanceStep(name="train", config=config, versions=versions(LIBRARIES), input_sha256=input_sha256)
 
 
 def describe(folder: Path) -> Training:

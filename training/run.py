@@ -68,7 +68,7 @@ def fit(
 ) -> Checkpoint:
     """Train `model`, a network of `spec`, on the data set `data`; write the checkpoint `ref` to the folder `out`.
 
-    parent        the checkpoint that `model` comes from; its lineage goes on, and it is fed as it was
+    parent        the checkpoint that `model` comes from; its provenance is continued, and the network is fed as it was
     teacher       a checkpoint whose soft answers are targets too
     resume        go on with the unfinished run in `out`, if there is one
     save_every_s  seconds between saves, besides the one after each epoch
@@ -178,8 +178,8 @@ def _is_finished(out: Path, work: Path) -> bool:
     """Whether the run was killed between its last two steps: its checkpoint is there, and so is its own folder."""
     if not ((out / result.DOCUMENT).exists() and (work / DOCUMENT).exists()):
         return False
-    made, run = result.describe(out), read_json(work / DOCUMENT, Run, f"Delete {work}.")
-    return made.run == run
+    finished, run = result.describe(out), read_json(work / DOCUMENT, Run, f"Delete {work}.")
+    return finished.run == run
 
 
 def _remove(work: Path, out: Path) -> None:

@@ -42,8 +42,8 @@ class Slots:
 
     def load(self) -> dict[str, Any]:
         """The state of the newer slot, on the CPU. A broken slot is an error, never silently passed over."""
-        found = [(path, _read(path)) for path in self.paths if path.exists()]
-        path, state = max(found, key=lambda pair: (pair[1]["step"], len(pair[1]["rows"])))
+        states = [(path, _read(path)) for path in self.paths if path.exists()]
+        path, state = max(states, key=lambda pair: (pair[1]["step"], len(pair[1]["rows"])))
         self._next = 1 - self.paths.index(path)
         return state
 

@@ -16,7 +16,7 @@ HASH = "[0-9a-f]" * 12
 # Where locks, partial files and staging folders are made.
 PLACES = ("checkpoints", "downloads", "data", "latency", "tensorrt", f"artifacts/*-{HASH}")
 SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
-# What can be had again, and how it is told from what a user put there.
+# What can be had again, and how it differs from what a user put there.
 CONTENTS = {
     "checkpoints/*": is_ours,
     "downloads/*": Path.is_file,
@@ -35,8 +35,8 @@ class Entry(Record, frozen=True, kw_only=True):
 def checkpoints() -> list[Entry]:
     """The checkpoints in the cache, damaged ones too."""
     folder = cache_dir() / "checkpoints"
-    found = folder.iterdir() if folder.is_dir() else ()
-    return [_entry(path) for path in sorted(found) if path.is_dir() and not path.name.startswith(staging.PREFIX)]
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return [_entry(path) for path in sorted(paths) if path.is_dir() and not path.name.startswith(staging.PREFIX)]
 
 
 def verify() -> dict[str, str]:
@@ -59,7 +59,7 @@ def collect_garbage(*, everything: bool = False) -> list[Entry]:
     """
     removed = []
     with explained(cache_dir()):
-        for folder in [folder for place in _places() for folder in staging.found(place)]:
+        for folder in [folder for place in _places() for folder in staging.staging_folders(place)]:
             entry = _entry(folder)
             if staging.discard(folder):
                 removed.append(entry)
@@ -77,13 +77,13 @@ def _places() -> list[Path]:
 
 
 def _leftovers() -> list[Path]:
-    found = (path for place in _places() for suffix in SUFFIXES for path in place.glob(f"*{suffix}"))
-    return sorted(path for path in found if path.is_file())
+    paths = (path for place in _places() for suffix in SUFFIXES for path in place.glob(f"*{suffix}"))
+    return sorted(path for path in paths if path.is_file())
 
 
 def _contents() -> list[Path]:
-    found = (path for pattern, is_one in CONTENTS.items() for path in cache_dir().glob(pattern) if is_one(path))
-    return sorted(path for path in found if not path.name.startswith(staging.PREFIX))
+    paths = (path for pattern, is_one in CONTENTS.items() for path in cache_dir().glob(pattern) if is_one(path))
+    return sorted(path for path in paths if not path.name.startswith(staging.PREFIX))
 
 
 def _lock_on(path: Path) -> Path:

@@ -71,14 +71,14 @@ def cards() -> dict[str, Card]:
 
 @cache
 def read_cards(folder: Path) -> dict[str, Card]:
-    found: dict[str, Card] = {}
+    by_ref: dict[str, Card] = {}
     fix = "Mend the card, or install reszoo again."
     for path in sorted(folder.glob("*.toml")):
         card = read_toml(path, Card, fix)
         if path.stem != card.ref:
             raise ReszooError(f"{path}: ref is {card.ref!r}, expected the file's name, {path.stem!r}", fix)
-        found[card.ref] = card
-    return found
+        by_ref[card.ref] = card
+    return by_ref
 
 
 def bundled() -> dict[str, Path]:

@@ -12,7 +12,7 @@ from ..core.documents import read_json, write_json
 from ..core.errors import ReszooError
 from ..core.files import cache_dir, check_replaceable, sha256_of, staged_folder
 from ..core.missing import require
-from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, Step, StrPath
+from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, ProvenanceStep, StrPath
 from ..models.shapes import state_shapes
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def save(
     dataset: str,
     metrics: tuple[Metric, ...],
     licence: str,
-    lineage: tuple[Step, ...],
+    provenance: tuple[ProvenanceStep, ...],
     replace: bool = False,
 ) -> Checkpoint:
     """Write a checkpoint, whole or not at all. The weights must fit the spec.
@@ -84,7 +84,7 @@ def save(
         dataset=dataset,
         metrics=metrics,
         licence=licence,
-        lineage=lineage,
+        provenance=provenance,
     )
     with staged_folder(folder, may_go) as staging:
         (staging / WEIGHTS).write_bytes(weights)
@@ -136,14 +136,14 @@ def check_fits(state: "State", expected: Mapping[str, tuple[int, ...]], what: st
     fix = "These are the weights of another architecture: give the spec they were trained with."
     for key, shape in expected.items():
         if key not in state:
-            raise ReszooError(f"{what}: {key} is missing, expected shape {_told(shape)}", fix)
-        if (found := tuple(state[key].shape)) != shape:
-            raise ReszooError(f"{what}: {key} has shape {_told(found)}, expected {_told(shape)}", fix)
+            raise ReszooError(f"{what}: {key} is missing, expected shape {_shape_text(shape)}", fix)
+        if (actual := tuple(state[key].shape)) != shape:
+            raise ReszooError(f"{what}: {key} has shape {_shape_text(actual)}, expected {_shape_text(shape)}", fix)
     if surplus := next((key for key in state if key not in expected), None):
-        raise ReszooError(f"{what}: {surplus} of shape {_told(state[surplus].shape)} is not expected", fix)
+        raise ReszooError(f"{what}: {surplus} of shape {_shape_text(state[surplus].shape)} is not expected", fix)
 
 
-def _told(shape: Sequence[int]) -> str:
+def _shape_text(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "()"
 
 

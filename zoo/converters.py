@@ -46,9 +46,9 @@ def _first_fit(key: str, rules: Iterable[tuple[str, str, int]]) -> str | None:
     """`key` by the first rule (from, to, what is added to a number in capitals) that fits it."""
     for source, target, shift in rules:
         if match := _pattern(source).fullmatch(key):
-            found = match.groupdict()
-            rest = found.pop("rest")
-            numbers = {name: int(number) + shift * name.isupper() for name, number in found.items()}
+            groups = match.groupdict()
+            rest = groups.pop("rest")
+            numbers = {name: int(number) + shift * name.isupper() for name, number in groups.items()}
             return target.format(**numbers).replace("*", rest)
     return None
 

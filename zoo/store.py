@@ -6,7 +6,7 @@ from ..core.errors import ReszooError, UsageError
 from ..core.files import cache_dir, check_replaceable, explained
 from ..core.hosts import versions
 from ..core.progress import Progress, silent
-from ..core.types import Checkpoint, Metric, Step, StrPath
+from ..core.types import Checkpoint, Metric, ProvenanceStep, StrPath
 from . import catalogue, checkpoints
 
 
@@ -73,7 +73,7 @@ def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -
             dataset=card.dataset,
             metrics=_metrics(card),
             licence=card.licence,
-            lineage=_lineage(card, digest),
+            provenance=_provenance(card, digest),
             replace=True,
         )
 
@@ -95,12 +95,14 @@ def _metrics(card: catalogue.Card) -> tuple[Metric, ...]:
     )
 
 
-def _lineage(card: catalogue.Card, digest: str) -> tuple[Step, ...]:
+def _provenance(card: catalogue.Card, digest: str) -> tuple[ProvenanceStep, ...]:
     """What was done; `digest` is the sha256 of the original file."""
     spec = {name: str(value) for name, value in card.spec.items()}
     return (
-        Step(name="download", config={"url": card.url}, versions=versions(("reszoo", "httpx")), input_sha256=digest),
-        Step(
+        ProvenanceStep(
+            name="download", config={"url": card.url}, versions=versions(("reszoo", "httpx")), input_sha256=digest
+        ),
+        ProvenanceStep(
             name="convert",
             config={"converter": card.converter, "arch": card.arch, **spec},
             versions=versions(("reszoo", "torch", "safetensors")),

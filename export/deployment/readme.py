@@ -1,7 +1,7 @@
 """README.md of an artifact: how to run it, what it takes and gives, how exact it is, and where it comes from."""
 
 from ...core.hosts import versions
-from ...core.types import Artifact, Checkpoint, Parity, Preprocess, Step, TensorSpec
+from ...core.types import Artifact, Checkpoint, Parity, Preprocess, ProvenanceStep, TensorSpec
 from ..contract import formats
 from ..tensorrt.edition import OLDEST
 from .script import Entry
@@ -47,9 +47,9 @@ Licence of the weights: {checkpoint.licence}.
 
 def _network(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec
-    units = f"{'+'.join(map(str, spec.depths))} {spec.block} units"
+    blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type} blocks"
     classes = f"the {spec.num_classes} classes of {checkpoint.dataset}"
-    return f"A residual network ({spec.family}, {units}) that tells {classes} apart."
+    return f"A residual network ({spec.family}, {blocks}) that tells {classes} apart."
 
 
 def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
@@ -158,12 +158,12 @@ def _ways(parity: Parity) -> str:
 
 
 def _origin(artifact: Artifact) -> str:
-    return _numbered([_step(step) for step in artifact.lineage]) + (
+    return _numbered([_step(step) for step in artifact.provenance]) + (
         "\n\nThe whole configuration of every step stands in artifact.json."
     )
 
 
-def _step(step: Step) -> str:
+def _step(step: ProvenanceStep) -> str:
     told = [f"{name} {step.config[name]}" for name in TELLING if step.config.get(name, "null") != "null"]
     source = f"; from sha256 {step.input_sha256}" if step.input_sha256 else ""
     return f"{step.name}: {', '.join(told)}; with {_versions(step.versions)}{source}"

@@ -73,7 +73,7 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
         dataset: What it was trained on.
         metrics: Its accuracies, and who measured them.
         licence: Of the weights.
-        lineage: Everything that was done to make it.
+        provenance: Everything that was done to make it.
     """
 
     predict = predict
@@ -84,8 +84,9 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
     quantize = stage(quantize)
 
     def __repr__(self) -> str:
-        told = [f"{100 * m.value:.2f} % on {m.dataset}/{m.split}" for m in self.metrics] or [f"for {self.dataset}"]
-        return f"Checkpoint({self.ref}: {', '.join(told)}, {self.size_bytes / 1e6:.3g} MB)"
+        accuracies = [f"{100 * m.value:.2f} % on {m.dataset}/{m.split}" for m in self.metrics]
+        purpose = ", ".join(accuracies) or f"for {self.dataset}"
+        return f"Checkpoint({self.ref}: {purpose}, {self.size_bytes / 1e6:.3g} MB)"
 
     def module(self) -> "nn.Module":
         """The network in eval mode: (N, C, H, W) normalised float32 -> (N, classes) logits."""
@@ -112,7 +113,7 @@ class Artifact(records.Artifact, frozen=True, kw_only=True):
         labels: The classes' names, in the order of the logits.
         files: Each file's name, hash and length.
         source_ref: The checkpoint that it was exported from.
-        lineage: Everything that was done to make it.
+        provenance: Everything that was done to make it.
         parity: How far its logits are from its source's, on real images.
     """
 

@@ -1,4 +1,4 @@
-"""The rooms import each other in one direction only, and never under a bare name."""
+"""The packages import each other in one direction only, and never under a bare name."""
 
 import ast
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# A room may use the rooms on the levels before its own, and rooms beside it on no level.
+# A package may use the packages on the levels before its own, and none beside it.
 LEVELS = (
     ("core",),
     ("models",),
@@ -22,13 +22,13 @@ LEVELS = (
     ("workflows",),
     ("cli",),
 )
-LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+LEVEL = {package: level for level, packages in enumerate(LEVELS) for package in packages}
 PLUGINS = {"formats", "runtimes", "schemes"}
-FILES = [path.relative_to(ROOT) for room in LEVEL for path in sorted((ROOT / room).rglob("*.py"))]
+FILES = [path.relative_to(ROOT) for package in LEVEL for path in sorted((ROOT / package).rglob("*.py"))]
 
 
-def imported_rooms(path: Path) -> Iterator[tuple[int, str]]:
-    """The rooms that the relative imports of a file reach, with the line."""
+def imported_packages(path: Path) -> Iterator[tuple[int, str]]:
+    """The packages that the relative imports of a file reach, with the line."""
     package = ["reszoo", *path.parent.parts]
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -77,25 +77,25 @@ def test_no_module_leads_back_to_itself() -> None:
     TopologicalSorter({path: imported_modules(path) for path in FILES}).prepare()  # raises CycleError, which names it
 
 
-def test_every_room_on_disk_is_on_a_level() -> None:
-    rooms = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert rooms == set(LEVEL)
+def test_every_package_on_disk_is_on_a_level() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages == set(LEVEL)
     assert len(FILES) > 30
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_imports_point_downwards(path: Path) -> None:
-    room = path.parts[0]
+    package = path.parts[0]
     wrong = [
-        f"{path}:{line} {room} imports {other}"
-        for line, other in imported_rooms(path)
-        if other != room and LEVEL[other] >= LEVEL[room]
+        f"{path}:{line} {package} imports {other}"
+        for line, other in imported_packages(path)
+        if other != package and LEVEL[other] >= LEVEL[package]
     ]
     assert wrong == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_rooms_are_imported_relatively(path: Path) -> None:
+def test_packages_are_imported_relatively(path: Path) -> None:
     """`import zoo` would make a second copy of every registry; `from reszoo.zoo` would hide the file from editors."""
     tree = ast.parse((ROOT / path).read_text())
     assert [m for m in absolute_imports(ast.walk(tree)) if m in {*LEVEL, "reszoo"}] == []
@@ -121,7 +121,7 @@ def test_the_plugins_of_every_vendor_are_among_them() -> None:
 def test_the_reader_of_imports_sees_every_spelling() -> None:
     source = "import zoo.store, os\nfrom models.names import names\ndef f():\n    from reszoo import zoo\n"
     assert list(absolute_imports(ast.walk(ast.parse(source)))) == ["zoo", "os", "models", "reszoo"]
-    assert {"core", "zoo", "export"} <= {room for _, room in imported_rooms(Path("workflows/references.py"))}
+    assert {"core", "zoo", "export"} <= {package for _, package in imported_packages(Path("workflows/references.py"))}
 
 
 def test_no_folder_shadows_the_package() -> None:

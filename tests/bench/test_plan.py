@@ -103,7 +103,7 @@ def test_two_checkpoints_of_one_name_are_not_mixed_up(quick: Scenario, tmp_path:
     state = zoo.build(bundled).state_dict()
     state["head.weight"] = -state["head.weight"]
     fields = {name: getattr(bundled, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
-    worse = zoo.save(tmp_path / "worse", state, ref=REF, metrics=(), lineage=(), **fields)
+    worse = zoo.save(tmp_path / "worse", state, ref=REF, metrics=(), provenance=(), **fields)
     wish = AccuracyWish("digits", tmp_path)
     planned = [plan(checkpoint, quick, [1], [1], wish)[0] for checkpoint in (bundled, worse)]
     assert all(isinstance(p, Planned) for p in planned)

@@ -50,7 +50,7 @@ def a_broken_copy(folder: Path) -> Path:
     state_dict = zoo.build(good).state_dict()
     state_dict["head.weight"] = state_dict["head.weight"].roll(1, 0)
     fields = {name: getattr(good, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
-    zoo.save(folder, state_dict, ref=V1, metrics=(), lineage=(), **fields)
+    zoo.save(folder, state_dict, ref=V1, metrics=(), provenance=(), **fields)
     return folder
 
 

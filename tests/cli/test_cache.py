@@ -24,7 +24,7 @@ def weights(cache: Path) -> Path:
         dataset="mine",
         metrics=(),
         licence="MIT",
-        lineage=(),
+        provenance=(),
     )
     return checkpoint.weights_path
 

@@ -127,7 +127,7 @@ def test_show_gives_the_published_cost_layer_by_layer() -> None:
     assert shown["source"]["accuracy"]["value"] == 0.926
     table = reszoo("show", "resnet8_v2.reszoo_digits", "--layers").stdout
     assert "stages.2.0.convs.1" in table
-    assert "train" in table  # the lineage
+    assert "train" in table  # the provenance
 
 
 # (arguments, exit code, what the one line of reason says, what the fix says)

@@ -218,7 +218,7 @@ def test_weights_that_are_not_numbers_give_no_probabilities(digits: Path, tmp_pa
     state = zoo.build(good).state_dict()
     state["head.bias"][3] = float("nan")
     fields = {name: getattr(good, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
-    zoo.save(tmp_path / "nan", state, ref="nan.test", metrics=(), lineage=(), **fields)
+    zoo.save(tmp_path / "nan", state, ref="nan.test", metrics=(), provenance=(), **fields)
     with pytest.raises(ReszooError, match=r"nan.test as torch, fp32 gave logits that are no numbers for .*\.png"):
         predict(str(tmp_path / "nan"), [digits])
 

@@ -65,15 +65,15 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     parent, cut, tuned = zoo.load(REF), zoo.read(folder.with_name("small.pruned")), zoo.read(folder)
     assert tuned.spec == cut.spec
     assert cost_of(tuned.spec).macs <= 0.5 * cost_of(parent.spec).macs
-    assert [step.name for step in tuned.lineage] == [*(step.name for step in parent.lineage), "prune", "train"]
-    assert [step.input_sha256 for step in tuned.lineage[-2:]] == [parent.sha256, cut.sha256]
-    assert tuned.lineage[-1].config["teacher"] == f"{REF} {parent.sha256}"
+    assert [step.name for step in tuned.provenance] == [*(step.name for step in parent.provenance), "prune", "train"]
+    assert [step.input_sha256 for step in tuned.provenance[-2:]] == [parent.sha256, cut.sha256]
+    assert tuned.provenance[-1].config["teacher"] == f"{REF} {parent.sha256}"
 
     export([str(folder)], to="onnx", out=tmp_path / "float")
     quantize([str(folder)], images=32, measure=False, out=tmp_path / "int8")
     floats, integers = (artifacts.read(tmp_path / name) for name in ("float", "int8"))
     assert integers.size_bytes < floats.size_bytes
-    assert [step.name for step in integers.lineage[-4:]] == ["prune", "train", "export", "quantize"]
+    assert [step.name for step in integers.provenance[-4:]] == ["prune", "train", "export", "quantize"]
     with pytest.raises(UsageError, match=f"is an artifact, not a checkpoint\nName the folder of {REF}-macs0.5, its"):
         prune(str(tmp_path / "int8"), macs="0.5", **UNMEASURED)
 
@@ -85,7 +85,7 @@ def test_the_recipe_decides_how_the_network_is_trained(tmp_path: Path, capsys: p
     assert on_test["correct"] / on_test["n"] == tuned.metrics[0].value
     assert on_test["interval"][0] < tuned.metrics[0].value < on_test["interval"][1]
     assert tuned.spec.stochastic_depth == 0.2
-    assert tuned.lineage[-1].config["teacher"] == "null"
+    assert tuned.provenance[-1].config["teacher"] == "null"
 
 
 def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
 def test_units_can_go_and_json_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     prune(REF, params="99%", units=True, importance="change", measure=False, out=tmp_path / "made", json=True)
     record = json.loads(capsys.readouterr().out)
-    assert record["checkpoint"]["spec"]["plan"]["units"] == {"stages.0": []}
+    assert record["checkpoint"]["spec"]["plan"]["blocks"] == {"stages.0": []}
     assert record["after"]["params"] < 0.99 * record["before"]["params"]
     assert record["val"]["of the parent"]["correct"] >= record["val"]["as it was cut"]["correct"]
     assert "latency" not in record
@@ -232,7 +232,7 @@ def test_show_tells_what_a_plan_has_left(tmp_path: Path, capsys: pytest.CaptureF
     capsys.readouterr()
     show(str(tmp_path / "both"))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert "units 1+1+1 basic, 16/32/64 channels, before pruning" in lines
-    assert "stage 0, pruned none of 1 units" in lines
-    assert any(re.fullmatch(r"stage 2, pruned 1 units, \d+ channels, \d+ inside", line) for line in lines)
+    assert "blocks 1+1+1 basic, 16/32/64 channels, before pruning" in lines
+    assert "stage 0, pruned none of 1 blocks" in lines
+    assert any(re.fullmatch(r"stage 2, pruned 1 blocks, \d+ channels, \d+ inside", line) for line in lines)
     assert any(line.endswith("> prune > prune") for line in lines)

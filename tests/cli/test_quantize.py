@@ -35,7 +35,7 @@ def copy_of(folder: Path, dataset: str) -> Checkpoint:
     source = zoo.load(REF)
     fields = {name: getattr(source, name) for name in ("spec", "preprocess", "labels", "licence")}
     state = zoo.build(source).state_dict()
-    return zoo.save(folder, state, ref="copy.test", dataset=dataset, metrics=(), lineage=(), **fields)
+    return zoo.save(folder, state, ref="copy.test", dataset=dataset, metrics=(), provenance=(), **fields)
 
 
 def test_it_says_what_was_saved_and_what_it_cost(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_json_and_a_layer_that_stays_float(tmp_path: Path) -> None:
     assert row["layers"] == {"quantized": 9, "floats": ["head"]}
     assert row["artifact"]["certificate"]["layers"] == 9
     assert row["artifact"]["files"][0]["size_bytes"] < row["float_size_bytes"] / 2
-    assert row["artifact"]["lineage"][-1]["config"]["images"] == "32"
+    assert row["artifact"]["provenance"][-1]["config"]["images"] == "32"
     assert Path(row["artifact"]["path"]).parent == tmp_path
 
 
@@ -76,7 +76,7 @@ def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
         assert [process.wait(timeout=200) for process in both] == [0, 0]
     first, second = (artifacts.read(tmp_path / seed) for seed in "12")
     assert first.files == second.files
-    assert first.lineage == second.lineage
+    assert first.provenance == second.provenance
 
 
 def test_it_is_raced_against_its_float_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +102,7 @@ def test_an_engine_is_told_of_where_it_cannot_be_raced(tmp_path: Path) -> None:
     assert re.search(r"\nmade|/made +tensorrt-rtx.* is not available here: PyTorch finds no CUDA GPU", done.stdout)
     made = artifacts.read(tmp_path / "made")
     assert made.input.batch_limits == (1, 8)
-    assert made.lineage[-1].config["activations"] == "s8"
+    assert made.provenance[-1].config["activations"] == "s8"
 
 
 def test_layers_are_kept_in_float_until_the_budget_is_met(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_layers_are_kept_in_float_until_the_budget_is_met(tmp_path: Path) -> Non
     (chosen,) = (rung for rung in rungs if rung["chosen"])
     assert chosen["drop"] <= 0.005
     assert PLANTED in chosen["keep_float"] == row["layers"]["floats"]
-    assert artifacts.read(tmp_path / "made").lineage[-1].config["keep_float"] == ",".join(chosen["keep_float"])
+    assert artifacts.read(tmp_path / "made").provenance[-1].config["keep_float"] == ",".join(chosen["keep_float"])
 
 
 def test_the_first_bad_layer_is_named(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_the_images_are_recorded(tmp_path: Path) -> None:
         config = QuantizeConfig(calibration="minmax", images=32, **choices)
         return (
             export(zoo.load(REF), "onnx", out=tmp_path / name, options=int8(config))
-            .lineage[-1]
+            .provenance[-1]
             .config["indices_sha256"]
         )
 

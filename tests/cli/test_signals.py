@@ -22,7 +22,7 @@ REF = "resnet8_v1.reszoo_digits"
 def test_nothing_of_a_verb_that_is_ended_stays(tmp_path: Path, verb: list[str], number: signal.Signals) -> None:
     command = [RESZOO, *verb, "--out", str(tmp_path / "made")]
     with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        while not staging.found(tmp_path):
+        while not staging.staging_folders(tmp_path):
             assert running.poll() is None, running.communicate()
             time.sleep(0.01)
         running.send_signal(number)

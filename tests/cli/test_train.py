@@ -26,7 +26,7 @@ def test_train_then_use_it(tmp_path, monkeypatch):
     assert "95 % interval" in done.stdout
     assert [line.split()[:2] for line in done.stderr.splitlines()] == [["epoch", str(i)] for i in (1, 2, 3, 4)]
     folder = tmp_path / "runs" / "resnet8_v1.reszoo_digits"
-    config = json.loads((folder / "checkpoint.json").read_text())["lineage"][0]["config"]
+    config = json.loads((folder / "checkpoint.json").read_text())["provenance"][0]["config"]
     assert (config["epochs"], config["label_smoothing"], config["seed"]) == ("4", "0.0", "3")
     again = train("--epochs", "4")
     assert again.returncode == 2
@@ -42,7 +42,7 @@ def test_train_then_use_it(tmp_path, monkeypatch):
     assert student.returncode == 0, student.stderr
     document = json.loads(student.stdout)
     assert document["ref"] == "resnet8_v2.taught"
-    assert document["lineage"][0]["config"]["teacher"].startswith("resnet8_v1.reszoo_digits ")
+    assert document["provenance"][0]["config"]["teacher"].startswith("resnet8_v1.reszoo_digits ")
 
 
 def test_ctrl_c_then_resume(tmp_path):

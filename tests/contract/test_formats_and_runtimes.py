@@ -96,9 +96,9 @@ def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: 
     assert all(way.n >= 256 and way.top1_agreement == 1 and set(way.batches) == {1, 3, 32} for way in (first, *others))
     assert (artifact.parity.through is None) == (runtime.unavailable(runtime.devices[0]) is None)
     assert artifacts.read(artifact.path) == artifact
-    assert [step.name for step in artifact.lineage] == [*(s.name for s in checkpoint.lineage), "export"]
-    assert artifact.lineage[-1].input_sha256 == checkpoint.sha256
-    assert artifact.lineage[-1].versions.keys() == {"reszoo", *plugin.packages}
+    assert [step.name for step in artifact.provenance] == [*(s.name for s in checkpoint.provenance), "export"]
+    assert artifact.provenance[-1].input_sha256 == checkpoint.sha256
+    assert artifact.provenance[-1].versions.keys() == {"reszoo", *plugin.packages}
 
 
 @pytest.mark.afresh

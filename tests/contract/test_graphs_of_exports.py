@@ -28,14 +28,14 @@ from reszoo.quantize.contract import scheme_named
 
 # LiteRT's quantizer moves weights out of the flatbuffer where there are more: as in these networks.
 QUANTIZER_MOVES_FROM = 256 << 10
-# One unit with an identity, one that changes the shape.
+# One block with an identity, one that changes the shape.
 SMALL = msgspec.structs.replace(BASE, depths=(1, 1), widths=(16, 192), stem_width=16, input=(3, 32, 32))
 NETWORKS: dict[str, ModelSpec] = {
     "v1": SMALL,
     "v2": msgspec.structs.replace(SMALL, family="v2"),
     "plain": msgspec.structs.replace(SMALL, family="plain"),
-    "v1 C bottleneck": msgspec.structs.replace(SMALL, shortcut="C", block="bottleneck"),
-    "v2 B bottleneck": msgspec.structs.replace(SMALL, family="v2", shortcut="B", block="bottleneck"),
+    "v1 C bottleneck": msgspec.structs.replace(SMALL, shortcut="C", block_type="bottleneck"),
+    "v2 B bottleneck": msgspec.structs.replace(SMALL, family="v2", shortcut="B", block_type="bottleneck"),
 }
 # What each format writes of them for float input. A number and a kind: so many of it.
 EXPECTED = {

@@ -10,7 +10,7 @@ from families import BASE, FAMILIES, catalogue_families, half, images, randomise
 from torch import Tensor, nn
 
 from reszoo import zoo
-from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec, Preprocess, Step
+from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec, Preprocess, ProvenanceStep
 from reszoo.export import export
 from reszoo.export.contract import Format, formats
 from reszoo.models.blocks import PadShortcut, RouteShortcut
@@ -21,7 +21,7 @@ from reszoo.prune.applying import State, cut, network, sliced
 from reszoo.prune.depth import removable, without
 from reszoo.prune.groups import groups
 
-STEP = Step(name="prune", config={}, versions={}, input_sha256="")
+STEP = ProvenanceStep(name="prune", config={}, versions={}, input_sha256="")
 
 
 ALL = FAMILIES | catalogue_families()
@@ -46,7 +46,7 @@ def saved(model: ResNet, folder: Path) -> Checkpoint:
         dataset="digits" if spec.input == BASE.input else "photographs",
         metrics=(),
         licence="MIT",
-        lineage=(),
+        provenance=(),
     )
 
 
@@ -68,10 +68,10 @@ def masked(model: ResNet, pruned: ModelSpec) -> ResNet:
     for name, axes in layers(pruned).items():
         if axes.columns:
             model.get_submodule(name).register_forward_pre_hook(hide(axes.columns.kept))
-    for unit in layout(pruned).units:
-        shortcut = getattr(model.get_submodule(unit.name), "shortcut", None)
+    for block in layout(pruned).blocks:
+        shortcut = getattr(model.get_submodule(block.name), "shortcut", None)
         if isinstance(shortcut, PadShortcut | RouteShortcut):
-            shortcut.register_forward_pre_hook(hide(unit.source.kept))
+            shortcut.register_forward_pre_hook(hide(block.source.kept))
     return model
 
 
@@ -160,9 +160,9 @@ def test_torch_pruning_sees_the_same_couplings(whole: ModelSpec) -> None:
 # Every kind of layer, shortcut and stem, in few networks: an export takes seconds.
 EXPORTED: dict[str, dict[str, Any]] = {
     "v1, option A, gates": {"skip": "shortcut_gate", "se_ratio": 4},
-    "v1, wide bottlenecks, projections": {"block": "bottleneck", "bottleneck_width": 2, "shortcut": "B"},
+    "v1, wide bottlenecks, projections": {"block_type": "bottleneck", "bottleneck_width": 2, "shortcut": "B"},
     "v1, imagenet stem, no norms": {"stem": "imagenet", "input": (3, 32, 32), "norm": "none", "activation": "silu"},
-    "v2, bottlenecks, option A": {"family": "v2", "block": "bottleneck"},
+    "v2, bottlenecks, option A": {"family": "v2", "block_type": "bottleneck"},
     "v2, wide, option C": {"family": "v2", "stem_width": 4, "widths": (16, 32), "shortcut": "C"},
     "v2, group norms": {"family": "v2", "norm": "group", "widths": (48, 96), "stem_width": 48, "se_ratio": 4},
     "plain": {"family": "plain"},
@@ -188,4 +188,4 @@ def test_a_pruned_network_is_exported_in_every_format(plugin: Format, tmp_path: 
     assert [m for m in zoo.build(pruned).modules() if isinstance(m, RouteShortcut)]
     artifact = export(pruned, plugin.name, out=tmp_path / "made")
     assert artifact.parity.max_abs_error < 1e-4
-    assert [step.name for step in artifact.lineage][-2:] == ["prune", "export"]
+    assert [step.name for step in artifact.provenance][-2:] == ["prune", "export"]

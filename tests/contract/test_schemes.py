@@ -126,17 +126,17 @@ def test_what_a_scheme_makes_is_proven_and_says_how_it_was_made(
     assert artifacts.read(tmp_path / "made") == made
     assert made.parity.top1_agreement >= 0.98
     assert made.parity.max_abs_error > 1e-4
-    assert [step.name for step in made.lineage[-2:]] == ["export", "quantize"]
-    assert made.lineage[-1].config["scheme"] == scheme.name
-    assert set(scheme.packages) <= made.lineage[-1].versions.keys()
+    assert [step.name for step in made.provenance[-2:]] == ["export", "quantize"]
+    assert made.provenance[-1].config["scheme"] == scheme.name
+    assert set(scheme.packages) <= made.provenance[-1].versions.keys()
     graph = graph_for(scheme.graph_kind)
     source = hashlib.sha256(graph).hexdigest() if isinstance(graph, bytes) else checkpoint.sha256
-    assert made.lineage[-1].input_sha256 == source
+    assert made.provenance[-1].input_sha256 == source
     if not plugin.is_for_gpus:  # an engine holds kernels too
         weights = (file.size_bytes for file in made.files if not file.name.endswith(".xml"))
         assert sum(weights) < 0.5 * checkpoint.size_bytes
     assert accuracy(made, plugin) >= next(m.value for m in checkpoint.metrics if m.split == "test") - 0.01
-    assert (made.certificate is None) == (made.lineage[-1].config["saturation"] == "ignore")
+    assert (made.certificate is None) == (made.provenance[-1].config["saturation"] == "ignore")
     if plugin.name == "onnx":
         found = layers(made.path / made.files[0].name)
         assert made.certificate is not None

@@ -135,10 +135,10 @@ def test_what_a_killed_one_left_goes_with_the_next_for_that_target_only(tmp_path
     for name in ("made", "made-b"):
         with maker(tmp_path / name) as process:
             process.send_signal(signal.SIGKILL)
-    assert len(staging.found(tmp_path)) == 2
+    assert len(staging.staging_folders(tmp_path)) == 2
     with staged_folder(tmp_path / "made"):
         pass
-    assert [path.name[:-8] for path in staging.found(tmp_path)] == [".staging-made-b-"]
+    assert [path.name[:-8] for path in staging.staging_folders(tmp_path)] == [".staging-made-b-"]
     write_atomic(tmp_path / "made-b", b"a file this time")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "made-b"]
 
@@ -146,12 +146,12 @@ def test_what_a_killed_one_left_goes_with_the_next_for_that_target_only(tmp_path
 def test_a_living_process_is_left_alone(tmp_path: Path) -> None:
     target = tmp_path / "made"
     with maker(target) as process:
-        (alive,) = staging.found(tmp_path)
+        (alive,) = staging.staging_folders(tmp_path)
         with staged_folder(target):
             pass
         target.rmdir()
         assert not staging.discard(alive)
-        assert staging.found(tmp_path) == [alive]
+        assert staging.staging_folders(tmp_path) == [alive]
         process.communicate("")
         assert process.returncode == 0
     assert [path.name for path in target.iterdir()] == ["half"]

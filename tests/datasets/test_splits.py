@@ -85,7 +85,7 @@ def test_a_calibration_sample_is_drawn_from_train_only_and_again_the_same():
         681,
         1381,
         526,
-    ]  # a lineage names the seed: it must give these for ever
+    ]  # the provenance names the seed, which has to give these for ever
 
 
 @pytest.mark.parametrize(("n", "seed"), [(0, 0), (1296, 0), (5, -1)])

@@ -91,7 +91,7 @@ def photographer(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
         dataset="none",
         metrics=(),
         licence="BSD-2-Clause",
-        lineage=(),
+        provenance=(),
     )
 
 

@@ -28,7 +28,7 @@ DIGITS_V1 = """
 """.split()
 SMALL = msgspec.structs.replace(BASE, depths=(1, 1), input=(3, 8, 8))
 NETWORKS: dict[str, ModelSpec] = {
-    "v2 bottlenecks": msgspec.structs.replace(SMALL, family="v2", block="bottleneck", shortcut="B"),
+    "v2 bottlenecks": msgspec.structs.replace(SMALL, family="v2", block_type="bottleneck", shortcut="B"),
     "gates": msgspec.structs.replace(SMALL, skip="gate", shortcut="B", se_ratio=4, activation="silu"),
     "group norms": msgspec.structs.replace(SMALL, family="v2", norm="group"),
     "plain without norms": msgspec.structs.replace(SMALL, family="plain", norm="none"),

@@ -39,7 +39,7 @@ def save_random(folder: Path, arch: str) -> Checkpoint:
         dataset="none",
         metrics=(),
         licence="MIT",
-        lineage=(),
+        provenance=(),
     )
 
 
@@ -51,7 +51,7 @@ def test_batch_norms_are_folded_wherever_a_convolution_comes_first(tmp_path: Pat
     v1 = export(zoo.load(V1), "onnx", out=tmp_path / "v1")
     v2 = export(zoo.load(V2), "onnx", out=tmp_path / "v2")
     assert operators(v1.path)["BatchNormalization"] == 0
-    # in v2 a norm follows an addition in each of the three units and at the end
+    # in v2 a norm follows an addition in each of the three blocks and at the end
     assert operators(v2.path)["BatchNormalization"] == 4
 
 
@@ -203,7 +203,7 @@ def test_only_what_a_scheme_has_is_advised(config: QuantizeConfig, tmp_path: Pat
     artifact = export(zoo.load(V1), "torch", out=tmp_path / "made")
     done = step(zoo.load(V1), fixed, "")
     integer = msgspec.structs.replace(
-        artifact, format=format_for(config.scheme), precision="int8", lineage=(*artifact.lineage, done)
+        artifact, format=format_for(config.scheme), precision="int8", provenance=(*artifact.provenance, done)
     )
     assert _fix(integer) == INT8_FIXES[config]
 
@@ -213,7 +213,7 @@ def test_weights_that_are_not_numbers_never_pass(tmp_path: Path) -> None:
     state = zoo.build(source).state_dict()
     state["head.bias"] = torch.full_like(state["head.bias"], float("nan"))
     fields = {name: getattr(source, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
-    poisoned = zoo.save(tmp_path / "nan", state, ref="nan.test", metrics=(), lineage=(), **fields)
+    poisoned = zoo.save(tmp_path / "nan", state, ref="nan.test", metrics=(), provenance=(), **fields)
     with pytest.raises(ReszooError, match="differs from its source"):
         export(poisoned, "onnx", out=tmp_path / "made")
 
@@ -274,7 +274,7 @@ def test_a_manifest_that_was_edited_by_hand_is_explained(tmp_path: Path) -> None
     good = manifest.read_text()
     for bad, message in (
         (good.replace('"fp32"', '"fp99"'), r"artifact.json.*fp99.*precision"),
-        (good.replace('"schema": 1', '"schema": 7'), "schema is 7"),
+        (good.replace('"schema": 2', '"schema": 7'), "schema is 7"),
         (good[:-20], "not valid JSON"),
         (good.replace('"name": "model.onnx"', '"name": "../model.onnx"'), "outside its folder"),
     ):

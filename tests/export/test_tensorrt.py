@@ -157,7 +157,7 @@ def test_every_batch_of_the_proof_is_one_that_the_model_takes(batch: int | str, 
 
 
 def test_an_engine_of_another_version_or_for_another_gpu_is_refused_with_the_command(artifact: Artifact) -> None:
-    made_with = artifact.lineage[-1].versions["tensorrt-rtx-cu13"]
+    made_with = artifact.provenance[-1].versions["tensorrt-rtx-cu13"]
     check_match(artifact, TENSORRT_RTX, made_with, "12.0")
     command = f"reszoo export {REF} --to tensorrt-rtx --batch 1:4:32 --compute-capability"
     with pytest.raises(ReszooError, match=f"built with TensorRT for RTX {made_with}, and 99.0 is installed") as caught:
@@ -175,15 +175,15 @@ def test_an_engine_of_another_version_or_for_another_gpu_is_refused_with_the_com
 
 def made_as(artifact: Artifact, step: int, **changed: object) -> Artifact:
     """The artifact, as if one of the steps that made it, the export being -1, had been another."""
-    steps = list(artifact.lineage)
+    steps = list(artifact.provenance)
     steps[step] = replace(steps[step], **changed)
-    return replace(artifact, lineage=tuple(steps))
+    return replace(artifact, provenance=tuple(steps))
 
 
 def test_an_engine_for_no_gpu_in_particular_is_for_8_0_and_above(artifact: Artifact) -> None:
-    config = artifact.lineage[-1].config | {"compute_capability": ""}
+    config = artifact.provenance[-1].config | {"compute_capability": ""}
     plain = made_as(artifact, -1, config=config)
-    made_with = artifact.lineage[-1].versions["tensorrt-rtx-cu13"]
+    made_with = artifact.provenance[-1].versions["tensorrt-rtx-cu13"]
     for capability in ("8.0", "9.0", "12.0"):
         check_match(plain, TENSORRT_RTX, made_with, capability)
     with pytest.raises(ReszooError, match=r"8\.0 and above, and this one has 7\.5") as caught:

@@ -9,8 +9,8 @@ from reszoo.models import build, spec_of
 from reszoo.models.channels import Layout, layout, spaces
 
 
-def planned(name: str, channels: dict[str, tuple[int, ...]], units: dict[str, tuple[int, ...]]) -> ModelSpec:
-    return msgspec.structs.replace(spec_of(name), plan=ChannelPlan(channels=channels, units=units))
+def planned(name: str, channels: dict[str, tuple[int, ...]], blocks: dict[str, tuple[int, ...]]) -> ModelSpec:
+    return msgspec.structs.replace(spec_of(name), plan=ChannelPlan(channels=channels, blocks=blocks))
 
 
 def names(spec: ModelSpec) -> list[str]:
@@ -39,7 +39,7 @@ def test_kept_units_keep_their_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "units", "problem"),
+    ("name", "channels", "blocks", "problem"),
     [
         ("resnet8_v1", {"stages.1.0.convs.1": (0,)}, {}, r"unknown space in the plan(?s:.*)stages.1.0.convs.0"),
         ("resnet8_v1", {"stages.0": (3, 16)}, {}, "keeps channel 16 of stages.0, which has 16 channels"),
@@ -49,28 +49,28 @@ def test_kept_units_keep_their_numbers() -> None:
     ],
 )
 def test_a_plan_for_another_network_is_refused(
-    name: str, channels: dict[str, tuple[int, ...]], units: dict[str, tuple[int, ...]], problem: str
+    name: str, channels: dict[str, tuple[int, ...]], blocks: dict[str, tuple[int, ...]], problem: str
 ) -> None:
     with pytest.raises(UsageError, match=problem):
-        build(planned(name, channels, units))
+        build(planned(name, channels, blocks))
 
 
 @pytest.mark.parametrize(
-    ("channels", "units", "problem"),
+    ("channels", "blocks", "problem"),
     [
         ({"stages.0": (-1, 1)}, {}, "negative"),
         ({"stages.0": (2, 1)}, {}, "not sorted, or not unique"),
         ({"stages.0": (1, 1)}, {}, "not sorted, or not unique"),
         ({"stages.0": ()}, {}, "keeps no channel of stages.0"),
         ({}, {"stages.3": (0,)}, "names stages.3, but the stages are stages.0, stages.1, stages.2"),
-        ({}, {"stages.0": (0, 3)}, "keeps unit 3 of stages.0, which has 3 units"),
+        ({}, {"stages.0": (0, 3)}, "keeps block 3 of stages.0, which has 3 blocks"),
     ],
 )
 def test_a_plan_that_no_network_can_have_is_refused(
-    channels: dict[str, tuple[int, ...]], units: dict[str, tuple[int, ...]], problem: str
+    channels: dict[str, tuple[int, ...]], blocks: dict[str, tuple[int, ...]], problem: str
 ) -> None:
     with pytest.raises(ValueError, match=problem):
-        planned("resnet20_v1", channels, units)
+        planned("resnet20_v1", channels, blocks)
 
 
 def test_a_group_of_a_group_norm_stays_whole() -> None:

@@ -36,11 +36,13 @@ def batch_norms(network: nn.Module) -> list[nn.BatchNorm2d]:
         (spec("resnet50_v1_cifar"), 0),
         (spec("resnet14_plain"), 0),
         (spec("resnet8_v1", se_ratio=4), 0),
-        (spec("resnet20_v2"), 9 + 1),  # the first of each unit, and the last of all
+        (spec("resnet20_v2"), 9 + 1),  # the first of each block, and the last of all
         (spec("resnet50_v2_cifar"), 16 + 1),
         (spec("resnet8_v2", skip="gate"), 3 + 1),
     ],
-    ids=lambda value: f"{value.family}-{value.block}-{sum(value.depths)}" if isinstance(value, ModelSpec) else None,
+    ids=lambda value: (
+        f"{value.family}-{value.block_type}-{sum(value.depths)}" if isinstance(value, ModelSpec) else None
+    ),
 )
 def test_a_folded_network_answers_as_before(spec: ModelSpec, left: int) -> None:
     network = in_use(spec)

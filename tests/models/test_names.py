@@ -27,12 +27,12 @@ def test_every_listed_name_has_a_spec(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "block", "units"),
+    ("name", "block_type", "blocks"),
     [("resnet68_v2", "basic", 11), ("resnet29_v1", "bottleneck", 3), ("resnet164_v2", "bottleneck", 18)],
 )
-def test_any_valid_depth_has_a_spec(name: str, block: str, units: int) -> None:
+def test_any_valid_depth_has_a_spec(name: str, block_type: str, blocks: int) -> None:
     spec = spec_of(name)
-    assert (spec.block, spec.depths) == (block, (units,) * 3)
+    assert (spec.block_type, spec.depths) == (block_type, (blocks,) * 3)
 
 
 @pytest.mark.parametrize("name", ["resnet21_v1", "resnet2_v2", "resnet0_plain", "resnet100_v1"])

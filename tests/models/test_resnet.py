@@ -25,7 +25,7 @@ def test_every_listed_network_gives_logits(name: str) -> None:
 
 
 # Parameters in millions as the papers print them: He et al. 2015, tables 1 and 6; He et al. 2016, table 4
-# (1001 layers: 10.2 there; with a projection in each stage's first unit it is 10.3).
+# (1001 layers: 10.2 there; with a projection in each stage's first block it is 10.3).
 @pytest.mark.parametrize(
     ("name", "millions", "within"),
     [
@@ -95,9 +95,9 @@ def test_families_differ_in_the_order_of_operations_and_in_one_addition() -> Non
     x = torch.rand(2, 16, 8, 8)  # not negative, so that v1's last activation changes nothing
     outputs = {}
     for family in ("v1", "v2", "plain"):
-        unit = build(small(family=family)).eval().stages[0][0]
-        unit.norms[-1].weight.zero_() if family != "v2" else unit.convs[-1].weight.zero_()
-        outputs[family] = unit(x)
+        block = build(small(family=family)).eval().stages[0][0]
+        block.norms[-1].weight.zero_() if family != "v2" else block.convs[-1].weight.zero_()
+        outputs[family] = block(x)
     assert torch.equal(outputs["v1"], x)
     assert torch.equal(outputs["v2"], x)
     assert not outputs["plain"].any()
@@ -126,7 +126,7 @@ def test_every_skip_variant_learns(family: str, skip: str) -> None:
         {"se_ratio": 4},
         {"shortcut": "C"},
         {"stochastic_depth": 0.5},
-        {"block": "bottleneck", "shortcut": "B"},
+        {"block_type": "bottleneck", "shortcut": "B"},
     ],
 )
 def test_every_part_can_be_exchanged(changes: dict[str, object]) -> None:
@@ -137,15 +137,15 @@ def test_every_part_can_be_exchanged(changes: dict[str, object]) -> None:
 @torch.no_grad()
 def test_without_norms_the_signal_of_the_shortcut_stays_raw() -> None:
     """Activations work in place; in v2 the first one must not work on what the shortcut carries."""
-    unit = build(small(family="v2", norm="none")).eval().stages[0][0]
-    unit.convs[-1].weight.zero_()
+    block = build(small(family="v2", norm="none")).eval().stages[0][0]
+    block.convs[-1].weight.zero_()
     x = torch.randn(2, 16, 8, 8)
-    assert torch.equal(unit(x.clone()), x)
+    assert torch.equal(block(x.clone()), x)
 
 
 def test_stochastic_depth_follows_the_linear_rule_and_rests_in_eval() -> None:
     model = build(msgspec.structs.replace(spec_of("resnet20_v1"), stochastic_depth=0.8))
-    drops = [getattr(unit.drop, "p", 0.0) for stage in model.stages for unit in stage]
+    drops = [getattr(block.drop, "p", 0.0) for stage in model.stages for block in stage]
     assert drops == pytest.approx([0.8 * i / 8 for i in range(9)])
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(model.eval()(x), model(x))

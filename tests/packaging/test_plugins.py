@@ -25,7 +25,7 @@ assert cost_of(spec).macs == 8 * 9 * 8 * 8 + 80
 made = zoo.save(
     "checkpoint", models.build(spec).state_dict(), ref="example.mine", spec=spec,
     preprocess=Preprocess(mean=(0.5,), std=(0.5,), input=spec.input), labels=tuple("0123456789"), dataset="digits",
-    metrics=(), licence="MIT", lineage=(),
+    metrics=(), licence="MIT", provenance=(),
 )
 assert zoo.read("checkpoint").spec == spec
 for name in ("onnx", "example"):
@@ -112,7 +112,7 @@ def test_format_runtime_and_scheme_on_the_command_line(target: Path, tmp_path: P
     assert row["format"] == "example"
     assert prediction["runtime"] == "example"
     made = json.loads((tmp_path / "b" / "artifact.json").read_text())
-    assert [step["config"]["scheme"] for step in made["lineage"] if step["name"] == "quantize"] == ["example"]
+    assert [step["config"]["scheme"] for step in made["provenance"] if step["name"] == "quantize"] == ["example"]
     assert measured
 
 

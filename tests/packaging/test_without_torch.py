@@ -95,7 +95,7 @@ def test_safetensors_are_downloaded_as_with_torch(
         dataset=made.dataset,
         metrics=made.metrics,
         licence=made.licence,
-        lineage=made.lineage,
+        provenance=made.provenance,
     )
     assert again.sha256 == made.sha256
 

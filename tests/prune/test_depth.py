@@ -48,21 +48,21 @@ def test_what_is_not_a_number_decides_nothing(importance: str, data: Batches) ->
 
 
 def units(spec: ModelSpec) -> float:
-    return len(layout(spec).units)
+    return len(layout(spec).blocks)
 
 
 def test_units_go_in_order_until_the_cost_is_met() -> None:
     matter = {"stages.0.0": 3.0, "stages.0.1": 1.0, "stages.0.2": 5.0, "stages.1.1": 2.0, "stages.1.2": 4.0}
     found = choose_units(DEEP, matter, units, 4, whole=6)
-    assert [unit.name for unit in layout(found).units] == ["stages.0.0", "stages.0.2", "stages.1.0", "stages.1.2"]
+    assert [unit.name for unit in layout(found).blocks] == ["stages.0.0", "stages.0.2", "stages.1.0", "stages.1.2"]
     with pytest.raises(UnreachableError, match=r"a cost of 0\.05 of .* the nearest is 0\.167"):  # 1 of 6, rounded up
         choose_units(DEEP, matter, units, 0.3, whole=6)
 
 
 def test_a_removed_unit_takes_its_spaces_along() -> None:
-    plan = ChannelPlan(channels={"stages.1.2.convs.0": (0,), "stages.1": (0, 1)}, units={"stages.0": (0, 2)})
+    plan = ChannelPlan(channels={"stages.1.2.convs.0": (0,), "stages.1": (0, 1)}, blocks={"stages.0": (0, 2)})
     found = without(msgspec.structs.replace(DEEP, plan=plan), "stages.1.2").plan
-    assert found == ChannelPlan(channels={"stages.1": (0, 1)}, units={"stages.0": (0, 2), "stages.1": (0, 1)})
+    assert found == ChannelPlan(channels={"stages.1": (0, 1)}, blocks={"stages.0": (0, 2), "stages.1": (0, 1)})
 
 
 def test_only_units_with_an_identity_can_go() -> None:

@@ -36,8 +36,8 @@ def test_a_pruned_checkpoint_is_a_checkpoint_one_step_longer(digits: Checkpoint,
     assert zoo.read(tmp_path / "p") == pruned
     assert 0.5 * macs(digits.spec) < macs(pruned.spec) <= limit
     assert pruned.metrics == ()
-    assert pruned.lineage[:-1] == digits.lineage
-    done = pruned.lineage[-1]
+    assert pruned.provenance[:-1] == digits.provenance
+    done = pruned.provenance[-1]
     assert (done.name, done.input_sha256) == ("prune", digits.sha256)
     assert done.config["importance"] == "taylor"
     assert done.config["macs"] == f"at most {limit:g}"
@@ -70,11 +70,11 @@ def test_importance_beats_chance(digits_v1: Checkpoint, tmp_path: Path) -> None:
 def test_units_and_channels_can_both_go(digits: Checkpoint, tmp_path: Path) -> None:
     by_units = PruneConfig(remove="units", **FEW)
     shorter = prune(digits, by_units, macs, 0.8 * macs(digits.spec), tmp_path / "units", "shorter")
-    assert [unit.name for unit in layout(shorter.spec).units] == ["stages.1.0", "stages.2.0"]
-    assert not {"ranking", "round_to", "min_share"} & shorter.lineage[-1].config.keys()  # not what units go by
+    assert [block.name for block in layout(shorter.spec).blocks] == ["stages.1.0", "stages.2.0"]
+    assert not {"ranking", "round_to", "min_share"} & shorter.provenance[-1].config.keys()  # not what units go by
     thinner = prune(shorter, PruneConfig(), macs, 0.5 * macs(shorter.spec), tmp_path / "both", "both")
-    assert [unit.name for unit in layout(thinner.spec).units] == ["stages.1.0", "stages.2.0"]
-    assert [one.name for one in thinner.lineage[-2:]] == ["prune", "prune"]
+    assert [block.name for block in layout(thinner.spec).blocks] == ["stages.1.0", "stages.2.0"]
+    assert [one.name for one in thinner.provenance[-2:]] == ["prune", "prune"]
     assert zoo.build(thinner)(torch.zeros(1, *thinner.spec.input)).shape == (1, 10)
 
 
@@ -132,10 +132,10 @@ def test_a_plan_that_keeps_what_is_gone_is_refused(digits_v1: Checkpoint, tmp_pa
     def made_by(plan: ChannelPlan) -> Checkpoint:
         return cut(smaller, plan, tmp_path / "again", "again", step(smaller, PruneConfig(), plan, {}))
 
-    plan = ChannelPlan(channels={"stages.2": tuple(range(8))}, units={"stages.0": ()})
+    plan = ChannelPlan(channels={"stages.2": tuple(range(8))}, blocks={"stages.0": ()})
     smaller = cut(digits_v1, plan, tmp_path / "one", "one", step(digits_v1, PruneConfig(), plan, {}))
     with pytest.raises(UsageError, match=r"keeps channel 8 of stages.2, which the network no longer has"):
-        made_by(ChannelPlan(channels={"stages.2": (1, 8)}, units={"stages.0": ()}))
+        made_by(ChannelPlan(channels={"stages.2": (1, 8)}, blocks={"stages.0": ()}))
     with pytest.raises(UsageError, match=r"keeps stages.0.0.convs.0, which the network no longer has"):
         made_by(ChannelPlan(channels={"stages.2": (1,)}))
     assert not (tmp_path / "again").exists()

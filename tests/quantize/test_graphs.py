@@ -49,7 +49,7 @@ def test_equalising_balances_weights_and_keeps_the_logits(float_file: Path, imag
     np.testing.assert_allclose(logits(model, images), expected, atol=1e-4 * np.abs(expected).max())
     graph = Graph(model)
     pairs = find_pairs(graph)
-    assert len(pairs) >= 3  # each unit's two convolutions
+    assert len(pairs) >= 3  # each block's two convolutions
     for first, second in pairs:
         leaving = np.abs(graph.array(first.input[1])).max(axis=(1, 2, 3))
         entering = np.abs(graph.array(second.input[1])).max(axis=(0, 2, 3))

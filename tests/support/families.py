@@ -13,7 +13,7 @@ from reszoo.models.resnet import ResNet
 
 BASE = ModelSpec(
     family="v1",
-    block="basic",
+    block_type="basic",
     depths=(2, 2),
     widths=(8, 16),
     stem_width=8,
@@ -26,10 +26,10 @@ CHANGES: dict[str, dict[str, object]] = {
     "option A": {},
     "projections": {"shortcut": "B"},
     "option C": {"shortcut": "C"},
-    "bottlenecks": {"block": "bottleneck", "shortcut": "B"},
-    "bottlenecks, option A": {"block": "bottleneck"},
+    "bottlenecks": {"block_type": "bottleneck", "shortcut": "B"},
+    "bottlenecks, option A": {"block_type": "bottleneck"},
     "wide": {"stem_width": 4, "widths": (16, 32), "shortcut": "B"},
-    "wide bottlenecks": {"block": "bottleneck", "bottleneck_width": 2, "shortcut": "B"},
+    "wide bottlenecks": {"block_type": "bottleneck", "bottleneck_width": 2, "shortcut": "B"},
     "narrowing option A": {"stem_width": 12},
     "squeeze and excitation": {"se_ratio": 4},
     "gates": {"skip": "gate", "shortcut": "B"},
@@ -88,8 +88,8 @@ def half(spec: ModelSpec, seed: int = 0) -> ModelSpec:
         blocks = len(space.kept) // space.group
         chosen = sorted(draw.sample(range(blocks), max(blocks // 2, 1)))
         channels[space.name] = tuple(space.kept[b * space.group + i] for b in chosen for i in range(space.group))
-    units = spec.plan.units if spec.plan else {}
-    return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, units=units))
+    blocks = spec.plan.blocks if spec.plan else {}
+    return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, blocks=blocks))
 
 
 def images(spec: ModelSpec, n: int = 3) -> torch.Tensor:

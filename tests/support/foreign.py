@@ -38,5 +38,5 @@ def untrained(folder: Path, spec: ModelSpec) -> Checkpoint:
         dataset="none",
         metrics=(),
         licence="MIT",
-        lineage=(),
+        provenance=(),
     )

@@ -58,7 +58,7 @@ def test_two_processes_learn_as_one_with_the_same_global_batch(tmp_path, script)
     assert row["loss"] < 0.98 * curve(tmp_path / "one")[0]["loss"]
     alone, shared = (zoo.load(str(tmp_path / name)) for name in ("one", "two"))
     assert shared.metrics[0].value == pytest.approx(alone.metrics[0].value, abs=0.01)
-    assert shared.lineage[0].config["processes"] == "2"
+    assert shared.provenance[0].config["processes"] == "2"
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():

@@ -56,7 +56,7 @@ def test_the_result_is_a_checkpoint_that_the_zoo_reads(finished):
 
 def test_the_card_and_the_curve_say_how_it_came_about(finished):
     folder = finished.weights_path.parent
-    (step,) = finished.lineage
+    (step,) = finished.provenance
     assert step.name == "train"
     assert {
         "epochs": "6",
@@ -109,9 +109,9 @@ def test_fine_tuning_with_a_teacher_goes_on_with_the_lineage(tmp_path, finished)
         parent=finished,
         teacher=finished,
     )
-    assert tuned.lineage[:-1] == finished.lineage
-    assert tuned.lineage[-1].input_sha256 == finished.sha256
-    assert tuned.lineage[-1].config["teacher"] == f"{finished.ref} {finished.sha256}"
+    assert tuned.provenance[:-1] == finished.provenance
+    assert tuned.provenance[-1].input_sha256 == finished.sha256
+    assert tuned.provenance[-1].config["teacher"] == f"{finished.ref} {finished.sha256}"
     assert tuned.metrics[0].value > 0.9
 
 
@@ -119,7 +119,7 @@ def test_group_sparsity_gathers_a_network_in_fewer_channels(tmp_path):
     def weakest(strength):
         """Of the channels between two convolutions, over the strongest."""
         made = fit(tmp_path / str(strength), recipe(epochs=2, group_sparsity=strength))
-        assert made.lineage[-1].config["group_sparsity"] == str(strength)
+        assert made.provenance[-1].config["group_sparsity"] == str(strength)
         norms = zoo.build(made).stages[2][0].convs[0].weight.detach().flatten(1).norm(dim=1)
         return float(norms.min() / norms.max())
 
@@ -235,7 +235,7 @@ def test_killed_after_its_last_rename_a_run_leaves_no_folder(tmp_path):
     work = tmp_path / "run.unfinished"
     work.mkdir()
     made = msgspec.json.decode((out / "training.json").read_bytes())
-    (work / "run.json").write_bytes(msgspec.json.encode({"schema": 1, **made["run"]}))
+    (work / "run.json").write_bytes(msgspec.json.encode({"schema": 2, **made["run"]}))
     (work / "resume-a.pt").touch()
     with pytest.raises(UsageError, match="run is there already"):
         fit(out, recipe(epochs=1))

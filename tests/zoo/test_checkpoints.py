@@ -8,11 +8,11 @@ import torch
 
 from reszoo import models, zoo
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.core.types import Checkpoint, ModelSpec, Preprocess, Step, StrPath
+from reszoo.core.types import Checkpoint, ModelSpec, Preprocess, ProvenanceStep, StrPath
 from reszoo.zoo.labels import CIFAR10
 
 SPEC = models.spec_of("resnet8_v2")
-STEP = Step(name="train", config={"epochs": "1"}, versions={"torch": "2"}, input_sha256="")
+STEP = ProvenanceStep(name="train", config={"epochs": "1"}, versions={"torch": "2"}, input_sha256="")
 
 
 def save(folder: StrPath, state: dict[str, torch.Tensor], spec: ModelSpec = SPEC, replace: bool = False) -> Checkpoint:
@@ -27,7 +27,7 @@ def save(folder: StrPath, state: dict[str, torch.Tensor], spec: ModelSpec = SPEC
         metrics=(),
         licence="MIT",
         replace=replace,
-        lineage=(STEP,),
+        provenance=(STEP,),
     )
 
 
@@ -84,7 +84,7 @@ def test_damaged_weights_are_found(saved: Checkpoint, tmp_path: Path) -> None:
         (lambda text: text[: len(text) // 2], "not valid JSON"),
         (lambda text: "", "not valid JSON"),
         (lambda text: "[]", "expected an object"),
-        (lambda text: text.replace('"schema": 1', '"schema": 9'), "schema is 9"),
+        (lambda text: text.replace('"schema": 2', '"schema": 9'), "schema is 9"),
         (lambda text: text.replace('"family": "v2"', '"family": "v3"'), r"v3.*`\$\.spec\.family`"),
         (lambda text: text.replace('"num_classes": 10', '"num_classes": 11'), "10 labels, but the network has 11"),
         (lambda text: text.replace('"weights.safetensors"', '"../../etc/passwd"'), "weights_path"),

@@ -62,7 +62,7 @@ def test_a_name_becomes_a_network(shelf: Path, web: WebServer, cache: Path) -> N
     assert zoo.list_models(REF)[0].where == "downloaded"
     assert zoo.build(checkpoint)(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
 
-    download, convert = checkpoint.lineage
+    download, convert = checkpoint.provenance
     card = zoo.cards()[REF]
     assert (download.name, download.config) == ("download", {"url": card.url})
     assert (convert.name, convert.config) == ("convert", {"converter": "native", "arch": "resnet8_v1"})

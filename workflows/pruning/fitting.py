@@ -134,5 +134,5 @@ def _best(attempts: list[Attempt], target: float) -> Attempt:
 
 
 def cost_name(scenario: Scenario) -> str:
-    """As it stands in the lineage."""
+    """As it stands in the provenance."""
     return f"latency, {scenario}"

@@ -209,7 +209,7 @@ def _written(network: ModelSpec, plugin: Format, folder: Path) -> Candidate:
         dataset="noise",
         metrics=(),
         licence="",
-        lineage=(),
+        provenance=(),
     )
     (folder / "model").mkdir()
     plugin.write(checkpoint, options, folder / "model")

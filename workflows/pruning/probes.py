@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from ...core.types import ChannelPlan, ModelSpec
-from ...models.channels import Space, UnitChannels, layout
+from ...models.channels import BlockChannels, Space, layout
 
 Kind = Literal["opening", "transition", "unit"]
 KERNELS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
@@ -59,7 +59,7 @@ def parts(spec: ModelSpec) -> list[Part]:
     """Those of any network, pruned or not; the opening is the first."""
     whole = layout(spec)
     opening, found = _stem_macs(spec, whole.stem.width), []
-    for unit in whole.units:
+    for unit in whole.blocks:
         convs = _convolution_macs(spec, unit)
         macs = sum(convs) + _projection_macs(spec, unit)
         if unit.stride > 1:
@@ -88,7 +88,7 @@ def groups(spec: ModelSpec, whole: bool = False) -> list[Group]:
 
 def inner_channels(network: ModelSpec) -> int:
     """Of its last unit."""
-    return layout(network).units[-1].inner[0].width
+    return layout(network).blocks[-1].inner[0].width
 
 
 def _group(spec: ModelSpec, stage: int, channels: int, whole: bool = False) -> Group:
@@ -124,7 +124,7 @@ def _excerpt(spec: ModelSpec, stage: int, *depths: int) -> ModelSpec:
 
 def _thinned(spec: ModelSpec, stream: float, inner: float = 1.0) -> ModelSpec:
     """With that share of the streams' channels, and of the inner channels of all units but the first."""
-    first, *others = layout(spec).units
+    first, *others = layout(spec).blocks
     kept = {unit.target.name: _spread(unit.target, stream) for unit in (first, *others)}
     for unit in others:
         narrowed = (*unit.inner, unit.squeeze) if unit.squeeze else unit.inner
@@ -153,7 +153,7 @@ def _neighbours(channels: int) -> list[int]:
 
 def _stream(spec: ModelSpec, stage: int) -> Space:
     """Of the unpruned network."""
-    return layout(anatomy(spec)).units[stage].target
+    return layout(anatomy(spec)).blocks[stage].target
 
 
 def _stem_macs(spec: ModelSpec, channels: int) -> int:
@@ -161,20 +161,20 @@ def _stem_macs(spec: ModelSpec, channels: int) -> int:
     return kernel**2 * spec.input[0] * channels * _pixels(spec, halvings)
 
 
-def _convolution_macs(spec: ModelSpec, unit: UnitChannels) -> list[int]:
+def _convolution_macs(spec: ModelSpec, unit: BlockChannels) -> list[int]:
     """Of each convolution of a unit; gates and squeezed channels are not counted.
 
     The stride is on a bottleneck's 3x3, so that its first convolution still has all pixels (`blocks.convolutions`).
     """
     after = _halvings(spec, unit.stage)
     before = after - (unit.stride > 1)
-    halvings = (after, after) if spec.block == "basic" else (before, after, after)
+    halvings = (after, after) if spec.block_type == "basic" else (before, after, after)
     widths = [space.width for space in (unit.source, *unit.inner, unit.target)]
-    shapes = zip(KERNELS[spec.block], pairwise(widths), halvings, strict=True)
+    shapes = zip(KERNELS[spec.block_type], pairwise(widths), halvings, strict=True)
     return [kernel**2 * a * b * _pixels(spec, times) for kernel, (a, b), times in shapes]
 
 
-def _projection_macs(spec: ModelSpec, unit: UnitChannels) -> int:
+def _projection_macs(spec: ModelSpec, unit: BlockChannels) -> int:
     is_projected = spec.shortcut == "C" or (spec.shortcut == "B" and not unit.has_identity)
     if not is_projected or spec.family == "plain":
         return 0

@@ -150,7 +150,7 @@ def _known(
     from ...prune.pruning import step
 
     cut = zoo.read(folder)
-    done = cut.lineage[-1]
+    done = cut.provenance[-1]
     asked = step(parent, request.config, cut.spec.plan or ChannelPlan(), {}).config
     free = ("plan", "round_to") if request.auto else ("plan",)
     same = {name: value for name, value in asked.items() if name not in free}.items() <= done.config.items()
@@ -235,7 +235,7 @@ def _rounds(progress: Progress) -> "Callable[[Comparison], None]":
 
 
 def _cost_name(request: Request) -> str:
-    """As in the lineage."""
+    """As in the provenance."""
     from .fitting import cost_name
 
     return cost_name(request.scenario) if request.target.cost == "latency" and request.scenario else request.target.cost

@@ -88,7 +88,7 @@ def test_what_is_given_is_the_best_that_was_raced(ratios: tuple[float, ...], cho
     assert isinstance(outcome, Comparison)
     assert made.sha256 == races.raced[chosen].sha256 == races.raced[-1].sha256 == outcome.subjects[-1].weights_sha256
     assert judge(outcome).ratio.value == pytest.approx(ratios[-1])
-    assert made.lineage[-1].config[cost_name(SCENARIO)] == (
+    assert made.provenance[-1].config[cost_name(SCENARIO)] == (
         f"at most 0.5 of the parent's, measured {judge(outcome).told}"
     )
     assert races.gates == {0.5}
@@ -156,13 +156,13 @@ def in_steps_of(kernel: int) -> Seconds:
 def test_channels_go_in_the_multiples_that_keep_most_of_their_importance(kernel: int, multiple: str, fit: Fit) -> None:
     parent = zoo.load("resnet20_v2.reszoo_cifar10")
     _, made, _ = fit(0.69, parent=parent, auto=True, seconds=in_steps_of(kernel), target=0.7)
-    assert made.lineage[-1].config["round_to"] == multiple
+    assert made.provenance[-1].config["round_to"] == multiple
 
 
 def test_where_races_show_that_a_multiple_is_too_coarse_a_finer_one_is_tried(fit: Fit) -> None:
     races, made, outcome = fit(0.8, 0.75, 0.72, 0.69, auto=True, target=0.7)
     assert [channels_are_in(16, network) for network in races.raced] == [True, True, True, False]
-    assert made.lineage[-1].config["round_to"] == "8"
+    assert made.provenance[-1].config["round_to"] == "8"
     assert isinstance(outcome, Comparison)
     assert judge(outcome).ratio.value == pytest.approx(0.69)
     for coarse, fine in ((0.72, 0.73), (0.73, 0.72)):  # of all that were tried
@@ -174,7 +174,7 @@ def test_where_the_table_knows_that_a_multiple_is_too_coarse_the_finer_one_is_ta
     with pytest.raises(UnreachableError, match=r"the nearest is 0\.53\d\n"):
         fit(config=PruneConfig(importance="l2", round_to=16))
     _, made, _ = fit(0.49, auto=True)
-    assert made.lineage[-1].config["round_to"] == "8"
+    assert made.provenance[-1].config["round_to"] == "8"
     with pytest.raises(UnreachableError, match=r"a cost of 0\.1 of .*: the nearest is 0\.\d+\n"):
         fit(auto=True, target=0.1)
     with pytest.raises(

@@ -98,7 +98,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, LatencyTab
 def test_it_predicts_a_network_that_it_has_not_seen(measured: tuple[Path, LatencyTable], tmp_path: Path) -> None:
     _, table = measured
     deep = msgspec.structs.replace(SMALL, depths=(5, 4))
-    networks = [deep, msgspec.structs.replace(deep, plan=ChannelPlan(units={"stages.0": (0,), "stages.1": (0,)}))]
+    networks = [deep, msgspec.structs.replace(deep, plan=ChannelPlan(blocks={"stages.0": (0,), "stages.1": (0,)}))]
     models = [
         latency_table._written(network, format_named("torch"), tmp_path / str(i)) for i, network in enumerate(networks)
     ]
@@ -168,7 +168,7 @@ def test_a_table_for_whole_units_is_small_and_can_be_completed(measured: tuple[P
     few, many = (sum(len(group.networks) for group in probes.groups(deep, whole)) for whole in (True, False))
     assert (few, many) == (8, 55)
     small = table_for(SMALL, SCENARIO, effort=BRIEF, whole=True)
-    shorter = msgspec.structs.replace(SMALL, plan=ChannelPlan(units={"stages.0": (0,)}))
+    shorter = msgspec.structs.replace(SMALL, plan=ChannelPlan(blocks={"stages.0": (0,)}))
     assert {part for spec in (SMALL, shorter) for part in probes.parts(spec)} <= {point.part for point in small.points}
     complete = table_for(SMALL, SCENARIO, effort=BRIEF)
     assert sorted(point.part for point in complete.points) == sorted(point.part for point in measured[1].points)

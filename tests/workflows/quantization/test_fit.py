@@ -84,7 +84,7 @@ def test_what_is_exported_is_what_was_measured(fitted: Fit, planted: Checkpoint,
     made = export(planted, "onnx", out=tmp_path / "made", options=fitted.options)
     assert losses(floats, made, "val") == fitted.chosen.paired
     assert losses(floats, made, "test").drop < 0.005
-    assert made.lineage[-1].config["keep_float"] == ",".join(fitted.chosen.kept)
+    assert made.provenance[-1].config["keep_float"] == ",".join(fitted.chosen.kept)
 
 
 def test_what_export_would_refuse_meets_no_budget(fitted: Fit, planted: Checkpoint) -> None:
@@ -164,7 +164,7 @@ def test_a_variant_is_there_for_a_runtime_and_gone_afterwards(planted: Checkpoin
     with calibrated(planted, format_named("onnx"), options, options.quantize) as model:
         with model.keeping([PLANTED]) as variant:
             assert losses(model.floats, variant, "val").n == 143
-            assert variant.lineage[-1].input_sha256 == model.floats.files[0].sha256
+            assert variant.provenance[-1].input_sha256 == model.floats.files[0].sha256
         assert not variant.path.exists()
         assert model.floats.path.exists()
     assert not model.floats.path.exists()

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 SPEC = ModelSpec(
     family="plain",
-    block="basic",
+    block_type="basic",
     depths=(1,),
     widths=(8,),
     stem_width=8,
@@ -33,7 +33,7 @@ DEEPER = Architecture(
     name="example14",
     spec=ModelSpec(
         family="v1",
-        block="basic",
+        block_type="basic",
         depths=(2, 2, 2),
         widths=(16, 32, 64),
         stem_width=16,

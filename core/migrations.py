@@ -1,0 +1,66 @@
+"""How checkpoints, artifacts and trainings of schema 1 are read: some of their fields had other names.
+
+    schema 1           schema 2
+    lineage            provenance
+    spec.block         spec.block_type
+    spec.plan.units    spec.plan.blocks, and so in the text of the plan that a step `prune` of the provenance has
+
+What is not of the expected kind is left as it is: the record is checked after this, and says what is wrong.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from .schemas import Schema, unchanged
+
+
+def _checkpoint(fields: Any) -> Any:
+    return _changed(_artifact(fields), "spec", _spec)
+
+
+def _artifact(fields: Any) -> Any:
+    return _changed(_renamed(fields, "lineage", "provenance"), "provenance", _steps)
+
+
+def _training(fields: Any) -> Any:
+    return _changed(fields, "run", _run)
+
+
+def _run(fields: Any) -> Any:
+    return _changed(fields, "spec", _spec)
+
+
+def _spec(fields: Any) -> Any:
+    return _changed(_renamed(fields, "block", "block_type"), "plan", _plan)
+
+
+def _plan(fields: Any) -> Any:
+    return _renamed(fields, "units", "blocks")
+
+
+def _steps(steps: Any) -> Any:
+    return [_changed(step, "config", _config) for step in steps] if isinstance(steps, list) else steps
+
+
+def _config(config: Any) -> Any:
+    return _changed(config, "plan", _plan_text)
+
+
+def _plan_text(text: Any) -> Any:
+    return text.replace('"units":', '"blocks":') if isinstance(text, str) else text
+
+
+def _renamed(fields: Any, old: str, new: str) -> Any:
+    if not isinstance(fields, dict):
+        return fields
+    return {new if name == old else name: value for name, value in fields.items()}
+
+
+def _changed(fields: Any, name: str, change: Callable[[Any], Any]) -> Any:
+    return fields | {name: change(fields[name])} if isinstance(fields, dict) and name in fields else fields
+
+
+CHECKPOINT = Schema(readers={1: _checkpoint, 2: unchanged})
+ARTIFACT = Schema(readers={1: _artifact, 2: unchanged})
+RUN = Schema(readers={1: _run, 2: unchanged})
+TRAINING = Schema(readers={1: _training, 2: unchanged})
