@@ -91,7 +91,7 @@ def stages(spec: ModelSpec) -> list[tuple[str, str, str]]:
     found = []
     for stage in range(len(spec.depths)):
         units = [unit for unit in layout(spec).units if unit.stage == stage]
-        inner = [space.width for unit in units for space in unit.inner]
+        inner = [group.width for unit in units for group in unit.inner]
         found.append((str(len(units)), _span([unit.target.width for unit in units]), _span(inner)))
     return found
 

@@ -1,0 +1,55 @@
+"""What earlier versions of reszoo wrote about pruning, as this one reads it. No other module knows the older words."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...core.files import beside
+from ...core.schemas import Fields
+
+if TYPE_CHECKING:
+    from .steps import Request
+
+SPEED_CHECK = "race.json"
+PARTS = {"opening": "stem", "transition": "transition", "unit": "block"}
+
+
+def table_from_schema_1(fields: Fields) -> Fields:
+    """Of a table of latencies: `anatomy` is `signature` now, and its parts have other names."""
+    newer = {"signature" if name == "anatomy" else name: value for name, value in fields.items()}
+    if isinstance(points := fields.get("points"), list):
+        newer["points"] = [_point(point) if isinstance(point, dict) else point for point in points]
+    return newer
+
+
+def _point(fields: Fields) -> Fields:
+    kind = fields.get("kind")
+    return {**fields, "kind": PARTS.get(kind, kind) if isinstance(kind, str) else kind}
+
+
+def options(written: Mapping[str, str]) -> dict[str, str]:
+    """The options of a pruning step, as the provenance of a checkpoint has them."""
+    newer = dict(written)
+    if newer.get("remove") == "units":
+        newer["remove"] = "blocks"
+    return newer
+
+
+def resumed(request: "Request", is_named: bool) -> "Request":
+    """A request to resume a run that an earlier version began: with the ref that it had, and the folder if not named."""
+    from ... import zoo
+
+    if request.config.remove != "blocks":
+        return request
+    name = "-units-".join(request.ref.rsplit("-blocks-", 1))
+    folder = request.folder if is_named else request.folder.with_name(name)
+    pruned = beside(folder, ".pruned")
+    is_newer = not is_named and beside(request.folder, ".pruned").exists()
+    if is_newer or not pruned.is_dir() or zoo.read(pruned).ref != name:
+        return request
+    return request._replace(folder=folder, ref=name)
+
+
+def speed_check(folder: Path) -> Path:
+    """The file of a folder's speed check, if an earlier version wrote one there."""
+    return folder / SPEED_CHECK
