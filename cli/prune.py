@@ -30,7 +30,9 @@ Latency = Annotated[
 Blocks = Annotated[
     bool, typer.Option("--blocks", help="Remove whole residual blocks, not channels.", rich_help_panel=REMOVED)
 ]
-Units = Annotated[bool, typer.Option("--units", hidden=True)]  # the older spelling of --blocks
+Units = Annotated[
+    bool, typer.Option("--units", hidden=True, help="The older spelling of --blocks.", rich_help_panel=REMOVED)
+]
 Importance = Annotated[
     str | None,
     typer.Option(

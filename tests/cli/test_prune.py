@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inprocess import reszoo
 from processes import started
 
 from reszoo import zoo
@@ -112,6 +113,17 @@ def test_blocks_can_be_removed_and_json_tells_what_remains(tmp_path: Path, capsy
     assert record["after"]["params"] < 0.99 * record["before"]["params"]
     assert record["val"]["parent"]["correct"] >= record["val"]["pruned"]["correct"]
     assert "speed_check" not in record
+
+
+def test_the_older_spelling_of_blocks_works_and_is_not_shown(tmp_path: Path) -> None:
+    done = reszoo(
+        "prune", REF, "--macs", "0.9", "--units", "--importance", "random", "--no-measure", "--out", tmp_path / "x"
+    )
+    assert done.returncode == 0, done.stderr
+    assert zoo.read(tmp_path / "x").lineage[-1].config["remove"] == "blocks"
+    shown = reszoo("prune", "--help").stdout
+    assert "--blocks" in shown
+    assert "--units" not in shown
 
 
 def test_sensitivity_is_a_table_and_a_plot(

@@ -36,7 +36,7 @@ def options(written: Mapping[str, str]) -> dict[str, str]:
 
 
 def resumed(request: "Request", is_named: bool) -> "Request":
-    """A request to resume a run that an earlier version began: with the ref that it had, and the folder if not named."""
+    """A request to resume a run, with the ref that an earlier version gave it; and its folder, if `out` names none."""
     from ... import zoo
 
     if request.config.remove != "blocks":
