@@ -154,7 +154,14 @@ def table_for(
 def _path(table: LatencyTable) -> Path:
     """Named by all that decides what would be measured."""
     host, scenario = table.host, table.scenario
-    decisive = (host.machine, host.cpu, host.cores, host.instruction_sets, table.versions, table.signature)
+    decisive = (
+        host.machine,
+        host.cpu,
+        host.cores,
+        host.instruction_sets,
+        table.versions,
+        older.hashed(table.signature),
+    )
     digest = hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()[:16]
     runtime = scenario.runtime_name.replace(":", "-")
     return cache_dir() / "latency" / f"{runtime}.{scenario.device}.t{scenario.threads}.b{scenario.batch}.{digest}.json"

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from ...core.files import beside
 from ...core.schemas import Fields
+from ...core.types import ModelSpec
 
 if TYPE_CHECKING:
     from .steps import Request
@@ -25,6 +28,11 @@ def table_from_schema_1(fields: Fields) -> Fields:
 def _point(fields: Fields) -> Fields:
     kind = fields.get("kind")
     return {**fields, "kind": PARTS.get(kind, kind) if isinstance(kind, str) else kind}
+
+
+def hashed(signature: ModelSpec) -> msgspec.Raw:
+    """As schema 1 has it: a table's file in the cache is named by a hash of this, and has to be found."""
+    return msgspec.Raw(msgspec.json.encode(signature).replace(b'"block_type":', b'"block":'))
 
 
 def options(written: Mapping[str, str]) -> dict[str, str]:

@@ -35,7 +35,7 @@ def test_a_latency_table_of_schema_1_tells_the_same_latencies(tmp_path: Path) ->
         ChannelPlan(channels={"stages.1.1.convs.0": tuple(range(8))}),
     )
     seconds = [table.seconds(msgspec.structs.replace(small, plan=plan)) for plan in plans]
-    assert seconds == pytest.approx([0.0095837465, 0.0073659836875, 0.008952616875])  # as they were told by its writer
+    assert seconds == pytest.approx([0.0095837465, 0.0073659836875, 0.008952616875])  # what its writer said
     assert latency_table._path(table).name == path.name  # so it is found in the cache
     write_json(tmp_path / "newer.json", table)
     assert read_json(tmp_path / "newer.json", LatencyTable, "") == table
@@ -50,7 +50,7 @@ def unfinished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(speed_check, "check_speed", None)  # it is not repeated
     prune(zoo.load(REF), **OPTIONS, measure=False, out="weights")
     folder = tmp_path / "runs" / f"{OLDER_NAME}.pruned"
-    shutil.copytree(SCHEMA_1 / "pruned", folder)
+    shutil.copytree(SCHEMA_1 / "pruning", folder)
     shutil.copy(tmp_path / "weights" / "weights.safetensors", folder)
     return folder
 
