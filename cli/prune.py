@@ -54,7 +54,10 @@ Ranking = Annotated[
 Steps = Annotated[
     int,
     typer.Option(
-        metavar="N", min=1, help="Go in so many steps, and score the network anew in each.", rich_help_panel=REMOVED
+        metavar="N",
+        min=1,
+        help="Approach the target in N steps, and score the network anew in each.",
+        rich_help_panel=REMOVED,
     ),
 ]
 RoundTo = Annotated[
@@ -71,7 +74,7 @@ MinShare = Annotated[
         metavar="SHARE",
         min=0,
         max=1,
-        help="Of its channels, kept in every channel group; 0.1.",
+        help="Share of its channels that every channel group keeps; 0.1.",
         rich_help_panel=REMOVED,
     ),
 ]

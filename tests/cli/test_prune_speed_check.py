@@ -32,7 +32,7 @@ def ends(ratio: float, meanwhile: Callable[[], object] = lambda: None) -> Check:
     def check(pruned: Checkpoint, parent: Checkpoint, scenario: Scenario, *_: Any, on_round: Any = None) -> Comparison:
         meanwhile()
         samples = enumerate((0.001, 0.001, 0.001 * ratio))
-        blocks = tuple(Block(contestant=contestant, samples_s=(seconds,) * 3) for contestant, seconds in samples)
+        timed = tuple(Block(contestant=contestant, samples_s=(seconds,) * 3) for contestant, seconds in samples)
         return Comparison(
             subjects=tuple(
                 msgspec.structs.replace(SUBJECT, scenario=scenario, weights_sha256=network.sha256)
@@ -40,7 +40,7 @@ def ends(ratio: float, meanwhile: Callable[[], object] = lambda: None) -> Check:
             ),
             host=HOST,
             started_at="2026-11-22T13:00:00.000+00:00",
-            rounds=(blocks,) * 5,
+            rounds=(timed,) * 5,
             conditions=(CONDITIONS,) * 5,
             warnings=(MeasurementWarning(kind="steal", detail="others had it"),),
         )
