@@ -197,7 +197,7 @@ def prune(
     from . import prune_report, prune_sensitivity
 
     blocks = blocks or units
-    how: dict[str, Any] = {"importance": importance, "exclude": exclude or (), "images": images, "seed": seed}
+    how: dict[str, Any] = {"importance": importance, "exclude": tuple(exclude or ()), "images": images, "seed": seed}
     shares = {"macs": macs, "params": params, "latency": latency}
     if sensitivity:
         of_pruning: dict[str, object] = {

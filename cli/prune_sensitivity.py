@@ -24,7 +24,7 @@ def show(ref: str, how: dict[str, Any], of_pruning: dict[str, object], plot: Pat
     from ..workflows.reporting import plot_format
 
     refuse(of_pruning, "`sensitivity=True` makes no network")
-    config, _ = config_for(round_to=1, **how)
+    config, _ = config_for({**how, "round_to": 1})
     with output.bar() as progress:
         source = checkpoint(ref, progress)
     check(source, config)

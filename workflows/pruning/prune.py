@@ -101,18 +101,17 @@ def prune(
     refuse({} if measure else timing, "without a speed check, no latency is measured")
     refuse({} if finetune else training, "nothing is trained", "Add `finetune=prune-finetune`")
     target = _target({"macs": macs, "params": params, "latency": latency}, measure)
-    config, auto = config_for(
-        blocks=blocks,
-        importance=importance,
-        ranking=ranking,
-        steps=steps,
-        round_to=round_to,
-        min_share=min_share,
-        exclude=exclude,
-        images=images,
-        seed=seed,
-        by_latency=latency is not None,
-    )
+    options = {
+        "importance": importance,
+        "ranking": ranking,
+        "steps": steps,
+        "round_to": round_to,
+        "min_share": min_share,
+        "exclude": tuple(exclude),
+        "images": images,
+        "seed": seed,
+    }
+    config, auto = config_for(options, blocks, by_latency=latency is not None)
     scenario = (
         _scenario(runtime or RUNTIME, 1 if threads is None else threads, 1 if batch is None else batch)
         if measure
@@ -129,40 +128,26 @@ def prune(
 
 
 def config_for(
-    *,
-    blocks: bool = False,
-    importance: str | None = None,
-    ranking: str | None = None,
-    steps: int = 1,
-    round_to: int | Literal["auto"] | None = None,
-    min_share: float | None = None,
-    exclude: Sequence[str] = (),
-    images: int | None = None,
-    seed: int | None = None,
-    by_latency: bool = False,
+    options: Mapping[str, Any], blocks: bool = False, by_latency: bool = False
 ) -> "tuple[PruneConfig, bool]":
-    """The arguments of `prune` that say how; and whether what channels are rounded to is chosen by measuring.
+    """The PruneConfig of these options, and whether measuring decides what channels are rounded to.
 
-    Raises UsageError for one that is out of range, or would do nothing.
+    `options` are fields of PruneConfig, None where the user named none; `round_to` may be "auto". Raises UsageError
+    for one that is out of range, or would have no effect.
     """
     from ...prune import PruneConfig
+    from ...prune.pruning import ABOUT_CHANNELS
     from ...prune.scoring import needs_images
 
-    of_channels = {"ranking": ranking, "round_to": round_to, "min_share": min_share is not None}
+    given = {name: value for name, value in options.items() if value is not None}
+    of_channels = {name: name in given for name in ABOUT_CHANNELS}
     refuse(of_channels if blocks else {}, "where blocks are removed, no channels are")
-    multiple = 1 if blocks else _multiple(round_to, by_latency)
-    chosen = {
-        "importance": importance,
-        "ranking": ranking,
-        "round_to": multiple,
-        "min_share": min_share,
-        "images": images,
-        "seed": seed,
-    }
-    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    config = PruneConfig(remove="blocks" if blocks else "channels", steps=steps, exclude=tuple(exclude), **given)
+    multiple = 1 if blocks else _multiple(given.pop("round_to", None), by_latency)
+    if multiple is not None:
+        given["round_to"] = multiple
+    config = PruneConfig(remove="blocks" if blocks else "channels", **given)
     if not needs_images(config):
-        idle = {"images": images, "seed": seed is not None and config.method != "random"}
+        idle = {"images": "images" in given, "seed": "seed" in given and config.method != "random"}
         refuse(idle, f"`importance={config.method}` needs no images")
     return config, multiple is None
 
