@@ -1,4 +1,4 @@
-"""`reszoo prune`: a smaller network of the same kind, which has to prove that it is faster."""
+"""`reszoo prune`: a smaller network of the same kind, which has to pass a speed check."""
 
 from functools import partial
 from pathlib import Path
@@ -27,15 +27,18 @@ Latency = Annotated[
     str | None,
     typer.Option(metavar="SHARE", help="Latency to keep, as it is measured here: 0.5 or 50%.", rich_help_panel=TARGET),
 ]
+Blocks = Annotated[
+    bool, typer.Option("--blocks", help="Remove whole residual blocks, not channels.", rich_help_panel=REMOVED)
+]
 Units = Annotated[
-    bool, typer.Option("--units", help="Whole residual units instead of channels.", rich_help_panel=REMOVED)
+    bool, typer.Option("--units", hidden=True, help="The older spelling of --blocks.", rich_help_panel=REMOVED)
 ]
 Importance = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
         help="Of channels: l1, l2, bn_scale, taylor (the default), hessian, fpgm, random; "
-        "of units: loss (the default), change, random.",
+        "of blocks: loss (the default), change, random.",
         rich_help_panel=REMOVED,
     ),
 ]
@@ -43,31 +46,43 @@ Ranking = Annotated[
     Literal["local", "global", "isomorphic"] | None,
     typer.Option(
         metavar="NAME",
-        help="Compare a channel with those of its own space (local), all (global), or of alike spaces "
-        "(isomorphic, the default).",
+        help="Compare a channel with those of its own channel group (local), with all (global), or with those of "
+        "groups with the same layers around them (isomorphic, the default).",
         rich_help_panel=REMOVED,
     ),
 ]
 Steps = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Score the network anew so often on the way.", rich_help_panel=REMOVED)
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Approach the target in N steps, and score the network anew in each.",
+        rich_help_panel=REMOVED,
+    ),
 ]
 RoundTo = Annotated[
     str | None,
     typer.Option(
         metavar="auto|N",
-        help="Keep channels in multiples of N; 8 by default, and auto with --latency: what keeps most importance.",
+        help="Keep channels in multiples of N (8 by default); auto, the default with --latency, takes the best.",
         rich_help_panel=REMOVED,
     ),
 ]
 MinShare = Annotated[
     float | None,
     typer.Option(
-        metavar="SHARE", min=0, max=1, help="Of its channels, kept in every space; 0.1.", rich_help_panel=REMOVED
+        metavar="SHARE",
+        min=0,
+        max=1,
+        help="Share of its channels that every channel group keeps; 0.1.",
+        rich_help_panel=REMOVED,
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME", help="A space or a unit that stays whole, with wildcards.", rich_help_panel=REMOVED),
+    typer.Option(
+        metavar="NAME", help="A channel group or a block that is not pruned, with wildcards.", rich_help_panel=REMOVED
+    ),
 ]
 Images = Annotated[
     int | None,
@@ -76,7 +91,7 @@ Images = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option(
-        metavar="N", min=0, help="Chooses those images, and draws what is random; 0.", rich_help_panel=REMOVED
+        metavar="N", min=0, help="Chooses those images, and what is removed at random; 0.", rich_help_panel=REMOVED
     ),
 ]
 Measure = Annotated[
@@ -107,7 +122,9 @@ Finetune = Annotated[
 TeacherRef = Annotated[
     str | None,
     typer.Option(
-        metavar="REF", help="Whose answers it learns; the network's before pruning.", rich_help_panel=FINETUNING
+        metavar="REF",
+        help="The teacher, whose outputs it learns; the network before pruning by default.",
+        rich_help_panel=FINETUNING,
     ),
 ]
 Changes = Annotated[
@@ -123,7 +140,11 @@ Device = Annotated[
 ]
 Sensitivity = Annotated[
     bool,
-    typer.Option("--sensitivity", help="Make no network: show what each space can spare.", rich_help_panel=OTHERS),
+    typer.Option(
+        "--sensitivity",
+        help="Make no network: show the accuracy as channels of each group are dropped.",
+        rich_help_panel=OTHERS,
+    ),
 ]
 Plot = Annotated[
     Path | None,
@@ -140,6 +161,7 @@ def prune(
     macs: Macs = None,
     params: Params = None,
     latency: Latency = None,
+    blocks: Blocks = False,
     units: Units = False,
     importance: Importance = None,
     ranking: Ranking = None,
@@ -163,7 +185,7 @@ def prune(
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Remove channels, or whole units, until a target is met; check the speed; and train what is left.
+    """Remove channels, or whole residual blocks, until a target is met; check the speed; fine-tune the result.
 
     Example: reszoo prune resnet8_v1.reszoo_digits --macs 0.5 --batch 32 --finetune digits
 
@@ -174,17 +196,18 @@ def prune(
     from ..workflows.training import recipe_for
     from . import prune_report, prune_sensitivity
 
-    how: dict[str, Any] = {"importance": importance, "exclude": exclude or (), "images": images, "seed": seed}
+    blocks = blocks or units
+    how: dict[str, Any] = {"importance": importance, "exclude": tuple(exclude or ()), "images": images, "seed": seed}
     shares = {"macs": macs, "params": params, "latency": latency}
     if sensitivity:
-        makes_one: dict[str, object] = {
+        of_pruning: dict[str, object] = {
             **shares,
-            **{"units": units, "steps": steps > 1, "ranking": ranking, "round_to": round_to},
+            **{"blocks": blocks, "steps": steps > 1, "ranking": ranking, "round_to": round_to},
             **{"min_share": min_share is not None, "measure=False": not measure, "runtime": runtime},
             **{"threads": threads, "batch": batch, "finetune": finetune, "teacher": teacher, "set": set_},
             **{"resume": resume, "device": device != "auto", "out": out},
         }
-        prune_sensitivity.show(ref, how, makes_one, plot, json)
+        prune_sensitivity.show(ref, how, of_pruning, plot, json)
         return
     if plot:
         raise UsageError("--plot shows what --sensitivity finds", "Leave --plot away.")
@@ -192,13 +215,13 @@ def prune(
     chosen = recipe_for(finetune, parse_changes(set_ or [])) if finetune else None
     with output.bar() as progress:
         source = checkpoint(ref, progress)
-        heard = checkpoint(teacher, progress) if teacher else None
+        taught_by = checkpoint(teacher, progress) if teacher else None
     with output.bar(source.ref) as bar:
-        made = run(
+        result = run(
             source,
             **targets,
             **how,
-            units=units,
+            blocks=blocks,
             ranking=ranking,
             steps=steps,
             round_to=_multiple(round_to),
@@ -209,7 +232,7 @@ def prune(
             batch=batch,
             finetune=chosen,
             changes=None if chosen else parse_changes(set_ or []),
-            teacher=heard,
+            teacher=taught_by,
             resume=resume,
             device=device,
             out=out,
@@ -217,7 +240,7 @@ def prune(
             on_warnings=output.tell_warnings,
             watchers=watchers(chosen, None) if chosen else (),
         )
-    prune_report.show(made, json)
+    prune_report.show(result, json)
 
 
 def _until_training(bar: "ProgressBar", stage: str, done: float = 0, total: float | None = None, /) -> None:

@@ -1,4 +1,4 @@
-"""What `reszoo prune` shows: what is left of the network, how fast it is, and what it still knows."""
+"""What `reszoo prune` shows: the pruned network's size, its speed check and its accuracy."""
 
 from typing import TYPE_CHECKING
 
@@ -12,28 +12,29 @@ if TYPE_CHECKING:
 
 VAL_IMAGES = 5000  # of a val that has more, so many are drawn
 SMALL = 64  # pixels: the recipes for fine-tuning are for small images
+NETWORKS = {"parent": "of the parent", "pruned": "after pruning", "finetuned": "after fine-tuning"}
 NOT_UNSEEN = "the parent may have been trained on val; test is what counts"
 
 
-def show(made: "Pruned", json: bool) -> None:
+def show(pruning: "Pruned", json: bool) -> None:
     if json:
-        output.print_json(_record(made))
+        output.print_json(_record(pruning))
         return
     say = output.console().print
-    _print_sizes(made)
-    _print_stages(made.parent.spec, made.result.spec)
-    if (multiple := _multiple(made)) and multiple > 1:
+    _print_sizes(pruning)
+    _print_stages(pruning.parent.spec, pruning.result.spec)
+    if (multiple := _multiple(pruning)) and multiple > 1:
         say(f"channels are kept in multiples of {multiple}, or all")
-    say(f"{made.result.ref} is in {output.nearby(made.result.weights_path.parent)}", markup=False)
-    if made.verdict:
-        say(f"{made.verdict.told} of its parent's latency on {made.verdict.scenario}", markup=False)
-        output.tell_warnings(made.verdict.warnings)
-    _print_accuracies(made)
-    say(f"Next: {_next(made)}", markup=False)
+    say(f"{pruning.result.ref} is in {output.nearby(pruning.result.weights_path.parent)}", markup=False)
+    if check := pruning.speed_check:
+        say(f"{check.ratio} of its parent's latency on {check.scenario}", markup=False)
+        output.tell_warnings(check.warnings)
+    _print_accuracies(pruning)
+    say(f"Next: {_next(pruning)}", markup=False)
 
 
-def _print_sizes(made: "Pruned") -> None:
-    before, after = _sizes(made.parent), _sizes(made.result)
+def _print_sizes(pruning: "Pruned") -> None:
+    before, after = _sizes(pruning.parent), _sizes(pruning.result)
     table = output.table("", "before", "after", "share", right=("before", "after", "share"))
     for name, title in (("macs", "multiply-adds"), ("params", "parameters")):
         table.add_row(title, output.count(before[name]), output.count(after[name]), f"{after[name] / before[name]:.3f}")
@@ -48,75 +49,75 @@ def _sizes(checkpoint: "Checkpoint") -> dict[str, int]:
 
 
 def _print_stages(before: "ModelSpec", after: "ModelSpec") -> None:
-    table = output.table("stage", "units", "channels", "inner channels")
+    table = output.table("stage", "blocks", "channels", "inner channels")
     for number, columns in enumerate(zip(stages(before), stages(after), strict=True)):
         table.add_row(str(number), *(a if a == b else f"{a} -> {b}" for a, b in zip(*columns, strict=True)))
     output.console().print(table)
 
 
-def _multiple(made: "Pruned") -> int | None:
-    """As it was given, or chosen by `auto`; None for units."""
-    found = made.cut.provenance[-1].config.get("round_to")
-    return int(found) if found else None
+def _multiple(pruning: "Pruned") -> int | None:
+    """As it was given, or chosen by `auto`; None for blocks."""
+    multiple = pruning.pruned.provenance[-1].config.get("round_to")
+    return int(multiple) if multiple else None
 
 
-def _print_accuracies(made: "Pruned") -> None:
+def _print_accuracies(pruning: "Pruned") -> None:
     from ..core.measured import Accuracy
 
     say = output.console().print
-    for what, found in _on_val(made).items():
-        if isinstance(found, Accuracy):
-            say(f"val accuracy {what}: {_told(found)}", markup=False)
+    for name, accuracy in _on_val(pruning).items():
+        if isinstance(accuracy, Accuracy):
+            say(f"val accuracy {NETWORKS[name]}: {_sentence(accuracy)}", markup=False)
         else:
-            say(f"val accuracy {what}: not measured, {found.reason}", markup=False)
+            say(f"val accuracy {NETWORKS[name]}: not measured, {accuracy.reason}", markup=False)
     say(f"({NOT_UNSEEN})")
-    if on_test := _on_test(made):
-        say(f"test accuracy: {_told(on_test)}", markup=False)
+    if on_test := _on_test(pruning):
+        say(f"test accuracy: {_sentence(on_test)}", markup=False)
 
 
-def _on_val(made: "Pruned") -> "dict[str, Accuracy | Unavailable]":
-    """Of the parent and of the network as it was cut by looking; of the fine-tuned one as its training saw it."""
+def _on_val(pruning: "Pruned") -> "dict[str, Accuracy | Unavailable]":
+    """Of the parent and of the pruned network measured here; of the fine-tuned one as its training measured it."""
     from ..core.errors import ReszooError
     from ..core.types import Unavailable
     from ..training.evaluate import accuracy_of
 
-    networks = {"of the parent": made.parent, "as it was cut": made.cut}
-    found: dict[str, Accuracy | Unavailable] = {}
+    networks = {"parent": pruning.parent, "pruned": pruning.pruned}
+    accuracies: dict[str, Accuracy | Unavailable] = {}
     with output.bar() as progress:
-        for what, network in networks.items():
-            progress(f"val accuracy {what}")
+        for name, network in networks.items():
+            progress(f"val accuracy {NETWORKS[name]}")
             try:
-                found[what] = accuracy_of(network, "val", VAL_IMAGES)
-            except ReszooError as error:  # without these images; the network is made all the same
-                found[what] = Unavailable(what=what, reason=error.problem, fix=error.fix)
-    if made.tuned:
-        found["fine-tuned"] = _as_trained(made.tuned)
-    return found
+                accuracies[name] = accuracy_of(network, "val", VAL_IMAGES)
+            except ReszooError as error:  # the images are missing; the network is there all the same
+                accuracies[name] = Unavailable(what=name, reason=error.problem, fix=error.fix)
+    if pruning.finetuned:
+        accuracies["finetuned"] = _as_trained(pruning.finetuned)
+    return accuracies
 
 
-def _as_trained(tuned: "Checkpoint") -> "Accuracy | Unavailable":
+def _as_trained(finetuned: "Checkpoint") -> "Accuracy | Unavailable":
     from .. import datasets
     from ..core.measured import Accuracy
     from ..core.types import Unavailable
     from ..training.result import val_accuracy
 
-    if (share := val_accuracy(tuned)) is None:
-        return Unavailable(what="fine-tuned", reason="it was trained on val", fix="Add --set train_on=train.")
-    n = datasets.info.info(tuned.dataset).counts["val"]
-    return Accuracy(dataset=tuned.dataset, split="val", n=n, correct=round(share * n))
+    if (share := val_accuracy(finetuned)) is None:
+        return Unavailable(what="finetuned", reason="it was trained on val", fix="Add --set train_on=train.")
+    n = datasets.info.info(finetuned.dataset).counts["val"]
+    return Accuracy(dataset=finetuned.dataset, split="val", n=n, correct=round(share * n))
 
 
-def _on_test(made: "Pruned") -> "Accuracy | None":
+def _on_test(pruning: "Pruned") -> "Accuracy | None":
     """Of a network that was trained: its only look at test."""
     from ..core.measured import Accuracy
 
-    for metric in made.result.metrics:
+    for metric in pruning.result.metrics:
         correct = round(metric.value * metric.n)
         return Accuracy(dataset=metric.dataset, split=metric.split, n=metric.n, correct=correct)
     return None
 
 
-def _told(accuracy: "Accuracy") -> str:
+def _sentence(accuracy: "Accuracy") -> str:
     low, high = _interval(accuracy)
     n, dataset = accuracy.n, accuracy.dataset
     return f"{accuracy.value:.4f} on {n:,} images of {dataset} (95 % interval {low:.4f} to {high:.4f})"
@@ -128,31 +129,31 @@ def _interval(accuracy: "Accuracy") -> tuple[float, float]:
     return proportion_interval(accuracy.correct, accuracy.n)
 
 
-def _next(made: "Pruned") -> str:
-    if made.tuned:
-        return f"reszoo quantize {made.tuned.weights_path.parent}"
-    small = max(made.parent.spec.input[1:]) <= SMALL
-    recipe = "digits" if made.parent.dataset == "digits" else "prune-finetune" if small else "a recipe of yours"
-    return f"the same command with --finetune {recipe} and another --out, to win accuracy back"
+def _next(pruning: "Pruned") -> str:
+    if pruning.finetuned:
+        return f"reszoo quantize {pruning.finetuned.weights_path.parent}"
+    small = max(pruning.parent.spec.input[1:]) <= SMALL
+    recipe = "digits" if pruning.parent.dataset == "digits" else "prune-finetune" if small else "a recipe of yours"
+    return f"the same command with --finetune {recipe} and another --out, to regain accuracy"
 
 
-def _record(made: "Pruned") -> dict[str, object]:
+def _record(pruning: "Pruned") -> dict[str, object]:
     from ..core.documents import to_builtins
     from ..core.measured import Accuracy
 
-    def told(found: Accuracy) -> dict[str, object]:
-        return {**to_builtins(found), "interval": _interval(found)}
+    def with_interval(accuracy: Accuracy) -> dict[str, object]:
+        return {**to_builtins(accuracy), "interval": _interval(accuracy)}
 
     record: dict[str, object] = {
-        "checkpoint": made.result,
-        "parent": made.parent.ref,
-        "before": _sizes(made.parent),
-        "after": _sizes(made.result),
-        "multiple": _multiple(made),
-        "val": {what: told(found) if isinstance(found, Accuracy) else found for what, found in _on_val(made).items()},
+        "checkpoint": pruning.result,
+        "parent": pruning.parent.ref,
+        "before": _sizes(pruning.parent),
+        "after": _sizes(pruning.result),
+        "multiple": _multiple(pruning),
+        "val": {name: with_interval(a) if isinstance(a, Accuracy) else a for name, a in _on_val(pruning).items()},
     }
-    if on_test := _on_test(made):
-        record["test"] = told(on_test)
-    if verdict := made.verdict:
-        record["latency"] = {"scenario": verdict.scenario, **verdict.ratio._asdict(), "warnings": verdict.warnings}
+    if on_test := _on_test(pruning):
+        record["test"] = with_interval(on_test)
+    if check := pruning.speed_check:
+        record["speed_check"] = {"scenario": check.scenario, **check.ratio._asdict(), "warnings": check.warnings}
     return record

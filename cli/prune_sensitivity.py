@@ -1,4 +1,4 @@
-"""What `reszoo prune --sensitivity` shows: accuracy against the share of channels dropped, space by space."""
+"""What `reszoo prune --sensitivity` shows: accuracy against the share of channels dropped, by channel group."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 RATIOS = (0.25, 0.5, 0.75)
 
 
-def show(ref: str, how: dict[str, Any], makes_one: dict[str, object], plot: Path | None, json: bool) -> None:
-    """`how` are options that go with it, `makes_one` those that are about making a network."""
+def show(ref: str, how: dict[str, Any], of_pruning: dict[str, object], plot: Path | None, json: bool) -> None:
+    """`how` are options that go with it, `of_pruning` those of pruning, which it does not do."""
     from ..core.files import write_atomic
     from ..prune.planning import prunable
     from ..training.evaluate import accuracy_of
@@ -23,47 +23,47 @@ def show(ref: str, how: dict[str, Any], makes_one: dict[str, object], plot: Path
     from ..workflows.references import checkpoint
     from ..workflows.reporting import plot_format
 
-    refuse(makes_one, "`sensitivity=True` makes no network")
-    config, _ = config_for(round_to=1, **how)
+    refuse(of_pruning, "`sensitivity=True` makes no network")
+    config, _ = config_for({**how, "round_to": 1})
     with output.bar() as progress:
         source = checkpoint(ref, progress)
     check(source, config)
     path = plot or Path(f"{source.ref}-sensitivity.svg")
     kind = plot_format(path)
     output.check_writable(path.parent)
-    spaces = [space.name for space in prunable(source.spec, config.exclude)]
-    rows = _rows(source, config, len(spaces))
-    if unjudged := [name for name in spaces if name not in {row.space for row in rows}]:
-        output.err_console().print(f"{config.method} does not judge {', '.join(unjudged)}", markup=False)
-    whole = accuracy_of(source, "val", rows[0].accuracy.n)
+    groups = [group.name for group in prunable(source.spec, config.exclude)]
+    rows = _rows(source, config, len(groups))
+    if unscored := [name for name in groups if name not in {row.group for row in rows}]:
+        output.err_console().print(f"{config.method} does not score {', '.join(unscored)}", markup=False)
+    unpruned = accuracy_of(source, "val", rows[0].accuracy.n)
     if json:
-        output.print_json({"ref": source.ref, "val": whole, "rows": rows})
+        output.print_json({"ref": source.ref, "val": unpruned, "rows": rows})
     else:
-        _print(source.ref, whole.value, rows)
-    write_atomic(path, sensitivity_plot(source.ref, whole.value, rows, kind))
+        _print(source.ref, unpruned.value, rows)
+    write_atomic(path, sensitivity_plot(source.ref, unpruned.value, rows, kind))
     output.err_console().print(f"wrote {path}", markup=False)
 
 
-def _rows(source: "Checkpoint", config: "PruneConfig", spaces: int) -> "list[Row]":
+def _rows(source: "Checkpoint", config: "PruneConfig", groups: int) -> "list[Row]":
     from ..prune.sensitivity import sensitivity
 
     rows = []
     with output.bar(source.ref) as progress:
         for row in sensitivity(source, config, RATIOS):
             rows.append(row)
-            progress("pruning", len(rows), spaces * len(RATIOS))
+            progress("pruning", len(rows), groups * len(RATIOS))
     return rows
 
 
-def _print(ref: str, whole: float, rows: "list[Row]") -> None:
-    """A line for each space, with the accuracy left at each ratio."""
+def _print(ref: str, unpruned: float, rows: "list[Row]") -> None:
+    """A line for each channel group, with the accuracy at each ratio."""
     headers = [f"{100 * ratio:g} % dropped" for ratio in RATIOS]
-    table = output.table("space", "channels", *headers, right=("channels", *headers))
-    title = f"{ref}: val accuracy {whole:.4f}, of images that it may have been trained on; one space pruned at a time"
+    table = output.table("channel group", "channels", *headers, right=("channels", *headers))
+    title = f"{ref}: val accuracy {unpruned:.4f} (it may have been trained on val); one channel group pruned at a time"
     table.title, table.title_justify = title, "left"
     lines: dict[str, list[Row]] = {}
     for row in rows:
-        lines.setdefault(row.space, []).append(row)
-    for space, found in lines.items():
-        table.add_row(space, str(found[0].channels), *(f"{row.accuracy.value:.4f}" for row in found))
+        lines.setdefault(row.group, []).append(row)
+    for group, of_group in lines.items():
+        table.add_row(group, str(of_group[0].channels), *(f"{row.accuracy.value:.4f}" for row in of_group))
     output.console().print(table)

@@ -91,7 +91,7 @@ def stages(spec: ModelSpec) -> list[tuple[str, str, str]]:
     found = []
     for stage in range(len(spec.depths)):
         blocks = [block for block in layout(spec).blocks if block.stage == stage]
-        inner = [space.width for block in blocks for space in block.inner]
+        inner = [group.width for block in blocks for group in block.inner]
         found.append((str(len(blocks)), _span([block.target.width for block in blocks]), _span(inner)))
     return found
 

@@ -3,7 +3,8 @@
     schema 1           schema 2
     lineage            provenance
     spec.block         spec.block_type
-    spec.plan.units    spec.plan.blocks, and so in the text of the plan that a step `prune` of the provenance has
+    spec.plan.units    spec.plan.blocks, and so in a step `prune` of the provenance: in the text of its plan, and where
+                       `remove` says what goes
 
 What is not of the expected kind is left as it is: the record is checked after this, and says what is wrong.
 """
@@ -15,7 +16,7 @@ from .schemas import Schema, unchanged
 
 
 def _checkpoint(fields: Any) -> Any:
-    return _changed(_artifact(fields), "spec", _spec)
+    return _changed(_artifact(fields), "spec", spec)
 
 
 def _artifact(fields: Any) -> Any:
@@ -27,10 +28,10 @@ def _training(fields: Any) -> Any:
 
 
 def _run(fields: Any) -> Any:
-    return _changed(fields, "spec", _spec)
+    return _changed(fields, "spec", spec)
 
 
-def _spec(fields: Any) -> Any:
+def spec(fields: Any) -> Any:
     return _changed(_renamed(fields, "block", "block_type"), "plan", _plan)
 
 
@@ -43,11 +44,15 @@ def _steps(steps: Any) -> Any:
 
 
 def _config(config: Any) -> Any:
-    return _changed(config, "plan", _plan_text)
+    return _changed(_changed(config, "plan", _plan_text), "remove", _removed)
 
 
 def _plan_text(text: Any) -> Any:
     return text.replace('"units":', '"blocks":') if isinstance(text, str) else text
+
+
+def _removed(what: Any) -> Any:
+    return "blocks" if what == "units" else what
 
 
 def _renamed(fields: Any, old: str, new: str) -> Any:

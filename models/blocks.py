@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.types import Activation, ModelSpec, Norm, Skip
-from .channels import BlockChannels, Space, are_neighbours, routes
+from .channels import BlockChannels, ChannelGroup, are_neighbours, routes
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),
@@ -18,10 +18,10 @@ ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "hardswish": partial(nn.Hardswish, inplace=True),
 }
-NORMS: dict[Norm, Callable[[Space], nn.Module]] = {
-    "batch": lambda space: nn.BatchNorm2d(space.width),
-    "group": lambda space: nn.GroupNorm(space.width // space.group, space.width),
-    "none": lambda space: nn.Identity(),
+NORMS: dict[Norm, Callable[[ChannelGroup], nn.Module]] = {
+    "batch": lambda group: nn.BatchNorm2d(group.width),
+    "group": lambda group: nn.GroupNorm(group.width // group.norm_group_size, group.width),
+    "none": lambda group: nn.Identity(),
 }
 
 
@@ -83,7 +83,7 @@ def _leave_meta(route: RouteShortcut, *_: object) -> None:
         route.weight = route._weight()
 
 
-def make_padding(source: Space, target: Space, stride: int) -> nn.Module:
+def make_padding(source: ChannelGroup, target: ChannelGroup, stride: int) -> nn.Module:
     """Option A, by a padding where that is enough."""
     places = routes(source, target)
     if (first := places[0]) is not None and are_neighbours(places):
@@ -169,7 +169,7 @@ def make_squeeze_excitation(block: BlockChannels) -> nn.Module:
     return gate
 
 
-def make_stem(spec: ModelSpec, stem: Space) -> nn.Module:
+def make_stem(spec: ModelSpec, stem: ChannelGroup) -> nn.Module:
     """Image to features. In v2 the first block brings the norm and the activation.
 
     cifar     (N, C, H, W) -> (N, stem.width, H, W)

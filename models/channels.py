@@ -13,10 +13,10 @@ from ..core.registry import unknown
 from ..core.types import ChannelPlan, ModelSpec, Record
 
 EXPANSION = 4  # output channels of a bottleneck over its width
-PLAN_FIX = "Make the plan again from this network: `reszoo.models.channels.spaces` lists its spaces."
+PLAN_FIX = "Make the plan again from this network: `reszoo.models.channels.channel_groups` lists its channel groups."
 
 
-class Space(Record, frozen=True, kw_only=True):
+class ChannelGroup(Record, frozen=True, kw_only=True):
     """Channels that are kept or dropped together, whatever layer writes or reads them.
 
     name      stem               the stem's output, where no identity carries it into the first stage's stream
@@ -26,13 +26,15 @@ class Space(Record, frozen=True, kw_only=True):
               stages.S.B.se      the squeezed channels of a squeeze-and-excitation gate
     channels  of the unpruned network
     kept      those that the plan keeps, by their numbers
-    group     neighbours that share the statistics of a group norm: kept or dropped as a whole; 1 without
+    norm_group_size
+              how many neighbouring channels a group norm normalises together: these are kept or dropped as a
+              whole; 1 where there is no group norm
     """
 
     name: str
     channels: int
     kept: tuple[int, ...]
-    group: int = 1
+    norm_group_size: int = 1
 
     @property
     def width(self) -> int:
@@ -40,15 +42,15 @@ class Space(Record, frozen=True, kw_only=True):
 
 
 class BlockChannels(Record, frozen=True, kw_only=True):
-    """One block: from the space `source` through those of its inner convolutions into the space `target`."""
+    """One block: from the channel group `source` through those of its inner convolutions into `target`."""
 
     stage: int
     number: int
     stride: int
-    source: Space
-    inner: tuple[Space, ...]
-    target: Space
-    squeeze: Space | None
+    source: ChannelGroup
+    inner: tuple[ChannelGroup, ...]
+    target: ChannelGroup
+    squeeze: ChannelGroup | None
     has_identity: bool
 
     @property
@@ -57,23 +59,23 @@ class BlockChannels(Record, frozen=True, kw_only=True):
 
 
 class Layout(Record, frozen=True, kw_only=True):
-    """A network's blocks that are kept, in order, and the spaces before the first and after the last."""
+    """A network's blocks that are kept, in order, and the channel groups before the first and after the last."""
 
-    stem: Space
+    stem: ChannelGroup
     blocks: tuple[BlockChannels, ...]
-    last: Space
+    last: ChannelGroup
 
 
 class Axes(NamedTuple):
-    """The spaces that a layer's parameters run over: the first dimension (outputs) and the second (inputs)."""
+    """The channel groups of a layer's parameters: of the first dimension (outputs) and of the second (inputs)."""
 
-    rows: Space | None
-    columns: Space | None = None
+    rows: ChannelGroup | None
+    columns: ChannelGroup | None = None
 
 
-def spaces(spec: ModelSpec) -> tuple[Space, ...]:
-    """Every space of the network, in the order of the data. Blocks that the plan removes have none."""
-    return tuple({space.name: space for space in _every_space(layout(spec))}.values())
+def channel_groups(spec: ModelSpec) -> tuple[ChannelGroup, ...]:
+    """Every channel group of the network, in the order of the data. Blocks that the plan removes have none."""
+    return tuple({group.name: group for group in _every_group(layout(spec))}.values())
 
 
 def layout(spec: ModelSpec) -> Layout:
@@ -99,14 +101,17 @@ def layout(spec: ModelSpec) -> Layout:
             elif not block.has_identity:
                 raise UsageError(f"{block.name} cannot be removed: its shortcut is not an identity", PLAN_FIX)
     result = Layout(stem=stem, blocks=tuple(blocks), last=source)
-    names = {space.name for space in _every_space(result)}
+    names = {group.name for group in _every_group(result)}
     if strange := next((name for name in plan.channels if name not in names), None):
-        raise unknown(strange, names, "space in the plan")
+        raise unknown(strange, names, "channel group in the plan")
     return result
 
 
 def layers(spec: ModelSpec) -> dict[str, Axes]:
-    """Every layer that has parameters, by its name, with the spaces they run over (norms even where there are none)."""
+    """Every layer that has parameters, by its name, with the channel groups that they run over.
+
+    Norms are named even where there are none.
+    """
     network = layout(spec)
     axes_of = {"stem.conv": Axes(network.stem)}
     if spec.family != "v2":
@@ -119,7 +124,7 @@ def layers(spec: ModelSpec) -> dict[str, Axes]:
     return axes_of
 
 
-def routes(source: Space, target: Space) -> list[int | None]:
+def routes(source: ChannelGroup, target: ChannelGroup) -> list[int | None]:
     """Option A: the place of each channel of the source in the target, None for one that is dropped.
 
     Channel i of the unpruned source becomes channel before + i of the unpruned target.
@@ -156,7 +161,7 @@ def _layers_of(spec: ModelSpec, block: BlockChannels) -> Iterator[tuple[str, Axe
             yield "shortcut.1", Axes(block.target)
 
 
-def _every_space(network: Layout) -> Iterator[Space]:
+def _every_group(network: Layout) -> Iterator[ChannelGroup]:
     yield network.stem
     for block in network.blocks:
         yield from block.inner
@@ -164,12 +169,12 @@ def _every_space(network: Layout) -> Iterator[Space]:
         yield block.target
 
 
-def _stem(spec: ModelSpec, plan: ChannelPlan) -> Space:
+def _stem(spec: ModelSpec, plan: ChannelPlan) -> ChannelGroup:
     is_stream = _has_streams(spec) and spec.stem_width == _outputs(spec, 0)
-    return _space(spec, plan, "stages.0" if is_stream else "stem", spec.stem_width)
+    return _channel_group(spec, plan, "stages.0" if is_stream else "stem", spec.stem_width)
 
 
-def _block(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: Space) -> BlockChannels:
+def _block(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: ChannelGroup) -> BlockChannels:
     name, outputs = f"stages.{stage}.{number}", _outputs(spec, stage)
     stride = 2 if stage > 0 and number == 0 else 1
     widths = (spec.widths[stage],) if spec.block_type == "basic" else (spec.widths[stage] * spec.bottleneck_width,) * 2
@@ -179,9 +184,9 @@ def _block(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: 
         number=number,
         stride=stride,
         source=source,
-        inner=tuple(_space(spec, plan, f"{name}.convs.{i}", width) for i, width in enumerate(widths)),
-        target=_space(spec, plan, f"stages.{stage}" if _has_streams(spec) else name, outputs),
-        squeeze=_space(spec, plan, f"{name}.se", squeezed, has_norm=False) if squeezed else None,
+        inner=tuple(_channel_group(spec, plan, f"{name}.convs.{i}", width) for i, width in enumerate(widths)),
+        target=_channel_group(spec, plan, f"stages.{stage}" if _has_streams(spec) else name, outputs),
+        squeeze=_channel_group(spec, plan, f"{name}.se", squeezed, has_norm=False) if squeezed else None,
         has_identity=_has_streams(spec) and stride == 1 and source.channels == outputs,
     )
 
@@ -195,20 +200,20 @@ def _has_streams(spec: ModelSpec) -> bool:
     return spec.family != "plain" and spec.shortcut != "C"
 
 
-def _space(spec: ModelSpec, plan: ChannelPlan, name: str, channels: int, has_norm: bool = True) -> Space:
-    group = _group(channels) if spec.norm == "group" and has_norm else 1
+def _channel_group(spec: ModelSpec, plan: ChannelPlan, name: str, channels: int, has_norm: bool = True) -> ChannelGroup:
+    size = _norm_group_size(channels) if spec.norm == "group" and has_norm else 1
     kept = plan.channels.get(name, tuple(range(channels)))
     if kept[-1] >= channels:
         raise UsageError(f"the plan keeps channel {kept[-1]} of {name}, which has {channels} channels", PLAN_FIX)
-    touched = {channel // group for channel in kept}
-    if len(kept) != len(touched) * group:
+    touched = {channel // size for channel in kept}
+    if len(kept) != len(touched) * size:
         raise UsageError(
-            f"the plan cuts through groups of {name}: its group norms normalise {group} channels together",
-            f"Keep or drop each of its groups of {group} neighbouring channels as a whole.",
+            f"the plan splits channels of {name} that its group norms normalise together, {size} at a time",
+            f"Keep or drop each {size} neighbouring channels as a whole.",
         )
-    return Space(name=name, channels=channels, kept=kept, group=group)
+    return ChannelGroup(name=name, channels=channels, kept=kept, norm_group_size=size)
 
 
-def _group(channels: int) -> int:
+def _norm_group_size(channels: int) -> int:
     """Channels that a group norm takes together: the most groups, up to 32, that divide them."""
     return channels // max(groups for groups in (32, 16, 8, 4, 2, 1) if channels % groups == 0)

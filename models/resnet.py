@@ -45,7 +45,7 @@ class Block(nn.Module):
         self.family = spec.family
         before, after = (channels.source, *channels.inner), (*channels.inner, channels.target)
         self.convs = nn.ModuleList(convolutions(spec, channels))
-        self.norms = nn.ModuleList(NORMS[spec.norm](space) for space in (before if spec.family == "v2" else after))
+        self.norms = nn.ModuleList(NORMS[spec.norm](group) for group in (before if spec.family == "v2" else after))
         self.act = ACTIVATIONS[spec.activation]()
         self.se = make_squeeze_excitation(channels)
         self.drop = make_stochastic_depth(drop)

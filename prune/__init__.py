@@ -1,7 +1,7 @@
-"""Structured pruning: whole channels and whole units go, until a cost is met. Imported lazily.
+"""Structured pruning: whole channels and whole residual blocks are removed until a cost is met. Imported lazily.
 
 A plan says what stays; it is data and a part of the spec, so a pruned network is built, loaded, trained, exported
-and measured like any other. This package may use `training`, whose accuracy it counts with. It measures no latency:
+and measured like any other. This package may use `training`, which counts its correct answers. It measures no latency:
 what a network costs is a function of its spec that the caller gives.
 
 config = prune.PruneConfig(importance="taylor", ranking="isomorphic", round_to=8)
@@ -16,14 +16,14 @@ from ..core.missing import require
 from .config import PruneConfig as PruneConfig
 
 if TYPE_CHECKING:
-    from .applying import cut as cut
+    from .applying import apply_plan as apply_plan
     from .planning import UnreachableError as UnreachableError
     from .pruning import plan_for as plan_for
     from .pruning import prune as prune
 
 _HOME = {
     "UnreachableError": "planning",
-    "cut": "applying",
+    "apply_plan": "applying",
     "plan_for": "pruning",
     "prune": "pruning",
 }

@@ -1,4 +1,4 @@
-"""A plan applied: weights are sliced by the spaces that they run over, a pure function of the state and two specs."""
+"""A plan applied: weights are sliced by their channel groups, a pure function of the state and two specs."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,15 @@ from torch import Tensor
 from .. import zoo
 from ..core.errors import UsageError
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
-from ..models.channels import Space, layers
+from ..models.channels import ChannelGroup, layers
 from ..models.resnet import ResNet
 
 State = Mapping[str, Tensor]
 
 
-def cut(checkpoint: Checkpoint, plan: ChannelPlan, folder: StrPath, ref: str, step: ProvenanceStep) -> Checkpoint:
+def apply_plan(
+    checkpoint: Checkpoint, plan: ChannelPlan, folder: StrPath, ref: str, step: ProvenanceStep
+) -> Checkpoint:
     """Write what `plan` leaves of `checkpoint` as the checkpoint `ref`.
 
     The plan counts from the unpruned network, so that of a pruned checkpoint it keeps a part of what is kept there.
@@ -47,7 +49,7 @@ def sliced(state: State, before: ModelSpec, after: ModelSpec) -> State:
     old, new = layers(before), layers(after)
     if surplus := next((name for name in new if name not in old), None):
         raise UsageError(f"the plan keeps {surplus}, which the network no longer has", "Give a plan that keeps less.")
-    found: dict[str, Tensor] = {}
+    remaining: dict[str, Tensor] = {}
     for key, tensor in state.items():
         name = key.rpartition(".")[0]
         if name not in new:
@@ -55,15 +57,15 @@ def sliced(state: State, before: ModelSpec, after: ModelSpec) -> State:
         for dimension, (source, target) in enumerate(zip(old[name], new[name], strict=True)):
             if source and target and source.kept != target.kept and tensor.ndim > dimension:
                 tensor = tensor.index_select(dimension, _positions(source, target))
-        found[key] = tensor
-    return found
+        remaining[key] = tensor
+    return remaining
 
 
-def _positions(source: Space, target: Space) -> Tensor:
+def _positions(source: ChannelGroup, target: ChannelGroup) -> Tensor:
     place = {channel: position for position, channel in enumerate(source.kept)}
-    if gone := next((channel for channel in target.kept if channel not in place), None):
+    if missing := next((channel for channel in target.kept if channel not in place), None):
         raise UsageError(
-            f"the plan keeps channel {gone} of {target.name}, which the network no longer has",
+            f"the plan keeps channel {missing} of {target.name}, which the network no longer has",
             "Give a plan that keeps less.",
         )
     return torch.tensor([place[channel] for channel in target.kept])

@@ -1,4 +1,4 @@
-"""The training images that importances are judged on."""
+"""The training images that importances are computed from."""
 
 import torch
 from torch import Tensor

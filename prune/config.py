@@ -7,9 +7,9 @@ from ..core.registry import unknown
 from ..core.types import Fraction, NotNegative, Positive
 
 ChannelImportance = Literal["l1", "l2", "bn_scale", "taylor", "hessian", "fpgm", "random"]
-UnitImportance = Literal["loss", "change", "random"]
+BlockImportance = Literal["loss", "change", "random"]
 Ranking = Literal["local", "global", "isomorphic"]
-Remove = Literal["channels", "units"]
+Remove = Literal["channels", "blocks"]
 # What counts of channels are multiples of. Most kernels work on 4 or 8 channels at a time, some on 16.
 COARSE, FINE = 16, 8
 
@@ -18,21 +18,21 @@ class PruneConfig(Choices, frozen=True, kw_only=True):
     """How a plan is chosen.
 
     Attributes:
-        remove: Channels, or whole units (depth pruning); for both, prune twice.
-        importance: How much a channel or a unit matters; `importance` and `depth` list the methods with their
-            sources. None is taylor for channels and loss for units.
-        ranking: What a channel is compared with: local with those of its own space, global with all, isomorphic with
-            those of spaces with the same layers around them (Fang et al. 2024, section 3.2).
-        steps: 1 prunes all at once; more prune little by little, and what is left is judged anew after each step.
-        round_to: The number of channels kept of a space is a multiple of it, or all; 1 is any.
-        min_share: The share of a space's channels that is always kept.
-        exclude: Spaces or units that stay whole, as names with wildcards: `stages.2*` or `*.convs.0`.
+        remove: Channels, or whole residual blocks (depth pruning); for both, prune twice.
+        importance: How much a channel or a block matters; `importance` and `depth` list the methods with their
+            sources. None is taylor for channels and loss for blocks.
+        ranking: What a channel is compared with: local with those of its own channel group, global with all,
+            isomorphic with those of channel groups with the same layers around them (Fang et al. 2024, section 3.2).
+        steps: 1 prunes all at once; more prune little by little, and the remaining network is scored anew after each.
+        round_to: Each channel group keeps a multiple of this many channels, or all; 1 allows any number.
+        min_share: The share of its channels that each channel group always keeps.
+        exclude: Channel groups or blocks that are not pruned, as names with wildcards: `stages.2*` or `*.convs.0`.
         images: How many training images are used by importances that need some.
-        seed: Chooses them, and draws what is random.
+        seed: Chooses those images, and what is removed at random.
     """
 
     remove: Remove = "channels"
-    importance: ChannelImportance | UnitImportance | None = None
+    importance: ChannelImportance | BlockImportance | None = None
     ranking: Ranking = "isomorphic"
     steps: Positive = 1
     round_to: Positive = 1
@@ -43,7 +43,7 @@ class PruneConfig(Choices, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        methods = get_args(ChannelImportance if self.remove == "channels" else UnitImportance)
+        methods = get_args(ChannelImportance if self.remove == "channels" else BlockImportance)
         if self.importance not in (None, *methods):
             raise unknown(str(self.importance), methods, f"importance of {self.remove}")
 

@@ -1,4 +1,4 @@
-"""Depth pruning: whole units go, those first without which the network loses least."""
+"""Depth pruning: whole residual blocks are removed, first those without which the network loses least."""
 
 from typing import Any
 
@@ -18,48 +18,50 @@ from .importance import check_finite
 from .planning import WAYS_OUT, Cost, UnreachableError, matching
 
 
-def choose_units(spec: ModelSpec, damages: dict[str, float], cost: Cost, limit: float, whole: float) -> ModelSpec:
-    """The network without its least important units, as few as make `cost(network) <= limit`.
+def choose_blocks(
+    spec: ModelSpec, importances: dict[str, float], cost: Cost, limit: float, full_cost: float
+) -> ModelSpec:
+    """The network without its least important blocks, as few as make `cost(network) <= limit`.
 
-    Raises UnreachableError, in shares of `whole`, if even without all of them it costs more.
+    Raises UnreachableError, in shares of `full_cost`, if even without all of them it costs more.
     """
     pruned, nearest = spec, cost(spec)
-    for unit in sorted(damages, key=damages.__getitem__):
-        pruned = without(pruned, unit)
+    for block in sorted(importances, key=importances.__getitem__):
+        pruned = without(pruned, block)
         if (costs := cost(pruned)) <= limit:
             return pruned
         nearest = min(nearest, costs)
-    raise UnreachableError(limit, nearest, whole, WAYS_OUT["units"])
+    raise UnreachableError(limit, nearest, full_cost, WAYS_OUT["blocks"])
 
 
 def removable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[str]:
-    """The units whose shortcut is an identity: without them the signal still passes."""
-    units = layout(spec).blocks
-    excluded = matching([unit.name for unit in units], exclude, "unit")
-    return [unit.name for unit in units if unit.has_identity and unit.name not in excluded]
+    """The blocks whose shortcut is an identity: without them the signal still passes."""
+    blocks = layout(spec).blocks
+    excluded = matching([block.name for block in blocks], exclude, "block")
+    return [block.name for block in blocks if block.has_identity and block.name not in excluded]
 
 
 def check_removable(spec: ModelSpec, exclude: tuple[str, ...]) -> None:
-    """Raises UsageError for a network that has to keep all of its units."""
+    """Raises UsageError for a network that has to keep all of its blocks."""
     if not removable(spec, exclude):
         raise UsageError(
-            "no unit of this network can be removed",
-            "Only units with an identity shortcut can be, if they are not excluded. Remove channels instead.",
+            "no block of this network can be removed",
+            "Only blocks with an identity shortcut can be, if they are not excluded. Remove channels instead.",
         )
 
 
-def without(spec: ModelSpec, unit: str) -> ModelSpec:
-    """The network without one unit, and its plan without that unit's spaces."""
+def without(spec: ModelSpec, block: str) -> ModelSpec:
+    """The network without one block, and its plan without that block's channel groups."""
     plan = spec.plan or ChannelPlan()
-    stage, _, number = unit.rpartition(".")
+    stage, _, number = block.rpartition(".")
     depth = spec.depths[int(stage.rpartition(".")[2])]
     kept = tuple(n for n in plan.blocks.get(stage, range(depth)) if n != int(number))
-    channels = {name: chosen for name, chosen in plan.channels.items() if not name.startswith(f"{unit}.")}
+    channels = {name: chosen for name, chosen in plan.channels.items() if not name.startswith(f"{block}.")}
     return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, blocks={**plan.blocks, stage: kept}))
 
 
-def damages(state: State, spec: ModelSpec, config: PruneConfig, data: Batches) -> dict[str, float]:
-    """How much each removable unit matters.
+def block_importances(state: State, spec: ModelSpec, config: PruneConfig, data: Batches) -> dict[str, float]:
+    """How much each removable block matters.
 
     loss    the loss on training images without it (Veit et al. 2016, section 4.1)
     change  how far it moves what passes it, relative to that (as the responses in He et al. 2015, section 4.2)
@@ -67,17 +69,17 @@ def damages(state: State, spec: ModelSpec, config: PruneConfig, data: Batches) -
 
     Raises ReszooError where that is no number.
     """
-    units = removable(spec, config.exclude)
+    blocks = removable(spec, config.exclude)
     if config.method == "loss":
-        found = {unit: _loss_without(state, spec, unit, data) for unit in units}
+        importances = {block: _loss_without(state, spec, block, data) for block in blocks}
     elif config.method == "change":
-        found = _changes(state, spec, units, data)
+        importances = _changes(state, spec, blocks, data)
     else:
-        drawn = torch.rand(len(units), generator=torch.Generator().manual_seed(config.seed))
-        found = dict(zip(units, drawn.tolist(), strict=True))
-    for unit, damage in found.items():
-        check_finite(unit, damage)
-    return found
+        drawn = torch.rand(len(blocks), generator=torch.Generator().manual_seed(config.seed))
+        importances = dict(zip(blocks, drawn.tolist(), strict=True))
+    for block, importance in importances.items():
+        check_finite(block, importance)
+    return importances
 
 
 @torch.inference_mode()
@@ -87,23 +89,23 @@ def mean_loss(model: ResNet, data: Batches) -> float:
     return total / sum(len(labels) for _, labels in data)
 
 
-def _loss_without(state: State, spec: ModelSpec, unit: str, data: Batches) -> float:
-    shorter = without(spec, unit)
+def _loss_without(state: State, spec: ModelSpec, block: str, data: Batches) -> float:
+    shorter = without(spec, block)
     return mean_loss(network(sliced(state, spec, shorter), shorter), data)
 
 
-def _changes(state: State, spec: ModelSpec, units: list[str], data: Batches) -> dict[str, float]:
+def _changes(state: State, spec: ModelSpec, blocks: list[str], data: Batches) -> dict[str, float]:
     model = network(state, spec)
-    found = dict.fromkeys(units, 0.0)
+    changes = dict.fromkeys(blocks, 0.0)
 
-    def watch(unit: str) -> Any:
+    def watch(block: str) -> Any:
         def add(_: object, inputs: tuple[Tensor], output: Tensor) -> None:
-            found[unit] += float((output - inputs[0]).norm() / inputs[0].norm())
+            changes[block] += float((output - inputs[0]).norm() / inputs[0].norm())
 
-        return model.get_submodule(unit).register_forward_hook(add)
+        return model.get_submodule(block).register_forward_hook(add)
 
-    handles = [watch(unit) for unit in units]
+    handles = [watch(block) for block in blocks]
     mean_loss(model, data)
     for handle in handles:
         handle.remove()
-    return found
+    return changes

@@ -13,27 +13,27 @@ from torch.nn import functional as F
 from ..core.errors import ReszooError, UsageError
 from ..models.resnet import ResNet
 from .calibration import Batches
-from .groups import groups
+from .dependencies import dependency_groups
 
 Importances = dict[str, NDArray[np.float64]]
 
 
 class Method(NamedTuple):
-    """`make` gives the scorer of `torch_pruning.importance`; it finds the mean square of `gradients` in `grad`."""
+    """`make` gives the importance of `torch_pruning.importance`; it reads the mean square of `gradients` in `grad`."""
 
     make: Callable[[Any], Callable[[Any], Tensor | None]]
     gradients: Literal["none", "batch", "image"] = "none"
 
 
 # A channel's score is summed over its group's convolutions, linear layers and batch norms' scales; torch-pruning leaves
-# out biases and group norms. Its Taylor scorer leaves out batch norms too (version 1.6.1), so `taylor` has the Hessian
-# one: both sum weight^2 * gradient^2, where the gradient is of a batch or of a single image.
+# out biases and group norms. Its Taylor importance leaves out batch norms too (version 1.6.1), so `taylor` takes the
+# Hessian one: both sum weight^2 * gradient^2, where the gradient is of a batch or of a single image.
 METHODS: dict[str, Method] = {
     # Li et al. 2017, section 3.1: the sum of absolute weights
     "l1": Method(lambda tp: tp.GroupMagnitudeImportance(p=1, normalizer=None)),
     # Fang et al. 2023, section 3.3, equation 4 without sparse learning: the sum of squares
     "l2": Method(lambda tp: tp.GroupMagnitudeImportance(p=2, normalizer=None)),
-    # Liu et al. 2017, section 3: the scale of batch normalisation; spaces without one are kept whole
+    # Liu et al. 2017, section 3: the scale of batch normalisation; channel groups without one are not pruned
     "bn_scale": Method(lambda tp: tp.BNScaleImportance(normalizer=None)),
     # Molchanov et al. 2019, section 3: the sum of (weight x gradient)^2, a gradient a batch, their mean
     "taylor": Method(lambda tp: tp.GroupHessianImportance(normalizer=None), "batch"),
@@ -47,33 +47,33 @@ METHODS: dict[str, Method] = {
 
 
 def needs_data(name: str) -> bool:
-    """Whether this importance of channels is judged on images."""
+    """Whether this importance of channels needs images."""
     return METHODS[name].gradients != "none"
 
 
 def importances(model: ResNet, name: str, data: Batches, seed: int) -> Importances:
-    """Of every space its kept channels' importances, (width,), with mean 1 so that spaces can be compared.
+    """The importances of each channel group's kept channels, (width,), with mean 1 so that groups can be compared.
 
     The network is left in eval mode and without gradients.
     """
     from torch_pruning import importance
 
-    method, found = METHODS[name], groups(model)
-    scorer = method.make(importance)
+    method, groups = METHODS[name], dependency_groups(model)
+    importance_of = method.make(importance)
     if method.gradients != "none":
         _fill_gradients(model, _images(data) if method.gradients == "image" else data)
     with torch.random.fork_rng([]):
         torch.manual_seed(seed)
-        scores = {space: scorer(group) for space, group in found.items()}
+        scores = {name: importance_of(group) for name, group in groups.items()}
     model.zero_grad(set_to_none=True)
-    judged = {space: _scaled(space, score.double().numpy()) for space, score in scores.items() if score is not None}
-    if not judged:
-        raise UsageError(f"no layer of this network has what {name} judges by", "Choose another `importance`.")
-    return judged
+    scored = {group: _scaled(group, score.double().numpy()) for group, score in scores.items() if score is not None}
+    if not scored:
+        raise UsageError(f"no layer of this network has what {name} scores channels by", "Choose another `importance`.")
+    return scored
 
 
 def check_finite(what: str, value: float) -> None:
-    """Refuse to put in order what has none."""
+    """Raises ReszooError for an importance that cannot be compared with others."""
     if not math.isfinite(value):
         raise ReszooError(
             f"the importance of {what} is NaN or infinite",
@@ -81,8 +81,8 @@ def check_finite(what: str, value: float) -> None:
         )
 
 
-def _scaled(space: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    check_finite(f"channels of {space}", float(scores.sum()))
+def _scaled(group: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    check_finite(f"channels of {group}", float(scores.sum()))
     mean = float(scores.mean())
     return scores / mean if mean > 0 else scores
 

@@ -1,4 +1,4 @@
-"""From importances to a plan: the least important channels go until the network costs what it may."""
+"""From importances to a plan: the least important channels are removed until the network meets its limit."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import ReszooError, UsageError
 from ..core.types import ChannelPlan, ModelSpec
-from ..models.channels import Space, spaces
+from ..models.channels import ChannelGroup, channel_groups
 from .config import PruneConfig, Remove
 from .importance import Importances
 from .ranking import order
@@ -20,109 +20,116 @@ Cost = Callable[[ModelSpec], float]
 
 # What may bring a target into reach, by what is removed.
 WAYS_OUT: dict[Remove, str] = {
-    "channels": "Lower `round_to` or `min_share`, exclude less, or remove units too.",
-    "units": "Remove channels too, or exclude fewer units.",
+    "channels": "Lower `round_to` or `min_share`, exclude less, or remove blocks too.",
+    "blocks": "Remove channels too, or exclude fewer blocks.",
 }
 
 
 class UnreachableError(ReszooError):
-    """No network that the options allow costs so little. Told in shares of `whole`; `nearest` can be asked for."""
+    """No network that the options allow costs so little.
 
-    def __init__(self, limit: float, nearest: float, whole: float, fix: str) -> None:
-        self.nearest, self.share = nearest, nearest / whole
+    The message has shares of `full_cost`, that of the network before pruning; `nearest` can be asked for.
+    """
+
+    def __init__(self, limit: float, nearest: float, full_cost: float, fix: str) -> None:
+        self.nearest, self.share = nearest, nearest / full_cost
         reachable = math.ceil(1000 * self.share) / 1000
-        which = f"the nearest is {reachable:g}" if reachable < 1 else "with these options it can lose nothing"
-        super().__init__(f"a cost of {limit / whole:.3g} of the network's cannot be reached: {which}", fix)
+        which = f"the nearest is {reachable:g}" if reachable < 1 else "with these options nothing can be removed"
+        super().__init__(f"a cost of {limit / full_cost:.3g} of the network's cannot be reached: {which}", fix)
 
 
 def choose_channels(
-    spec: ModelSpec, importances: Importances, config: PruneConfig, cost: Cost, limit: float, whole: float
+    spec: ModelSpec, importances: Importances, config: PruneConfig, cost: Cost, limit: float, full_cost: float
 ) -> ModelSpec:
     """The largest network, in the order of importance, with `cost(network) <= limit`.
 
-    Raises UnreachableError, in shares of `whole`, if even the least that `config` allows costs more.
+    Raises UnreachableError, in shares of `full_cost`, if even the least that `config` allows costs more.
     """
-    judged = judged_spaces(spec, importances, config)
-    sequence = order(spec, {name: one.blocks for name, one in judged.items()}, config.ranking)
+    scored = scored_groups(spec, importances, config)
+    sequence = order(spec, {name: group.scores for name, group in scored.items()}, config.ranking)
     known: dict[tuple[int, ...], float] = {}
 
     def after(drops: int) -> ModelSpec:
-        gone = Counter(sequence[:drops])
-        kept = {name: one.kept(len(one.blocks) - gone[name]) for name, one in judged.items()}
+        dropped = Counter(sequence[:drops])
+        kept = {name: group.kept(len(group.scores) - dropped[name]) for name, group in scored.items()}
         return with_channels(spec, kept)
 
     def costs(drops: int) -> float:
         pruned = after(drops)
-        widths = tuple(space.width for space in spaces(pruned))  # of one sequence, they tell which channels too
+        widths = tuple(group.width for group in channel_groups(pruned))  # of one sequence, they tell which channels too
         if widths not in known:
             known[widths] = cost(pruned)
         return known[widths]
 
     too_few, most = 0, len(sequence)
     if costs(most) > limit:
-        raise UnreachableError(limit, costs(most), whole, WAYS_OUT["channels"])
+        raise UnreachableError(limit, costs(most), full_cost, WAYS_OUT["channels"])
     while most - too_few > 1:
         middle = (too_few + most) // 2
         too_few, most = (too_few, middle) if costs(middle) <= limit else (middle, most)
     return after(most)
 
 
-def judged_spaces(spec: ModelSpec, importances: Importances, config: PruneConfig) -> "dict[str, Judged]":
-    """The spaces that channels may be dropped from: those that are not excluded, and have importances."""
-    found = {
-        space.name: Judged(space, importances[space.name], config)
-        for space in prunable(spec, config.exclude)
-        if space.name in importances
+def scored_groups(spec: ModelSpec, importances: Importances, config: PruneConfig) -> "dict[str, ScoredGroup]":
+    """The channel groups that channels may be dropped from: those that are not excluded, and have importances."""
+    scored = {
+        group.name: ScoredGroup(group, importances[group.name], config)
+        for group in prunable(spec, config.exclude)
+        if group.name in importances
     }
-    if not found:
-        raise UsageError(f"{config.method} judges no space that is not excluded", "Choose another `importance`.")
-    return found
+    if not scored:
+        raise UsageError(
+            f"{config.method} scores no channel group that is not excluded", "Choose another `importance`."
+        )
+    return scored
 
 
-def prunable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[Space]:
-    """The spaces that are not excluded. Raises UsageError where all are, or a pattern matches none."""
-    excluded = matching([space.name for space in spaces(spec)], exclude, "space")
-    if found := [space for space in spaces(spec) if space.name not in excluded]:
-        return found
-    raise UsageError("every space is excluded: nothing is left to prune", "Name fewer in `exclude`.")
+def prunable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[ChannelGroup]:
+    """The channel groups that are not excluded. Raises UsageError where all are, or a pattern matches none."""
+    groups = channel_groups(spec)
+    excluded = matching([group.name for group in groups], exclude, "channel group")
+    if included := [group for group in groups if group.name not in excluded]:
+        return included
+    raise UsageError("every channel group is excluded: nothing can be pruned", "Name fewer in `exclude`.")
 
 
-class Judged:
-    """A space with the importances of its blocks: channels, or what a group norm takes together."""
+class ScoredGroup:
+    """A channel group with a score for each channel, or for each set that a group norm normalises together."""
 
-    def __init__(self, space: Space, importances: NDArray[np.float64], config: PruneConfig) -> None:
-        self.space = space
-        self.blocks = importances.reshape(-1, space.group).mean(axis=1)
-        self.multiple = math.lcm(space.group, config.round_to)
-        self.least = max(math.ceil(space.channels * config.min_share), 1)
+    def __init__(self, group: ChannelGroup, importances: NDArray[np.float64], config: PruneConfig) -> None:
+        self.group = group
+        self.scores = importances.reshape(-1, group.norm_group_size).mean(axis=1)
+        self.multiple = math.lcm(group.norm_group_size, config.round_to)
+        self.least = max(math.ceil(group.channels * config.min_share), 1)
 
-    def kept(self, blocks: int) -> tuple[int, ...]:
-        """The channels that stay if `blocks` may: rounded up, and never fewer than the least share."""
-        wanted = max(blocks * self.space.group, self.least)
-        wanted = min(math.ceil(wanted / self.multiple) * self.multiple, self.space.width)
-        return most_important(self.space, self.blocks, wanted // self.space.group)
+    def kept(self, count: int) -> tuple[int, ...]:
+        """The channels of the best `count` scores: rounded up to the multiple, and never fewer than the least share."""
+        size = self.group.norm_group_size
+        channels = max(count * size, self.least)
+        channels = min(math.ceil(channels / self.multiple) * self.multiple, self.group.width)
+        return most_important(self.group, self.scores, channels // size)
 
 
-def most_important(space: Space, blocks: NDArray[np.float64], count: int) -> tuple[int, ...]:
-    """The channels of the `count` best blocks of those that the space keeps."""
-    best = np.sort(np.argsort(blocks, kind="stable")[len(blocks) - count :])
-    return tuple(space.kept[block * space.group + i] for block in best for i in range(space.group))
+def most_important(group: ChannelGroup, scores: NDArray[np.float64], count: int) -> tuple[int, ...]:
+    """The channels of the `count` best scores, of those that the channel group keeps."""
+    best, size = np.sort(np.argsort(scores, kind="stable")[len(scores) - count :]), group.norm_group_size
+    return tuple(group.kept[position * size + i] for position in best for i in range(size))
 
 
 def with_channels(spec: ModelSpec, kept: dict[str, tuple[int, ...]]) -> ModelSpec:
-    """The network with these spaces cut to what is kept. A plan does not name what is whole."""
+    """The network in which these channel groups keep only these channels. A plan does not name unpruned groups."""
     plan = spec.plan or ChannelPlan()
-    whole = {space.name: space.channels for space in spaces(spec)}
-    channels = {name: chosen for name, chosen in {**plan.channels, **kept}.items() if len(chosen) < whole[name]}
+    unpruned = {group.name: group.channels for group in channel_groups(spec)}
+    channels = {name: chosen for name, chosen in {**plan.channels, **kept}.items() if len(chosen) < unpruned[name]}
     return msgspec.structs.replace(spec, plan=msgspec.structs.replace(plan, channels=channels))
 
 
 def matching(names: list[str], patterns: tuple[str, ...], what: str) -> set[str]:
     """The names that any pattern matches. Raises UsageError for a pattern that matches none."""
-    found: set[str] = set()
+    matched: set[str] = set()
     for pattern in patterns:
         matches = [name for name in names if fnmatchcase(name, pattern)]
         if not matches:
             raise UsageError(f"{pattern!r} matches no {what}", f"This network's are: {', '.join(names)}.")
-        found.update(matches)
-    return found
+        matched.update(matches)
+    return matched

@@ -1,4 +1,4 @@
-"""What the package does: a checkpoint and a cost that it has to meet give a smaller checkpoint of the same kind."""
+"""Pruning: a checkpoint and a limit of its cost give a smaller checkpoint of the same kind."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from ..core.errors import UsageError
 from ..core.files import check_replaceable
 from ..core.hosts import LIBRARIES, versions
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
-from .applying import cut
+from .applying import apply_plan
 from .config import PruneConfig
-from .depth import check_removable, choose_units
-from .judging import Judge
+from .depth import check_removable, choose_blocks
 from .planning import Cost, UnreachableError, choose_channels, prunable
+from .scoring import Scorer
 
-# What units are not chosen by.
+# Options that do not matter where blocks are removed.
 ABOUT_CHANNELS = ("ranking", "round_to", "min_share")
 
 
@@ -29,60 +29,61 @@ def prune(
     *,
     what: str = "cost",
 ) -> Checkpoint:
-    """Remove channels or units until `cost(spec) <= limit`; write the checkpoint `ref` to `folder`. Nothing is trained.
+    """Remove channels or blocks until `cost(spec) <= limit`; write the checkpoint `ref` to `folder`.
 
     what    the cost's name in the provenance, as "macs"
 
-    A checkpoint that is pruned already is pruned further. Raises UsageError for a limit that asks for nothing or
-    everything, and where something is in the folder; UnreachableError for a limit that cannot be reached, with the
-    nearest that can.
+    Nothing is trained. A checkpoint that is pruned already is pruned further. Raises UsageError for a limit that is not
+    between 0 and the network's cost, and where something is in the folder; UnreachableError for a limit that cannot be
+    reached, with the nearest that can.
     """
     check_replaceable(Path(folder))
     plan = plan_for(checkpoint, config, cost, limit)
-    return cut(checkpoint, plan, folder, ref, step(checkpoint, config, plan, {what: f"at most {limit:g}"}))
+    return apply_plan(checkpoint, plan, folder, ref, step(checkpoint, config, plan, {what: f"at most {limit:g}"}))
 
 
 def plan_for(checkpoint: Checkpoint, config: PruneConfig, cost: Cost, limit: float) -> ChannelPlan:
-    """The plan alone, counted from the unpruned network. With several steps, what is left is judged anew in each."""
-    return plan_by(Judge(checkpoint, config), cost, limit)
+    """The plan alone, counted from the unpruned network. With several steps, the network is scored anew in each."""
+    return plan_with(Scorer(checkpoint, config), cost, limit)
 
 
-def plan_by(judge: Judge, cost: Cost, limit: float) -> ChannelPlan:
-    """The same by a judge who may have judged for other limits before."""
-    spec, steps = judge.checkpoint.spec, judge.config.steps
-    whole = cost(spec)
-    if not 0 < limit < whole:
+def plan_with(scorer: Scorer, cost: Cost, limit: float) -> ChannelPlan:
+    """The same with a scorer that may have scored the network for other limits before."""
+    spec, steps = scorer.checkpoint.spec, scorer.config.steps
+    full_cost = cost(spec)
+    if not 0 < limit < full_cost:
         raise UsageError(
-            f"{limit / whole:.3g} of the network's cost is no target for pruning", "Choose more than 0 and less than 1."
+            f"{limit / full_cost:.3g} of the network's cost is no target for pruning",
+            "Choose more than 0 and less than 1.",
         )
-    check_options(spec, judge.config)
+    check_options(spec, scorer.config)
     for number in range(1, steps + 1):
-        passing = whole + (limit - whole) * number / steps
-        if cost(spec) > passing:
+        intermediate = full_cost + (limit - full_cost) * number / steps
+        if cost(spec) > intermediate:
             try:
-                spec = _smaller(judge, spec, cost, passing, whole)
-            except UnreachableError as error:  # at this step: what was asked for is told
-                raise UnreachableError(limit, error.nearest, whole, error.fix) from None
+                spec = _smaller(scorer, spec, cost, intermediate, full_cost)
+            except UnreachableError as error:  # of this step's limit: the message names the one that was asked for
+                raise UnreachableError(limit, error.nearest, full_cost, error.fix) from None
     return spec.plan or ChannelPlan()
 
 
 def check_options(spec: ModelSpec, config: PruneConfig) -> None:
     """Raises UsageError where nothing may be removed, or `exclude` names what the network does not have."""
-    if config.remove == "units":
+    if config.remove == "blocks":
         check_removable(spec, config.exclude)
     else:
         prunable(spec, config.exclude)
 
 
-def _smaller(judge: Judge, spec: ModelSpec, cost: Cost, limit: float, whole: float) -> ModelSpec:
-    if judge.config.remove == "channels":
-        return choose_channels(spec, judge.channels(spec), judge.config, cost, limit, whole)
-    return choose_units(spec, judge.units(spec), cost, limit, whole)
+def _smaller(scorer: Scorer, spec: ModelSpec, cost: Cost, limit: float, full_cost: float) -> ModelSpec:
+    if scorer.config.remove == "channels":
+        return choose_channels(spec, scorer.channels(spec), scorer.config, cost, limit, full_cost)
+    return choose_blocks(spec, scorer.blocks(spec), cost, limit, full_cost)
 
 
 def step(checkpoint: Checkpoint, config: PruneConfig, plan: ChannelPlan, target: dict[str, str]) -> ProvenanceStep:
-    """What goes into the provenance: the options that mattered, the target and the plan that came out."""
-    unused = ABOUT_CHANNELS if config.remove == "units" else ()
+    """What goes into the provenance: the options that mattered, the target and the plan."""
+    unused = ABOUT_CHANNELS if config.remove == "blocks" else ()
     options = {name: _text(value) for name, value in to_builtins(config).items() if name not in unused}
     return ProvenanceStep(
         name="prune",

@@ -1,4 +1,4 @@
-"""From importances to one order: whose channels go first."""
+"""From importances to one order: which channels are removed first."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from .config import Ranking
 
 
 def order(spec: ModelSpec, importances: Mapping[str, NDArray[np.float64]], ranking: Ranking) -> list[str]:
-    """The space of each channel (or block of channels), the least important first.
+    """The channel group of each channel (or set that a group norm normalises together), the least important first.
 
     Each is ranked against those of its scope, from 0 (least important) to 1, and these ranks are put in order: so
-    at every point of it the same share of every scope has gone.
+    at every point of it the same share of every scope is removed.
     """
     ranks, names = [], []
     for scope in _scopes(spec, list(importances), ranking):
@@ -28,7 +28,7 @@ def order(spec: ModelSpec, importances: Mapping[str, NDArray[np.float64]], ranki
 
 
 def _scopes(spec: ModelSpec, names: list[str], ranking: Ranking) -> list[list[str]]:
-    """Which spaces are ranked together."""
+    """Which channel groups are ranked together."""
     if ranking == "local":
         return [[name] for name in names]
     if ranking == "global":
@@ -41,15 +41,15 @@ def _scopes(spec: ModelSpec, names: list[str], ranking: Ranking) -> list[list[st
 
 
 def _structures(spec: ModelSpec) -> dict[str, tuple[str, ...]]:
-    """What surrounds each space: the layers that write and read it, by their place in a unit.
+    """What surrounds each channel group: the layers that write and read it, by their place in a block.
 
-    Spaces with equal surroundings are isomorphic, whatever their widths (Fang et al. 2024, section 3.2).
+    Groups with equal surroundings are isomorphic, whatever their widths (Fang et al. 2024, section 3.2).
     """
-    found: dict[str, list[str]] = defaultdict(list)
+    surroundings: dict[str, list[str]] = defaultdict(list)
     for layer, axes in layers(spec).items():
-        unit, place = layer.split(".")[:3], layer.split(".")[3:]
-        kind = ".".join(place) if unit[0] == "stages" else layer
-        for role, space in zip(("writes", "reads"), axes, strict=True):
-            if space:
-                found[space.name].append(f"{kind} {role}")
-    return {name: tuple(sorted(kinds)) for name, kinds in found.items()}
+        block, place = layer.split(".")[:3], layer.split(".")[3:]
+        kind = ".".join(place) if block[0] == "stages" else layer
+        for role, group in zip(("writes", "reads"), axes, strict=True):
+            if group:
+                surroundings[group.name].append(f"{kind} {role}")
+    return {name: tuple(sorted(kinds)) for name, kinds in surroundings.items()}

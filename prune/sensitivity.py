@@ -1,4 +1,4 @@
-"""What each space can spare: accuracy on val against the share of its channels that is dropped, one space at a time."""
+"""The sensitivity of each channel group: accuracy on val against the share of its channels that is dropped."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,16 +12,16 @@ from ..datasets.splits import shuffled
 from ..training.evaluate import count_correct
 from .applying import network, sliced, state_of
 from .config import PruneConfig
-from .judging import Judge
-from .planning import judged_spaces, most_important, with_channels
+from .planning import most_important, scored_groups, with_channels
+from .scoring import Scorer
 
-IMAGES = 1000  # of val, drawn once and for all: enough to see what a space can spare
+IMAGES = 1000  # of val, always the same: enough to see what a channel group can spare
 
 
 class Row(Record, frozen=True, kw_only=True):
-    """One network: `space` has `kept` of its `channels`, about a share of `ratio` was dropped; the rest is whole."""
+    """One network: `group` keeps `kept` of its `channels`, so that about `ratio` is dropped; the rest is not pruned."""
 
-    space: str
+    group: str
     channels: Positive
     kept: Positive
     ratio: Fraction
@@ -29,25 +29,29 @@ class Row(Record, frozen=True, kw_only=True):
 
 
 def sensitivity(checkpoint: Checkpoint, config: PruneConfig, ratios: Sequence[float]) -> Iterator[Row]:
-    """A row for every space that is not excluded and every ratio, without any fine-tuning, on up to IMAGES of val.
+    """A row for every channel group that is not excluded and every ratio, on up to IMAGES of val.
 
-    The ratio 0 is the network as it is. At least one channel (or block of a group norm) stays.
+    One group is pruned at a time, and nothing is fine-tuned. The ratio 0 is the network as it is.
+    At least one channel (or one set of a group norm) stays.
     """
     if wrong := next((ratio for ratio in ratios if not 0 <= ratio < 1), None):
-        raise UsageError(f"a share of {wrong} of a space's channels cannot be dropped", "Choose from 0 to below 1.")
+        raise UsageError(
+            f"a share of {wrong} of a channel group's channels cannot be dropped", "Choose from 0 to below 1."
+        )
     state, spec = state_of(checkpoint), checkpoint.spec
     datasets.check_classes(checkpoint.dataset, checkpoint.labels, checkpoint.ref)
     val = datasets.load(checkpoint.dataset, "val")
     val = val.subset(shuffled(len(val), 0)[:IMAGES])
-    for one in judged_spaces(spec, Judge(checkpoint, config).channels(spec), config).values():
+    for scored in scored_groups(spec, Scorer(checkpoint, config).channels(spec), config).values():
+        group, scores = scored.group, scored.scores
         for ratio in ratios:
-            kept = most_important(one.space, one.blocks, max(round(len(one.blocks) * (1 - ratio)), 1))
-            pruned = with_channels(spec, {one.space.name: kept})
+            kept = most_important(group, scores, max(round(len(scores) * (1 - ratio)), 1))
+            pruned = with_channels(spec, {group.name: kept})
             model = network(sliced(state, spec, pruned), pruned)
             correct = count_correct(model, val, checkpoint.preprocess, torch.device("cpu"))
             yield Row(
-                space=one.space.name,
-                channels=one.space.width,
+                group=group.name,
+                channels=group.width,
                 kept=len(kept),
                 ratio=ratio,
                 accuracy=Accuracy(dataset=checkpoint.dataset, split="val", n=len(val), correct=correct),

@@ -1,8 +1,8 @@
 """Measure what pruning costs and buys: `python scripts/pruning.py`, or its parts one by one.
 
-latency    cuts the networks and races them: minutes, on an idle machine. What a network takes depends on its plan alone
+latency    prunes the networks and times them in turn: minutes, on an idle machine; a latency depends on the plan alone
 networks   fine-tunes those: hours on a CPU. What it times along the way is not kept
-steps      quantizes one of each parent's, and races it: minutes, on an idle machine
+steps      quantizes one of each parent's, and times them in turn: minutes, on an idle machine
 
 Without a part: all. Each goes on where an interrupted run has stopped: figures go to --out as soon as they are known,
 checkpoints to --work. Needs CIFAR-10 (`reszoo data get cifar10`), resnet56_v1.akamaster_cifar10 and the extra openvino.
@@ -36,16 +36,16 @@ RUNTIMES, BATCHES = ("onnxruntime", "openvino:bf16"), (1, 32)
 COUNTED = {
     "channels, half the macs": ("--macs", "0.5"),
     "channels, a third of the macs": ("--macs", "0.333"),
-    "units, half the macs, 30 epochs": ("--macs", "0.5", "--units"),
-    "units, a third of the macs": ("--macs", "0.333", "--units"),
+    "blocks, half the macs, 30 epochs": ("--macs", "0.5", "--blocks"),
+    "blocks, a third of the macs": ("--macs", "0.333", "--blocks"),
 }
 TIMED = {
     "channels, half the latency": ("--latency", "0.5"),
-    "units, half the latency": ("--latency", "0.5", "--units"),
+    "blocks, half the latency": ("--latency", "0.5", "--blocks"),
 }
-EQUAL = "channels by macs, half the latency"  # how many macs that is, is found by trying
+EQUAL = "channels by macs, half the latency"  # a search finds how many macs that is
 WAYS = (*COUNTED, *TIMED, EQUAL)
-LONGER = {"units, half the macs, 30 epochs": ("--set", "epochs=30")}
+LONGER = {"blocks, half the macs, 30 epochs": ("--set", "epochs=30")}
 STEPS = "channels, half the macs"  # is quantized too
 WHERE = ("--runtime", "onnxruntime", "--threads", "1", "--batch", "32")
 TARGET, NEAR, TRIES = 0.5, 0.03, 5
@@ -86,37 +86,37 @@ def latency(options: Options) -> None:
         if not equal_record(parent, options).exists():
             find_equal(parent, options)
         for way, arguments in ways(parent, options).items():
-            if not (folder := cut_folder(parent, way, options)).exists():
+            if not (folder := pruned_folder(parent, way, options)).exists():
                 attempt(parent, way, *arguments, "--out", str(folder))
-        made = [folder for way in WAYS if (folder := cut_folder(parent, way, options)).exists()]
-        plans = [plan_of(folder) for folder in made]
+        pruned = [folder for way in WAYS if (folder := pruned_folder(parent, way, options)).exists()]
+        plans = [plan_of(folder) for folder in pruned]
         first = [i for i, plan in enumerate(plans) if plan not in plans[:i]]  # two ways may lead to the same network
-        contestants = [parent, *(str(made[i]) for i in first)]
+        contestants = [parent, *(str(pruned[i]) for i in first)]
         for runtime in RUNTIMES:
             for batch in BATCHES:
                 out = options.out / "speed" / f"{slug(parent, runtime, str(batch))}.json"
-                race(contestants, [plans[i] for i in first], runtime, batch, out)
+                compare(contestants, [plans[i] for i in first], runtime, batch, out)
 
 
 def networks(options: Options) -> None:
     for parent in options.parents:
         for way, arguments in ways(parent, options).items():
-            if cut_folder(parent, way, options).exists():
+            if pruned_folder(parent, way, options).exists():
                 finetune(parent, way, arguments, options)
 
 
 def steps(options: Options) -> None:
     for parent in options.parents:
-        made, int8 = made_folder(parent, STEPS, options), int8_folder(parent, options)
-        if not made.exists():
-            raise SystemExit(f"{made} is not there: run the part networks first")
+        finetuned, int8 = finetuned_folder(parent, STEPS, options), int8_folder(parent, options)
+        if not finetuned.exists():
+            raise SystemExit(f"{finetuned} is not there: run the part networks first")
         if not int8.exists():
-            reszoo("quantize", str(made), "--no-measure", "--out", str(int8))
+            reszoo("quantize", str(finetuned), "--no-measure", "--out", str(int8))
         if not (record := options.out / "quantized" / f"{slug(parent)}.json").exists():
-            write(record, {"network": parent, **losses(parent, [made, int8], options)})
+            write(record, {"network": parent, **losses(parent, [finetuned, int8], options)})
         for batch in BATCHES:
             out = options.out / "steps" / f"{slug(parent, str(batch))}.json"
-            race([parent, str(made), str(int8)], [plan_of(made), "int8"], RUNTIMES[0], batch, out)
+            compare([parent, str(finetuned), str(int8)], [plan_of(finetuned), "int8"], RUNTIMES[0], batch, out)
 
 
 PARTS: dict[str, Callable[[Options], None]] = {"latency": latency, "networks": networks, "steps": steps}
@@ -124,31 +124,31 @@ PARTS: dict[str, Callable[[Options], None]] = {"latency": latency, "networks": n
 
 def ways(parent: str, options: Options) -> dict[str, tuple[str, ...]]:
     """The options of `reszoo prune` for each way."""
-    found: dict[str, tuple[str, ...]] = {}
+    options_of: dict[str, tuple[str, ...]] = {}
     for way, arguments in COUNTED.items():
-        multiple = () if "--units" in arguments else ("--round-to", options.round_to)
-        found[way] = (*arguments, *multiple, "--no-measure")
-    found |= {way: (*arguments, *WHERE) for way, arguments in TIMED.items()}
+        multiple = () if "--blocks" in arguments else ("--round-to", options.round_to)
+        options_of[way] = (*arguments, *multiple, "--no-measure")
+    options_of |= {way: (*arguments, *WHERE) for way, arguments in TIMED.items()}
     if (record := equal_record(parent, options)).exists():
         macs = json.loads(record.read_text())["figures"]["macs"]
-        found[EQUAL] = ("--macs", macs, "--round-to", "1", *WHERE)
-    return found
+        options_of[EQUAL] = ("--macs", macs, "--round-to", "1", *WHERE)
+    return options_of
 
 
 def finetune(parent: str, way: str, arguments: tuple[str, ...], options: Options) -> None:
-    """Prune and train; what was begun goes on."""
-    record, made = options.out / "networks" / f"{slug(parent, way)}.json", made_folder(parent, way, options)
-    plan = plan_of(cut_folder(parent, way, options))
+    """Prune and train; a run that was interrupted is resumed."""
+    record, finetuned = options.out / "networks" / f"{slug(parent, way)}.json", finetuned_folder(parent, way, options)
+    plan = plan_of(pruned_folder(parent, way, options))
     if way not in options.ways or (record.exists() and json.loads(record.read_text())["figures"]["plan"] == plan):
         return
     print(parent, way, flush=True)
     command = (*arguments, "--finetune", options.recipe, *LONGER.get(way, ()))
-    if not made.exists():
-        reszoo("prune", parent, *command, "--resume", "--out", str(made))
-    tuned, training = zoo.read(made), json.loads((made / "training.json").read_text())
+    if not finetuned.exists():
+        reszoo("prune", parent, *command, "--resume", "--out", str(finetuned))
+    tuned, training = zoo.read(finetuned), json.loads((finetuned / "training.json").read_text())
     figures = {"way": way, "network": parent, "command": command, "recipe": training["run"]["recipe"]}
-    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "plan": plan_of(made)}
-    write(record, {**figures, **sizes, "seconds": training["seconds"], **losses(parent, [made], options)})
+    sizes = {"parent": size(zoo.load(parent)), "pruned": size(tuned), "plan": plan_of(finetuned)}
+    write(record, {**figures, **sizes, "seconds": training["seconds"], **losses(parent, [finetuned], options)})
 
 
 def size(checkpoint: Checkpoint) -> dict[str, int]:
@@ -156,9 +156,9 @@ def size(checkpoint: Checkpoint) -> dict[str, int]:
     return {"macs": cost.macs, "params": cost.params}
 
 
-def losses(parent: str, made: list[Path], options: Options) -> dict[str, Any]:
+def losses(parent: str, folders: list[Path], options: Options) -> dict[str, Any]:
     """The accuracies of the parent and of each, and what each has lost, image by image, on the test images."""
-    command = ("bench", *map(str, made), "--runtime", RUNTIMES[0], "--accuracy", DATA, "--reference", parent)
+    command = ("bench", *map(str, folders), "--runtime", RUNTIMES[0], "--accuracy", DATA, "--reference", parent)
     records = json.loads(reszoo(*command, *QUICK, "--out", str(options.work / "results"), "--json"))
     return {
         "accuracies": [record["accuracy"] for record in records if record["kind"] == "measurement"],
@@ -168,14 +168,14 @@ def losses(parent: str, made: list[Path], options: Options) -> dict[str, Any]:
 
 def find_equal(parent: str, options: Options) -> None:
     """How many macs a network that is pruned by them alone may have, to take TARGET of its parent's latency."""
-    folder, share, tried = cut_folder(parent, EQUAL, options), TARGET, []
+    folder, share, tried = pruned_folder(parent, EQUAL, options), TARGET, []
     for _ in range(TRIES):
         shutil.rmtree(folder, ignore_errors=True)
         macs = f"{share:.3f}"
-        said = attempt(parent, EQUAL, "--macs", macs, "--round-to", "1", *WHERE, "--out", str(folder), "--json")
-        ratio = {key: json.loads(said)["latency"][key] for key in ("value", "interval")} if said else None
+        printed = attempt(parent, EQUAL, "--macs", macs, "--round-to", "1", *WHERE, "--out", str(folder), "--json")
+        ratio = {key: json.loads(printed)["speed_check"][key] for key in ("value", "interval")} if printed else None
         tried.append({"macs": macs, "latency": ratio})
-        measured = ratio["value"] if ratio else 1.0  # what is refused is no faster
+        measured = ratio["value"] if ratio else 1.0  # a network that is refused is no faster
         if abs(measured / TARGET - 1) <= NEAR:
             break
         share = min(share * TARGET / measured, 0.95)
@@ -183,7 +183,7 @@ def find_equal(parent: str, options: Options) -> None:
         write(equal_record(parent, options), {"macs": macs, "tried": tried})
 
 
-def race(contestants: list[str], plans: list[Any], runtime: str, batch: int, out: Path) -> None:
+def compare(contestants: list[str], plans: list[Any], runtime: str, batch: int, out: Path) -> None:
     """All in turn, the parent first, where that was not done with these very plans (of all but the parent)."""
     if out.exists() and json.loads(out.read_text())["plans"] == plans:
         return
@@ -201,12 +201,12 @@ def slug(*words: str) -> str:
     return "-".join(re.sub(r"[^\w.]+", "-", word) for word in words)
 
 
-def made_folder(parent: str, way: str, options: Options) -> Path:
+def finetuned_folder(parent: str, way: str, options: Options) -> Path:
     return options.work / slug(parent, way)
 
 
-def cut_folder(parent: str, way: str, options: Options) -> Path:
-    """Where `reszoo prune --finetune` keeps the network as it was cut, and looks for it with --resume."""
+def pruned_folder(parent: str, way: str, options: Options) -> Path:
+    """Where `reszoo prune --finetune` keeps the network before fine-tuning, and looks for it with --resume."""
     return options.work / f"{slug(parent, way)}.pruned"
 
 

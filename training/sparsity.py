@@ -12,7 +12,7 @@ ALPHA = 4.0  # the least important channel shrinks 2 ** ALPHA times as fast as t
 class GroupSparsity:
     """Group-norm regularisation of all coupled weights (Fang et al. 2023, section 3.3, equations 4 and 5).
 
-    To be called between backward and the optimiser's step. Channel k of a space gets the shrinkage
+    To be called between backward and the optimiser's step. Channel k of a channel group gets the shrinkage
     strength * 2 ** (alpha * (I_max - I_k) / (I_max - I_min)) on all weights that write or read it, where I is the
     norm of those weights.
     """
@@ -22,9 +22,9 @@ class GroupSparsity:
         self.groups: dict[str, list[tuple[nn.Parameter, int]]] = {}
         for name, axes in layers(model.spec).items():
             weight = getattr(model.get_submodule(name), "weight", None)  # there is none without norms
-            for dimension, space in enumerate(axes):
-                if space and weight is not None:
-                    self.groups.setdefault(space.name, []).append((weight, dimension))
+            for dimension, group in enumerate(axes):
+                if group and weight is not None:
+                    self.groups.setdefault(group.name, []).append((weight, dimension))
 
     @torch.no_grad()
     def __call__(self) -> None:

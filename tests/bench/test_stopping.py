@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec.structs import replace
-from races import race_of
+from speed_checks import comparison_of
 
 from reszoo.bench.comparison import Effort, is_enough
 from reszoo.bench.validation.stopping import GATE, NOISES, WAYS, ended, errors
 from reszoo.core.looking import LEAST_ROUNDS, confidence_of_round
 from reszoo.core.measured import Block, Comparison
-from reszoo.workflows.pruning.verdict import judge, scenario_for
+from reszoo.workflows.pruning.speed_check import SpeedCheck, scenario_for
 
 COMMITTED = Path(__file__).parents[2] / "docs/measurements/instrument/stopping.json"
 TRIALS = 20_000
@@ -68,10 +68,10 @@ def test_the_simulation_ends_where_the_harness_does() -> None:
             assert found.interval == pytest.approx((low, high))
 
 
-def test_a_race_is_judged_by_the_interval_of_a_gate() -> None:
+def test_a_speed_check_has_the_interval_of_a_gate() -> None:
     logs = np.log([0.95, 0.96, 0.94, 0.95, 0.96])
     gated, alone = a_comparison(logs, 1.0), a_comparison(logs, None)
-    assert judge(gated).ratio == gated.ratio(2) != alone.ratio(2)
+    assert SpeedCheck.of(gated).ratio == gated.ratio(2) != alone.ratio(2)
 
 
 def test_the_first_look_costs_nothing_without_a_gate_and_later_ones_cost_some() -> None:
@@ -105,5 +105,5 @@ def a_comparison(logs: np.ndarray, gate: float | None) -> Comparison:
     rounds = tuple(
         tuple(Block(contestant=c, samples_s=(s,)) for c, s in enumerate((1.0, 1.0, math.exp(log)))) for log in logs
     )
-    known = race_of(1.0, SCENARIO)
+    known = comparison_of(1.0, SCENARIO)
     return replace(known, rounds=rounds, gate=gate)

@@ -51,7 +51,7 @@ def test_the_longest_help_fits_two_screens(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("Choose another `out`.", "Choose another --out."),
         ("Leave `measure=False` away.", "Leave --no-measure away."),
-        ("Try `units=True`, or `round_to=16`.", "Try --units, or --round-to 16."),
+        ("Try `blocks=True`, or `round_to=16`.", "Try --blocks, or --round-to 16."),
         ("Export it: `export(REF, to=onnx, out=FOLDER)`.", "Export it: `reszoo export REF --to onnx --out FOLDER`."),
         ("`datasets.add(flowers, PATH..., replace=True)`", "`reszoo data add flowers PATH... --replace`"),
         ("`reszoo list` and `min_samples` stay.", "`reszoo list` and `min_samples` stay."),

@@ -1,4 +1,4 @@
-"""`reszoo prune` as its users meet it: the whole way to an integer artifact, an interrupt, and mistakes."""
+"""`reszoo prune` as its users meet it: all the way to an integer artifact, an interrupt, and mistakes."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from inprocess import reszoo
 from processes import started
 
 from reszoo import zoo
@@ -54,19 +55,19 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     assert printed.err.startswith("going on from step ")
     for said in (
         "32 -> ",
-        "as it was cut: 0.",
-        "fine-tuned: not measured, it was trained on val",
+        "val accuracy after pruning: 0.",
+        "after fine-tuning: not measured, it was trained on val",
         "multiples of 8",
         "test accuracy: 0.9",
         f"Next: reszoo quantize {folder}",
     ):
         assert said in printed.out
 
-    parent, cut, tuned = zoo.load(REF), zoo.read(folder.with_name("small.pruned")), zoo.read(folder)
-    assert tuned.spec == cut.spec
+    parent, pruned, tuned = zoo.load(REF), zoo.read(folder.with_name("small.pruned")), zoo.read(folder)
+    assert tuned.spec == pruned.spec
     assert cost_of(tuned.spec).macs <= 0.5 * cost_of(parent.spec).macs
     assert [step.name for step in tuned.provenance] == [*(step.name for step in parent.provenance), "prune", "train"]
-    assert [step.input_sha256 for step in tuned.provenance[-2:]] == [parent.sha256, cut.sha256]
+    assert [step.input_sha256 for step in tuned.provenance[-2:]] == [parent.sha256, pruned.sha256]
     assert tuned.provenance[-1].config["teacher"] == f"{REF} {parent.sha256}"
 
     export([str(folder)], to="onnx", out=tmp_path / "float")
@@ -105,13 +106,24 @@ def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("small*")) == ["small.pruned", "small.unfinished"]
 
 
-def test_units_can_go_and_json_tells_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prune(REF, params="99%", units=True, importance="change", measure=False, out=tmp_path / "made", json=True)
+def test_blocks_can_be_removed_and_json_tells_what_remains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prune(REF, params="99%", blocks=True, importance="change", measure=False, out=tmp_path / "made", json=True)
     record = json.loads(capsys.readouterr().out)
     assert record["checkpoint"]["spec"]["plan"]["blocks"] == {"stages.0": []}
     assert record["after"]["params"] < 0.99 * record["before"]["params"]
-    assert record["val"]["of the parent"]["correct"] >= record["val"]["as it was cut"]["correct"]
-    assert "latency" not in record
+    assert record["val"]["parent"]["correct"] >= record["val"]["pruned"]["correct"]
+    assert "speed_check" not in record
+
+
+def test_the_older_spelling_of_blocks_works_and_is_not_shown(tmp_path: Path) -> None:
+    done = reszoo(
+        "prune", REF, "--macs", "0.9", "--units", "--importance", "random", "--no-measure", "--out", tmp_path / "x"
+    )
+    assert done.returncode == 0, done.stderr
+    assert zoo.read(tmp_path / "x").lineage[-1].config["remove"] == "blocks"
+    shown = reszoo("prune", "--help").stdout
+    assert "--blocks" in shown
+    assert "--units" not in shown
 
 
 def test_sensitivity_is_a_table_and_a_plot(
@@ -148,18 +160,18 @@ def test_sensitivity_is_a_table_and_a_plot(
             {"latency": "0.5", "measure": True, "runtime": "tensorrt"},
             "measures latency on the CPU, and tensorrt runs on",
         ),
-        ({"macs": "0.5", "exclude": ["stages.7"]}, "'stages.7' matches no space"),
+        ({"macs": "0.5", "exclude": ["stages.7"]}, "'stages.7' matches no channel group"),
         ({"macs": "0.01"}, "cost of 0.01 of the network's cannot be reached: the nearest is 0."),
         ({"macs": "0.5", "set_": ["epochs=1"]}, "--set: nothing is trained\nAdd --finetune prune-finetune"),
         ({"macs": "0.5", "device": "cuda"}, "--device: nothing is trained\nAdd --finetune"),
         ({"macs": "0.5", "batch": 32}, "--batch: without a speed check, no latency is measured\nLeave --batch away"),
-        ({"macs": "0.5", "importance": "l1", "seed": 0}, "--seed: --importance l1 looks at no images"),
-        ({"macs": "0.5", "importance": "random", "images": 9}, "--images: --importance random looks at no images"),
+        ({"macs": "0.5", "importance": "l1", "seed": 0}, "--seed: --importance l1 needs no images"),
+        ({"macs": "0.5", "importance": "random", "images": 9}, "--images: --importance random needs no images"),
         ({"macs": "0.5", "finetune": "digits", "teacher": REF, "set_": ["teacher_share=0"]}, "learnt from the teacher"),
         ({"macs": "0.5", "images": 5000}, "5000 calibration images from the 1295 training images of digits"),
         (
-            {"macs": "0.5", "units": True, "ranking": "local"},
-            "--ranking: where whole units go, no channels do\nLeave --ranking away",
+            {"macs": "0.5", "blocks": True, "ranking": "local"},
+            "--ranking: where blocks are removed, no channels are\nLeave --ranking away",
         ),
         ({"macs": "0.5", "finetune": "digit"}, "unknown recipe 'digit'"),
         ({"macs": "0.5", "finetune": "digits", "teacher": "resnet8_v1.reszoo_cifar10"}, "trained on digits"),
@@ -168,7 +180,7 @@ def test_sensitivity_is_a_table_and_a_plot(
             {"sensitivity": True, "macs": "0.5", "min_share": 0.0, "measure": True},
             "--macs, --min-share, --out: --sensitivity makes no network",
         ),
-        ({"sensitivity": True, "exclude": ["*"], "out": None, "measure": True}, "every space is excluded"),
+        ({"sensitivity": True, "exclude": ["*"], "out": None, "measure": True}, "every channel group is excluded"),
         ({"macs": "0.5", "plot": Path("plot.svg")}, "--plot shows what --sensitivity finds"),
         ({"sensitivity": True, "plot": Path("plot.gif"), "out": None, "measure": True}, "neither a .png nor a .svg"),
     ],
@@ -214,7 +226,7 @@ def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
         prune(REF, macs="0.5", out=tmp_path / "next", finetune="digits", resume=True, **QUICK)
 
 
-def test_without_its_images_a_network_is_judged_by_its_weights(
+def test_without_its_images_a_network_is_scored_by_its_weights(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ref = "resnet8_v1.reszoo_cifar10"
@@ -227,7 +239,7 @@ def test_without_its_images_a_network_is_judged_by_its_weights(
 
 
 def test_show_tells_what_a_plan_has_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prune(REF, params="99%", units=True, out=tmp_path / "shorter", importance="random", measure=False)
+    prune(REF, params="99%", blocks=True, out=tmp_path / "shorter", importance="random", measure=False)
     prune(str(tmp_path / "shorter"), macs="0.6", out=tmp_path / "both", **QUICK)
     capsys.readouterr()
     show(str(tmp_path / "both"))

@@ -14,12 +14,12 @@ from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec, Preprocess, Pr
 from reszoo.export import export
 from reszoo.export.contract import Format, formats
 from reszoo.models.blocks import PadShortcut, RouteShortcut
-from reszoo.models.channels import layers, layout, spaces
+from reszoo.models.channels import channel_groups, layers, layout
 from reszoo.models.cost import cost_of
 from reszoo.models.resnet import ResNet
-from reszoo.prune.applying import State, cut, network, sliced
+from reszoo.prune.applying import State, apply_plan, network, sliced
+from reszoo.prune.dependencies import dependency_groups
 from reszoo.prune.depth import removable, without
-from reszoo.prune.groups import groups
 
 STEP = ProvenanceStep(name="prune", config={}, versions={}, input_sha256="")
 
@@ -100,22 +100,22 @@ WITH_IDENTITIES = {name: spec for name, spec in FAMILIES.items() if spec.family 
 
 @torch.no_grad()
 @pytest.mark.parametrize("spec", WITH_IDENTITIES.values(), ids=WITH_IDENTITIES)
-def test_without_a_unit_the_signal_takes_its_shortcut(spec: ModelSpec) -> None:
-    pruned, unit = half(spec), removable(spec, ())[-1]
-    shorter = without(pruned, unit)
+def test_without_a_block_the_signal_takes_its_shortcut(spec: ModelSpec) -> None:
+    pruned, block = half(spec), removable(spec, ())[-1]
+    shorter = without(pruned, block)
     state = randomised(spec).state_dict()
-    with_unit = double(sliced(state, spec, pruned), pruned)
-    with_unit.get_submodule(unit).register_forward_hook(lambda module, inputs, output: inputs[0])
+    with_block = double(sliced(state, spec, pruned), pruned)
+    with_block.get_submodule(block).register_forward_hook(lambda module, inputs, output: inputs[0])
     found = double(sliced(state, spec, shorter), shorter)(images(spec))
-    assert torch.equal(found, with_unit(images(spec)))
-    assert not [key for key in sliced(state, spec, shorter) if key.startswith(f"{unit}.")]
+    assert torch.equal(found, with_block(images(spec)))
+    assert not [key for key in sliced(state, spec, shorter) if key.startswith(f"{block}.")]
 
 
 @torch.no_grad()
 def test_a_saved_half_is_loaded_bit_by_bit(spec: ModelSpec, tmp_path: Path) -> None:
     original, pruned = randomised(spec).float(), half(spec)
-    whole = saved(original, tmp_path / "whole")
-    cut(whole, pruned.plan or ChannelPlan(), tmp_path / "half", "small.half", STEP)
+    parent = saved(original, tmp_path / "parent")
+    apply_plan(parent, pruned.plan or ChannelPlan(), tmp_path / "half", "small.half", STEP)
     loaded = zoo.read(tmp_path / "half")
     assert loaded.spec == pruned
     wanted, found = sliced(original.state_dict(), spec, pruned), zoo.build(loaded).state_dict()
@@ -123,38 +123,38 @@ def test_a_saved_half_is_loaded_bit_by_bit(spec: ModelSpec, tmp_path: Path) -> N
     assert all(torch.equal(found[key], wanted[key]) for key in wanted)
 
 
-def test_costs_are_counted_of_what_is_left(spec: ModelSpec) -> None:
+def test_costs_are_counted_of_the_pruned_network(spec: ModelSpec) -> None:
     pruned = half(spec)
-    whole, less = cost_of(spec), cost_of(pruned)
-    assert less.params < 0.6 * whole.params
-    assert less.macs < 0.75 * whole.macs
-    assert sum(layer.macs for layer in less.layers) == less.macs
+    before, after = cost_of(spec), cost_of(pruned)
+    assert after.params < 0.6 * before.params
+    assert after.macs < 0.75 * before.macs
+    assert sum(layer.macs for layer in after.layers) == after.macs
 
 
-@pytest.mark.parametrize("whole", ALL.values(), ids=ALL)
-def test_torch_pruning_sees_the_same_couplings(whole: ModelSpec) -> None:
+@pytest.mark.parametrize("unpruned", ALL.values(), ids=ALL)
+def test_torch_pruning_sees_the_same_couplings(unpruned: ModelSpec) -> None:
     """Its graph is traced from the network; ours is data. Both name the same layers and the same channels."""
     from torch_pruning import prune_conv_in_channels, prune_linear_in_channels
 
-    for spec in (whole, half(whole)):
+    for spec in (unpruned, half(unpruned)):
         model = randomised(spec).float()
         names = {module: name for name, module in model.named_modules()}
-        ours: dict[str, set[tuple[str, str]]] = {space.name: set() for space in spaces(spec)}
+        ours: dict[str, set[tuple[str, str]]] = {group.name: set() for group in channel_groups(spec)}
         for name, axes in layers(spec).items():
-            for role, space in zip(("writes", "reads"), axes, strict=True):
-                if space and list(model.get_submodule(name).parameters()):
-                    ours[space.name].add((name, role))
-        widths = {space.name: space.width for space in spaces(spec)}
-        for space, group in groups(model).items():
+            for role, group in zip(("writes", "reads"), axes, strict=True):
+                if group and list(model.get_submodule(name).parameters()):
+                    ours[group.name].add((name, role))
+        widths = {group.name: group.width for group in channel_groups(spec)}
+        for name, group in dependency_groups(model).items():
             theirs = set()
             for item in group:
                 if item.dep.layer not in names or isinstance(item.dep.layer, PadShortcut | RouteShortcut):
                     continue  # an operation without parameters
                 reads = item.dep.handler in (prune_conv_in_channels, prune_linear_in_channels)
                 theirs.add((names[item.dep.layer], "reads" if reads else "writes"))
-                assert sorted(item.idxs) == list(range(widths[space]))
+                assert sorted(item.idxs) == list(range(widths[name]))
                 assert list(item.root_idxs) == list(item.idxs)
-            assert theirs == ours[space]
+            assert theirs == ours[name]
 
 
 # Every kind of layer, shortcut and stem, in few networks: an export takes seconds.
@@ -172,19 +172,19 @@ EXPORTED: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("changes", EXPORTED.values(), ids=EXPORTED)
 def test_every_kind_of_pruned_network_is_exported_with_parity(changes: dict[str, Any], tmp_path: Path) -> None:
     spec = msgspec.structs.replace(BASE, **changes, depths=(1, 2))
-    whole = saved(randomised(spec).float(), tmp_path / "whole")
-    pruned = cut(whole, half(spec).plan or ChannelPlan(), tmp_path / "pruned", "small.half", STEP)
+    parent = saved(randomised(spec).float(), tmp_path / "parent")
+    pruned = apply_plan(parent, half(spec).plan or ChannelPlan(), tmp_path / "pruned", "small.half", STEP)
     assert export(pruned, "onnx", out=tmp_path / "onnx").parity.top1_agreement == 1
 
 
 @pytest.mark.parametrize("plugin", formats().values(), ids=formats())
 def test_a_pruned_network_is_exported_in_every_format(plugin: Format, tmp_path: Path) -> None:
-    """With a unit less and with option A's channels parted, so that nothing is left to padding."""
+    """With a block less and with option A's channels parted, so that padding is not enough."""
     if missing := plugin.unavailable():
         pytest.skip(missing.reason)
     parent = zoo.load("resnet8_v2.reszoo_digits")
     spec = half(without(parent.spec, "stages.0.0"))
-    pruned = cut(parent, spec.plan or ChannelPlan(), tmp_path / "pruned", "resnet8.half", STEP)
+    pruned = apply_plan(parent, spec.plan or ChannelPlan(), tmp_path / "pruned", "resnet8.half", STEP)
     assert [m for m in zoo.build(pruned).modules() if isinstance(m, RouteShortcut)]
     artifact = export(pruned, plugin.name, out=tmp_path / "made")
     assert artifact.parity.max_abs_error < 1e-4

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from measurements import SCENARIO, SUBJECT, a_measurement
-from races import race_of
+from speed_checks import comparison_of
 
 from reszoo.core import estimates
 from reszoo.core.measured import Window
@@ -34,7 +34,7 @@ def test_throughput_counts_the_images_of_a_batch() -> None:
 
 
 def test_a_comparison_has_the_ratio_of_any_two_and_the_medians() -> None:
-    c = race_of(0.5, SCENARIO)
+    c = comparison_of(0.5, SCENARIO)
     floor, ratio = c.ratios
     assert (floor.value, floor.verdict) == (1, "no difference")
     assert ratio == c.ratio(2)

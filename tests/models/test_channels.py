@@ -1,4 +1,4 @@
-"""The spaces of a network, and the plans that do not fit one."""
+"""The channel groups of a network, and the plans that do not fit one."""
 
 import msgspec
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from reszoo.core.errors import UsageError
 from reszoo.core.types import ChannelPlan, ModelSpec
 from reszoo.models import build, spec_of
-from reszoo.models.channels import Layout, layout, spaces
+from reszoo.models.channels import Layout, channel_groups, layout
 
 
 def planned(name: str, channels: dict[str, tuple[int, ...]], blocks: dict[str, tuple[int, ...]]) -> ModelSpec:
@@ -14,7 +14,7 @@ def planned(name: str, channels: dict[str, tuple[int, ...]], blocks: dict[str, t
 
 
 def names(spec: ModelSpec) -> list[str]:
-    return [space.name for space in spaces(spec)]
+    return [group.name for group in channel_groups(spec)]
 
 
 def test_identities_join_a_stage_into_one_stream() -> None:
@@ -41,9 +41,9 @@ def test_kept_units_keep_their_numbers() -> None:
 @pytest.mark.parametrize(
     ("name", "channels", "blocks", "problem"),
     [
-        ("resnet8_v1", {"stages.1.0.convs.1": (0,)}, {}, r"unknown space in the plan(?s:.*)stages.1.0.convs.0"),
+        ("resnet8_v1", {"stages.1.0.convs.1": (0,)}, {}, r"unknown channel group in the plan(?s:.*)stages.1.0.convs.0"),
         ("resnet8_v1", {"stages.0": (3, 16)}, {}, "keeps channel 16 of stages.0, which has 16 channels"),
-        ("resnet20_v1", {"stages.0.1.convs.0": (0,)}, {"stages.0": (0, 2)}, "unknown space in the plan"),
+        ("resnet20_v1", {"stages.0.1.convs.0": (0,)}, {"stages.0": (0, 2)}, "unknown channel group in the plan"),
         ("resnet20_v1", {}, {"stages.1": (1, 2)}, "stages.1.0 cannot be removed: its shortcut is not an identity"),
         ("resnet20_plain", {}, {"stages.0": (0, 1)}, "stages.0.2 cannot be removed"),
     ],
@@ -73,12 +73,14 @@ def test_a_plan_that_no_network_can_have_is_refused(
         planned("resnet20_v1", channels, blocks)
 
 
-def test_a_group_of_a_group_norm_stays_whole() -> None:
+def test_what_a_group_norm_normalises_together_stays_together() -> None:
     spec = msgspec.structs.replace(spec_of("resnet18_v1"), norm="group")  # 32 groups of 2, 4, 8 and 16 channels
 
     def with_plan(kept: tuple[int, ...]) -> Layout:
         return layout(msgspec.structs.replace(spec, plan=ChannelPlan(channels={"stages.0": kept})))
 
     assert with_plan((4, 5, 10, 11)).stem.width == 4
-    with pytest.raises(UsageError, match=r"cuts through groups of stages\.0: its group norms normalise 2 channels"):
+    with pytest.raises(
+        UsageError, match=r"splits channels of stages\.0 that its group norms normalise together, 2 at a time"
+    ):
         with_plan((4, 5, 10))

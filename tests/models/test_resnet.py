@@ -9,7 +9,7 @@ from torch import nn
 from reszoo.core.types import Activation, ModelSpec, Norm, Skip
 from reszoo.models import build, names, spec_of
 from reszoo.models.blocks import make_padding
-from reszoo.models.channels import Space
+from reszoo.models.channels import ChannelGroup
 from reszoo.models.cost import cost_of
 
 
@@ -85,7 +85,7 @@ def test_option_a_is_exactly_subsampling_and_zero_padding(channels: int, out: in
     before = (out - channels) // 2
     expected = torch.zeros(2, out, *x[:, :, ::stride, ::stride].shape[2:])
     expected[:, before : before + channels] = x[:, :, ::stride, ::stride]
-    source, target = (Space(name="", channels=n, kept=tuple(range(n))) for n in (channels, out))
+    source, target = (ChannelGroup(name="", channels=n, kept=tuple(range(n))) for n in (channels, out))
     assert torch.equal(make_padding(source, target, stride)(x), expected)
 
 

@@ -1,4 +1,4 @@
-"""From importances to plans: who goes first, and where it stops."""
+"""From importances to plans: which channels are removed first, and how many."""
 
 import msgspec
 import numpy as np
@@ -8,7 +8,7 @@ from families import BASE, FAMILIES
 from reszoo.core.errors import UsageError
 from reszoo.core.types import ModelSpec
 from reszoo.models import spec_of
-from reszoo.models.channels import spaces
+from reszoo.models.channels import channel_groups
 from reszoo.models.cost import cost_of
 from reszoo.prune import PruneConfig, planning
 from reszoo.prune.importance import Importances
@@ -20,7 +20,7 @@ STREAM, FIRST, SECOND = "stages.0", "stages.0.0.convs.0", "stages.0.1.convs.0"
 
 def width(spec: ModelSpec) -> float:
     """A cost that is easy to follow: the number of channels."""
-    return sum(space.width for space in spaces(spec))
+    return sum(group.width for group in channel_groups(spec))
 
 
 def choose_channels(
@@ -31,39 +31,39 @@ def choose_channels(
 
 def drawn(spec: ModelSpec) -> Importances:
     random = np.random.default_rng(0)
-    return {space.name: random.random(space.width) for space in spaces(spec)}
+    return {group.name: random.random(group.width) for group in channel_groups(spec)}
 
 
 def widths(spec: ModelSpec) -> dict[str, int]:
-    return {space.name: space.width for space in spaces(spec)}
+    return {group.name: group.width for group in channel_groups(spec)}
 
 
 def test_local_ranking_takes_the_same_share_everywhere() -> None:
     spec = spec_of("resnet20_v1")
     found = choose_channels(spec, drawn(spec), PruneConfig(ranking="local"), width, width(spec) / 2)
-    assert all(abs(space.width - space.channels / 2) <= 1 for space in spaces(found))
+    assert all(abs(group.width - group.channels / 2) <= 1 for group in channel_groups(found))
 
 
 def test_global_ranking_takes_the_least_important_wherever_they_are() -> None:
-    judged = {"stages.0": np.array([0.5, 0.9]), "stages.1": np.array([0.1, 0.2, 0.7])}
-    assert order(BASE, judged, "global") == ["stages.1", "stages.1", "stages.0", "stages.1", "stages.0"]
-    assert order(BASE, judged, "local") == ["stages.1", "stages.0", "stages.1", "stages.0", "stages.1"]
+    scores = {"stages.0": np.array([0.5, 0.9]), "stages.1": np.array([0.1, 0.2, 0.7])}
+    assert order(BASE, scores, "global") == ["stages.1", "stages.1", "stages.0", "stages.1", "stages.0"]
+    assert order(BASE, scores, "local") == ["stages.1", "stages.0", "stages.1", "stages.0", "stages.1"]
 
 
-def test_isomorphic_ranking_compares_spaces_with_equal_surroundings_only() -> None:
+def test_isomorphic_ranking_compares_groups_with_equal_surroundings_only() -> None:
     """The inner convolutions matter less than the stream throughout, and one of them less than the other."""
-    judged = {STREAM: np.arange(4) + 100.0, FIRST: np.arange(4) + 10.0, SECOND: np.arange(4) + 1.0}
-    gone = order(BASE, judged, "isomorphic")[:6]
-    assert {name: gone.count(name) for name in judged} == {STREAM: 2, FIRST: 0, SECOND: 4}
+    scores = {STREAM: np.arange(4) + 100.0, FIRST: np.arange(4) + 10.0, SECOND: np.arange(4) + 1.0}
+    removed = order(BASE, scores, "isomorphic")[:6]
+    assert {name: removed.count(name) for name in scores} == {STREAM: 2, FIRST: 0, SECOND: 4}
 
 
 def test_the_most_important_channels_stay() -> None:
     spec = spec_of("resnet8_v1")
-    judged = drawn(spec)
-    found = choose_channels(spec, judged, PruneConfig(), width, width(spec) / 2)
-    for space in spaces(found):
-        best = np.argsort(judged[space.name])[space.channels - space.width :]
-        assert space.kept == tuple(sorted(best.tolist()))
+    scores = drawn(spec)
+    found = choose_channels(spec, scores, PruneConfig(), width, width(spec) / 2)
+    for group in channel_groups(found):
+        best = np.argsort(scores[group.name])[group.channels - group.width :]
+        assert group.kept == tuple(sorted(best.tolist()))
 
 
 def test_it_stops_at_the_first_network_that_is_cheap_enough() -> None:
@@ -72,20 +72,20 @@ def test_it_stops_at_the_first_network_that_is_cheap_enough() -> None:
     assert width(found) == int(0.7 * width(spec))
 
 
-@pytest.mark.parametrize("cut", [1, 8])
-def test_counts_are_multiples_and_a_share_stays(cut: int) -> None:
+@pytest.mark.parametrize("multiple", [1, 8])
+def test_counts_are_multiples_and_a_share_stays(multiple: int) -> None:
     spec = spec_of("resnet20_v1")
-    config = PruneConfig(ranking="global", round_to=cut, min_share=0.3, exclude=("stages.2.*",))
-    judged = drawn(spec)
-    judged["stages.0"] *= 1e-6
+    config = PruneConfig(ranking="global", round_to=multiple, min_share=0.3, exclude=("stages.2.*",))
+    scores = drawn(spec)
+    scores["stages.0"] *= 1e-6
     macs = cost_of(spec).macs
-    found = choose_channels(spec, judged, config, lambda s: cost_of(s).macs, 0.6 * macs)
+    found = choose_channels(spec, scores, config, lambda s: cost_of(s).macs, 0.6 * macs)
     assert cost_of(found).macs <= 0.6 * macs
-    for space in spaces(found):
-        assert space.width % cut == 0
-        assert space.width >= 0.3 * space.channels
-        assert not space.name.startswith("stages.2.") or space.width == space.channels
-    assert widths(found)["stages.0"] == (5 if cut == 1 else 8)
+    for group in channel_groups(found):
+        assert group.width % multiple == 0
+        assert group.width >= 0.3 * group.channels
+        assert not group.name.startswith("stages.2.") or group.width == group.channels
+    assert widths(found)["stages.0"] == (5 if multiple == 1 else 8)
 
 
 def test_groups_of_a_norm_go_as_a_whole() -> None:
@@ -98,7 +98,7 @@ def test_a_pruned_network_is_pruned_further_in_the_numbers_of_the_unpruned() -> 
     spec = spec_of("resnet8_v1")
     first = choose_channels(spec, drawn(spec), PruneConfig(), width, 0.6 * width(spec))
     second = choose_channels(first, drawn(first), PruneConfig(), width, 0.3 * width(spec))
-    for before, after in zip(spaces(first), spaces(second), strict=True):
+    for before, after in zip(channel_groups(first), channel_groups(second), strict=True):
         assert set(after.kept) <= set(before.kept)
 
 
@@ -119,9 +119,9 @@ def test_an_unreachable_target_names_one_that_can_be_reached() -> None:
 
 def test_patterns_that_match_nothing_are_refused() -> None:
     spec = spec_of("resnet8_v1")
-    with pytest.raises(UsageError, match=r"'layer1\.\*' matches no space(?s:.*)stages.0.0.convs.0"):
+    with pytest.raises(UsageError, match=r"'layer1\.\*' matches no channel group(?s:.*)stages.0.0.convs.0"):
         choose_channels(spec, drawn(spec), PruneConfig(exclude=("layer1.*",)), width, 10)
-    with pytest.raises(UsageError, match="every space is excluded"):
+    with pytest.raises(UsageError, match="every channel group is excluded"):
         choose_channels(spec, drawn(spec), PruneConfig(exclude=("*",)), width, 10)
 
 
@@ -131,7 +131,7 @@ def test_costs_are_asked_for_once() -> None:
     asked: list[tuple[int, ...]] = []
 
     def cost(candidate: ModelSpec) -> float:
-        asked.append(tuple(space.width for space in spaces(candidate)))
+        asked.append(tuple(group.width for group in channel_groups(candidate)))
         return width(candidate)
 
     choose_channels(spec, drawn(spec), msgspec.structs.replace(PruneConfig(), round_to=8), cost, width(spec) / 2)

@@ -1,4 +1,4 @@
-"""The whole way on the bundled networks: channels, units, both, and what is refused."""
+"""Pruning the bundled networks: channels, blocks, both, and what is refused."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ import torch
 from reszoo import datasets, zoo
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec
-from reszoo.models.channels import layout, spaces
+from reszoo.models.channels import channel_groups, layout
 from reszoo.models.cost import cost_of
-from reszoo.prune import PruneConfig, UnreachableError, cut, plan_for, prune
-from reszoo.prune.judging import Judge
+from reszoo.prune import PruneConfig, UnreachableError, apply_plan, plan_for, prune
 from reszoo.prune.pruning import step
+from reszoo.prune.scoring import Scorer
 from reszoo.prune.sensitivity import sensitivity
 from reszoo.training.evaluate import count_correct
 
@@ -54,7 +54,9 @@ def test_a_folder_that_is_not_free_is_refused_before_the_work(digits: Checkpoint
     with pytest.raises(UsageError, match="is there already"):
         prune(digits, PruneConfig(), cost, 1.0, tmp_path, "resnet8.pruned")
     with pytest.raises(UsageError, match="is there already"):
-        cut(digits, ChannelPlan(), str(tmp_path), "resnet8.pruned", step(digits, PruneConfig(), ChannelPlan(), {}))
+        apply_plan(
+            digits, ChannelPlan(), str(tmp_path), "resnet8.pruned", step(digits, PruneConfig(), ChannelPlan(), {})
+        )
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["notes.txt"]
 
 
@@ -67,39 +69,39 @@ def test_importance_beats_chance(digits_v1: Checkpoint, tmp_path: Path) -> None:
     assert found["taylor"] > found["random"]
 
 
-def test_units_and_channels_can_both_go(digits: Checkpoint, tmp_path: Path) -> None:
-    by_units = PruneConfig(remove="units", **FEW)
-    shorter = prune(digits, by_units, macs, 0.8 * macs(digits.spec), tmp_path / "units", "shorter")
+def test_blocks_and_channels_can_both_be_removed(digits: Checkpoint, tmp_path: Path) -> None:
+    by_blocks = PruneConfig(remove="blocks", **FEW)
+    shorter = prune(digits, by_blocks, macs, 0.8 * macs(digits.spec), tmp_path / "blocks", "shorter")
     assert [block.name for block in layout(shorter.spec).blocks] == ["stages.1.0", "stages.2.0"]
-    assert not {"ranking", "round_to", "min_share"} & shorter.provenance[-1].config.keys()  # not what units go by
+    assert not {"ranking", "round_to", "min_share"} & shorter.provenance[-1].config.keys()  # options of channels
     thinner = prune(shorter, PruneConfig(), macs, 0.5 * macs(shorter.spec), tmp_path / "both", "both")
     assert [block.name for block in layout(thinner.spec).blocks] == ["stages.1.0", "stages.2.0"]
     assert [one.name for one in thinner.provenance[-2:]] == ["prune", "prune"]
     assert zoo.build(thinner)(torch.zeros(1, *thinner.spec.input)).shape == (1, 10)
 
 
-def test_pruning_again_goes_on_where_the_first_stopped(digits_v1: Checkpoint, tmp_path: Path) -> None:
+def test_pruning_again_starts_from_the_pruned_network(digits_v1: Checkpoint, tmp_path: Path) -> None:
     first = prune(digits_v1, PruneConfig(), macs, 0.7 * macs(digits_v1.spec), tmp_path / "1", "first")
     second = prune(first, PruneConfig(round_to=4), macs, 0.3 * macs(digits_v1.spec), tmp_path / "2", "second")
-    for before, after in zip(spaces(first.spec), spaces(second.spec), strict=True):
+    for before, after in zip(channel_groups(first.spec), channel_groups(second.spec), strict=True):
         assert set(after.kept) <= set(before.kept)
-    whole = zoo.build(digits_v1).state_dict()["stages.0.0.convs.0.weight"]
-    kept = {space.name: list(space.kept) for space in spaces(second.spec)}
-    wanted = whole[kept["stages.0.0.convs.0"]][:, kept["stages.0"]]
-    assert torch.equal(zoo.build(second).state_dict()["stages.0.0.convs.0.weight"], wanted)
+    unpruned = zoo.build(digits_v1).state_dict()["stages.0.0.convs.0.weight"]
+    kept = {group.name: list(group.kept) for group in channel_groups(second.spec)}
+    expected = unpruned[kept["stages.0.0.convs.0"]][:, kept["stages.0"]]
+    assert torch.equal(zoo.build(second).state_dict()["stages.0.0.convs.0.weight"], expected)
 
 
 def test_how_much_importance_a_plan_keeps(digits_v1: Checkpoint, tmp_path: Path) -> None:
-    """Of a network that is pruned already: the mean over spaces of the share that stays."""
+    """Of a network that is pruned already: the mean over channel groups of the share that stays."""
     config = PruneConfig(importance="l2")
     first = prune(digits_v1, config, macs, 0.7 * macs(digits_v1.spec), tmp_path / "1", "first")
-    judge, before = Judge(first, config), spaces(first.spec)
+    scorer, before = Scorer(first, config), channel_groups(first.spec)
     assert first.spec.plan
-    assert judge.kept(first.spec.plan) == 1
+    assert scorer.importance_kept(first.spec.plan) == 1
     last = before[-1]
     channels = {**first.spec.plan.channels, last.name: last.kept[2:]}
-    values = judge.channels(first.spec)[last.name]
-    assert judge.kept(ChannelPlan(channels=channels)) == pytest.approx(
+    values = scorer.channels(first.spec)[last.name]
+    assert scorer.importance_kept(ChannelPlan(channels=channels)) == pytest.approx(
         (len(before) - 1 + values[2:].sum() / values.sum()) / len(before)
     )
 
@@ -112,7 +114,7 @@ def test_a_target_that_asks_for_nothing_or_everything_is_refused(limit: float, d
 
 def test_targets_out_of_reach_name_the_nearest_and_leave_nothing(digits_v1: Checkpoint, tmp_path: Path) -> None:
     limit = 0.01 * macs(digits_v1.spec)
-    for remove in ("channels", "units"):
+    for remove in ("channels", "blocks"):
         config = PruneConfig(remove=remove, min_share=0.5, **FEW)
         with pytest.raises(UnreachableError, match=r"cannot be reached: the nearest is 0\.\d+") as at_once:
             prune(digits_v1, config, macs, limit, tmp_path / "out", "out")
@@ -130,10 +132,10 @@ def share_of(caught: pytest.ExceptionInfo[ReszooError]) -> float:
 
 def test_a_plan_that_keeps_what_is_gone_is_refused(digits_v1: Checkpoint, tmp_path: Path) -> None:
     def made_by(plan: ChannelPlan) -> Checkpoint:
-        return cut(smaller, plan, tmp_path / "again", "again", step(smaller, PruneConfig(), plan, {}))
+        return apply_plan(smaller, plan, tmp_path / "again", "again", step(smaller, PruneConfig(), plan, {}))
 
     plan = ChannelPlan(channels={"stages.2": tuple(range(8))}, blocks={"stages.0": ()})
-    smaller = cut(digits_v1, plan, tmp_path / "one", "one", step(digits_v1, PruneConfig(), plan, {}))
+    smaller = apply_plan(digits_v1, plan, tmp_path / "one", "one", step(digits_v1, PruneConfig(), plan, {}))
     with pytest.raises(UsageError, match=r"keeps channel 8 of stages.2, which the network no longer has"):
         made_by(ChannelPlan(channels={"stages.2": (1, 8)}, blocks={"stages.0": ()}))
     with pytest.raises(UsageError, match=r"keeps stages.0.0.convs.0, which the network no longer has"):
@@ -141,16 +143,16 @@ def test_a_plan_that_keeps_what_is_gone_is_refused(digits_v1: Checkpoint, tmp_pa
     assert not (tmp_path / "again").exists()
 
 
-def test_what_a_space_can_spare_is_measured_one_at_a_time(digits_v1: Checkpoint) -> None:
+def test_sensitivity_is_measured_one_channel_group_at_a_time(digits_v1: Checkpoint) -> None:
     config = PruneConfig(exclude=("stages.1*", "stages.2*"))
     rows = list(sensitivity(digits_v1, config, (0, 0.25, 0.9)))
-    assert [(row.space, row.kept) for row in rows] == [
-        (space, kept) for space in ("stages.0", "stages.0.0.convs.0") for kept in (16, 12, 2)
+    assert [(row.group, row.kept) for row in rows] == [
+        (group, kept) for group in ("stages.0", "stages.0.0.convs.0") for kept in (16, 12, 2)
     ]
     assert {row.accuracy.correct for row in rows if row.ratio == 0} == {correct(digits_v1)}
     assert all(row.accuracy.split == "val" for row in rows)
     assert rows[0].accuracy.correct > rows[2].accuracy.correct
-    with pytest.raises(UsageError, match="every space is excluded"):
+    with pytest.raises(UsageError, match="every channel group is excluded"):
         next(sensitivity(digits_v1, PruneConfig(exclude=("*",)), (0.5,)))
-    with pytest.raises(UsageError, match=r"a share of 1\.0 of a space's channels cannot be dropped"):
+    with pytest.raises(UsageError, match=r"a share of 1\.0 of a channel group's channels cannot be dropped"):
         next(sensitivity(digits_v1, config, (1.0,)))

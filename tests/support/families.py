@@ -8,7 +8,7 @@ from torch import nn
 
 from reszoo.core.types import ChannelPlan, ModelSpec
 from reszoo.models import build, names, spec_of
-from reszoo.models.channels import spaces
+from reszoo.models.channels import channel_groups
 from reszoo.models.resnet import ResNet
 
 BASE = ModelSpec(
@@ -81,13 +81,14 @@ def randomised(spec: ModelSpec) -> ResNet:
 
 
 def half(spec: ModelSpec, seed: int = 0) -> ModelSpec:
-    """Half the channels of every space, drawn at random; half the groups where norms have groups."""
+    """Half the channels of every channel group, drawn at random; whole sets of a group norm."""
     draw = random.Random(seed)  # noqa: S311
     channels = {}
-    for space in spaces(spec):
-        blocks = len(space.kept) // space.group
-        chosen = sorted(draw.sample(range(blocks), max(blocks // 2, 1)))
-        channels[space.name] = tuple(space.kept[b * space.group + i] for b in chosen for i in range(space.group))
+    for group in channel_groups(spec):
+        count = len(group.kept) // group.norm_group_size
+        chosen = sorted(draw.sample(range(count), max(count // 2, 1)))
+        size = group.norm_group_size
+        channels[group.name] = tuple(group.kept[n * size + i] for n in chosen for i in range(size))
     blocks = spec.plan.blocks if spec.plan else {}
     return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, blocks=blocks))
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from families import FAMILIES, images, randomised
 
-from reszoo.models.channels import layers, spaces
-from reszoo.prune.groups import fixed_shortcuts
+from reszoo.models.channels import channel_groups, layers
+from reszoo.prune.dependencies import fixed_shortcuts
 from reszoo.training.sparsity import GroupSparsity
 
 
@@ -34,24 +34,24 @@ def test_gradients_are_those_of_torch_pruning(family: str) -> None:
     assert any(gradient.any() for gradient in found[1])
 
 
-def test_the_weakest_channels_of_a_space_fade_first() -> None:
+def test_the_weakest_channels_of_a_group_fade_first() -> None:
     torch.manual_seed(0)
     spec = FAMILIES["v2, option A"]
     model = randomised(spec).float()
     sparsity = GroupSparsity(model, strength=0.02)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
 
-    def norms(space: str) -> torch.Tensor:
+    def norms(group: str) -> torch.Tensor:
         return torch.stack(
             [
                 model.get_submodule(name).weight.detach().transpose(0, d).flatten(1).square().sum(1)
                 for name, axes in layers(spec).items()
                 for d, one in enumerate(axes)
-                if one and one.name == space and model.get_submodule(name).weight.ndim > 1
+                if one and one.name == group and model.get_submodule(name).weight.ndim > 1
             ]
         ).sum(0)
 
-    before = {space.name: norms(space.name) for space in spaces(spec)}
+    before = {group.name: norms(group.name) for group in channel_groups(spec)}
     for _ in range(5):
         optimizer.zero_grad()
         (model(images(spec).float()).square().mean() * 0).backward()

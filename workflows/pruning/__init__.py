@@ -1,1 +1,1 @@
-"""Pruning judged by the clock: the latency that a network would have, and the one that it has."""
+"""Pruning by latency: the table that predicts a pruned network's, and the speed check that measures it."""

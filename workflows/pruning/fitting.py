@@ -1,4 +1,4 @@
-"""Pruning to a share of the measured latency: the table proposes, the race decides, and what it says is heeded."""
+"""Pruning to a share of the measured latency: the table proposes a network, and speed checks decide about it."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -9,25 +9,25 @@ from ...bench.comparison import Effort
 from ...core.files import check_replaceable
 from ...core.measured import Comparison, Failure, Scenario
 from ...core.types import ChannelPlan, Checkpoint, StrPath
-from ...prune import PruneConfig, UnreachableError, cut
+from ...prune import PruneConfig, UnreachableError, apply_plan
 from ...prune.config import COARSE, FINE
-from ...prune.judging import Judge
 from ...prune.planning import WAYS_OUT
-from ...prune.pruning import plan_by, step
+from ...prune.pruning import plan_with, step
+from ...prune.scoring import Scorer
 from .latency_table import LatencyTable
-from .verdict import EFFORT, judge, race
+from .speed_check import EFFORT, SpeedCheck, check_speed
 
 ATTEMPTS = 3
 NEAR = 0.95  # of the target: a network that is faster than that could have kept more
 
-Race = Callable[[ChannelPlan], Comparison | Failure]
+Check = Callable[[ChannelPlan], Comparison | Failure]
 
 
 class Attempt(NamedTuple):
-    """A plan, and what its network took of the parent's latency when it was raced."""
+    """A plan, its network's speed check, and the share of the parent's latency that was measured there."""
 
     plan: ChannelPlan
-    race: Comparison
+    comparison: Comparison
     ratio: float
 
 
@@ -43,88 +43,91 @@ def prune_to_latency(
     effort: Effort = EFFORT,
     on_round: Callable[[Comparison], None] = lambda known: None,
 ) -> tuple[Checkpoint, Comparison | Failure]:
-    """The largest network found that takes at most `target` of the checkpoint's latency, in `folder`, and its race.
+    """The largest network found that takes at most `target` of the checkpoint's latency, in `folder`; its speed check.
 
-    auto    channels go in the multiples that keep most of their importance, instead of `config.round_to`
+    auto    channels are kept in the multiples that keep most of their importance, instead of `config.round_to`
 
     Where a network that should meet the target is slower, or much faster, the table is asked again for more or less
-    by that factor: what it leaves out is much the same for all networks. Races go on until the target is decided or the
-    `effort` is spent. Raises UnreachableError where none meets it, as the table knows or the races have shown. What is
-    no faster than its parent at all is given, for the caller to judge.
+    by that factor: what it leaves out is much the same for all networks. A speed check goes on until the target is
+    decided or the `effort` is spent. Raises UnreachableError where no network meets the target, according to the table
+    or to the speed checks. A network that is no faster than its parent at all is returned: the caller may refuse it.
     """
     check_replaceable(Path(folder))
     name = cost_name(table.scenario)
 
-    def written(plan: ChannelPlan, folder: StrPath, config: PruneConfig = config, measured: str = "") -> Checkpoint:
-        asked = {name: f"at most {target:g} of the parent's{measured}"}
-        return cut(checkpoint, plan, folder, ref, step(checkpoint, config, plan, asked))
+    def write(plan: ChannelPlan, folder: StrPath, config: PruneConfig = config, measured: str = "") -> Checkpoint:
+        limit = {name: f"at most {target:g} of the parent's{measured}"}
+        return apply_plan(checkpoint, plan, folder, ref, step(checkpoint, config, plan, limit))
 
-    def raced(plan: ChannelPlan) -> Comparison | Failure:
+    def check(plan: ChannelPlan) -> Comparison | Failure:
         with tempfile.TemporaryDirectory(prefix="reszoo-") as temporary:
-            pruned = written(plan, Path(temporary) / "pruned")
-            return race(pruned, checkpoint, table.scenario, effort._replace(gate=target), on_round)
+            pruned = write(plan, Path(temporary) / "pruned")
+            return check_speed(pruned, checkpoint, table.scenario, effort._replace(gate=target), on_round)
 
-    judged = Judge(checkpoint, config)
-    judges = _roundings(judged, table, target) if auto else [judged]
-    judged, plan, outcome = _first_fitted(judges, table, target, raced)
-    measured = f", measured {judge(outcome).told}" if isinstance(outcome, Comparison) else ""
-    return written(plan, folder, judged.config, measured), outcome
+    scorer = Scorer(checkpoint, config)
+    scorers = _roundings(scorer, table, target) if auto else [scorer]
+    scorer, plan, outcome = _first_fitted(scorers, table, target, check)
+    measured = f", measured {SpeedCheck.of(outcome).ratio}" if isinstance(outcome, Comparison) else ""
+    return write(plan, folder, scorer.config, measured), outcome
 
 
-def _roundings(judged: Judge, table: LatencyTable, target: float) -> list[Judge]:
+def _roundings(scorer: Scorer, table: LatencyTable, target: float) -> list[Scorer]:
     """Coarse multiples of channels first where they keep more of the importance at the target, by the table."""
-    coarse, fine = judged.rounding_to(COARSE), judged.rounding_to(FINE)
+    coarse, fine = scorer.rounding_to(COARSE), scorer.rounding_to(FINE)
     return [coarse, fine] if _kept(coarse, table, target) > _kept(fine, table, target) else [fine]
 
 
-def _kept(judged: Judge, table: LatencyTable, target: float) -> float:
+def _kept(scorer: Scorer, table: LatencyTable, target: float) -> float:
     try:
-        return judged.kept(plan_by(judged, table.seconds, target * table.seconds(judged.checkpoint.spec)))
+        limit = target * table.seconds(scorer.checkpoint.spec)
+        return scorer.importance_kept(plan_with(scorer, table.seconds, limit))
     except UnreachableError:
         return 0.0
 
 
 def _first_fitted(
-    judges: Sequence[Judge], table: LatencyTable, target: float, raced: Race
-) -> tuple[Judge, ChannelPlan, Comparison | Failure]:
-    """The first of them who reaches the target, by the table and in the races. If none does, the nearest is told."""
-    missed: list[UnreachableError] = []
-    for judged in judges:
+    scorers: Sequence[Scorer], table: LatencyTable, target: float, check: Check
+) -> tuple[Scorer, ChannelPlan, Comparison | Failure]:
+    """The first that meets the target, by the table and the speed checks. If none does, the error names the nearest."""
+    errors: list[UnreachableError] = []
+    for scorer in scorers:
         try:
-            return judged, *_fitted(judged, table, target, raced)
+            return scorer, *_fitted(scorer, table, target, check)
         except UnreachableError as error:
-            missed.append(error)
-    raise min(missed, key=lambda error: error.share)
+            errors.append(error)
+    raise min(errors, key=lambda error: error.share)
 
 
-def _fitted(judged: Judge, table: LatencyTable, target: float, raced: Race) -> tuple[ChannelPlan, Comparison | Failure]:
-    """The best of the plans that were tried, and its race; where there were several, one more than chose it.
+def _fitted(
+    scorer: Scorer, table: LatencyTable, target: float, check: Check
+) -> tuple[ChannelPlan, Comparison | Failure]:
+    """The best of the plans that were tried, and its speed check; where there were several, a new one.
 
     The best of several noisy ratios is better than it will be again.
     """
-    whole, asked = table.seconds(judged.checkpoint.spec), target
+    full_seconds, share = table.seconds(scorer.checkpoint.spec), target
     attempts: list[Attempt] = []
     while len(attempts) < ATTEMPTS:
         try:
-            plan = plan_by(judged, table.seconds, asked * whole)
+            plan = plan_with(scorer, table.seconds, share * full_seconds)
         except UnreachableError:
             if not attempts:
                 raise
-            break  # what was found has to do
+            break  # one of the attempts has to do
         if any(plan == attempt.plan for attempt in attempts):
             break
-        outcome = raced(plan)
+        outcome = check(plan)
         if isinstance(outcome, Failure):
             return plan, outcome
-        attempts.append(Attempt(plan, outcome, judge(outcome).ratio.value))
-        asked *= target / attempts[-1].ratio
-        if NEAR * target <= attempts[-1].ratio <= target or asked >= 1:
+        attempts.append(Attempt(plan, outcome, SpeedCheck.of(outcome).ratio.value))
+        share *= target / attempts[-1].ratio
+        if NEAR * target <= attempts[-1].ratio <= target or share >= 1:
             break
     best = _best(attempts, target)
-    verdict = judge(best.race, target)
-    if verdict.refusal and verdict.ratio.verdict == "faster":  # only not by enough
-        raise UnreachableError(target, best.ratio, 1.0, WAYS_OUT[judged.config.remove])
-    return best.plan, best.race if len(attempts) == 1 else raced(best.plan)
+    speed_check = SpeedCheck.of(best.comparison, target)
+    if speed_check.refusal and speed_check.ratio.verdict == "faster":  # but not by enough
+        raise UnreachableError(target, best.ratio, 1.0, WAYS_OUT[scorer.config.remove])
+    return best.plan, best.comparison if len(attempts) == 1 else check(best.plan)
 
 
 def _best(attempts: list[Attempt], target: float) -> Attempt:

@@ -4,8 +4,8 @@ The table drives pruning, which asks for many networks; none of them is exported
 a machine, a runtime of some version, threads and a batch size, and kept in the cache.
 
 Its networks are written by the format itself, with random weights and without the proof of parity: nobody reads their
-answers, only their time, and a convolution's does not depend on its weights. What is chosen by the table is exported
-with proof, and raced against its parent (`verdict`): the last word is never the table's.
+outputs, only their time, and a convolution's does not depend on its weights. What is chosen by the table is exported
+with proof, and compared with its parent (`speed_check`): the last word is never the table's.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import msgspec
 
@@ -27,11 +27,13 @@ from ...core.hosts import describe, versions
 from ...core.locks import locked
 from ...core.measured import Host, MeasurementWarning, Scenario
 from ...core.progress import Progress, silent
+from ...core.schemas import Schema, unchanged
 from ...core.types import Candidate, ModelSpec, NotNegative, Positive, Preprocess, Record
 from ...export.candidates import candidate
 from ...export.contract import ExportOptions, Format, format_named, runtimes, unavailable_error
-from .probes import Group, Kind, Part, anatomy, groups, parts
-from .stopwatch import VISIT_S, visits
+from . import older
+from .probes import Kind, Part, ProbeSet, latency_signature, parts, probe_sets
+from .timer import VISIT_S, visits
 
 
 class Effort(NamedTuple):
@@ -60,15 +62,17 @@ class Point(Record, frozen=True, kw_only=True):
 
 
 class LatencyTable(Record, frozen=True, kw_only=True):
-    """For all networks of this anatomy, on this host, with these versions.
+    """For all networks of this latency signature, on this host, with these versions.
 
     `warnings` are the reasons to doubt it: what disturbed the machine while it was measured.
     """
 
+    schema: ClassVar[Schema] = Schema(readers={1: older.table_from_schema_1, 2: unchanged})
+
     host: Host
     scenario: Scenario
     versions: dict[str, str]
-    anatomy: ModelSpec
+    signature: ModelSpec
     points: tuple[Point, ...] = ()
     warnings: tuple[MeasurementWarning, ...] = ()
 
@@ -76,22 +80,22 @@ class LatencyTable(Record, frozen=True, kw_only=True):
         """What one batch through the network should take."""
         return sum(self._part(part) for part in parts(spec))
 
-    def knows(self, group: Group) -> bool:
-        return {probe.part for probe in group.probes} <= {point.part for point in self.points}
+    def knows(self, probe_set: ProbeSet) -> bool:
+        return {probe.part for probe in probe_set.probes} <= {point.part for point in self.points}
 
     def _part(self, part: Part) -> float:
         """Interpolated over multiply-adds, and over the stream's channels.
 
-        With other channels in the stream, the same unit has proportionally many multiply-adds in all convolutions that
-        read or write it. A part smaller than all that were measured is said to take as long as the smallest: little is
+        With other channels in the stream, the same block has proportionally many multiply-adds in all convolutions that
+        read or write it. A part smaller than all that were measured is taken to be as slow as the smallest: little is
         gained there, and nothing promised.
         """
         in_stream = part.macs - part.inner_macs
         curves: dict[int, list[tuple[float, float]]] = {}
         for point in self.points:
             if (point.kind, point.stage) == (part.kind, part.stage):
-                # only those of units are a grid
-                channels = point.channels if part.kind == "unit" else part.channels
+                # only those of blocks are a grid
+                channels = point.channels if part.kind == "block" else part.channels
                 curves.setdefault(channels, []).append((point.macs, point.seconds))
         streams = [
             (channels, _interpolated(part.inner_macs + in_stream * channels / part.channels, curve))
@@ -113,11 +117,11 @@ def table_for(
     scenario: Scenario,
     progress: Progress = silent,
     effort: Effort = EFFORT,
-    whole: bool = False,
+    full_width: bool = False,
 ) -> LatencyTable:
     """The table from the cache, measured first where it is not complete.
 
-    whole    it is asked for networks that keep all channels; much less has to be measured
+    full_width  only for networks that keep all channels: much less has to be measured
 
     Raises UnavailableError for a runtime that is not on this machine, UsageError for one that loads too slowly.
     """
@@ -134,15 +138,15 @@ def table_for(
         host=describe(),
         scenario=scenario,
         versions=versions(("reszoo", *(runtime.packages or (runtime.name,)), *plugin.packages)),
-        anatomy=anatomy(spec),
+        signature=latency_signature(spec),
     )
     path = _path(empty)
     with explained(path), locked(path):  # two that measured at once would slow each other down
         known = read_json(path, LatencyTable, f"Delete {path}; it is then measured again.") if path.exists() else empty
-        lacking = [group for group in groups(spec, whole) if not known.knows(group)]
-        if not lacking:
+        missing_sets = [probe_set for probe_set in probe_sets(spec, full_width) if not known.knows(probe_set)]
+        if not missing_sets:
             return known
-        table = _extended(msgspec.structs.replace(known, scenario=scenario), lacking, plugin, progress, effort)
+        table = _extended(msgspec.structs.replace(known, scenario=scenario), missing_sets, plugin, progress, effort)
         write_json(path, table)
         return table
 
@@ -150,19 +154,26 @@ def table_for(
 def _path(table: LatencyTable) -> Path:
     """Named by all that decides what would be measured."""
     host, scenario = table.host, table.scenario
-    decisive = (host.machine, host.cpu, host.cores, host.instruction_sets, table.versions, table.anatomy)
+    decisive = (
+        host.machine,
+        host.cpu,
+        host.cores,
+        host.instruction_sets,
+        table.versions,
+        older.hashed(table.signature),
+    )
     digest = hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()[:16]
     runtime = scenario.runtime_name.replace(":", "-")
     return cache_dir() / "latency" / f"{runtime}.{scenario.device}.t{scenario.threads}.b{scenario.batch}.{digest}.json"
 
 
 def _extended(
-    known: LatencyTable, wanted: Sequence[Group], plugin: Format, progress: Progress, effort: Effort
+    known: LatencyTable, wanted: Sequence[ProbeSet], plugin: Format, progress: Progress, effort: Effort
 ) -> LatencyTable:
-    """A group's networks are visited one after the other, there and back, and subtracted visit by visit."""
-    networks = [network for group in wanted for network in group.networks]
-    there = list(range(len(networks)))
-    order = [number for turn in range(effort.rounds) for number in (there[::-1] if turn % 2 else there)]
+    """The networks of a set are visited one after the other, forwards and backwards, and subtracted visit by visit."""
+    networks = [network for probe_set in wanted for network in probe_set.networks]
+    forwards = list(range(len(networks)))
+    order = [number for turn in range(effort.rounds) for number in (forwards[::-1] if turn % 2 else forwards)]
     with tempfile.TemporaryDirectory(prefix="reszoo-") as name:
         models = []
         for done, network in enumerate(networks):
@@ -170,27 +181,27 @@ def _extended(
             with explained(Path(name)):
                 models.append(_written(network, plugin, Path(name) / str(done)))
         on_visit = partial(progress, "timing them")
-        found = visits(models, order, known.scenario, effort.visit_s, on_visit)
+        timed = visits(models, order, known.scenario, effort.visit_s, on_visit)
     seconds: list[list[float]] = [[] for _ in networks]
-    for number, taken in zip(order, found.seconds, strict=True):
+    for number, taken in zip(order, timed.seconds, strict=True):
         seconds[number].append(taken)
     points, rest = list(known.points), iter(seconds)
-    for group in wanted:
-        points += _points(group, list(islice(rest, len(group.networks))))
-    seen = warnings_of(known.host, known.scenario, found.conditions)
+    for probe_set in wanted:
+        points += _points(probe_set, list(islice(rest, len(probe_set.networks))))
+    seen = warnings_of(known.host, known.scenario, timed.conditions)
     newest = {point.part: point for point in points}  # of a part that was in a smaller table too
     return msgspec.structs.replace(known, points=tuple(newest.values()), warnings=(*known.warnings, *seen))
 
 
-def _points(group: Group, seconds: Sequence[Sequence[float]]) -> Iterator[Point]:
+def _points(probe_set: ProbeSet, seconds: Sequence[Sequence[float]]) -> Iterator[Point]:
     """From the seconds of each network in each round, the base's first."""
     base, *others = seconds
     added: dict[Part, list[float]] = {}
-    for probe, longer in zip(group.probes, others, strict=True):
+    for probe, longer in zip(probe_set.probes, others, strict=True):
         added[probe.part] = [(a - b) / probe.times for a, b in zip(longer, base, strict=True)]
-    if group.opening:  # what is left of the base without its unit
-        own = [added[part] for part in parts(group.base)[1:]]
-        added[group.opening] = [whole - sum(units) for whole, *units in zip(base, *own, strict=True)]
+    if probe_set.stem:  # the base without its block
+        own = [added[part] for part in parts(probe_set.base)[1:]]
+        added[probe_set.stem] = [total - sum(blocks) for total, *blocks in zip(base, *own, strict=True)]
     for part, differences in added.items():
         yield Point(**part._asdict(), seconds=max(median(differences), 0.0))
 

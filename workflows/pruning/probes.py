@@ -1,9 +1,10 @@
-"""The small networks whose latencies tell those of a network's parts. Light: imports no torch.
+"""The small networks from whose latencies those of a network's parts follow. Light: imports no torch.
 
-A network is its opening (stem, head, and the first unit if that changes the number of channels), its transitions (the
-unit that begins a later stage) and its other units, alike within a stage but for their inner channels. What a part
-costs is seen from outside: by how much a small network with it takes longer than one without. So the runtime's own
-layouts, fusions and padding are in the figure, as in no sum over single layers.
+A network has three kinds of parts: its stem (together with the head, and with the first block if that changes the
+number of channels), its transitions (the first block of each later stage) and its other blocks, which differ within a
+stage in their inner channels only. What a part costs is measured from outside: by how much a small network with it
+takes longer than one without. So the figure includes the runtime's own layouts, fusions and padding, which a sum over
+single layers would not.
 """
 
 from itertools import pairwise
@@ -13,11 +14,11 @@ from typing import Literal, NamedTuple
 from msgspec.structs import replace
 
 from ...core.types import ChannelPlan, ModelSpec
-from ...models.channels import BlockChannels, Space, layout
+from ...models.channels import BlockChannels, ChannelGroup, layout
 
-Kind = Literal["opening", "transition", "unit"]
+Kind = Literal["stem", "transition", "block"]
 KERNELS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
-TIMES = 4  # units that are added, so that one's seconds have a quarter of the error
+TIMES = 4  # blocks that are added, so that one's seconds have a quarter of the error
 QUARTERS = 4
 STEP = 8  # counts of channels are multiples of this: kernels work on 4, 8 or 16 floats at a time
 
@@ -25,7 +26,7 @@ STEP = 8  # counts of channels are multiples of this: kernels work on 4, 8 or 16
 class Part(NamedTuple):
     """`channels` of the stream that it writes, and its convolutions' multiply-adds for one image.
 
-    `inner_macs` are those of a unit's convolutions that neither read nor write the stream: a bottleneck's 3x3.
+    `inner_macs` are those of a block's convolutions that neither read nor write the stream: a bottleneck's 3x3.
     """
 
     kind: Kind
@@ -36,18 +37,18 @@ class Part(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """`network` is its group's base with `part` added so many `times`."""
+    """`network` is the base of its set with `part` added so many `times`."""
 
     part: Part
     network: ModelSpec
     times: int
 
 
-class Group(NamedTuple):
-    """Networks that are timed one after the other; the base itself tells the opening, where there is one."""
+class ProbeSet(NamedTuple):
+    """Networks that are timed one after the other. From the base itself follows the `stem`, where it is given."""
 
     base: ModelSpec
-    opening: Part | None
+    stem: Part | None
     probes: tuple[Probe, ...]
 
     @property
@@ -56,87 +57,88 @@ class Group(NamedTuple):
 
 
 def parts(spec: ModelSpec) -> list[Part]:
-    """Those of any network, pruned or not; the opening is the first."""
-    whole = layout(spec)
-    opening, found = _stem_macs(spec, whole.stem.width), []
-    for unit in whole.blocks:
-        convs = _convolution_macs(spec, unit)
-        macs = sum(convs) + _projection_macs(spec, unit)
-        if unit.stride > 1:
-            found.append(Part("transition", unit.stage, unit.target.width, macs))
-        elif unit.source.channels != unit.target.channels:
-            opening += macs
+    """Those of any network, pruned or not; the stem is the first."""
+    channels = layout(spec)
+    stem_macs, others = _stem_macs(spec, channels.stem.width), []
+    for block in channels.blocks:
+        convs = _convolution_macs(spec, block)
+        macs = sum(convs) + _projection_macs(spec, block)
+        if block.stride > 1:
+            others.append(Part("transition", block.stage, block.target.width, macs))
+        elif block.source.channels != block.target.channels:
+            stem_macs += macs
         else:
-            found.append(Part("unit", unit.stage, unit.target.width, macs, sum(convs[1:-1])))
-    return [Part("opening", 0, whole.stem.width, opening), *found]
+            others.append(Part("block", block.stage, block.target.width, macs, sum(convs[1:-1])))
+    return [Part("stem", 0, channels.stem.width, stem_macs), *others]
 
 
-def anatomy(spec: ModelSpec) -> ModelSpec:
-    """What decides the latency of a network's parts: deep or not, pruned or not, it is the same."""
+def latency_signature(spec: ModelSpec) -> ModelSpec:
+    """What decides the latency of a network's parts: the same for any depth, and whether pruned or not."""
     return replace(spec, depths=(1,) * len(spec.depths), stochastic_depth=0.0, plan=None)
 
 
-def groups(spec: ModelSpec, whole: bool = False) -> list[Group]:
-    """All that a table for this network needs; with `whole`, only what it needs while no channel goes."""
+def probe_sets(spec: ModelSpec, full_width: bool = False) -> list[ProbeSet]:
+    """All that a table for this network needs; with `full_width`, only what it needs where no channels are removed."""
     return [
-        _group(spec, stage, channels, whole)
+        _probe_set(spec, stage, channels, full_width)
         for stage in range(len(spec.depths))
         for channels in _quarters(_stream(spec, stage).channels)
-        if not whole or channels == _stream(spec, stage).channels
+        if not full_width or channels == _stream(spec, stage).channels
     ]
 
 
 def inner_channels(network: ModelSpec) -> int:
-    """Of its last unit."""
+    """Of its last block."""
     return layout(network).blocks[-1].inner[0].width
 
 
-def _group(spec: ModelSpec, stage: int, channels: int, whole: bool = False) -> Group:
-    """A unit whose stream has that many channels; more of them, with more and more inner channels; the next stage.
+def _probe_set(spec: ModelSpec, stage: int, channels: int, full_width: bool = False) -> ProbeSet:
+    """A block whose stream has that many channels; more of them, with more and more inner channels; the next stage.
 
-    With `whole`, more of them with all their channels only.
+    With `full_width`, more of them with all their channels only.
     """
     stream = _stream(spec, stage)
     share = channels / stream.channels
-    base = _thinned(_excerpt(spec, stage, 1), share)
-    longer = _excerpt(spec, stage, 1 + TIMES)
+    base = _thinned(_subnetwork(spec, stage, 1), share)
+    longer = _subnetwork(spec, stage, 1 + TIMES)
     inner = inner_channels(longer)
     probes = []
-    for count in [inner] if whole else _quarters(inner) if channels < stream.channels else _neighbours(inner):
+    for count in [inner] if full_width else _quarters(inner) if channels < stream.channels else _neighbours(inner):
         network = _thinned(longer, share, count / inner)
         probes.append(Probe(parts(network)[-1]._replace(stage=stage), network, TIMES))
     if stage + 1 < len(spec.depths):
-        network = _thinned(_excerpt(spec, stage, 1, 1), share, share)
+        network = _thinned(_subnetwork(spec, stage, 1, 1), share, share)
         probes.append(Probe(parts(network)[-1]._replace(stage=stage + 1), network, 1))
-    return Group(base, parts(base)[0] if stage == 0 else None, tuple(probes))
+    return ProbeSet(base, parts(base)[0] if stage == 0 else None, tuple(probes))
 
 
-def _excerpt(spec: ModelSpec, stage: int, *depths: int) -> ModelSpec:
-    """So many units of this stage, and of the next, behind a stem that gives them their resolution."""
-    found = replace(
+def _subnetwork(spec: ModelSpec, stage: int, *depths: int) -> ModelSpec:
+    """So many blocks of this stage, and of the next, behind a stem that gives them their resolution."""
+    subnetwork = replace(
         spec, depths=depths, widths=spec.widths[stage : stage + len(depths)], stochastic_depth=0.0, plan=None
     )
     if stage == 0:
-        return found
+        return subnetwork
     height, width = (_halved(size, _halvings(spec, stage)) for size in spec.input[1:])
-    return replace(found, stem="cifar", input=(spec.input[0], height, width))
+    return replace(subnetwork, stem="cifar", input=(spec.input[0], height, width))
 
 
 def _thinned(spec: ModelSpec, stream: float, inner: float = 1.0) -> ModelSpec:
-    """With that share of the streams' channels, and of the inner channels of all units but the first."""
+    """With that share of the streams' channels, and of the inner channels of all blocks but the first."""
     first, *others = layout(spec).blocks
-    kept = {unit.target.name: _spread(unit.target, stream) for unit in (first, *others)}
-    for unit in others:
-        narrowed = (*unit.inner, unit.squeeze) if unit.squeeze else unit.inner
-        kept |= {space.name: _spread(space, inner) for space in narrowed}
+    kept = {block.target.name: _spread(block.target, stream) for block in (first, *others)}
+    for block in others:
+        narrowed = (*block.inner, block.squeeze) if block.squeeze else block.inner
+        kept |= {group.name: _spread(group, inner) for group in narrowed}
     return replace(spec, plan=ChannelPlan(channels=kept))
 
 
-def _spread(space: Space, share: float) -> tuple[int, ...]:
-    """That share of a space's channels, evenly: a shortcut between stages has to pick them, as after pruning."""
-    whole = space.channels // space.group
-    n = max(1, round(share * whole))
-    return tuple(i * whole // n * space.group + j for i in range(n) for j in range(space.group))
+def _spread(group: ChannelGroup, share: float) -> tuple[int, ...]:
+    """That share of a group's channels, evenly: a shortcut between stages has to pick them, as after pruning."""
+    size = group.norm_group_size
+    total = group.channels // size
+    n = max(1, round(share * total))
+    return tuple(i * total // n * size + j for i in range(n) for j in range(size))
 
 
 def _quarters(channels: int) -> list[int]:
@@ -151,9 +153,9 @@ def _neighbours(channels: int) -> list[int]:
     return sorted({count for count in near if count < channels} | {channels})
 
 
-def _stream(spec: ModelSpec, stage: int) -> Space:
+def _stream(spec: ModelSpec, stage: int) -> ChannelGroup:
     """Of the unpruned network."""
-    return layout(anatomy(spec)).blocks[stage].target
+    return layout(latency_signature(spec)).blocks[stage].target
 
 
 def _stem_macs(spec: ModelSpec, channels: int) -> int:
@@ -161,28 +163,28 @@ def _stem_macs(spec: ModelSpec, channels: int) -> int:
     return kernel**2 * spec.input[0] * channels * _pixels(spec, halvings)
 
 
-def _convolution_macs(spec: ModelSpec, unit: BlockChannels) -> list[int]:
-    """Of each convolution of a unit; gates and squeezed channels are not counted.
+def _convolution_macs(spec: ModelSpec, block: BlockChannels) -> list[int]:
+    """Of each convolution of a block; gates and squeezed channels are not counted.
 
     The stride is on a bottleneck's 3x3, so that its first convolution still has all pixels (`blocks.convolutions`).
     """
-    after = _halvings(spec, unit.stage)
-    before = after - (unit.stride > 1)
+    after = _halvings(spec, block.stage)
+    before = after - (block.stride > 1)
     halvings = (after, after) if spec.block_type == "basic" else (before, after, after)
-    widths = [space.width for space in (unit.source, *unit.inner, unit.target)]
+    widths = [group.width for group in (block.source, *block.inner, block.target)]
     shapes = zip(KERNELS[spec.block_type], pairwise(widths), halvings, strict=True)
     return [kernel**2 * a * b * _pixels(spec, times) for kernel, (a, b), times in shapes]
 
 
-def _projection_macs(spec: ModelSpec, unit: BlockChannels) -> int:
-    is_projected = spec.shortcut == "C" or (spec.shortcut == "B" and not unit.has_identity)
+def _projection_macs(spec: ModelSpec, block: BlockChannels) -> int:
+    is_projected = spec.shortcut == "C" or (spec.shortcut == "B" and not block.has_identity)
     if not is_projected or spec.family == "plain":
         return 0
-    return unit.source.width * unit.target.width * _pixels(spec, _halvings(spec, unit.stage))
+    return block.source.width * block.target.width * _pixels(spec, _halvings(spec, block.stage))
 
 
 def _halvings(spec: ModelSpec, stage: int) -> int:
-    """How often the image was halved before this stage's units."""
+    """How often the image was halved before this stage's blocks."""
     return stage + (0 if spec.stem == "cifar" else 2)
 
 

@@ -1,4 +1,4 @@
-"""`prune`: a smaller network of the same kind, which has to prove that it is faster before it appears."""
+"""`prune`: a smaller network of the same kind, which has to pass a speed check before its folder appears."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from ...core.measured import Scenario
 from ...core.progress import Progress, silent
 from ...core.types import Checkpoint
 from ..training import Device, recipe_for
+from . import older
 from .steps import Finetuning, Observer, OnWarnings, Pruned, Request, Target, run
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from ...training.recipe import Recipe
 
 RUNTIME = "onnxruntime"
-WITHOUT_IMAGES = {"channels": "l2", "units": "random"}  # importances that need none
+WITHOUT_IMAGES = {"channels": "l2", "blocks": "random"}  # importances that need none
 Costs = Mapping[Literal["macs", "params", "latency"], float | None]
 
 
@@ -28,7 +29,7 @@ def prune(
     macs: float | None = None,
     params: float | None = None,
     latency: float | None = None,
-    units: bool = False,
+    blocks: bool = False,
     importance: str | None = None,
     ranking: str | None = None,
     steps: int = 1,
@@ -51,7 +52,7 @@ def prune(
     on_warnings: OnWarnings = lambda warnings: None,
     watchers: "Sequence[Watcher]" = (),
 ) -> Pruned:
-    """Remove channels, or whole blocks, until one target is met; check the speed; fine-tune what is left.
+    """Remove channels, or whole blocks, until one target is met; check the speed; fine-tune the pruned network.
 
     All that is asked for is checked before anything is measured or computed.
 
@@ -61,15 +62,15 @@ def prune(
             `latency` has to be given.
         params: The same of the parameters.
         latency: The same of the latency, as it is measured on `runtime` with `threads` and `batch`.
-        units: Remove whole residual blocks whose shortcut is an identity, instead of channels.
+        blocks: Remove whole residual blocks whose shortcut is an identity, instead of channels.
         importance: How channels (l1, l2, bn_scale, taylor, hessian, fpgm, random) or blocks (loss, change, random)
             are scored. None is taylor for channels and loss for blocks.
         ranking: What a channel's importance is compared with: local, global or isomorphic (None).
-        steps: How often importances are computed anew on the way.
+        steps: In how many steps the target is approached; importances are computed anew in each.
         round_to: Counts of channels are multiples of this; "auto" (the default with `latency`, and only there)
             chooses by what keeps most of the importance. None is 8 otherwise.
         min_share: The share of its channels that every channel group keeps; None is 0.1.
-        exclude: Channel groups or blocks that stay whole, as names with wildcards.
+        exclude: Channel groups or blocks that are not pruned, as names with wildcards.
         images: Training images for the importances; None is 256.
         seed: Chooses those images, and draws what is random; None is 0.
         measure: Compare the latency with the parent's, and refuse a network that is not faster.
@@ -78,7 +79,7 @@ def prune(
         batch: Images at a time where latency is measured; None is 1.
         finetune: A recipe, its name or its TOML file, to train with afterwards; None leaves the weights as they are.
         changes: Fields of the recipe that are set otherwise.
-        teacher: Whose answers are learnt in fine-tuning; None is the parent.
+        teacher: The network whose outputs are learnt in fine-tuning; None is the parent.
         device: Where to fine-tune.
         resume: Go on with the unfinished run in `out`.
         out: The folder of the new checkpoint; None is `runs/REF-...`.
@@ -100,18 +101,17 @@ def prune(
     refuse({} if measure else timing, "without a speed check, no latency is measured")
     refuse({} if finetune else training, "nothing is trained", "Add `finetune=prune-finetune`")
     target = _target({"macs": macs, "params": params, "latency": latency}, measure)
-    config, auto = config_for(
-        units=units,
-        importance=importance,
-        ranking=ranking,
-        steps=steps,
-        round_to=round_to,
-        min_share=min_share,
-        exclude=exclude,
-        images=images,
-        seed=seed,
-        by_latency=latency is not None,
-    )
+    options = {
+        "importance": importance,
+        "ranking": ranking,
+        "steps": steps,
+        "round_to": round_to,
+        "min_share": min_share,
+        "exclude": tuple(exclude),
+        "images": images,
+        "seed": seed,
+    }
+    config, auto = config_for(options, blocks, by_latency=latency is not None)
     scenario = (
         _scenario(runtime or RUNTIME, 1 if threads is None else threads, 1 if batch is None else batch)
         if measure
@@ -119,53 +119,41 @@ def prune(
     )
     check(checkpoint, config)
     tuning = _finetuning(checkpoint, finetune, changes or {}, teacher, device, resume) if finetune else None
-    name = f"{checkpoint.ref}-{'units-' if units else ''}{target.cost}{target.share:g}"
+    name = f"{checkpoint.ref}-{'blocks-' if blocks else ''}{target.cost}{target.share:g}"
     folder = Path(out) if out is not None else Path("runs") / name
     request = Request(target, config, auto, scenario, tuning, folder, name)
+    if resume:
+        request = older.resumed(request, is_named=out is not None)
     return run(checkpoint, request, Observer(progress, on_warnings, watchers))
 
 
 def config_for(
-    *,
-    units: bool = False,
-    importance: str | None = None,
-    ranking: str | None = None,
-    steps: int = 1,
-    round_to: int | Literal["auto"] | None = None,
-    min_share: float | None = None,
-    exclude: Sequence[str] = (),
-    images: int | None = None,
-    seed: int | None = None,
-    by_latency: bool = False,
+    options: Mapping[str, Any], blocks: bool = False, by_latency: bool = False
 ) -> "tuple[PruneConfig, bool]":
-    """The arguments of `prune` that say how; and whether what channels are rounded to is chosen by measuring.
+    """The PruneConfig of these options, and whether measuring decides what channels are rounded to.
 
-    Raises UsageError for one that is out of range, or would do nothing.
+    `options` are fields of PruneConfig, None where the user named none; `round_to` may be "auto". Raises UsageError
+    for one that is out of range, or would have no effect.
     """
     from ...prune import PruneConfig
-    from ...prune.judging import needs_images
+    from ...prune.pruning import ABOUT_CHANNELS
+    from ...prune.scoring import needs_images
 
-    of_channels = {"ranking": ranking, "round_to": round_to, "min_share": min_share is not None}
-    refuse(of_channels if units else {}, "where whole units go, no channels do")
-    multiple = 1 if units else _multiple(round_to, by_latency)
-    chosen = {
-        "importance": importance,
-        "ranking": ranking,
-        "round_to": multiple,
-        "min_share": min_share,
-        "images": images,
-        "seed": seed,
-    }
-    given: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
-    config = PruneConfig(remove="units" if units else "channels", steps=steps, exclude=tuple(exclude), **given)
+    given = {name: value for name, value in options.items() if value is not None}
+    of_channels = {name: name in given for name in ABOUT_CHANNELS}
+    refuse(of_channels if blocks else {}, "where blocks are removed, no channels are")
+    multiple = 1 if blocks else _multiple(given.pop("round_to", None), by_latency)
+    if multiple is not None:
+        given["round_to"] = multiple
+    config = PruneConfig(remove="blocks" if blocks else "channels", **given)
     if not needs_images(config):
-        idle = {"images": images, "seed": seed is not None and config.method != "random"}
-        refuse(idle, f"`importance={config.method}` looks at no images")
+        idle = {"images": "images" in given, "seed": "seed" in given and config.method != "random"}
+        refuse(idle, f"`importance={config.method}` needs no images")
     return config, multiple is None
 
 
 def refuse(given: Mapping[str, object], why: str, instead: str = "") -> None:
-    """Arguments that would do nothing: whoever gives one expects something of it."""
+    """Raises UsageError for arguments that would have no effect: whoever gives one expects an effect."""
     if names := ", ".join(f"`{name}`" for name, value in given.items() if value):
         raise UsageError(f"{names}: {why}", f"{instead}, or leave {names} away." if instead else f"Leave {names} away.")
 
@@ -173,8 +161,8 @@ def refuse(given: Mapping[str, object], why: str, instead: str = "") -> None:
 def check(checkpoint: Checkpoint, config: "PruneConfig") -> None:
     """Refuse options that do not suit the network, or need images that are not on this machine."""
     from ...prune.calibration import sample
-    from ...prune.judging import needs_images
     from ...prune.pruning import check_options
+    from ...prune.scoring import needs_images
 
     check_options(checkpoint.spec, config)
     try:
@@ -218,7 +206,7 @@ def _multiple(round_to: int | Literal["auto"] | None, by_latency: bool) -> int |
 
 def _scenario(runtime: str | None, threads: int | None, batch: int | None) -> Scenario:
     from ...export.contract import parse_runtime
-    from .verdict import scenario_for
+    from .speed_check import scenario_for
 
     name = RUNTIME if runtime is None else runtime
     engine, _ = parse_runtime(name)
@@ -253,7 +241,7 @@ def _finetuning(
     check_batch(datasets.load(source.dataset, chosen.train_on), chosen)
     if chosen.train_on == "train":
         datasets.load(source.dataset, "val")
-    heard: Checkpoint | None = (teacher or source) if teacher or chosen.teacher_share else None
-    if heard:
-        check_teacher(heard, source.spec, source.dataset, chosen)
-    return Finetuning(chosen, heard, device, resume)
+    taught_by: Checkpoint | None = (teacher or source) if teacher or chosen.teacher_share else None
+    if taught_by:
+        check_teacher(taught_by, source.spec, source.dataset, chosen)
+    return Finetuning(chosen, taught_by, device, resume)

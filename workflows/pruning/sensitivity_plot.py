@@ -1,4 +1,4 @@
-"""The picture of a sensitivity analysis: what is left of the accuracy when a part of one space's channels is gone."""
+"""The picture of a sensitivity analysis: the accuracy when a share of one channel group's channels is dropped."""
 
 import io
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 MOST_LABELS = 56  # more names do not fit side by side
 
 
-def sensitivity_plot(ref: str, whole: float, rows: Sequence[Row], kind: Literal["png", "svg"]) -> bytes:
-    """A line for each ratio over the spaces in the network's order; `whole` is the unpruned network's accuracy.
+def sensitivity_plot(ref: str, unpruned: float, rows: Sequence[Row], kind: Literal["png", "svg"]) -> bytes:
+    """A line for each ratio over the channel groups in the network's order; `unpruned` is the accuracy before pruning.
 
     The same rows give the same bytes.
     """
@@ -28,9 +28,9 @@ def sensitivity_plot(ref: str, whole: float, rows: Sequence[Row], kind: Literal[
     with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 10}):
         figure = Figure(figsize=(9.6, 5.4), layout="constrained", facecolor="white")
         axes = figure.subplots()
-        _draw(axes, whole, rows)
+        _draw(axes, unpruned, rows)
         accuracy = rows[0].accuracy
-        title = f"{ref}: one space pruned at a time, not fine-tuned; val may have been trained on"
+        title = f"{ref}: one channel group pruned at a time, not fine-tuned; val may have been trained on"
         axes.set_title(title, color=INK, fontsize=11, parse_math=False)
         axes.set_ylabel(f"top-1 on {accuracy.n} {accuracy.split} images of {accuracy.dataset}, %", color=INK)
         axes.grid(axis="y", color=LINE, linewidth=0.8)
@@ -42,21 +42,21 @@ def sensitivity_plot(ref: str, whole: float, rows: Sequence[Row], kind: Literal[
     return buffer.getvalue()
 
 
-def _draw(axes: "Axes", whole: float, rows: Sequence[Row]) -> None:
-    spaces = list(dict.fromkeys(row.space for row in rows))
-    found = {(row.space, row.ratio): row.accuracy for row in rows}
+def _draw(axes: "Axes", unpruned: float, rows: Sequence[Row]) -> None:
+    groups = list(dict.fromkeys(row.group for row in rows))
+    accuracies = {(row.group, row.ratio): row.accuracy for row in rows}
     for i, ratio in enumerate(sorted({row.ratio for row in rows})):
-        known = [found.get((space, ratio)) for space in spaces]
+        known = [accuracies.get((group, ratio)) for group in groups]
         heights = [100 * accuracy.value if accuracy else nan for accuracy in known]
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         axes.plot(heights, marker + "-", color=colour, markersize=4, linewidth=1.2, label=f"{100 * ratio:g} % dropped")
         bounds = [proportion_interval(a.correct, a.n) if a else (nan, nan) for a in known]
         lows, highs = zip(*bounds, strict=True)
         axes.fill_between(
-            range(len(spaces)), [100 * v for v in lows], [100 * v for v in highs], color=colour, alpha=0.15, linewidth=0
+            range(len(groups)), [100 * v for v in lows], [100 * v for v in highs], color=colour, alpha=0.15, linewidth=0
         )
-    axes.axhline(100 * whole, color=QUIET, linestyle="--", linewidth=1, label="nothing dropped")
-    step = ceil(len(spaces) / MOST_LABELS)
-    ticks = range(0, len(spaces), step)
-    axes.set_xticks(ticks, [spaces[i] for i in ticks], rotation=90, fontsize=7)
-    axes.set_xlim(-1, len(spaces))
+    axes.axhline(100 * unpruned, color=QUIET, linestyle="--", linewidth=1, label="nothing dropped")
+    step = ceil(len(groups) / MOST_LABELS)
+    ticks = range(0, len(groups), step)
+    axes.set_xticks(ticks, [groups[i] for i in ticks], rotation=90, fontsize=7)
+    axes.set_xlim(-1, len(groups))

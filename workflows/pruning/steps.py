@@ -9,6 +9,7 @@ from ...core.errors import ReszooError, UsageError
 from ...core.files import beside, check_free, is_free, staged_folder
 from ...core.measured import MeasurementWarning
 from ...core.progress import Progress
+from . import older
 
 if TYPE_CHECKING:
     from ...core.measured import Comparison, Failure, Scenario
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from ...prune import PruneConfig
     from ...training.progress import Watcher
     from ...training.recipe import Recipe
-    from .verdict import Verdict
+    from .speed_check import SpeedCheck
 
-RACE = "race.json"
+SPEED_CHECK = "speed_check.json"
 OnWarnings = Callable[[Sequence[MeasurementWarning]], None]
 
 
@@ -30,7 +31,7 @@ class Target(NamedTuple):
 
 
 class Finetuning(NamedTuple):
-    """How the network is trained after its race. `teacher` None: on the labels alone."""
+    """How the network is trained after its speed check. `teacher` None: on the labels alone."""
 
     recipe: "Recipe"
     teacher: "Checkpoint | None"
@@ -39,7 +40,7 @@ class Finetuning(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is asked for. `scenario` None: no latency is measured; `auto`: what channels are rounded to is measured."""
+    """What is asked for. `scenario` None: no latency is measured; `auto`: measuring decides what to round to."""
 
     target: Target
     config: "PruneConfig"
@@ -51,16 +52,16 @@ class Request(NamedTuple):
 
 
 class Pruned(NamedTuple):
-    """The network as it was cut, its verdict if it was raced, and the fine-tuned one."""
+    """The pruned network, its speed check if there was one, and the fine-tuned network if there is one."""
 
     parent: "Checkpoint"
-    cut: "Checkpoint"
-    verdict: "Verdict | None"
-    tuned: "Checkpoint | None"
+    pruned: "Checkpoint"
+    speed_check: "SpeedCheck | None"
+    finetuned: "Checkpoint | None"
 
     @property
     def result(self) -> "Checkpoint":
-        return self.tuned or self.cut
+        return self.finetuned or self.pruned
 
 
 class Observer(NamedTuple):
@@ -72,32 +73,32 @@ class Observer(NamedTuple):
 
 
 def run(parent: "Checkpoint", request: Request, observer: Observer) -> Pruned:
-    """Before it is trained, or appears at all, a network has to have passed its speed check."""
+    """Prune, and fine-tune. A network is trained, and its folder appears, only after it has passed its speed check."""
     from ...core.locks import locked
 
     with locked(request.folder, wait=False):
-        folder = _cut_folder(request)
-        make = _new if is_free(folder) else _known
-        cut, verdict = make(parent, request, folder, observer)
-    tuned = _trained(cut, request, request.finetuning, observer) if request.finetuning else None
-    return Pruned(parent, cut, verdict, tuned)
+        folder = _pruned_folder(request)
+        make = _new if is_free(folder) else _unfinished
+        pruned, speed_check = make(parent, request, folder, observer)
+    finetuned = _finetuned(pruned, request, request.finetuning, observer) if request.finetuning else None
+    return Pruned(parent, pruned, speed_check, finetuned)
 
 
-def _trained(cut: "Checkpoint", request: Request, how: Finetuning, observer: Observer) -> "Checkpoint":
+def _finetuned(pruned: "Checkpoint", request: Request, how: Finetuning, observer: Observer) -> "Checkpoint":
     from msgspec.structs import replace
 
     from ... import training, zoo
     from ...training.progress import Steps
 
-    spec = training.for_training(cut.spec, how.recipe)
+    spec = training.for_training(pruned.spec, how.recipe)
     return training.fit(
-        zoo.build(replace(cut, spec=spec)),
+        zoo.build(replace(pruned, spec=spec)),
         spec,
-        cut.dataset,
+        pruned.dataset,
         how.recipe,
         request.folder,
         ref=request.ref,
-        parent=cut,
+        parent=pruned,
         teacher=how.teacher,
         device=how.device,
         resume=how.resume,
@@ -105,69 +106,71 @@ def _trained(cut: "Checkpoint", request: Request, how: Finetuning, observer: Obs
     )
 
 
-def _cut_folder(request: Request) -> Path:
-    """Where the network lies as it was cut. Nothing that is there is overwritten; a run may go on with it."""
+def _pruned_folder(request: Request) -> Path:
+    """Where the network lies before fine-tuning. Nothing that is there is overwritten; a run may be resumed."""
     folder = request.folder
     check_free(folder)
-    cut, training = (beside(folder, suffix) for suffix in (".pruned", ".unfinished"))
-    left = [path for path in (cut, training) if path.exists()]
-    names = " and ".join(map(str, left))
+    pruned, training = (beside(folder, suffix) for suffix in (".pruned", ".unfinished"))
+    existing = [path for path in (pruned, training) if path.exists()]
+    names = " and ".join(map(str, existing))
     again = f"Delete {names} to start again."
-    if left and not request.finetuning:
+    if existing and not request.finetuning:
         raise UsageError(
             f"an earlier run with `finetune` has left {names}",
             f"Finish it with `resume=True`, or choose another `out`. {again}",
         )
     if not request.finetuning:
         return folder
-    if left and not request.finetuning.resume:
+    if existing and not request.finetuning.resume:
         raise UsageError(f"an earlier run has left {names}", f"Give `resume=True` to go on with it. {again}")
-    if left == [training]:
-        raise UsageError(f"the network that {training} trains is gone: there is no {cut}", again)
-    return cut
+    if existing == [training]:
+        raise UsageError(f"the network that {training} trains is gone: there is no {pruned}", again)
+    return pruned
 
 
 def _new(
     parent: "Checkpoint", request: Request, folder: Path, observer: Observer
-) -> "tuple[Checkpoint, Verdict | None]":
-    """The folder appears with its race in it when that is won."""
+) -> "tuple[Checkpoint, SpeedCheck | None]":
+    """The folder appears, with the speed check in it, when that is passed."""
     from ... import zoo
 
     with staged_folder(folder) as staging:
         outcome = _pruned(parent, request, staging, observer)
-        verdict = _won(outcome, request, staging) if outcome else None
-    return zoo.read(folder), verdict
+        speed_check = _passed(outcome, request, staging) if outcome else None
+    return zoo.read(folder), speed_check
 
 
-def _known(
+def _unfinished(
     parent: "Checkpoint", request: Request, folder: Path, observer: Observer
-) -> "tuple[Checkpoint, Verdict | None]":
-    """What an earlier run has left, if this command would have made it too."""
+) -> "tuple[Checkpoint, SpeedCheck | None]":
+    """The network of an earlier run, if this one would have pruned it in the same way."""
     from ... import zoo
     from ...core.documents import read_json
     from ...core.measured import Comparison
     from ...core.types import ChannelPlan
     from ...prune.pruning import step
 
-    cut = zoo.read(folder)
-    done = cut.provenance[-1]
-    asked = step(parent, request.config, cut.spec.plan or ChannelPlan(), {}).config
-    free = ("plan", "round_to") if request.auto else ("plan",)
-    same = {name: value for name, value in asked.items() if name not in free}.items() <= done.config.items()
+    pruned = zoo.read(folder)
+    earlier = pruned.provenance[-1]
+    done = earlier.config
+    requested = step(parent, request.config, pruned.spec.plan or ChannelPlan(), {}).config
+    chosen_by_run = ("plan", "round_to") if request.auto else ("plan",)
+    is_same = {name: value for name, value in requested.items() if name not in chosen_by_run}.items() <= done.items()
     if (
-        not same
-        or (cut.ref, done.input_sha256) != (request.ref, parent.sha256)
-        or _cost_name(request) not in done.config
+        not is_same
+        or (pruned.ref, earlier.input_sha256) != (request.ref, parent.sha256)
+        or _cost_name(request) not in done
     ):
         raise _other_options(folder)
     if request.scenario is None:
-        return cut, None
-    if not (folder / RACE).exists():  # it was made with measure=False
-        return cut, _won(_raced(parent, cut, request.scenario, observer), request, folder)
-    race = read_json(folder / RACE, Comparison, f"Delete {folder} to start again.")
-    if str(race.subjects[-1].scenario) != str(request.scenario):
+        return pruned, None
+    path = next((path for path in (folder / SPEED_CHECK, older.speed_check(folder)) if path.exists()), None)
+    if not path:  # the earlier run was started with measure=False
+        return pruned, _passed(_check_speed(parent, pruned, request.scenario, observer), request, folder)
+    comparison = read_json(path, Comparison, f"Delete {folder} to start again.")
+    if str(comparison.subjects[-1].scenario) != str(request.scenario):
         raise _other_options(folder)
-    return cut, _judged(race, request)
+    return pruned, _speed_check(comparison, request)
 
 
 def _other_options(folder: Path) -> UsageError:
@@ -178,7 +181,7 @@ def _other_options(folder: Path) -> UsageError:
 
 
 def _pruned(parent: "Checkpoint", request: Request, folder: Path, observer: Observer) -> "Comparison | Failure | None":
-    """Write the network; gives its race, if it has to run one."""
+    """Write the network. Returns its speed check's measurement, if one is asked for."""
     from ...models.cost import cost_of
     from ...prune import prune
 
@@ -187,13 +190,13 @@ def _pruned(parent: "Checkpoint", request: Request, folder: Path, observer: Obse
         return _fitted(parent, request, scenario, folder, observer)
 
     def count(spec: "ModelSpec") -> int:
-        found = cost_of(spec)
-        return found.macs if cost == "macs" else found.params
+        costs = cost_of(spec)
+        return costs.macs if cost == "macs" else costs.params
 
-    cut = prune(
+    pruned = prune(
         parent, request.config, count, share * count(parent.spec), folder, request.ref, what=_cost_name(request)
     )
-    return _raced(parent, cut, scenario, observer) if scenario else None
+    return _check_speed(parent, pruned, scenario, observer) if scenario else None
 
 
 def _fitted(
@@ -202,10 +205,10 @@ def _fitted(
     from .fitting import prune_to_latency
     from .latency_table import table_for
 
-    whole = request.config.remove == "units" and not (parent.spec.plan and parent.spec.plan.channels)
-    table = table_for(parent.spec, scenario, observer.progress, whole=whole)
+    full_width = request.config.remove == "blocks" and not (parent.spec.plan and parent.spec.plan.channels)
+    table = table_for(parent.spec, scenario, observer.progress, full_width=full_width)
     observer.on_warnings(table.warnings)
-    _cut, outcome = prune_to_latency(
+    _, outcome = prune_to_latency(
         parent,
         request.config,
         table,
@@ -218,18 +221,20 @@ def _fitted(
     return outcome
 
 
-def _raced(parent: "Checkpoint", cut: "Checkpoint", scenario: "Scenario", observer: Observer) -> "Comparison | Failure":
-    from .verdict import race
+def _check_speed(
+    parent: "Checkpoint", pruned: "Checkpoint", scenario: "Scenario", observer: Observer
+) -> "Comparison | Failure":
+    from .speed_check import check_speed
 
-    return race(cut, parent, scenario, on_round=_rounds(observer.progress))
+    return check_speed(pruned, parent, scenario, on_round=_rounds(observer.progress))
 
 
 def _rounds(progress: Progress) -> "Callable[[Comparison], None]":
-    """Tells the ratio so far, after each round of a speed check."""
-    from .verdict import judge
+    """Shows the ratio so far, after each round of a speed check."""
+    from .speed_check import SpeedCheck
 
     def on_round(known: "Comparison") -> None:
-        progress(f"speed check: {judge(known).told} of its parent's latency", len(known.rounds))
+        progress(f"speed check: {SpeedCheck.of(known).ratio} of its parent's latency", len(known.rounds))
 
     return on_round
 
@@ -241,8 +246,8 @@ def _cost_name(request: Request) -> str:
     return cost_name(request.scenario) if request.target.cost == "latency" and request.scenario else request.target.cost
 
 
-def _won(outcome: "Comparison | Failure", request: Request, folder: Path) -> "Verdict":
-    """The race goes into the network's folder. Raises ReszooError for one that was lost."""
+def _passed(outcome: "Comparison | Failure", request: Request, folder: Path) -> "SpeedCheck":
+    """Write the speed check to the network's folder. Raises ReszooError for one that failed or was not passed."""
     from ...core.documents import write_json
     from ...core.measured import Failure
 
@@ -250,30 +255,30 @@ def _won(outcome: "Comparison | Failure", request: Request, folder: Path) -> "Ve
     if isinstance(outcome, Failure):
         fix = outcome.fix or f"Try another `runtime`{', or `measure=False`' if may_stay else ''}."
         raise ReszooError(f"{outcome.what}: {outcome.reason}\n{outcome.output}".rstrip(), fix)
-    verdict = _judged(outcome, request)
-    if reason := verdict.refusal:
+    speed_check = _speed_check(outcome, request)
+    if reason := speed_check.refusal:
         keep = ", or keep it all the same with `measure=False`" if may_stay else ""
-        raise ReszooError(f"{request.ref} is refused: {reason}", f"{_otherwise(request, verdict)}{keep}.")
-    write_json(folder / RACE, outcome)
-    return verdict
+        raise ReszooError(f"{request.ref} is refused: {reason}", f"{_otherwise(request, speed_check)}{keep}.")
+    write_json(folder / SPEED_CHECK, outcome)
+    return speed_check
 
 
-def _otherwise(request: Request, verdict: "Verdict") -> str:
+def _otherwise(request: Request, speed_check: "SpeedCheck") -> str:
     """What may well give a network that is not refused."""
     from ...prune.config import COARSE
 
-    is_faster = verdict.ratio.verdict == "faster"  # but misses the target
-    met = math.ceil(100 * verdict.ratio.value) / 100
+    is_faster = speed_check.ratio.verdict == "faster"  # but misses the target
+    met = math.ceil(100 * speed_check.ratio.value) / 100
     share = f"Ask for `latency={met:g}`" if is_faster and met < 1 else "Ask for a smaller share"
-    if request.config.remove == "units":
-        return f"{share}, or leave `units` away"
+    if request.config.remove == "blocks":
+        return f"{share}, or leave `blocks` away"
     coarser = not is_faster and not request.auto and request.config.round_to % COARSE
-    return f"{share}, or try `units=True`{f', or `round_to={COARSE}`' if coarser else ''}"
+    return f"{share}, or try `blocks=True`{f', or `round_to={COARSE}`' if coarser else ''}"
 
 
-def _judged(race: "Comparison", request: Request) -> "Verdict":
-    """A target of the latency is the ratio that the network must not miss."""
-    from .verdict import judge
+def _speed_check(comparison: "Comparison", request: Request) -> "SpeedCheck":
+    """Where latency is the target, the network must not take more of its parent's than that."""
+    from .speed_check import SpeedCheck
 
     limit = request.target.share if request.target.cost == "latency" else 1.0
-    return judge(race, limit)
+    return SpeedCheck.of(comparison, limit)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from processes import children, told
-from races import table_of
+from speed_checks import table_of
 
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.measured import MeasurementWarning
@@ -19,8 +19,8 @@ from reszoo.models.cost import cost_of
 from reszoo.prune.depth import without
 from reszoo.workflows.pruning import latency_table, probes
 from reszoo.workflows.pruning.latency_table import Effort, LatencyTable, table_for
-from reszoo.workflows.pruning.stopwatch import visits
-from reszoo.workflows.pruning.verdict import scenario_for
+from reszoo.workflows.pruning.speed_check import scenario_for
+from reszoo.workflows.pruning.timer import visits
 
 SCENARIO = scenario_for("torch", threads=1, batch=16)
 WARNING = MeasurementWarning(kind="steal", detail="the hypervisor took 9 % of a core away")
@@ -46,7 +46,7 @@ def test_the_parts_are_all_of_the_network(arch: str) -> None:
 
 
 def first(**counts: int) -> ChannelPlan:
-    """The first so many channels of each space, with _ for the dots of its name."""
+    """The first so many channels of each channel group, with _ for the dots of its name."""
     return ChannelPlan(channels={name.replace("_", "."): tuple(range(count)) for name, count in counts.items()})
 
 
@@ -66,7 +66,7 @@ def test_latencies_that_follow_the_macs_add_up(arch: str) -> None:
         ("resnet29_v2", first(stages_2=200, stages_2_1_convs_0=40, stages_2_1_convs_1=50)),
     ],
 )
-def test_a_unit_of_any_plan_takes_what_its_macs_take(arch: str, plan: ChannelPlan) -> None:
+def test_a_block_of_any_plan_takes_what_its_macs_take(arch: str, plan: ChannelPlan) -> None:
     spec = spec_of(arch)
     table = known(spec, lambda part, inner: 1e-9 * part.macs)
     longer = msgspec.structs.replace(spec, plan=plan)
@@ -136,12 +136,12 @@ def test_a_model_that_cannot_be_timed_says_why(tmp_path: Path) -> None:
         visits([model], [0], SCENARIO, patience_s=0.01)
 
 
-def test_a_killed_stopwatch_is_told_from_a_slow_one(tmp_path: Path) -> None:
+def test_a_killed_timer_is_told_from_a_slow_one(tmp_path: Path) -> None:
     model = latency_table._written(SMALL, format_named("torch"), tmp_path / "x")
 
     def kill(done: int, total: int | None) -> None:
         for pid in children(os.getpid()):
-            if "stopwatch" in told(pid, "cmdline"):
+            if "pruning.timer" in told(pid, "cmdline"):
                 os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(ReszooError, match=r"was killed by SIGKILL: .*memory runs out\n(.*\n)*.*fewer images at a time"):
@@ -155,19 +155,19 @@ def test_a_runtime_that_is_not_known_or_not_here() -> None:
         scenario_for("torch:cuda_graph", 1, 1)
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_what_takes_minutes_to_load_gets_no_table(whole: bool) -> None:
+@pytest.mark.parametrize("full_width", [True, False])
+def test_what_takes_minutes_to_load_gets_no_table(full_width: bool) -> None:
     compiled = msgspec.structs.replace(SCENARIO, variant="compile")
     with pytest.raises((UsageError, UnavailableError), match="torch:compile"):
-        table_for(SMALL, compiled, whole=whole)
+        table_for(SMALL, compiled, full_width=full_width)
 
 
-def test_a_table_for_whole_units_is_small_and_can_be_completed(measured: tuple[Path, LatencyTable]) -> None:
+def test_a_table_for_removing_blocks_is_small_and_can_be_completed(measured: tuple[Path, LatencyTable]) -> None:
     """In a cache of its own."""
     deep = spec_of("resnet56_v1")
-    few, many = (sum(len(group.networks) for group in probes.groups(deep, whole)) for whole in (True, False))
+    few, many = (sum(len(one.networks) for one in probes.probe_sets(deep, full_width)) for full_width in (True, False))
     assert (few, many) == (8, 55)
-    small = table_for(SMALL, SCENARIO, effort=BRIEF, whole=True)
+    small = table_for(SMALL, SCENARIO, effort=BRIEF, full_width=True)
     shorter = msgspec.structs.replace(SMALL, plan=ChannelPlan(blocks={"stages.0": (0,)}))
     assert {part for spec in (SMALL, shorter) for part in probes.parts(spec)} <= {point.part for point in small.points}
     complete = table_for(SMALL, SCENARIO, effort=BRIEF)

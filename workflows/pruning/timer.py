@@ -1,4 +1,4 @@
-"""Seconds of many small models in turn, in a process of its own: `python -m reszoo.workflows.pruning.stopwatch JOB`.
+"""Seconds of many small models in turn, in a process of its own: `python -m reszoo.workflows.pruning.timer JOB`.
 
 Each visit loads a model anew, so that no other one's threads are alive meanwhile, and each gets many memory layouts.
 """

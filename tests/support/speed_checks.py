@@ -1,4 +1,4 @@
-"""Tables and races whose outcome is chosen: what is done about a latency, without waiting for one."""
+"""Tables of latencies and speed checks with chosen outcomes, so that no test has to wait for real ones."""
 
 from collections.abc import Callable
 
@@ -14,16 +14,22 @@ ROUNDS = 5
 def table_of(spec: ModelSpec, scenario: Scenario, seconds: Callable[[probes.Part, int], float]) -> LatencyTable:
     """A table as if each part took `seconds(part, inner channels)`."""
     points = {}
-    for group in probes.groups(spec):
-        inner = {probe.part: probes.inner_channels(probe.network) for probe in group.probes}
-        for part in (*inner, *([group.opening] if group.opening else [])):
+    for probe_set in probes.probe_sets(spec):
+        inner = {probe.part: probes.inner_channels(probe.network) for probe in probe_set.probes}
+        for part in (*inner, *([probe_set.stem] if probe_set.stem else [])):
             points[part] = Point(**part._asdict(), seconds=seconds(part, inner.get(part, 0)))
     return LatencyTable(
-        host=describe(), scenario=scenario, versions={}, anatomy=probes.anatomy(spec), points=tuple(points.values())
+        host=describe(),
+        scenario=scenario,
+        versions={},
+        signature=probes.latency_signature(spec),
+        points=tuple(points.values()),
     )
 
 
-def race_of(ratio: float, scenario: Scenario, weights_sha256: str = "pruned", spread: float = 1.001) -> Comparison:
+def comparison_of(
+    ratio: float, scenario: Scenario, weights_sha256: str = "pruned", spread: float = 1.001
+) -> Comparison:
     """One in which the pruned network took `ratio` of its parent's time, in each round by `spread` more or less."""
     subjects = tuple(
         Subject(

@@ -1,4 +1,4 @@
-"""torch-pruning's groups: the layers that its dependency graph finds coupled, one group for each of our spaces.
+"""torch-pruning's groups: the layers that its dependency graph finds coupled, for each of our channel groups.
 
 DepGraph (Fang et al. 2023, section 3.2) reads the couplings off the real network's backward graph. Its groups carry
 the importances; that it and `models.channels` see the same couplings is what the tests prove.
@@ -10,15 +10,15 @@ import torch
 from torch import nn
 
 from ..models.blocks import PadShortcut, RouteShortcut
-from ..models.channels import layers, spaces
+from ..models.channels import channel_groups, layers
 from ..models.resnet import ResNet
 
 if TYPE_CHECKING:
     from torch_pruning import DependencyGraph, Group
 
 
-def groups(model: ResNet) -> "dict[str, Group]":
-    """One group for each space, over all its kept channels: its root is the first convolution that writes it.
+def dependency_groups(model: ResNet) -> "dict[str, Group]":
+    """One for each channel group, over all its kept channels: its root is the first convolution that writes them.
 
     The network is left in eval mode.
     """
@@ -31,8 +31,8 @@ def groups(model: ResNet) -> "dict[str, Group]":
         if axes.rows and isinstance(layer, nn.Conv2d):
             roots.setdefault(axes.rows.name, layer)
     return {
-        space.name: graph.get_pruning_group(roots[space.name], prune_conv_out_channels, list(range(space.width)))
-        for space in spaces(model.spec)
+        group.name: graph.get_pruning_group(roots[group.name], prune_conv_out_channels, list(range(group.width)))
+        for group in channel_groups(model.spec)
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether pruning paid: the pruned network against its parent, in turn, and why it is refused where it did not."""
+"""The speed check of a pruned network: it is timed in turn with its parent, and refused where it is not faster."""
 
 import tempfile
 from collections.abc import Callable
@@ -22,8 +22,8 @@ WARM_UP_LIMIT_S = 0.5
 SLACK = 1.06
 
 
-class Verdict(NamedTuple):
-    """The pruned network's latency over its parent's, and the most that was asked for (1 is "faster at all").
+class SpeedCheck(NamedTuple):
+    """The pruned network's latency over its parent's, and the most that is allowed (1 is "faster at all").
 
     `warnings` are the reasons to doubt it, an interval too wide to decide the target among them.
     """
@@ -35,17 +35,26 @@ class Verdict(NamedTuple):
 
     @property
     def refusal(self) -> str | None:
-        """Why the network is no good, or None. A target is met by a ratio that may be it, and is at most 6 % above."""
+        """Why the network is refused, or None.
+
+        A target is met if the ratio's interval reaches down to it, and the ratio is at most 6 % above it.
+        """
         if self.ratio.verdict != "faster":
             return f"it is not faster than its parent on {self.scenario}: {verdict(self.ratio)}"
         if self.ratio.interval.low > self.target or self.ratio.value > SLACK * self.target:
-            return f"it misses {self.target:g} of its parent's latency on {self.scenario}: {self.told}"
+            return f"it misses {self.target:g} of its parent's latency on {self.scenario}: {self.ratio}"
         return None
 
-    @property
-    def told(self) -> str:
-        """ "0.512 (0.504 to 0.520)": the ratio and its 99 % interval."""
-        return str(self.ratio)
+    @classmethod
+    def of(cls, comparison: Comparison, target: float = 1.0) -> "SpeedCheck":
+        """Of what `check_speed` measured. The ratio's interval is one over rounds of fresh processes (`comparison`)."""
+        scenario, ratio = comparison.subjects[-1].scenario, comparison.ratio(AGAIN + 1)
+        warnings = comparison.warnings
+        if ratio.against(target) == "cannot tell" and ratio.half_width > EFFORT.precision:
+            low, high = ratio.interval
+            detail = f"the interval from {low:.3f} to {high:.3f} holds {target:g}: whether that is met is not decided"
+            warnings = (*warnings, MeasurementWarning(kind="imprecise", detail=detail))
+        return cls(scenario, ratio, target, warnings)
 
 
 def scenario_for(runtime: str, threads: int, batch: int) -> Scenario:
@@ -64,7 +73,7 @@ def scenario_for(runtime: str, threads: int, batch: int) -> Scenario:
     )
 
 
-def race(
+def check_speed(
     pruned: Checkpoint,
     parent: Checkpoint,
     scenario: Scenario,
@@ -87,14 +96,3 @@ def _contestant(target: Checkpoint | Artifact, scenario: Scenario) -> Contestant
     if not isinstance(item, Planned):
         raise unavailable_error(item)
     return Contestant(item.artifact, item.scenario)
-
-
-def judge(comparison: Comparison, target: float = 1.0) -> Verdict:
-    """Of a race. Its interval is one over rounds of fresh processes (`comparison`)."""
-    subject, found = comparison.subjects[-1], comparison.ratio(AGAIN + 1)
-    warnings = comparison.warnings
-    if found.against(target) == "cannot tell" and found.half_width > EFFORT.precision:
-        low, high = found.interval
-        detail = f"the interval from {low:.3f} to {high:.3f} holds {target:g}: whether that is met is not decided"
-        warnings = (*warnings, MeasurementWarning(kind="imprecise", detail=detail))
-    return Verdict(subject.scenario, found, target, warnings)

@@ -1,9 +1,9 @@
-"""Whether pruning paid: the pruned network against its parent, and why it is refused."""
+"""The speed check: a pruned network is timed against its parent, and refused if it is not faster."""
 
 from pathlib import Path
 
 import pytest
-from races import race_of
+from speed_checks import comparison_of
 
 from reszoo import zoo
 from reszoo.bench.comparison import Effort
@@ -14,7 +14,7 @@ from reszoo.models.cost import cost_of
 from reszoo.prune import PruneConfig, prune
 from reszoo.prune.sensitivity import Row
 from reszoo.workflows.pruning.sensitivity_plot import sensitivity_plot
-from reszoo.workflows.pruning.verdict import Verdict, judge, race, scenario_for
+from reszoo.workflows.pruning.speed_check import SpeedCheck, check_speed, scenario_for
 
 SCENARIO = scenario_for("torch", threads=1, batch=64)
 BRIEF = Effort(precision=1.0, limit_s=0.1, round_s=0.1, least_rounds=2)
@@ -34,13 +34,13 @@ BRIEF = Effort(precision=1.0, limit_s=0.1, round_s=0.1, least_rounds=2)
     ],
 )
 def test_what_is_refused(low: float, high: float, target: float, reason: str | None) -> None:
-    found = Verdict(SCENARIO, Ratio((low + high) / 2 + 1e-9, Interval(low, high)), target).refusal
+    found = SpeedCheck(SCENARIO, Ratio((low + high) / 2 + 1e-9, Interval(low, high)), target).refusal
     assert found is None if reason is None else reason in (found or "")
 
 
-def test_what_a_race_leaves_open_is_a_doubt() -> None:
+def test_an_undecided_target_is_a_warning() -> None:
     open_, close, decided = (
-        judge(race_of(0.5, SCENARIO, spread=spread), 0.5).warnings for spread in (1.05, 1.001, 1.0)
+        SpeedCheck.of(comparison_of(0.5, SCENARIO, spread=spread), 0.5).warnings for spread in (1.05, 1.001, 1.0)
     )
     assert [(warning.kind, "holds 0.5: whether that is met is not decided" in warning.detail) for warning in open_] == [
         ("imprecise", True)
@@ -49,13 +49,13 @@ def test_what_a_race_leaves_open_is_a_doubt() -> None:
 
 
 @pytest.mark.alone
-def test_a_network_is_raced_against_its_parent(tmp_path: Path, cache: Path) -> None:
+def test_a_network_is_timed_against_its_parent(tmp_path: Path, cache: Path) -> None:
     parent, macs = zoo.load("resnet8_v1.reszoo_digits"), lambda spec: cost_of(spec).macs
     pruned = prune(parent, PruneConfig(round_to=8), macs, 0.3 * macs(parent.spec), tmp_path / "pruned", "pruned.test")
-    outcome = race(pruned, parent, scenario_for("onnxruntime", threads=1, batch=64), BRIEF)
+    outcome = check_speed(pruned, parent, scenario_for("onnxruntime", threads=1, batch=64), BRIEF)
     assert isinstance(outcome, Comparison)
     assert [s.weights_sha256 for s in outcome.subjects] == [parent.sha256, parent.sha256, pruned.sha256]
-    assert judge(outcome).ratio.value < 0.9
+    assert SpeedCheck.of(outcome).ratio.value < 0.9
     (kept,) = (cache / "artifacts").iterdir()
     assert kept.name.startswith(parent.ref)  # the other might have been refused
 
@@ -63,13 +63,13 @@ def test_a_network_is_raced_against_its_parent(tmp_path: Path, cache: Path) -> N
 def test_the_same_rows_give_the_same_picture() -> None:
     rows = [
         Row(
-            space=space,
+            group=group,
             channels=16,
             kept=16 - dropped,
             ratio=dropped / 16,
             accuracy=Accuracy(dataset="digits", split="val", n=100, correct=100 - dropped),
         )
-        for space in ("stages.0", "stages.0.0.convs.0", "stages.1")
+        for group in ("stages.0", "stages.0.0.convs.0", "stages.1")
         for dropped in (4, 8)
     ]
     first, second = (sensitivity_plot("resnet8.$x$", 1.0, rows, "svg") for _ in range(2))
