@@ -246,7 +246,7 @@ def _print(rows: "list[Quantized]", json: bool) -> None:
     else:
         _print_table(rows)
     for row in rows:
-        _print_race(row)
+        _print_speed(row)
 
 
 def _record(row: "Quantized") -> dict[str, object]:
@@ -262,12 +262,13 @@ def _record(row: "Quantized") -> dict[str, object]:
     }
     if row.fit:
         record["ladder"] = ladder.as_records(row.fit)
-    if isinstance(row.race, Failure):
-        record["race"] = {"kind": "failure", "reason": row.race.reason, "output": row.race.output}
-    elif isinstance(row.race, Unavailable):
-        record["race"] = {"kind": "unavailable", **to_builtins(row.race)}
-    elif row.race:
-        record["race"] = {"kind": "ratio", "scenario": row.race.scenario, **row.race.ratio._asdict()}
+    check = row.speed_check
+    if isinstance(check, Failure):
+        record["speed_check"] = {"kind": "failure", "reason": check.reason, "output": check.output}
+    elif isinstance(check, Unavailable):
+        record["speed_check"] = {"kind": "unavailable", **to_builtins(check)}
+    elif check:
+        record["speed_check"] = {"kind": "ratio", "scenario": check.scenario, **check.ratio._asdict()}
     return record
 
 
@@ -290,10 +291,10 @@ def _print_table(rows: "list[Quantized]") -> None:
             _certificate(artifact),
         )
     output.console().print(table)
-    others = output.table("not raced", "why", "what to do")
+    others = output.table("speed not checked", "why", "what to do")
     for row in rows:
-        if isinstance(row.race, Unavailable):
-            others.add_row(str(row.artifact.path), row.race.reason, row.race.fix)
+        if isinstance(row.speed_check, Unavailable):
+            others.add_row(str(row.artifact.path), row.speed_check.reason, row.speed_check.fix)
     if others.row_count:
         output.console().print(others)
     for row in rows:
@@ -301,18 +302,19 @@ def _print_table(rows: "list[Quantized]") -> None:
             output.console().print(f"in float in {row.artifact.path}: {', '.join(row.layers.floats)}", markup=False)
 
 
-def _print_race(row: "Quantized") -> None:
-    """How it did against float, beside the table or the JSON."""
+def _print_speed(row: "Quantized") -> None:
+    """How fast it is against float, beside the table or the JSON."""
     from ..core.measured import Failure
-    from ..workflows.quantization.payoff import Race
+    from ..workflows.quantization.speed_check import SpeedCheck
 
-    if isinstance(row.race, Failure):
-        said = f"{row.race.what}: {row.race.reason}\n{row.race.output}".rstrip()
-    elif isinstance(row.race, Race):
-        said = row.race.told(row.artifact.path)
+    check = row.speed_check
+    if isinstance(check, Failure):
+        text = f"{check.what}: {check.reason}\n{check.output}".rstrip()
+    elif isinstance(check, SpeedCheck):
+        text = check.in_words(row.artifact.path)
     else:
         return
-    output.err_console().print(said, markup=False)
+    output.err_console().print(text, markup=False)
 
 
 def _certificate(artifact: "Artifact") -> str:

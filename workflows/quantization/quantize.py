@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from ...export.contract import ExportOptions
     from ...quantize.summary import Layers
     from .fit import Fit, Rung
-    from .payoff import Race
     from .sensitivity import Damage
+    from .speed_check import SpeedCheck
 
 
 class Quantized(NamedTuple):
@@ -30,7 +30,7 @@ class Quantized(NamedTuple):
     floats: Artifact
     layers: "Layers | None"
     fit: "Fit | None"
-    race: "Race | Unavailable | Failure | None"
+    speed_check: "SpeedCheck | Unavailable | Failure | None"
 
 
 def quantize(
@@ -127,9 +127,9 @@ def quantize(
     folder = Path(out) if out is not None else Path(f"{checkpoint.ref}-{folder_name(format_name, options)}")
     artifact = export(checkpoint, format_name, out=folder, options=options, progress=progress)
     floats = exported(checkpoint, format_name, replace(options, precision="fp32", quantize=None))
-    race = _speed(artifact, floats, progress) if measure else None
+    speed_check = _check_speed(artifact, floats, progress) if measure else None
     graph = artifact.path / MODEL_FILE
-    return Quantized(artifact, floats, layers(graph) if graph.is_file() else None, found, race)
+    return Quantized(artifact, floats, layers(graph) if graph.is_file() else None, found, speed_check)
 
 
 def options_for(
@@ -160,9 +160,9 @@ def options_for(
     return format_name, checked(replace(common, precision="int8", quantize=config), plugin)
 
 
-def _speed(artifact: Artifact, floats: Artifact, progress: Progress) -> "Race | Unavailable | Failure":
-    """One thread, one image; what a user can ask a comparison for in other ways."""
+def _check_speed(artifact: Artifact, floats: Artifact, progress: Progress) -> "SpeedCheck | Unavailable | Failure":
+    """With one thread and one image at a time; `reszoo compare` has all other scenarios."""
     from ...bench.table import verdict
-    from .payoff import payoff
+    from .speed_check import check_speed
 
-    return payoff(artifact, floats, on_round=lambda ratio: progress(f"speed check: {verdict(ratio)}"))
+    return check_speed(artifact, floats, on_round=lambda ratio: progress(f"speed check: {verdict(ratio)}"))
