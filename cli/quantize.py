@@ -13,9 +13,9 @@ from .options import Batch, ComputeCapability, InputKind, Json, Opset, parse_bat
 if TYPE_CHECKING:
     from ..core.types import Artifact, Checkpoint
     from ..export.contract import ExportOptions
-    from ..workflows.quantization.fit import Rung
+    from ..workflows.quantization.budget_search import SearchTrial
+    from ..workflows.quantization.layer_damage import Damage
     from ..workflows.quantization.quantize import Quantized
-    from ..workflows.quantization.sensitivity import Damage
 
 Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
 SCHEMES = listed(Path(__file__).resolve().parents[1] / "quantize" / "schemes")
@@ -218,25 +218,26 @@ def _quantized(source: "Checkpoint", to: str | None, how: dict[str, Any], json: 
     Whatever ends it early, a budget that cannot be met or an interrupt, what was measured is printed all the same.
     """
     from ..workflows.quantization.quantize import quantize as run
-    from . import ladder
+    from . import search_table
 
     damages: list[Damage] = []
-    rungs: list[Rung] = []
+    trials: list[SearchTrial] = []
     try:
         with output.bar(source.ref) as progress:
-            made = run(source, to, **how, progress=progress, on_damages=damages.extend, on_rung=rungs.append)
+            made = run(source, to, **how, progress=progress, on_damages=damages.extend, on_trial=trials.append)
     except BaseException as error:
-        if rungs and json:
+        if trials and json:
             reason = str(error) or type(error).__name__
-            output.print_json([{"source": source.ref, "error": reason, "ladder": ladder.records(damages, rungs)}])
-        elif rungs:
-            ladder.print_damages(damages)
-            ladder.print_ladder(rungs)
+            search = search_table.records(damages, trials)
+            output.print_json([{"source": source.ref, "error": reason, "search": search}])
+        elif trials:
+            search_table.print_damages(damages)
+            search_table.print_trials(trials)
         raise
-    if made.fit and not json:
-        ladder.print_damages(made.fit.damages)
-        ladder.print_ladder(made.fit.rungs, made.fit.chosen)
-        output.console().print(f"{source.ref} on val: {made.fit.chosen.verdict}", markup=False)
+    if made.search and not json:
+        search_table.print_damages(made.search.damages)
+        search_table.print_trials(made.search.trials, made.search.chosen)
+        output.console().print(f"{source.ref} on val: {made.search.chosen.verdict}", markup=False)
     return made
 
 
@@ -253,15 +254,15 @@ def _record(row: "Quantized") -> dict[str, object]:
     from ..core.documents import to_builtins
     from ..core.measured import Failure
     from ..core.types import Unavailable
-    from . import ladder
+    from . import search_table
 
     record: dict[str, object] = {
         "artifact": row.artifact,
         "float_size_bytes": row.floats.size_bytes,
         "layers": row.layers,
     }
-    if row.fit:
-        record["ladder"] = ladder.as_records(row.fit)
+    if row.search:
+        record["search"] = search_table.as_records(row.search)
     check = row.speed_check
     if isinstance(check, Failure):
         record["speed_check"] = {"kind": "failure", "reason": check.reason, "output": check.output}

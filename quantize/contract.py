@@ -71,7 +71,7 @@ class Scheme(ABC):
 
     The versions of `packages` go into the lineage. `calibrations` and the fields below it hold what the options of
     QuantizeConfig can be, the scheme's own choice first.
-    `runtime` is the one that it is made for, where it is made for one: speed checks and profiles of its artifacts run there.
+    `runtime` is the one that it is made for, where it is made for one: its artifacts are timed and profiled there.
     """
 
     name: ClassVar[str]

@@ -114,10 +114,10 @@ def test_layers_are_kept_in_float_until_the_budget_is_met(tmp_path: Path) -> Non
     done = reszoo(*command, "--max-drop", "0.5%", "--out", "made", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
-    rungs = [record for record in row["ladder"] if record["kind"] == "rung"]
-    assert rungs[0]["keep_float"] == []
-    assert rungs[0]["drop"] > 0.05
-    (chosen,) = (rung for rung in rungs if rung["chosen"])
+    trials = [record for record in row["search"] if record["kind"] == "trial"]
+    assert trials[0]["keep_float"] == []
+    assert trials[0]["drop"] > 0.05
+    (chosen,) = (trial for trial in trials if trial["chosen"])
     assert chosen["drop"] <= 0.005
     assert PLANTED in chosen["keep_float"] == row["layers"]["floats"]
     assert artifacts.read(tmp_path / "made").lineage[-1].config["keep_float"] == ",".join(chosen["keep_float"])
