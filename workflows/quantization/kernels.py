@@ -26,7 +26,7 @@ class Group(NamedTuple):
     share: float
 
 
-def profile(
+def profile_kernels(
     artifact: Artifact, runtime: Runtime, *, threads: int, batch: int, device: Device = "cpu"
 ) -> tuple[Kernel, ...]:
     """The kernels of one run on `batch` real images, in their order.
