@@ -106,11 +106,8 @@ def _integer(
     yield "float_additions", f"{len(floats)} of {len(additions)} residual additions are computed in float", floats
     conversions = _of(CONVERSION, kernels)
     unfused = conversions[1:]  # the first is of the images
-    yield (
-        "unfused",
-        f"{len(unfused)} of {len(conversions)} conversions between float and integers did not fuse",
-        unfused,
-    )
+    detail = f"{len(unfused)} of {len(conversions)} conversions between float and integers did not fuse"
+    yield "unfused", detail, unfused
     if signed and host.machine in X86:
         at = [kernel for kernel in kernels if kernel.name in signed]
         detail = (

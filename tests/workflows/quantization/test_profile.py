@@ -70,7 +70,7 @@ def kinds(found: Sequence[Hint]) -> list[HintKind]:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_an_integer_network_gives_nothing_away(plain: Artifact, runtime: str) -> None:
+def test_an_integer_network_gets_no_hint(plain: Artifact, runtime: str) -> None:
     kernels = profile_kernels(plain, runtimes()[runtime], threads=1, batch=64)
     found = kinds(hints(plain, kernels, WITH_VNNI, 1, {}))
     assert set(found) <= {"layout"}

@@ -54,8 +54,8 @@ class Cause(NamedTuple):
     histogram: Histogram
 
 
-class Suspect(Protocol):
-    """A source of a layer's error: the energy that it alone has behind the layer, and what it comes from."""
+class CandidateCause(Protocol):
+    """A source of a layer's error, which may be why it errs: its energy alone behind the layer, and its cause."""
 
     def energy(self) -> float: ...
 
