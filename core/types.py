@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from .schemas import Schema
+from .schemas import Fields, Schema, unchanged
 
 StrPath = str | os.PathLike[str]  # what every function takes that is given a path from outside
 
@@ -242,20 +242,40 @@ class Parity(Record, frozen=True, kw_only=True):
 
 
 class Certificate(Record, frozen=True, kw_only=True):
-    """Of a model's integer layers: none of them can saturate a kernel's 16-bit sums.
+    """All integer layers of a model are safe: none can saturate a kernel's 16-bit sums, in any order of accumulation.
 
-    layers    quantized convolutions and matrix products in all
-    proven    those whose 8-bit weights are proven safe in any order of accumulation
-    reduced   output channels, of all layers together, whose weights were reduced until that was so
+    layers             quantized convolutions and matrix products in all
+    unchanged_layers   those that were safe with their weights as they were quantized
+    rescaled_channels  output channels of the other layers whose weights got a larger scale, to make them safe
     """
 
     layers: NotNegative
-    proven: NotNegative
-    reduced: NotNegative
+    unchanged_layers: NotNegative
+    rescaled_channels: NotNegative
+
+    def __str__(self) -> str:
+        return (
+            f"safe: {self.unchanged_layers} of {self.layers} layers unchanged, "
+            f"{self.rescaled_channels} channels rescaled"
+        )
+
+
+def certificate_from_schema_1(fields: Fields) -> Fields:
+    names = {"proven": "unchanged_layers", "reduced": "rescaled_channels"}
+    return {names.get(name, name): value for name, value in fields.items()}
+
+
+def candidate_from_schema_1(fields: Fields) -> Fields:
+    """Of a candidate or an artifact."""
+    if fields.get("certificate"):
+        fields = fields | {"certificate": certificate_from_schema_1(fields["certificate"])}
+    return fields
 
 
 class Candidate(Record, frozen=True, kw_only=True):
     """A model written in one format, which has not been proven to compute what its source does."""
+
+    schema: ClassVar[Schema] = Schema(readers={1: candidate_from_schema_1, 2: unchanged})
 
     path: Path
     format: str

@@ -133,8 +133,7 @@ def _exactness(artifact: Artifact, checkpoint: Checkpoint) -> str:
     if parity.through:
         rows.insert(0, ("not run", f"the files themselves: these are the figures of their {parity.through} graph"))
     if certificate:
-        proven = f"proven for {certificate.proven} of {certificate.layers} integer layers"
-        rows.append(("no 16-bit sum saturates", f"{proven}; {certificate.reduced} channels were reduced for it"))
+        rows.append(("16-bit sums of integer layers", str(certificate)))
     for metric in checkpoint.metrics:
         accuracy = f"{100 * metric.value:.2f} % on {metric.n} images of {metric.dataset}/{metric.split}"
         rows.append(("accuracy of the source", f"{accuracy} ({metric.origin}: {metric.source})"))
