@@ -101,7 +101,7 @@ class ClassRow(NamedTuple):
         return proportion_interval(self.correct, self.n)
 
 
-def compare(reference: Predictions, candidate: Predictions) -> Paired:
+def compare_predictions(reference: Predictions, candidate: Predictions) -> Paired:
     """Image by image. Raises UsageError where the two are not of the same images, naming what differs."""
     _check_comparable(reference, candidate)
     right, also_right = reference.right, candidate.right
@@ -113,7 +113,7 @@ def compare(reference: Predictions, candidate: Predictions) -> Paired:
     )
 
 
-def judge(paired: Paired, max_drop: float) -> Verdict:
+def drop_verdict(paired: Paired, max_drop: float) -> Verdict:
     """Pass if the whole interval of the drop lies at or below `max_drop`, fail if it lies above, else undecided."""
     outcome = _outcome(paired.drop_interval, max_drop)
     needed = _images_needed(paired, max_drop) if outcome == "undecided" else None

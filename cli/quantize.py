@@ -181,7 +181,7 @@ def quantize(
         for source in sources:
             rows.append(_quantized(source, to, how | {"max_drop": budget, "measure": measure, "out": out}, json))
     finally:
-        if rows:  # what was made before an error is told
+        if rows:  # what was made before an error is shown
             _print(rows, json)
 
 

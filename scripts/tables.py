@@ -218,7 +218,7 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
     "pruning_tried": Table(
         rows.pruning_tried,
         "network | multiply-adds left | latency left (99 %)",
-        "{network} | {macs} | {left}",
+        "{network} | {macs} | {latency}",
     ),
     "pruning_steps": Table(
         rows.pruning_steps,

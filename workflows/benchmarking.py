@@ -13,7 +13,7 @@ from ..core.registry import ALL
 from ..core.types import Artifact, Checkpoint, Unavailable
 
 if TYPE_CHECKING:
-    from ..bench.plan import AccuracyWish, Planned
+    from ..bench.plan import AccuracyRequest, Planned
     from ..export.contract import Device
 
     Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
@@ -84,7 +84,7 @@ def sweep(
     threads: Sequence[int],
     batches: Sequence[int],
     *,
-    accuracy: "AccuracyWish | None" = None,
+    accuracy: "AccuracyRequest | None" = None,
     bind: bool = True,
     progress: Progress = silent,
 ) -> "list[Item]":
@@ -192,7 +192,7 @@ def failed(failure: Failure) -> ReszooError:
     return ReszooError(f"{failure.what}: {failure.reason}\n{failure.output}".rstrip(), failure.fix)
 
 
-def judge(outcomes: Sequence[Outcome]) -> None:
+def check_measured(outcomes: Sequence[Outcome]) -> None:
     """Raises ReszooError if any measurement failed, and UnavailableError if nothing could be measured at all."""
     if wrong := [outcome for outcome in outcomes if isinstance(outcome, Failure)]:
         raise ReszooError(f"{len(wrong)} of {len(outcomes)} measurements failed")

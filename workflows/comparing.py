@@ -88,7 +88,7 @@ def compare(
     return outcome
 
 
-def judge(comparison: Comparison, max_ratio: float) -> None:
+def check_not_slower(comparison: Comparison, max_ratio: float) -> None:
     """Raises ReszooError unless every contestant's whole interval is at most `max_ratio`."""
     from ..bench.table import subject_name
 

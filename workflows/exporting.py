@@ -138,7 +138,7 @@ def each(
         yield Attempt(source.ref, name, options.precision, time.monotonic() - began, outcome)
 
 
-def judge(attempts: Sequence[Attempt], *, is_all: bool) -> None:
+def check_exported(attempts: Sequence[Attempt], *, is_all: bool) -> None:
     """Raises ReszooError if an export failed, UnavailableError if one that was named cannot be made, or of all none."""
     outcomes = [attempt.outcome for attempt in attempts]
     failed = sum(isinstance(outcome, Failure) for outcome in outcomes)

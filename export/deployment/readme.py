@@ -163,9 +163,9 @@ def _origin(artifact: Artifact) -> str:
 
 
 def _step(step: Step) -> str:
-    told = [f"{name} {step.config[name]}" for name in TELLING if step.config.get(name, "null") != "null"]
+    settings = [f"{name} {step.config[name]}" for name in TELLING if step.config.get(name, "null") != "null"]
     source = f"; from sha256 {step.input_sha256}" if step.input_sha256 else ""
-    return f"{step.name}: {', '.join(told)}; with {_versions(step.versions)}{source}"
+    return f"{step.name}: {', '.join(settings)}; with {_versions(step.versions)}{source}"
 
 
 def _files(artifact: Artifact) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reszoo.bench.accuracy import Paired, judge
+from reszoo.bench.accuracy import Paired, drop_verdict
 from reszoo.cli import search_table
 from reszoo.cli.quantize import quantize
 from reszoo.export import ExportOptions
@@ -19,7 +19,7 @@ REF = "resnet8_v1.reszoo_digits"
 
 
 def trial(kept: tuple[str, ...], lost: int, refused: str | None = None) -> SearchTrial:
-    return SearchTrial(kept, 0.125 * len(kept), judge(Paired(1000, lost, 1, 1000 - lost), 0.005), refused)
+    return SearchTrial(kept, 0.125 * len(kept), drop_verdict(Paired(1000, lost, 1, 1000 - lost), 0.005), refused)
 
 
 TRIALS = (trial((), 80), trial(("[a]",), 30), trial(("a", "b", "c", "d"), 2))

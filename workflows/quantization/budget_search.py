@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...bench.accuracy import Paired, Verdict, compare, judge
+from ...bench.accuracy import Paired, Verdict, compare_predictions, drop_verdict
 from ...bench.evaluate import evaluate
 from ...bench.predictions import Predictions
 from ...core.errors import ReszooError, UsageError
@@ -143,11 +143,11 @@ class _Trials:
         kept = (*self.model.config.keep_float, *(layer.name for layer in layers if layer.name in names))
         stage = f"trial {len(self.trials) + 1}" + (f" of at most {self.at_most}" if self.at_most else "")
         with self.model.keeping(kept) as candidate:
-            paired = compare(self.reference, self._predictions(candidate, stage))
+            paired = compare_predictions(self.reference, self._predictions(candidate, stage))
             refused = self.model.refusal(candidate)
         kept_macs = sum(layer.macs for layer in layers if layer.name in kept)
         share = kept_macs / max(sum(layer.macs for layer in layers), 1)
-        trial = self.trials[names] = SearchTrial(kept, share, judge(paired, self.max_drop), refused)
+        trial = self.trials[names] = SearchTrial(kept, share, drop_verdict(paired, self.max_drop), refused)
         self.on_trial(trial)
         return trial.meets
 

@@ -10,7 +10,7 @@ import torch
 from outliers import PLANTED, plant
 
 from reszoo import zoo
-from reszoo.bench.accuracy import Paired, compare, judge
+from reszoo.bench.accuracy import Paired, compare_predictions, drop_verdict
 from reszoo.bench.evaluate import evaluate
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.types import Candidate, Checkpoint
@@ -47,7 +47,7 @@ def losses(reference: Candidate, candidate: Candidate, split: str) -> Paired:
     for model in (reference, candidate):
         with runtimes()["onnxruntime"].load(model, device="cpu", threads=1, variant="") as session:
             made.append(evaluate(session, model, "digits", split, 64, lambda done, total: None))
-    return compare(*made)
+    return compare_predictions(*made)
 
 
 def float_logits(checkpoint: Checkpoint) -> np.ndarray:
@@ -119,7 +119,7 @@ def test_a_budget_that_cannot_be_met_names_the_best_attempt(planted: Checkpoint)
     """That is one that export would take."""
 
     def trial(kept: tuple[str, ...], lost: int, refused: str | None = None) -> SearchTrial:
-        return SearchTrial(kept, 0.1, judge(Paired(900, lost, 0, 900 - lost), 0.005), refused)
+        return SearchTrial(kept, 0.1, drop_verdict(Paired(900, lost, 0, 900 - lost), 0.005), refused)
 
     error = _not_met(planted, [trial((), 80), trial(("a", "b"), 8), trial(("c",), 2, "max error 9 (allowed 1)")])
     assert (
@@ -131,13 +131,13 @@ def test_a_budget_that_cannot_be_met_names_the_best_attempt(planted: Checkpoint)
 
 def test_the_drop_that_would_be_allowed_is_rounded_up_only_where_it_must_be(planted: Checkpoint) -> None:
     """69 of 1000 are 6.9 %, although 1e4 * 0.069 is more than 690."""
-    trial = SearchTrial((), 0.1, judge(Paired(1000, 69, 0, 931), 0.005))
+    trial = SearchTrial((), 0.1, drop_verdict(Paired(1000, 69, 0, 931), 0.005))
     assert "Allow it with `max_drop=0.069`, or" in _not_met(planted, [trial]).fix
 
 
 def test_a_drop_of_just_the_budget_is_within_it() -> None:
-    assert SearchTrial((), 0.1, judge(Paired(10, 3, 0, 7), 0.7 - 0.4)).is_within
-    assert not SearchTrial((), 0.1, judge(Paired(10, 4, 0, 6), 0.7 - 0.4)).is_within
+    assert SearchTrial((), 0.1, drop_verdict(Paired(10, 3, 0, 7), 0.7 - 0.4)).is_within
+    assert not SearchTrial((), 0.1, drop_verdict(Paired(10, 4, 0, 6), 0.7 - 0.4)).is_within
 
 
 def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
