@@ -73,14 +73,14 @@ class Verdict(NamedTuple):
 
     def __str__(self) -> str:
         low, high = self.paired.drop_interval
-        finding = (
+        loss = (
             f"{100 * self.paired.drop:z.2f} points lost (95 %: {100 * low:z.2f} to {100 * high:z.2f}), "
             f"at most {100 * self.max_drop:.6g} allowed, n = {self.paired.n}"
         )
         if self.outcome != "undecided":
-            return f"{self.outcome}: {finding}"
+            return f"{self.outcome}: {loss}"
         needed = f"about {_rounded_up(self.images_needed):,} would do" if self.images_needed else "no data set would do"
-        return f"not enough images to tell: {finding}; {needed}"
+        return f"not enough images to tell: {loss}; {needed}"
 
 
 class ClassRow(NamedTuple):
