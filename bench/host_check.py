@@ -11,7 +11,8 @@ from ..core.hosts import describe, versions
 from ..core.measured import Conditions, Host
 from ..core.silence import quietly
 from ..core.types import Record, Unavailable
-from ..export.contract import Device, Format, Runtime, formats, runtimes
+from ..export.contract.format import Format, formats
+from ..export.contract.runtime import Device, Runtime, runtimes
 from .machine import ADVICE, Watch, host_warnings
 
 WATCH_S = 1.0

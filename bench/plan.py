@@ -12,7 +12,8 @@ from ..core.measured import Failure, Scenario
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, Unavailable
 from ..export.attempts import Outcome, attempt
-from ..export.contract import ExportOptions, Runtime, runtimes
+from ..export.contract.options import ExportOptions
+from ..export.contract.runtime import Runtime, runtimes
 from ..export.exporting import exported
 from .affinity import choose_cores
 from .evaluate import batch_size, check_batch

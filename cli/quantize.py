@@ -12,7 +12,7 @@ from .options import Batch, ComputeCapability, InputKind, Json, Opset, parse_bat
 
 if TYPE_CHECKING:
     from ..core.types import Artifact, Checkpoint
-    from ..export.contract import ExportOptions
+    from ..export.contract.options import ExportOptions
     from ..workflows.quantization.budget_search import SearchTrial
     from ..workflows.quantization.layer_damage import Damage
     from ..workflows.quantization.quantize import Quantized

@@ -28,7 +28,8 @@ from ..quantize.layerwise import FLOAT, LayerError, compare_layers, places
 from ..quantize.noise import Noise, between
 from ..quantize.preparation import prepared
 from ..quantize.saturation import excess
-from .contract import ExportOptions, format_named
+from .contract.format import format_named
+from .contract.options import ExportOptions
 from .explanation import AnyReason, Explanation, FirstBad, Stage, StageName, advice
 from .exporting import checked
 from .feeding import feed

@@ -82,7 +82,7 @@ def _first_divergence(candidate: Candidate, checkpoint: Checkpoint, seed: int) -
 
 
 def _fix(candidate: Candidate) -> str:
-    from .contract import formats
+    from .contract.format import formats
 
     if candidate.precision == "int8":
         return _int8_fix(candidate)

@@ -27,7 +27,7 @@ from reszoo.core.documents import read_json
 from reszoo.core.files import cache_dir
 from reszoo.core.measured import AGAIN, BASELINE, Comparison, Failure, Measurement, Scenario, Subject
 from reszoo.export import artifacts
-from reszoo.export.contract import parse_runtime
+from reszoo.export.contract.runtime import parse_runtime
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 TRAINED = ["resnet20_v1.akamaster_cifar10", "resnet56_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10"]

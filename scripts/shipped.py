@@ -21,7 +21,7 @@ from reszoo import datasets, zoo
 from reszoo.core.errors import ReszooError
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import formats
+from reszoo.export.contract.format import formats
 
 NETWORKS = ("resnet8_v1.reszoo_cifar10", "resnet8_v2.reszoo_cifar10", "resnet20_v1.akamaster_cifar10")
 Request = tuple[str, ExportOptions]

@@ -15,7 +15,7 @@ from ..core.registry import ALL
 from ..core.types import Artifact, Checkpoint, Precision, Unavailable
 
 if TYPE_CHECKING:
-    from ..export.contract import ExportOptions
+    from ..export.contract.options import ExportOptions
 
     Request = tuple[str, ExportOptions]  # a format, and how
 
@@ -89,7 +89,7 @@ def requests(
     from msgspec.structs import replace
 
     from ..core.registry import choose
-    from ..export.contract import format_named, formats
+    from ..export.contract.format import format_named, formats
 
     common = options_for(input, batch, opset, compute_capability)
     known = list(formats()) if ALL in names else list(dict.fromkeys(names))
@@ -108,7 +108,7 @@ def options_for(
     compute_capability: Sequence[str],
 ) -> "ExportOptions":
     """What both `export` and `quantize` are told about the artifact."""
-    from ..export.contract import BatchRange, ExportOptions
+    from ..export.contract.options import BatchRange, ExportOptions
 
     common = {"input": input, "opset": opset, "compute_capability": tuple(compute_capability)}
     if isinstance(batch, tuple):

@@ -28,7 +28,7 @@ def reference(base: Checkpoint | Artifact, common: Scenario, request: "AccuracyR
     from msgspec.structs import replace
 
     from ..bench.plan import Planned, plan
-    from ..export.contract import runtimes
+    from ..export.contract.runtime import runtimes
     from .benchmarking import own_batch
 
     format_name = base.format if isinstance(base, Artifact) else "torch"

@@ -2,7 +2,7 @@
 
 from ...core.hosts import versions
 from ...core.types import Artifact, Checkpoint, Parity, Preprocess, Step, TensorSpec
-from ..contract import formats
+from ..contract.format import formats
 from ..tensorrt.edition import OLDEST
 from .script import Entry
 

@@ -15,7 +15,7 @@ from reszoo.bench.predictions import Predictions
 from reszoo.core.errors import UsageError
 from reszoo.core.statistics import proportion_interval
 from reszoo.export import export
-from reszoo.export.contract import runtimes
+from reszoo.export.contract.runtime import runtimes
 
 
 def answers(labels: list[int], best: list[int], classes: tuple[str, ...] = ("cat", "dog", "owl")) -> Predictions:

@@ -19,7 +19,8 @@ from reszoo.core.hosts import describe
 from reszoo.core.measured import Conditions, Host
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import Device, Runtime, formats, runtimes
+from reszoo.export.contract.format import formats
+from reszoo.export.contract.runtime import Device, Runtime, runtimes
 from reszoo.quantize import QuantizeConfig
 
 REF = "resnet8_v1.reszoo_digits"

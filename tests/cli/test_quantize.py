@@ -17,7 +17,7 @@ from reszoo import zoo
 from reszoo.core.errors import UnavailableError, UsageError
 from reszoo.core.types import Checkpoint
 from reszoo.export import ExportOptions, artifacts, export, exported
-from reszoo.export.contract import formats
+from reszoo.export.contract.format import formats
 from reszoo.export.exporting import folder_name
 from reszoo.quantize import QuantizeConfig
 from reszoo.workflows.quantization import speed_check

@@ -11,9 +11,12 @@ from ...bench.evaluate import evaluate
 from ...bench.predictions import Predictions
 from ...core.errors import ReszooError, UsageError
 from ...core.hosts import available_cores
+from ...core.missing import unavailable_error
 from ...core.progress import Progress, silent
 from ...core.types import Candidate, Checkpoint
-from ...export.contract import ExportOptions, format_named, runtimes, unavailable_error
+from ...export.contract.format import format_named
+from ...export.contract.options import ExportOptions
+from ...export.contract.runtime import runtimes
 from ...export.exporting import checked
 from ...export.quantizing import Calibrated, calibrated
 from ...quantize.search import fewest_float_layers

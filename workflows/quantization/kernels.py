@@ -6,9 +6,10 @@ from typing import NamedTuple
 from ...bench.evaluate import check_batch
 from ...core.errors import ReszooError, UnavailableError, UsageError
 from ...core.measured import Kernel
+from ...core.missing import unavailable_error
 from ...core.registry import choose
 from ...core.types import Artifact, Unavailable
-from ...export.contract import Device, Runtime, runtimes, unavailable_error
+from ...export.contract.runtime import Device, Runtime, runtimes
 from ...export.feeding import feed, sample_images
 from ...quantize.contract import schemes
 

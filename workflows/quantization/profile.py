@@ -13,7 +13,7 @@ from ...core.hosts import describe
 from ...core.measured import Kernel
 from ...core.progress import Progress, silent
 from ...core.types import Artifact, Certificate, NotNegative, Positive, Precision, Record
-from ...export.contract import Device, Runtime
+from ...export.contract.runtime import Device, Runtime
 from ...export.feeding import feed, sample_images
 from ...export.formats.onnx import MODEL_FILE
 from ...quantize.graph import Graph, attributes

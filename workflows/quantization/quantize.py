@@ -13,7 +13,7 @@ from ..exporting import options_for as shape
 if TYPE_CHECKING:
     from ...core.measured import Failure
     from ...core.types import Unavailable
-    from ...export.contract import ExportOptions
+    from ...export.contract.options import ExportOptions
     from ...quantize.summary import Layers
     from .budget_search import SearchResult, SearchTrial
     from .layer_damage import Damage
@@ -146,7 +146,7 @@ def options_for(
     """The format and the options that the arguments of `quantize` stand for, checked."""
     from msgspec.structs import replace
 
-    from ...export.contract import format_named
+    from ...export.contract.format import format_named
     from ...export.exporting import checked
     from ...export.quantizing import config_for, format_for
 

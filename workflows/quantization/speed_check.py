@@ -11,7 +11,7 @@ from ...core.errors import UnavailableError
 from ...core.estimates import Ratio
 from ...core.measured import AGAIN, Comparison, Failure, Scenario
 from ...core.types import Artifact, Unavailable
-from ...export.contract import runtimes
+from ...export.contract.runtime import runtimes
 from .kernels import batch_for, runtime_for
 
 # Enough to tell whether it is slower. How much faster it is, to a per cent, is what `reszoo compare` is for.

@@ -16,7 +16,8 @@ from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.types import Candidate, Checkpoint
 from reszoo.datasets.preprocess import normalise
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import format_named, runtimes
+from reszoo.export.contract.format import format_named
+from reszoo.export.contract.runtime import runtimes
 from reszoo.export.exporting import checked
 from reszoo.export.feeding import sample_images
 from reszoo.export.formats.onnx import OnnxFormat

@@ -16,7 +16,7 @@ from reszoo.core.hosts import describe
 from reszoo.core.measured import Host, Kernel
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import runtimes
+from reszoo.export.contract.runtime import runtimes
 from reszoo.export.formats.onnx import MODEL_FILE
 from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.emulation import run_without_vnni
