@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...core.errors import UsageError
-from ...core.foreign import ForeignPlugins
+from ...core.foreign import ForeignPlugins, unusable
 from ...core.hosts import versions
 from ...core.missing import unavailable_error
 from ...core.registry import choose, discover
@@ -125,23 +125,11 @@ class GraphFormat(Format):
 def formats() -> Mapping[str, Format]:
     from .. import formats as package
 
-    return discover(package, "FORMAT", ForeignPlugins("formats", Format, _unusable_format))
-
-
-def _unusable_format(missing: Unavailable) -> Format:
-    class Unusable(Format):
-        name = missing.what
-        parity_runtime = ""
+    def stand_in(missing: Unavailable) -> Any:
         precisions = ("fp32", "fp16", "int8")
-        packages = (missing.what,)
+        return unusable(Format, missing, parity_runtime="", precisions=precisions, packages=(missing.what,))
 
-        def unavailable(self) -> Unavailable:
-            return missing
-
-        def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
-            raise unavailable_error(missing)
-
-    return Unusable()
+    return discover(package, "FORMAT", ForeignPlugins("formats", Format, stand_in))
 
 
 def format_named(name: str) -> Format:

@@ -3,14 +3,13 @@
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from ...core.errors import UsageError
-from ...core.foreign import ForeignPlugins
+from ...core.foreign import ForeignPlugins, unusable
 from ...core.measured import Kernel
-from ...core.missing import unavailable_error
 from ...core.registry import choose, discover
 from ...core.types import Candidate, Unavailable
 
@@ -153,24 +152,8 @@ class Runtime(ABC):
 def runtimes() -> Mapping[str, Runtime]:
     from .. import runtimes as package
 
-    return discover(package, "RUNTIME", ForeignPlugins("runtimes", Runtime, _unusable_runtime))
-
-
-def _unusable_runtime(missing: Unavailable) -> Runtime:
-    class Unusable(Runtime):
-        name = missing.what
-        formats = ()
-
-        def unavailable(self, device: Device, variant: str = "") -> Unavailable:
-            return missing
-
-        def preload(self) -> None:
-            raise unavailable_error(missing)
-
-        def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> Session:
-            raise unavailable_error(missing)
-
-    return Unusable()
+    stand_in = partial(unusable, Runtime, formats=())
+    return discover(package, "RUNTIME", ForeignPlugins("runtimes", Runtime, stand_in))
 
 
 def parse_runtime(text: str) -> tuple[Runtime, str]:
