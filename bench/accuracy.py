@@ -73,14 +73,14 @@ class Verdict(NamedTuple):
 
     def __str__(self) -> str:
         low, high = self.paired.drop_interval
-        finding = (
+        loss = (
             f"{100 * self.paired.drop:z.2f} points lost (95 %: {100 * low:z.2f} to {100 * high:z.2f}), "
             f"at most {100 * self.max_drop:.6g} allowed, n = {self.paired.n}"
         )
         if self.outcome != "undecided":
-            return f"{self.outcome}: {finding}"
+            return f"{self.outcome}: {loss}"
         needed = f"about {_rounded_up(self.images_needed):,} would do" if self.images_needed else "no data set would do"
-        return f"not enough images to tell: {finding}; {needed}"
+        return f"not enough images to tell: {loss}; {needed}"
 
 
 class ClassRow(NamedTuple):
@@ -101,7 +101,7 @@ class ClassRow(NamedTuple):
         return proportion_interval(self.correct, self.n)
 
 
-def compare(reference: Predictions, candidate: Predictions) -> Paired:
+def compare_predictions(reference: Predictions, candidate: Predictions) -> Paired:
     """Image by image. Raises UsageError where the two are not of the same images, naming what differs."""
     _check_comparable(reference, candidate)
     right, also_right = reference.right, candidate.right
@@ -113,7 +113,7 @@ def compare(reference: Predictions, candidate: Predictions) -> Paired:
     )
 
 
-def judge(paired: Paired, max_drop: float) -> Verdict:
+def drop_verdict(paired: Paired, max_drop: float) -> Verdict:
     """Pass if the whole interval of the drop lies at or below `max_drop`, fail if it lies above, else undecided."""
     outcome = _outcome(paired.drop_interval, max_drop)
     needed = _images_needed(paired, max_drop) if outcome == "undecided" else None

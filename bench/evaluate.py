@@ -10,7 +10,7 @@ from ..core.errors import ReszooError, UsageError
 from ..core.progress import Count
 from ..core.types import Artifact, Candidate
 from ..datasets.info import Split
-from ..export.contract import Session
+from ..export.contract.runtime import Session
 from ..export.feeding import feed
 from .predictions import KEPT, Predictions
 

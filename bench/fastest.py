@@ -22,10 +22,10 @@ def fastest(measured: Sequence[Measurement]) -> list[str]:
         scenario = m.subject.scenario
         ways = settings.setdefault(_setting(scenario), {})
         ways.setdefault((m.subject.artifact_sha256, scenario.runtime_name), m)
-    return [" ".join(_told(setting, [*ways.values()])) for setting, ways in settings.items() if len(ways) > 1]
+    return [" ".join(_sentences(setting, [*ways.values()])) for setting, ways in settings.items() if len(ways) > 1]
 
 
-def _told(setting: str, several: list[Measurement]) -> Iterator[str]:
+def _sentences(setting: str, several: list[Measurement]) -> Iterator[str]:
     alike = Counter(map(way, several))
     best, *others = sorted(several, key=lambda m: m.median_s)
     yield f"fastest with {setting}: {_named(best, alike)}."

@@ -12,7 +12,8 @@ from ..core.measured import Failure, Scenario
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, Unavailable
 from ..export.attempts import Outcome, attempt
-from ..export.contract import ExportOptions, Runtime, runtimes
+from ..export.contract.options import ExportOptions
+from ..export.contract.runtime import Runtime, runtimes
 from ..export.exporting import exported
 from .affinity import choose_cores
 from .evaluate import batch_size, check_batch
@@ -28,7 +29,7 @@ class Planned(NamedTuple):
     evaluation: Evaluation | None = None
 
 
-class AccuracyWish(NamedTuple):
+class AccuracyRequest(NamedTuple):
     """Accuracy on this data set's test split, its predictions kept in `folder`."""
 
     dataset: str
@@ -40,7 +41,7 @@ def plan(
     common: Scenario,
     threads: Sequence[int],
     batches: Sequence[int],
-    wish: AccuracyWish | None = None,
+    request: AccuracyRequest | None = None,
     *,
     bind: bool = True,
 ) -> Sequence[Planned | Unavailable]:
@@ -53,12 +54,12 @@ def plan(
     runtime = runtimes()[common.runtime]
     if missing := _missing(runtime, common):
         return [missing]
-    if wish:
-        check_labels(target, wish.dataset)
+    if request:
+        check_labels(target, request.dataset)
     artifact = target if isinstance(target, Artifact) else exported(target, runtime.formats[0])
     if artifact.format not in runtime.formats:
         return [_wrong_format(artifact, runtime)]
-    return _every_count(artifact, common, threads, batches, wish, bind)
+    return _every_count(artifact, common, threads, batches, request, bind)
 
 
 def plan_all(
@@ -66,7 +67,7 @@ def plan_all(
     common: Scenario,
     threads: Sequence[int],
     batches: Sequence[int],
-    wish: AccuracyWish | None = None,
+    request: AccuracyRequest | None = None,
     *,
     bind: bool = True,
     progress: Progress = silent,
@@ -76,8 +77,8 @@ def plan_all(
     A runtime or a format that is not here, and an export that fails, are values among the others. Of an artifact there
     is its own format alone. `progress` is told which format a checkpoint is being exported to.
     """
-    if wish:
-        check_labels(target, wish.dataset)
+    if request:
+        check_labels(target, request.dataset)
     made: dict[str, Outcome] = {target.format: target} if isinstance(target, Artifact) else {}
     for runtime in runtimes().values():
         scenario = replace(common, runtime=runtime.name)
@@ -95,7 +96,7 @@ def plan_all(
                 fitting = [batch for batch in batches if batch_size(artifact, batch) == batch]
                 yield from (_wrong_batch(artifact, batch) for batch in batches if batch not in fitting)
                 for in_variant in _in_variants(runtime, scenario) if fitting else ():
-                    yield from _every_count(artifact, in_variant, threads, fitting, wish, bind)
+                    yield from _every_count(artifact, in_variant, threads, fitting, request, bind)
 
 
 def _in_variants(runtime: Runtime, scenario: Scenario) -> list[Scenario]:
@@ -109,7 +110,7 @@ def _every_count(
     common: Scenario,
     threads: Sequence[int],
     batches: Sequence[int],
-    wish: AccuracyWish | None,
+    request: AccuracyRequest | None,
     bind: bool,
 ) -> list[Planned]:
     _check_batches(artifact, batches)
@@ -117,8 +118,8 @@ def _every_count(
     for t, b in product(sorted(threads), sorted(batches)):
         cores = choose_cores(t * common.streams) if bind else ()
         planned.append(Planned(artifact, replace(common, threads=t, batch=b, cores=cores)))
-    if wish:
-        planned[0] = planned[0]._replace(evaluation=_evaluation(artifact, planned[0].scenario, wish))
+    if request:
+        planned[0] = planned[0]._replace(evaluation=_evaluation(artifact, planned[0].scenario, request))
     return planned
 
 
@@ -146,12 +147,12 @@ def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
         check_batch(artifact, batch)
 
 
-def _evaluation(artifact: Artifact, scenario: Scenario, wish: AccuracyWish) -> Evaluation:
+def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest) -> Evaluation:
     return Evaluation(
-        dataset=wish.dataset,
+        dataset=request.dataset,
         split="test",
         batch=batch_size(artifact, EVALUATION_BATCH),
-        predictions=predictions_path(wish.folder, artifact, scenario, wish.dataset, "test"),
+        predictions=predictions_path(request.folder, artifact, scenario, request.dataset, "test"),
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import cycle, islice
 from typing import Any, NamedTuple
 
-from ..export.contract import Session
+from ..export.contract.runtime import Session
 from .protocol import Sample, Sampled
 
 

@@ -17,7 +17,7 @@ from ..core.errors import ReszooError
 from ..core.measured import ColdStart, Pages, Scenario
 from ..core.types import Artifact
 from ..export import artifacts
-from ..export.contract import Runtime, Session, runtimes
+from ..export.contract.runtime import Runtime, Session, runtimes
 from ..export.feeding import feed, sample_images
 from . import protocol
 from .memory import pages, peak_bytes, reset_peak

@@ -94,9 +94,9 @@ def bench(
 
     Example: reszoo bench resnet8_v1.reszoo_digits --runtime torch,onnxruntime --batch 1,32 --accuracy digits
     """
-    from ..bench.plan import AccuracyWish
+    from ..bench.plan import AccuracyRequest
     from ..workflows import losses as workflow
-    from ..workflows.benchmarking import judge, scenario_of, sweep
+    from ..workflows.benchmarking import check_measured, scenario_of, sweep
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
@@ -113,12 +113,12 @@ def bench(
         precision=parse_precision(precision),
         sampling_limit_s=time_limit,
     )
-    wish = AccuracyWish(accuracy, out) if accuracy else None
+    request = AccuracyRequest(accuracy, out) if accuracy else None
     with output.bar() as progress:
         models = resolve_all(refs, progress)
-        planned = sweep(models, words(runtime), common, *counts, accuracy=wish, bind=bind, progress=progress)
-        if wish and reference:
-            planned.insert(0, workflow.reference(resolve(reference, progress), common, wish))
+        planned = sweep(models, words(runtime), common, *counts, accuracy=request, bind=bind, progress=progress)
+        if request and reference:
+            planned.insert(0, workflow.reference(resolve(reference, progress), common, request))
     output.check_writable(out)
     outcomes = list(_measured(planned, out, patience))
     losses = workflow.losses(outcomes, out, limit) if reference else []
@@ -131,7 +131,7 @@ def bench(
         gate.print_classes(outcomes, out)
     if losses and not json:
         gate.print_losses(losses, str(reference))
-    judge(outcomes)
+    check_measured(outcomes)
     if reference and not losses:
         raise UnavailableError("no accuracy could be compared with the reference's")
     if any(loss.verdict and loss.verdict.outcome != "pass" for loss in losses):
@@ -146,15 +146,15 @@ def _measured(planned: "list[Item]", out: Path, patience: float) -> "Iterator[Ou
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     with output.progress(*columns) as bar:
-        whole = bar.add_task("measuring", total=len(planned))
-        part = bar.add_task("")
+        all_tasks = bar.add_task("measuring", total=len(planned))
+        one_task = bar.add_task("")
 
         def progress(stage: str, done: float = 0, total: float | None = None, /) -> None:
-            bar.update(part, description=stage, completed=done, total=total)
+            bar.update(one_task, description=stage, completed=done, total=total)
 
         for outcome in measure_all(planned, out, patience=patience, progress=progress):
             yield outcome
-            bar.advance(whole)
+            bar.advance(all_tasks)
 
 
 def _records(outcomes: "list[Outcome]") -> list[dict[str, object]]:

@@ -64,8 +64,8 @@ def compare(
 
     Example: reszoo compare resnet8_v1.reszoo_cifar10 resnet8_v2.reszoo_cifar10 --fail-if-slower 3%
     """
+    from ..workflows.comparing import check_not_slower
     from ..workflows.comparing import compare as run
-    from ..workflows.comparing import judge
     from ..workflows.references import resolve_all
 
     if runtime == ALL:
@@ -100,7 +100,7 @@ def compare(
             output.err_console().print(f"Left out, as the runtime has not that format: {pairs}.", markup=False)
     _print(comparison, out, json)
     if gate is not None:
-        judge(comparison, gate)
+        check_not_slower(comparison, gate)
 
 
 def _keep(out: Path, known: "Comparison") -> None:

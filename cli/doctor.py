@@ -11,7 +11,7 @@ from . import options, output
 from .sections import BAD, GOOD, LACKING, WARN, aside, section
 
 if TYPE_CHECKING:
-    from ..bench.doctor import Tool
+    from ..bench.host_check import Tool
     from ..core.measured import Host
     from ..core.types import Artifact
 
@@ -40,11 +40,11 @@ def doctor(
     chosen = {"runtime": runtime, "device": device, "threads": threads, "batch": batch, "images": images}
     given = {name: value for name, value in chosen.items() if value is not None}
     if artifact is not None:
-        _examine(artifact_in(artifact), given, json)
+        _show_profile(artifact_in(artifact), given, json)
     elif given:
         raise UsageError(f"--{next(iter(given))} is for an artifact", "Name its folder: reszoo doctor ARTIFACT.")
     else:
-        _diagnose(json)
+        _show_host(json)
 
 
 def artifact_in(ref: str) -> "Artifact":
@@ -69,32 +69,32 @@ def _no_artifact(ref: str) -> UsageError:
     )
 
 
-def _examine(artifact: "Artifact", given: dict[str, Any], json: bool) -> None:
-    from ..workflows.quantization.examination import examine
-    from .diagnosis import print_examination
+def _show_profile(artifact: "Artifact", given: dict[str, Any], json: bool) -> None:
+    from ..workflows.quantization.profile import profile_artifact
+    from .profile_table import print_profile
 
     with output.bar() as progress:
-        found = examine(artifact, **given, progress=progress)
+        found = profile_artifact(artifact, **given, progress=progress)
     if json:
         output.print_json(found)
     else:
-        print_examination(found)
+        print_profile(found)
     if found.check:
-        found.check.judge()
+        found.check.raise_if_wrong()
 
 
-def _diagnose(json: bool) -> None:
-    from ..bench.doctor import examine
+def _show_host(json: bool) -> None:
+    from ..bench.host_check import check_host
 
-    diagnosis = examine()
+    checked = check_host()
     if json:
-        output.print_json(diagnosis)
+        output.print_json(checked)
         return
-    section("Machine", _machine(diagnosis.host))
-    section("Runtimes", (row for tool in diagnosis.runtimes for row in _tool(tool)))
-    section("Formats", (row for tool in diagnosis.formats for row in _tool(tool)))
-    section("Int8", ((GOOD if each.present else LACKING, each.name, each.meaning) for each in diagnosis.int8))
-    warnings = [row for each in diagnosis.warnings for row in ((WARN, each.what), ("", aside(each.advice)))]
+    section("Machine", _machine(checked.host))
+    section("Runtimes", (row for tool in checked.runtimes for row in _tool(tool)))
+    section("Formats", (row for tool in checked.formats for row in _tool(tool)))
+    section("Int8", ((GOOD if each.present else LACKING, each.name, each.meaning) for each in checked.int8))
+    warnings = [row for each in checked.warnings for row in ((WARN, each.what), ("", aside(each.advice)))]
     section("Measuring here, now", warnings or [(GOOD, "nothing found that would disturb a measurement")])
 
 

@@ -7,7 +7,7 @@ from . import output
 
 if TYPE_CHECKING:
     from ..core.types import Checkpoint
-    from ..export.contract import ExportOptions
+    from ..export.contract.options import ExportOptions
     from ..export.explanation import Explanation
     from ..quantize.layerwise import LayerError
 

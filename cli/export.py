@@ -47,12 +47,12 @@ def export(
 ) -> None:
     """Export checkpoints. Nothing appears unless it computes what the checkpoint does, on real images.
 
-    Of several, those that cannot be made are told, and the others are made. A format that is named must be there; of
+    Of several, those that cannot be made are listed, and the others are made. A format that is named must be there; of
     all of them, some may not.
 
     Example: reszoo export resnet8_v1.reszoo_digits --to onnx --input uint8 --out digits-onnx
     """
-    from ..workflows.exporting import each, judge, requests
+    from ..workflows.exporting import check_exported, each, requests
     from ..workflows.references import checkpoints
 
     shape: dict[str, Any] = {"input": input, "batch": parse_batch(batch), "opset": opset}
@@ -67,9 +67,9 @@ def export(
             for attempt in each(sources, wanted, out, progress):
                 attempts.append(attempt)
         finally:
-            if attempts:  # what was made before an interrupt is told
+            if attempts:  # what was made before an interrupt is shown
                 _print(attempts, json)
-    judge(attempts, is_all=to == ALL)
+    check_exported(attempts, is_all=to == ALL)
 
 
 def _print(attempts: "list[Attempt]", json: bool) -> None:

@@ -108,8 +108,8 @@ def table(*headers: str, right: tuple[str, ...] = ()) -> "Table":
         """Cells are text: a class may be called "[other]", which would be markup."""
 
         def add_row(self, *cells: Any, **options: Any) -> None:
-            told = (escape(spelled(cell)) if isinstance(cell, str) else cell for cell in cells)
-            super().add_row(*told, **options)
+            plain = (escape(spelled(cell)) if isinstance(cell, str) else cell for cell in cells)
+            super().add_row(*plain, **options)
 
     made = PlainTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for header in headers:

@@ -12,10 +12,10 @@ from .options import Batch, ComputeCapability, InputKind, Json, Opset, parse_bat
 
 if TYPE_CHECKING:
     from ..core.types import Artifact, Checkpoint
-    from ..export.contract import ExportOptions
-    from ..workflows.quantization.fit import Rung
+    from ..export.contract.options import ExportOptions
+    from ..workflows.quantization.budget_search import SearchTrial
+    from ..workflows.quantization.layer_damage import Damage
     from ..workflows.quantization.quantize import Quantized
-    from ..workflows.quantization.sensitivity import Damage
 
 Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
 SCHEMES = listed(Path(__file__).resolve().parents[1] / "quantize" / "schemes")
@@ -181,7 +181,7 @@ def quantize(
         for source in sources:
             rows.append(_quantized(source, to, how | {"max_drop": budget, "measure": measure, "out": out}, json))
     finally:
-        if rows:  # what was made before an error is told
+        if rows:  # what was made before an error is shown
             _print(rows, json)
 
 
@@ -218,25 +218,26 @@ def _quantized(source: "Checkpoint", to: str | None, how: dict[str, Any], json: 
     Whatever ends it early, a budget that cannot be met or an interrupt, what was measured is printed all the same.
     """
     from ..workflows.quantization.quantize import quantize as run
-    from . import ladder
+    from . import search_table
 
     damages: list[Damage] = []
-    rungs: list[Rung] = []
+    trials: list[SearchTrial] = []
     try:
         with output.bar(source.ref) as progress:
-            made = run(source, to, **how, progress=progress, on_damages=damages.extend, on_rung=rungs.append)
+            made = run(source, to, **how, progress=progress, on_damages=damages.extend, on_trial=trials.append)
     except BaseException as error:
-        if rungs and json:
+        if trials and json:
             reason = str(error) or type(error).__name__
-            output.print_json([{"source": source.ref, "error": reason, "ladder": ladder.records(damages, rungs)}])
-        elif rungs:
-            ladder.print_damages(damages)
-            ladder.print_ladder(rungs)
+            search = search_table.records(damages, trials)
+            output.print_json([{"source": source.ref, "error": reason, "search": search}])
+        elif trials:
+            search_table.print_damages(damages)
+            search_table.print_trials(trials)
         raise
-    if made.fit and not json:
-        ladder.print_damages(made.fit.damages)
-        ladder.print_ladder(made.fit.rungs, made.fit.chosen)
-        output.console().print(f"{source.ref} on val: {made.fit.chosen.verdict}", markup=False)
+    if made.search and not json:
+        search_table.print_damages(made.search.damages)
+        search_table.print_trials(made.search.trials, made.search.chosen)
+        output.console().print(f"{source.ref} on val: {made.search.chosen.verdict}", markup=False)
     return made
 
 
@@ -246,28 +247,29 @@ def _print(rows: "list[Quantized]", json: bool) -> None:
     else:
         _print_table(rows)
     for row in rows:
-        _print_race(row)
+        _print_speed(row)
 
 
 def _record(row: "Quantized") -> dict[str, object]:
     from ..core.documents import to_builtins
     from ..core.measured import Failure
     from ..core.types import Unavailable
-    from . import ladder
+    from . import search_table
 
     record: dict[str, object] = {
         "artifact": row.artifact,
         "float_size_bytes": row.floats.size_bytes,
         "layers": row.layers,
     }
-    if row.fit:
-        record["ladder"] = ladder.as_records(row.fit)
-    if isinstance(row.race, Failure):
-        record["race"] = {"kind": "failure", "reason": row.race.reason, "output": row.race.output}
-    elif isinstance(row.race, Unavailable):
-        record["race"] = {"kind": "unavailable", **to_builtins(row.race)}
-    elif row.race:
-        record["race"] = {"kind": "ratio", "scenario": row.race.scenario, **row.race.ratio._asdict()}
+    if row.search:
+        record["search"] = search_table.as_records(row.search)
+    check = row.speed_check
+    if isinstance(check, Failure):
+        record["speed_check"] = {"kind": "failure", "reason": check.reason, "output": check.output}
+    elif isinstance(check, Unavailable):
+        record["speed_check"] = {"kind": "unavailable", **to_builtins(check)}
+    elif check:
+        record["speed_check"] = {"kind": "ratio", "scenario": check.scenario, **check.ratio._asdict()}
     return record
 
 
@@ -290,10 +292,10 @@ def _print_table(rows: "list[Quantized]") -> None:
             _certificate(artifact),
         )
     output.console().print(table)
-    others = output.table("not raced", "why", "what to do")
+    others = output.table("speed not checked", "why", "what to do")
     for row in rows:
-        if isinstance(row.race, Unavailable):
-            others.add_row(str(row.artifact.path), row.race.reason, row.race.fix)
+        if isinstance(row.speed_check, Unavailable):
+            others.add_row(str(row.artifact.path), row.speed_check.reason, row.speed_check.fix)
     if others.row_count:
         output.console().print(others)
     for row in rows:
@@ -301,22 +303,20 @@ def _print_table(rows: "list[Quantized]") -> None:
             output.console().print(f"in float in {row.artifact.path}: {', '.join(row.layers.floats)}", markup=False)
 
 
-def _print_race(row: "Quantized") -> None:
-    """How it did against float, beside the table or the JSON."""
+def _print_speed(row: "Quantized") -> None:
+    """How fast it is against float, beside the table or the JSON."""
     from ..core.measured import Failure
-    from ..workflows.quantization.payoff import Race
+    from ..workflows.quantization.speed_check import SpeedCheck
 
-    if isinstance(row.race, Failure):
-        said = f"{row.race.what}: {row.race.reason}\n{row.race.output}".rstrip()
-    elif isinstance(row.race, Race):
-        said = row.race.told(row.artifact.path)
+    check = row.speed_check
+    if isinstance(check, Failure):
+        text = f"{check.what}: {check.reason}\n{check.output}".rstrip()
+    elif isinstance(check, SpeedCheck):
+        text = check.in_words(row.artifact.path)
     else:
         return
-    output.err_console().print(said, markup=False)
+    output.err_console().print(text, markup=False)
 
 
 def _certificate(artifact: "Artifact") -> str:
-    found = artifact.certificate
-    if found is None:
-        return "none"
-    return f"{found.proven} of {found.layers} layers proven, {found.reduced} channels reduced"
+    return str(artifact.certificate or "none")

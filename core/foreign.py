@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .errors import ReszooError
+from .missing import unavailable_error
 from .types import Unavailable
 
 if TYPE_CHECKING:
@@ -74,6 +75,20 @@ class ForeignPlugins(Mapping[str, Any]):
         package = _package(point)
         missing = Unavailable(what=point.name, reason=f"{reason} (of the package {package})", fix=_fix(package))
         return self._stand_in(missing)
+
+
+def unusable(expected: type, missing: Unavailable, **attributes: Any) -> Any:
+    """An `expected` plug-in in the place of one that cannot be used.
+
+    It has the name of that one and these attributes. `unavailable` says why, and its other methods raise that.
+    """
+
+    def fail(*_: object, **__: object) -> None:
+        raise unavailable_error(missing)
+
+    methods: dict[str, Any] = dict.fromkeys(getattr(expected, "__abstractmethods__", ()), fail)
+    methods["unavailable"] = lambda *_, **__: missing
+    return type("Unusable", (expected,), methods | {"name": missing.what} | attributes)()
 
 
 def packages() -> tuple[str, ...]:

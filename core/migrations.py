@@ -1,10 +1,12 @@
 """How checkpoints, artifacts and trainings of schema 1 are read: some of their fields had other names.
 
-    schema 1           schema 2
-    lineage            provenance
-    spec.block         spec.block_type
-    spec.plan.units    spec.plan.blocks, and so in a step `prune` of the provenance: in the text of its plan, and where
-                       `remove` says what goes
+    schema 1             schema 2
+    lineage              provenance
+    spec.block           spec.block_type
+    spec.plan.units      spec.plan.blocks, and so in a step `prune` of the provenance: in the text of its plan
+                         and as what it is to `remove`
+    certificate.proven   certificate.unchanged_layers
+    certificate.reduced  certificate.rescaled_channels
 
 What is not of the expected kind is left as it is: the record is checked after this, and says what is wrong.
 """
@@ -16,11 +18,19 @@ from .schemas import Schema, unchanged
 
 
 def _checkpoint(fields: Any) -> Any:
-    return _changed(_artifact(fields), "spec", spec)
+    return _changed(_with_provenance(fields), "spec", spec)
 
 
 def _artifact(fields: Any) -> Any:
+    return _changed(_with_provenance(fields), "certificate", _certificate)
+
+
+def _with_provenance(fields: Any) -> Any:
     return _changed(_renamed(fields, "lineage", "provenance"), "provenance", _steps)
+
+
+def _certificate(fields: Any) -> Any:
+    return _renamed(_renamed(fields, "proven", "unchanged_layers"), "reduced", "rescaled_channels")
 
 
 def _training(fields: Any) -> Any:

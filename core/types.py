@@ -245,16 +245,22 @@ class Parity(Record, frozen=True, kw_only=True):
 
 
 class Certificate(Record, frozen=True, kw_only=True):
-    """Of a model's integer layers: none of them can saturate a kernel's 16-bit sums.
+    """All integer layers of a model are safe: none can saturate a kernel's 16-bit sums, in any order of accumulation.
 
-    layers    quantized convolutions and matrix products in all
-    proven    those whose 8-bit weights are proven safe in any order of accumulation
-    reduced   output channels, of all layers together, whose weights were reduced until that was so
+    layers             quantized convolutions and matrix products in all
+    unchanged_layers   those that were safe with their weights as they were quantized
+    rescaled_channels  output channels of the other layers whose weights got a larger scale, to make them safe
     """
 
     layers: NotNegative
-    proven: NotNegative
-    reduced: NotNegative
+    unchanged_layers: NotNegative
+    rescaled_channels: NotNegative
+
+    def __str__(self) -> str:
+        return (
+            f"safe: {self.unchanged_layers} of {self.layers} layers unchanged, "
+            f"{self.rescaled_channels} channels rescaled"
+        )
 
 
 class Candidate(Record, frozen=True, kw_only=True):

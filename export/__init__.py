@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .artifacts import read as read
-    from .contract import ExportOptions as ExportOptions
+    from .contract.options import ExportOptions as ExportOptions
     from .exporting import export as export
     from .exporting import exported as exported
 
-_HOME = {"ExportOptions": "contract", "export": "exporting", "exported": "exporting", "read": "artifacts"}
+_HOME = {"ExportOptions": "contract.options", "export": "exporting", "exported": "exporting", "read": "artifacts"}
 __all__ = list(_HOME)
 
 

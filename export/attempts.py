@@ -9,7 +9,8 @@ from ..core.measured import Failure
 from ..core.types import Artifact, Checkpoint, Unavailable
 from .candidates import export_config
 from .commands import exporting
-from .contract import ExportOptions, formats
+from .contract.format import formats
+from .contract.options import ExportOptions
 from .exporting import checked
 
 Outcome = Artifact | Unavailable | Failure

@@ -24,12 +24,13 @@ from ..quantize.contract import scheme_named
 from ..quantize.diagnosis import LEAST_DB, Diagnosis, diagnose
 from ..quantize.integer import Array, Run, exposed, run_as_written
 from ..quantize.layers import integer_layers
-from ..quantize.layerwise import FLOAT, LayerError, compare, places
+from ..quantize.layerwise import FLOAT, LayerError, compare_layers, places
 from ..quantize.noise import Noise, between
 from ..quantize.preparation import prepared
 from ..quantize.saturation import excess
-from .contract import ExportOptions, format_named
-from .explanation import AnyReason, Explanation, Finding, Stage, StageName, advice
+from .contract.format import format_named
+from .contract.options import ExportOptions
+from .explanation import AnyReason, Explanation, FirstBad, Stage, StageName, advice
 from .exporting import checked
 from .feeding import feed
 from .formats.onnx import FORMAT as ONNX
@@ -48,7 +49,7 @@ FLOAT_REASONS: dict[StageName, AnyReason] = {
 
 
 class Bad(NamedTuple):
-    """A finding without advice."""
+    """What is bad first, still without advice."""
 
     stage: StageName
     name: str
@@ -89,13 +90,13 @@ def explain(
         batches = _batches(feed(raw, candidate.input, candidate.preprocess), options.batch or BATCH)
         source, quantized = prepared(model.graph, config), onnx.load(candidate.path / ONNX_FILE)
         stages = _float_stages(checkpoint, options, raw, onnx.load_from_string(model.graph), batches)
-    found = compare(source, quantized, lambda: _counted(batches, progress), run)
+    found = compare_layers(source, quantized, lambda: _counted(batches, progress), run)
     if not found.layers:
         raise UsageError("no layer is quantized, so there is nothing to explain", "Leave `keep_float` away.")
     stages.append(_stage("quantized", "the float graph", found.quantized))
     stages.append(_stage("runtime", "the graph as written", found.runtime))
-    suspect = places(source, quantized)[_suspect(found.layers)]
-    diagnosis = diagnose(suspect, source, lambda: iter(batches))
+    place = places(source, quantized)[_to_diagnose(found.layers)]
+    diagnosis = diagnose(place, source, lambda: iter(batches))
     bad = first_bad(stages, found.layers, diagnosis, quantized)
     known = scheme_named(config.scheme).calibrations
     return Explanation(
@@ -104,7 +105,7 @@ def explain(
         n=sum(map(len, batches)),
         stages=tuple(stages),
         layers=found.layers,
-        bad=Finding(**bad._asdict(), advice=advice(bad.reason, bad.name, config, known)) if bad else None,
+        bad=FirstBad(**bad._asdict(), advice=advice(bad.reason, bad.name, config, known)) if bad else None,
         diagnosis=diagnosis,
     )
 
@@ -193,8 +194,8 @@ def _stage(name: StageName, against: str, noises: dict[str, Noise]) -> Stage:
     )
 
 
-def _suspect(layers: Sequence[LayerError]) -> int:
-    """The first layer whose own error is too large, else the one whose own error is the largest."""
+def _to_diagnose(layers: Sequence[LayerError]) -> int:
+    """The number of the first layer whose own error is too large, else of the one whose own error is the largest."""
     bad = (i for i, layer in enumerate(layers) if layer.own_db < LEAST_DB)
     return next(bad, min(range(len(layers)), key=lambda i: layers[i].own_db))
 

@@ -7,7 +7,8 @@ import msgspec
 from ..core.hosts import versions
 from ..core.types import Candidate, Certificate, Checkpoint, ProvenanceStep
 from .artifacts import files_in, record
-from .contract import ExportOptions, Format, input_spec, output_spec
+from .contract.format import Format
+from .contract.options import ExportOptions, input_spec, output_spec
 from .formats import torch
 
 

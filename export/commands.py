@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from ..core.documents import to_builtins
 from ..core.types import Candidate, Precision, ProvenanceStep
 from ..quantize.contract import schemes
-from .contract import formats
+from .contract.format import formats
 from .quantizing import config_for
 
 # What is not said of an export, as its step's config has it.

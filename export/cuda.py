@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.missing import not_installed
 from ..core.types import Unavailable
-from .contract import Clock, Session
+from .contract.runtime import Clock, Session
 
 if TYPE_CHECKING:
     import torch

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.types import Candidate, Checkpoint
-from .contract import ExportOptions
+from .contract.options import ExportOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

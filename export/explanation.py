@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..core.types import Positive, Record
+from ..quantize.causes import Reason
 from ..quantize.config import Calibration, QuantizeConfig
 from ..quantize.diagnosis import Diagnosis
 from ..quantize.layerwise import LayerError
-from ..quantize.suspects import Reason
 
 StageName = Literal["preprocessing", "torch", "onnx", "quantized", "runtime"]
 AnyReason = Reason | Literal["preprocessing", "arithmetic", "conversion", "saturation", "kernel", "accumulation"]
@@ -47,7 +47,7 @@ class Stage(Record, frozen=True, kw_only=True):
     lowest_db: float
 
 
-class Finding(Record, frozen=True, kw_only=True):
+class FirstBad(Record, frozen=True, kw_only=True):
     """What is bad first, a layer or a tensor, in which stage, and the likely reason.
 
     "accumulation" has no layer: the logits are bad, though no layer alone is.
@@ -73,7 +73,7 @@ class Explanation(Record, frozen=True, kw_only=True):
     n: Positive
     stages: tuple[Stage, ...]
     layers: tuple[LayerError, ...]
-    bad: Finding | None
+    bad: FirstBad | None
     diagnosis: Diagnosis
 
 

@@ -17,7 +17,8 @@ from . import deployment
 from . import parity as parities
 from .artifacts import MANIFEST, is_untouched, read, record
 from .candidates import candidate, export_step
-from .contract import ExportOptions, Format, format_named, formats
+from .contract.format import Format, format_named, formats
+from .contract.options import ExportOptions
 from .quantizing import calibrated, completed, step
 from .ways import ways
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import ReszooError
 from ..core.types import Candidate, Unavailable
-from .contract import Device, Runtime, Session
+from .contract.runtime import Device, Runtime, Session
 from .coreml_package import MODEL_FOLDER, PROGRAM, WEIGHTS, coremltools
 
 if TYPE_CHECKING:

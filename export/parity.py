@@ -50,16 +50,16 @@ def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed:
 
     `runtime_name` is the runtime that its run.py is for, which lies beside the model if there is to be one.
     """
-    trial = _try(ways(candidate, runtime_name), candidate, checkpoint, seed)
-    if found := trial.refusal():
-        verdict = "; ".join([found, *_where(candidate, checkpoint, seed), "nothing was written"])
-        raise ReszooError(f"the exported model differs from its source: {verdict}", _fix(candidate))
+    run = _run(ways(candidate, runtime_name), candidate, checkpoint, seed)
+    if found := run.refusal():
+        problem = "; ".join([found, *_where(candidate, checkpoint, seed), "nothing was written"])
+        raise ReszooError(f"the exported model differs from its source: {problem}", _fix(candidate))
     running, _ = runnable(candidate, runtime_name)
-    return trial.record(checkpoint.ref, None if running is candidate else running.format)
+    return run.record(checkpoint.ref, None if running is candidate else running.format)
 
 
 def _where(candidate: Candidate, checkpoint: Checkpoint, seed: int) -> list[str]:
-    """The first layer that differs, if one can be looked for. Whatever goes wrong here, the verdict stands."""
+    """The first layer that differs, if one can be looked for. Whatever goes wrong here, the refusal stands."""
     try:
         return _first_divergence(candidate, checkpoint, seed)
     except Exception as error:  # of any of the libraries that are asked
@@ -82,7 +82,7 @@ def _first_divergence(candidate: Candidate, checkpoint: Checkpoint, seed: int) -
 
 
 def _fix(candidate: Candidate) -> str:
-    from .contract import formats
+    from .contract.format import formats
 
     if candidate.precision == "int8":
         return _int8_fix(candidate)
@@ -108,7 +108,7 @@ def _int8_fix(candidate: Candidate) -> str:
 
 def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> str | None:
     """What its runtime alone shows to be wrong, or None. It is quicker than `prove`, which has the last word."""
-    return _try([plain_way(candidate, runtime_name)], candidate, checkpoint, seed).refusal()
+    return _run([plain_way(candidate, runtime_name)], candidate, checkpoint, seed).refusal()
 
 
 class Result(NamedTuple):
@@ -120,7 +120,7 @@ class Result(NamedTuple):
     expected: "np.ndarray"
 
 
-class Trial(NamedTuple):
+class ParityRun(NamedTuple):
     """The results of all ways, on images from `origin`; `scale` is the largest logit of the source."""
 
     precision: Precision
@@ -176,7 +176,7 @@ class Figures(NamedTuple):
     agreement: float
 
 
-def _try(to_go: list[Way], candidate: Candidate, checkpoint: Checkpoint, seed: int) -> Trial:
+def _run(to_go: list[Way], candidate: Candidate, checkpoint: Checkpoint, seed: int) -> ParityRun:
     """The first way is gone on `IMAGES` images, the others on fewer where the images are large."""
     import numpy as np
 
@@ -195,7 +195,7 @@ def _try(to_go: list[Way], candidate: Candidate, checkpoint: Checkpoint, seed: i
                 shapes = f"{found.shape}, not {expected[part].shape}"
                 raise ReszooError(f"{way.name} gives logits of the shape {shapes}", REPORT)
             results.append(Result(way.name, batch, found, expected[part]))
-    return Trial(candidate.precision, f"{origin}, seed {seed}", float(np.abs(expected).max()), tuple(results))
+    return ParityRun(candidate.precision, f"{origin}, seed {seed}", float(np.abs(expected).max()), tuple(results))
 
 
 def is_small(preprocess: Preprocess) -> bool:

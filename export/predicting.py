@@ -10,11 +10,12 @@ from PIL import Image
 
 from ..core.errors import ReszooError, UsageError
 from ..core.measured import Failure
+from ..core.missing import unavailable_error
 from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Preprocess, Record, StrPath
 from ..datasets import images
 from ..datasets.preprocess import fit, geometry
 from .candidates import in_place
-from .contract import Runtime, Session, parse_runtime, runtimes, unavailable_error
+from .contract.runtime import Runtime, Session, parse_runtime, runtimes
 from .feeding import feed
 
 TOGETHER = 32  # images at once, where the batch is dynamic

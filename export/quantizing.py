@@ -20,7 +20,8 @@ from ..core.types import Candidate, Checkpoint, ProvenanceStep
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import Feeds, Scheme, Variants, check_names, scheme_named, schemes
 from .candidates import candidate
-from .contract import ExportOptions, Format, GraphFormat, formats, input_spec
+from .contract.format import Format, GraphFormat, formats
+from .contract.options import ExportOptions, input_spec
 from .feeding import feed
 from .formats.onnx import OnnxFormat
 from .parity import refusal, seed_for

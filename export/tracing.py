@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ..core.types import Checkpoint
-from .contract import ExportOptions
+from .contract.options import ExportOptions
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule

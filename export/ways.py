@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..core.errors import ReszooError
 from ..core.hosts import available_cores
 from ..core.types import Candidate
-from .contract import Runtime, formats, runtimes
+from .contract.format import formats
+from .contract.runtime import Runtime, runtimes
 from .deployment.script import SCRIPT, find_entry
 from .feeding import feed
 

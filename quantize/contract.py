@@ -6,13 +6,13 @@ Vendor packages are imported inside methods only, so that every scheme can be li
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from ..core.errors import UsageError
-from ..core.foreign import ForeignPlugins
+from ..core.foreign import ForeignPlugins, unusable
 from ..core.missing import unavailable_error
 from ..core.registry import choose, discover, unknown
 from ..core.types import Certificate, Precision, Unavailable
@@ -71,7 +71,7 @@ class Scheme(ABC):
 
     The versions of `packages` go into the provenance. `calibrations` and the fields below it hold what the options of
     QuantizeConfig can be, the scheme's own choice first.
-    `runtime` is the one that it is made for, where it is made for one: what it gives is raced and examined there.
+    `runtime` is the one that it is made for, where it is made for one: its artifacts are timed and profiled there.
     """
 
     name: ClassVar[str]
@@ -135,31 +135,19 @@ class Scheme(ABC):
 def schemes() -> Mapping[str, Scheme]:
     from . import schemes as package
 
-    return discover(package, "SCHEME", ForeignPlugins("schemes", Scheme, _unusable))
-
-
-def _unusable(missing: Unavailable) -> Scheme:
-    class Unusable(Scheme):
-        name = missing.what
-        precision = "int8"
-        graph_kind = "onnx"
-        packages = ()
-        calibrations = ()
-        activations = ()
-        equalise = ()
-        bias_correction = ()
-        saturation = ()
-
-        def unavailable(self) -> Unavailable:
-            return missing
-
-        def passes(self, config: QuantizeConfig) -> int:
-            raise unavailable_error(missing)
-
-        def variants(self, graph: Any, feeds: Feeds, config: QuantizeConfig) -> Variants:
-            raise unavailable_error(missing)
-
-    return Unusable()
+    stand_in = partial(
+        unusable,
+        Scheme,
+        precision="int8",
+        graph_kind="onnx",
+        packages=(),
+        calibrations=(),
+        activations=(),
+        equalise=(),
+        bias_correction=(),
+        saturation=(),
+    )
+    return discover(package, "SCHEME", ForeignPlugins("schemes", Scheme, stand_in))
 
 
 def scheme_named(name: str) -> Scheme:

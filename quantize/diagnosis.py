@@ -1,7 +1,7 @@
 """Why a quantized layer is as far from the float one as it is: its sources of error, switched on one at a time.
 
 A layer errs in three places: its input is rounded and clipped to 8 bits, its weights are rounded, and so is its
-output. The likely source is then looked at (`suspects`).
+output. The likely source is then looked at for its cause (`causes`).
 """
 
 from math import ceil
@@ -11,12 +11,12 @@ import numpy as np
 import onnx
 
 from ..core.types import Record
+from .causes import Activation, CandidateCause, Histogram, Reason, Weights
 from .contract import Feeds
 from .graph import Graph
 from .integer import Array, exposed, run_as_written
 from .layerwise import FLOAT, Place
 from .noise import decibels, energy
-from .suspects import Activation, Histogram, Reason, Suspect, Weights
 
 # The error is then a tenth as large as the signal; layers of healthy networks have 30 to 50.
 LEAST_DB = 20.0
@@ -49,18 +49,18 @@ def diagnose(place: Place, floats: onnx.ModelProto, feeds: Feeds) -> Diagnosis:
     def effect(error: Array) -> float:
         return energy(_rectified(place, before + error) - after)
 
-    suspects: dict[Source, Suspect] = {}
+    candidates: dict[Source, CandidateCause] = {}
     if place.layer:
         weights = Weights(place.layer, place.node, Graph(floats), x, effect)
-        suspects["input"] = Activation(
+        candidates["input"] = Activation(
             place.node.input[0], place.layer.input, x, lambda error: effect(weights.product(error))
         )
-        suspects["weights"] = weights
+        candidates["weights"] = weights
     if place.output:
-        suspects["output"] = Activation(place.tensor, place.output, after, energy)
-    source_db = {source: decibels(energy(after), suspect.energy()) for source, suspect in suspects.items()}
+        candidates["output"] = Activation(place.tensor, place.output, after, energy)
+    source_db = {source: decibels(energy(after), candidate.energy()) for source, candidate in candidates.items()}
     source = _likely(source_db)
-    cause = suspects[source].cause()
+    cause = candidates[source].cause()
     return Diagnosis(
         layer=place.node.name,
         source=source,

@@ -58,7 +58,7 @@ class LayerError(Record, frozen=True, kw_only=True):
     wrong: NotNegative | None
 
 
-class Comparison(NamedTuple):
+class LayerErrors(NamedTuple):
     """All layers in the graph's order, and the errors by tensor, with the logits last.
 
     quantized  as written, against the float graph
@@ -121,7 +121,9 @@ class _Errors:
     wrong: int = 0
 
 
-def compare(floats: onnx.ModelProto, quantized: onnx.ModelProto, feeds: Feeds, run: Run | None = None) -> Comparison:
+def compare_layers(
+    floats: onnx.ModelProto, quantized: onnx.ModelProto, feeds: Feeds, run: Run | None = None
+) -> LayerErrors:
     """Every quantized layer of `quantized`, on all batches that `feeds` gives.
 
     `floats` is what it was made from (see `preparation.prepared`). `run` computes integer kernels, as in
@@ -146,7 +148,7 @@ def compare(floats: onnx.ModelProto, quantized: onnx.ModelProto, feeds: Feeds, r
         total.so_far.add(real[logits], written[logits])
         total.runtime.add(written[logits], computed[logits])
     tensors = [*(place.tensor for place in found), logits]
-    return Comparison(
+    return LayerErrors(
         layers=tuple(map(_layer_error, found, errors)),
         quantized={name: error.so_far for name, error in zip(tensors, [*errors, total], strict=True)},
         runtime={name: error.runtime for name, error in zip(tensors, [*errors, total], strict=True)},

@@ -1,4 +1,4 @@
-"""How far a tensor is from the one that it stands for: the measures that quantization errors are told in."""
+"""How far a tensor is from the one that it stands for: the measures of quantization errors."""
 
 from dataclasses import dataclass
 from math import log10, sqrt

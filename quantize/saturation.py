@@ -21,7 +21,7 @@ LIMIT = 128  # 255 * 128 = 32,640 fits into 16 bits, 255 * 129 = 32,895 does not
 
 
 def excess(weights: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """By how much the worst pair of each output channel exceeds what 16 bits hold: at most 0 is proven.
+    """By how much the worst pair of each output channel exceeds what 16 bits hold: at most 0 is safe.
 
     (channels, n) weights give (channels,). The largest sum of a pair takes 255 where a weight is positive and 0
     where it is not, so it is exact for every input and every order if the two largest positive weights sum to at
@@ -32,7 +32,7 @@ def excess(weights: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     return worst - LIMIT
 
 
-def reduce_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Certificate]:
+def rescale_channels(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Certificate]:
     """A copy of a QDQ model in which no 16-bit sum of two products can saturate, and the certificate of that.
 
     A channel within the bound keeps its 8 bits. Another one, whose worst pair sums to s > 128, is rounded anew with a
@@ -41,23 +41,23 @@ def reduce_weights(model: onnx.ModelProto) -> tuple[onnx.ModelProto, Certificate
     adds at most 1/2 to each; so 129 takes two halves rounded up, m - 1/2 and n - 1/2 with m + n = 129. But a half is
     rounded up to an even number only, and two even ones do not sum to 129.
 
-    Weights of one scale for all channels are reduced together. Raises ReszooError for weights that are not s8 with
+    Weights with one scale for all channels are rescaled together. Raises ReszooError for weights that are not s8 with
     zero point 0, or whose scales do not follow the output channels.
     """
-    reduced = onnx.ModelProto()
-    reduced.CopyFrom(model)
-    layers = integer_layers(reduced)
-    _check_all(reduced, layers)
+    safe = onnx.ModelProto()
+    safe.CopyFrom(model)
+    layers = integer_layers(safe)
+    _check_all(safe, layers)
     factors = [_factor(layer) for layer in layers]
     for layer, factor in zip(layers, factors, strict=True):
         if factor.max() > 1:
-            _coarsen(reduced, layer, factor)
+            _coarsen(safe, layer, factor)
     certificate = Certificate(
-        proven=sum(bool(factor.max() == 1) for factor in factors),
-        reduced=sum(int(np.count_nonzero(factor > 1)) for factor in factors),
+        unchanged_layers=sum(bool(factor.max() == 1) for factor in factors),
+        rescaled_channels=sum(int(np.count_nonzero(factor > 1)) for factor in factors),
         layers=len(layers),
     )
-    return reduced, certificate
+    return safe, certificate
 
 
 def _factor(layer: IntegerLayer) -> NDArray[np.float64]:

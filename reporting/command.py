@@ -4,7 +4,7 @@ import shlex
 
 from ..core.measured import Measurement, Scenario, Subject
 from ..export.commands import making
-from ..export.contract import runtimes
+from ..export.contract.runtime import runtimes
 
 DEFAULT = Scenario(runtime="", variant="", device="cpu", batch=1, threads=1)
 

@@ -20,7 +20,8 @@ say reszoo bench resnet8_v2.reszoo_cifar10 "$folder/cifar10-onnx" --runtime torc
 # int8 self, and the half of it that is left when the least important channels are gone.
 say reszoo train resnet8_v2 --data digits --recipe digits --epochs 5 --tag demo --out "$folder/digits"
 say reszoo quantize "$folder/digits" --out "$folder/digits-int8"
-# Not raced: on a machine as busy as this one may be, a network as small as this one can lose, and is then refused.
+# Its speed is not checked: on a machine as busy as this one may be, a network as small as this one can seem slower
+# than its parent, and is then refused.
 say reszoo prune "$folder/digits" --macs 0.5 --no-measure --finetune digits --set epochs=5 --out "$folder/digits-half"
 say reszoo bench "$folder/digits" "$folder/digits-int8" "$folder/digits-half" --runtime onnxruntime --time-limit 2 \
   --accuracy digits --reference "$folder/digits" --out "$folder/results"

@@ -21,7 +21,7 @@ Document = dict[str, Any]
 Figure = dict[str, Any]
 
 
-class Raced(NamedTuple):
+class SavedComparison(NamedTuple):
     """A comparison whose blocks have one sample, their median; and what each contestant is, where it has to be told."""
 
     comparison: Comparison
@@ -65,7 +65,7 @@ def summary(m: Measurement) -> Figure:
     return {"median_s": m.median_s, "interval_s": m.interval_s} | {name: plain[name] for name in kept}
 
 
-def save_raced(path: Path, c: Comparison, plans: list[Any] | None = None) -> None:
+def save_comparison(path: Path, c: Comparison, plans: list[Any] | None = None) -> None:
     """What `reszoo compare` found. Of each subject only what differs from the baseline."""
     first, *others = (to_builtins(subject) for subject in c.subjects)
     save(
@@ -85,7 +85,7 @@ def save_raced(path: Path, c: Comparison, plans: list[Any] | None = None) -> Non
     )
 
 
-def raced(path: Path) -> Raced:
+def saved_comparison(path: Path) -> SavedComparison:
     document = json.loads(path.read_text())
     first, *changes = document["subjects"]
     comparison = {
@@ -95,12 +95,12 @@ def raced(path: Path) -> Raced:
         "conditions": [],
         **{name: document[name] for name in ("host", "started_at", "gate", "warnings") if name in document},
     }
-    return Raced(convert(comparison, Comparison, str(path), FIX), document["medians_s"], document["plans"])
+    return SavedComparison(convert(comparison, Comparison, str(path), FIX), document["medians_s"], document["plans"])
 
 
-def raced_in(folder: str) -> list[Raced]:
+def saved_comparisons(folder: str) -> list[SavedComparison]:
     """In the order in which they were run."""
-    found = [raced(path) for path in (MEASUREMENTS / folder).glob("*.json")]
+    found = [saved_comparison(path) for path in (MEASUREMENTS / folder).glob("*.json")]
     return sorted(found, key=lambda each: each.comparison.started_at)
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from figures import MEASUREMENTS, comparison_in, save, save_raced, summary, write
+from figures import MEASUREMENTS, comparison_in, save, save_comparison, summary, write
 
 from reszoo.core.documents import read_json
 from reszoo.core.measured import Measurement
@@ -68,10 +68,10 @@ def export(out: Path) -> None:
 def speed(out: Path) -> None:
     """PyTorch, ONNX Runtime and OpenVINO in turn."""
     for network, batch in ((NETWORKS[0], 1), (NETWORKS[0], 32), (NETWORKS[-1], 1)):
-        race = [RESZOO, "compare", network, "--runtime", "torch,onnxruntime,openvino:static"]
+        compare = [RESZOO, "compare", network, "--runtime", "torch,onnxruntime,openvino:static"]
         with tempfile.TemporaryDirectory() as folder:
-            _run(*race, "--threads", "2", "--batch", str(batch), "--time-limit", "40", "--out", folder)
-            save_raced(out / f"{network}-{batch}.json", comparison_in(Path(folder)))
+            _run(*compare, "--threads", "2", "--batch", str(batch), "--time-limit", "40", "--out", folder)
+            save_comparison(out / f"{network}-{batch}.json", comparison_in(Path(folder)))
 
 
 def accuracy(out: Path) -> None:

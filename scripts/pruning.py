@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from figures import MEASUREMENTS, comparison_in, save_raced, write
+from figures import MEASUREMENTS, comparison_in, save_comparison, write
 
 from reszoo import zoo
 from reszoo.core.documents import to_builtins
@@ -190,7 +190,7 @@ def compare(contestants: list[str], plans: list[Any], runtime: str, batch: int, 
     command = ("compare", *contestants, "--runtime", runtime, "--threads", "1", "--batch", str(batch))
     with tempfile.TemporaryDirectory() as folder:
         reszoo(*command, "--time-limit", "120", "--out", folder)
-        save_raced(out, comparison_in(Path(folder)), plans)
+        save_comparison(out, comparison_in(Path(folder)), plans)
 
 
 def plan_of(folder: Path) -> dict[str, Any]:

@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from figures import comparison_in, known, save_raced, write
+from figures import comparison_in, known, save_comparison, write
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 AKAMASTER = [f"resnet{depth}_v1.akamaster_cifar10" for depth in (20, 32, 44, 56)]
 OURS = [f"{arch}.reszoo_cifar10" for arch in ("resnet8_v1", "resnet8_v2", "resnet20_v2")]
-RACED = [AKAMASTER[0], AKAMASTER[-1], OURS[-1]]
+TIMED = [AKAMASTER[0], AKAMASTER[-1], OURS[-1]]
 DEFAULT, NNCF = "mse (default)", "int8-nncf"
 WAYS = {DEFAULT: (), NNCF: ("--scheme", "int8-nncf")}
 # of one v1 and one v2 network only
@@ -62,13 +62,13 @@ def accuracy(work: Path, out: Path) -> None:
 
 def speed(work: Path, out: Path) -> None:
     """int8 against float on both runtimes, all in turn."""
-    for network in RACED:
+    for network in TIMED:
         made, floats = quantized(network, work / network), exported(network, work / f"{network}-float")
         for batch in (1, 32):
-            race = (RESZOO, "compare", str(floats), str(made), "--runtime", RUNTIMES, "--batch", str(batch))
-            raced = work / f"{network}-{batch}"
-            _run(*race, "--time-limit", "45", "--out", str(raced))
-            save_raced(out / "speed" / f"{network}-{batch}.json", comparison_in(raced))
+            compare = (RESZOO, "compare", str(floats), str(made), "--runtime", RUNTIMES, "--batch", str(batch))
+            results = work / f"{network}-{batch}"
+            _run(*compare, "--time-limit", "45", "--out", str(results))
+            save_comparison(out / "speed" / f"{network}-{batch}.json", comparison_in(results))
 
 
 def integers(work: Path, out: Path) -> None:
@@ -101,8 +101,8 @@ def exported(network: str, out: Path) -> Path:
 def losses(network: str, made: dict[str, Path], runtime: str, results: Path) -> list[dict[str, Any]]:
     """Of each artifact against its float source in PyTorch, on the 10,000 test images."""
     command = (RESZOO, "bench", *map(str, made.values()), "--runtime", runtime)
-    wish = ("--accuracy", "cifar10", "--reference", network)
-    records = json.loads(_run(*command, *wish, *QUICK, "--out", str(results), "--json"))
+    options = ("--accuracy", "cifar10", "--reference", network)
+    records = json.loads(_run(*command, *options, *QUICK, "--out", str(results), "--json"))
     accuracies = [record["accuracy"] for record in records if record["kind"] == "measurement"]
     found = []
     for way, loss in zip(made, [record for record in records if record["kind"] == "loss"], strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
-from figures import MEASUREMENTS, Figure, Raced, load, raced, raced_in
+from figures import MEASUREMENTS, Figure, SavedComparison, load, saved_comparison, saved_comparisons
 from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TIMED, WAYS, slug
 from quantization import DEFAULT, NNCF
 from runtimes import NETWORKS
@@ -58,7 +58,7 @@ def points(loss: Figure) -> Span:
 
 def speed() -> Iterator[Row]:
     """PyTorch and the other runtimes."""
-    for c, medians_s, _ in sorted(raced_in("speed"), key=_by_network):
+    for c, medians_s, _ in sorted(saved_comparisons("speed"), key=_by_network):
         first = c.subjects[0]
         for number, subject in enumerate(c.subjects):
             if number != AGAIN:
@@ -244,7 +244,7 @@ def int8_ways() -> list[Row]:
 
 def int8_speed() -> Iterator[Row]:
     """int8 against float in the same runtime."""
-    for c, medians_s, _ in sorted(raced_in("quantization/speed"), key=_by_network):
+    for c, medians_s, _ in sorted(saved_comparisons("quantization/speed"), key=_by_network):
         numbered = reversed(list(enumerate(c.subjects)))  # of the baseline's two processes, the first
         place = {(subject.precision, subject.scenario.runtime_name): number for number, subject in numbered}
         for runtime in ("onnxruntime", "openvino:static"):
@@ -445,12 +445,14 @@ def pruning_networks() -> Iterator[Row]:
 def pruning_speed() -> Iterator[Row]:
     """Times faster than the parent in each place, and how much of what the multiply-adds promise that is."""
     for parent in PARENTS:
-        races = {
-            f"{runtime} {batch}": race("speed", parent, runtime, batch) for runtime in RUNTIMES for batch in BATCHES
+        comparisons = {
+            f"{runtime} {batch}": pruning_comparison("speed", parent, runtime, batch)
+            for runtime in RUNTIMES
+            for batch in BATCHES
         }
         for number, each in enumerate(pruned(parent)):
             promised = fewer(each, "macs")
-            times = {place: times_faster(found, each) for place, found in races.items()}
+            times = {place: times_faster(found, each) for place, found in comparisons.items()}
             cells = {place: f"{span:.2f}, {100 * span.value / promised:.0f} %" for place, span in times.items()}
             yield {"network": "" if number else f"`{parent}`", "way": each["way"], "promised": promised, "times": cells}
 
@@ -458,7 +460,7 @@ def pruning_speed() -> Iterator[Row]:
 def pruning_equal() -> Iterator[Row]:
     """Networks that shall take the same share of their parent's latency, made in different ways."""
     for parent in PARENTS:
-        found = race("speed", parent, RUNTIMES[0], BATCHES[-1])
+        found = pruning_comparison("speed", parent, RUNTIMES[0], BATCHES[-1])
         for each in pruned(parent, *TIMED, EQUAL):
             times = times_faster(found, each)
             latency = Span(1 / times.value, 1 / times.high, 1 / times.low)
@@ -477,22 +479,22 @@ def pruning_tried() -> Iterator[Row]:
     for parent in PARENTS:
         tried = load(f"pruning/equal/{slug(parent)}")["figures"]["tried"]
         for number, each in enumerate(sorted(tried, key=lambda each: each["macs"], reverse=True)):
-            left = each["latency"]
-            said = f"{Span(left['value'], *left['interval']):.3f}" if left else "refused: not measurably faster"
-            yield {"network": "" if number else f"`{parent}`", "macs": each["macs"], "left": said}
+            ratio = each["latency"]
+            latency = f"{Span(ratio['value'], *ratio['interval']):.3f}" if ratio else "refused: not measurably faster"
+            yield {"network": "" if number else f"`{parent}`", "macs": each["macs"], "latency": latency}
 
 
 def pruning_steps() -> Iterator[Row]:
     """Pruned, then quantized: what each step costs and buys."""
     for parent in PARENTS:
         found = load(f"pruning/quantized/{slug(parent)}")["figures"]
-        races = {f"b{batch}": race("steps", parent, batch) for batch in BATCHES}
+        comparisons = {f"b{batch}": pruning_comparison("steps", parent, batch) for batch in BATCHES}
         lost = ["", *(f"{points(loss):+.2f}" for loss in found["losses"])]
         for step, name in enumerate((f"`{parent}`", f"pruned: {STEPS}", "and quantized to int8")):
             place = AGAIN + step if step else 0
-            ms = {batch: milliseconds(each.medians_s[place]) for batch, each in races.items()}
-            ratios = {batch: each.comparison.ratio(place) for batch, each in races.items() if step}
-            times = {batch: f"{faster(ratios[batch]):.2f}" if step else "1" for batch in races}
+            ms = {batch: milliseconds(each.medians_s[place]) for batch, each in comparisons.items()}
+            ratios = {batch: each.comparison.ratio(place) for batch, each in comparisons.items() if step}
+            times = {batch: f"{faster(ratios[batch]):.2f}" if step else "1" for batch in comparisons}
             yield {
                 "step": name,
                 "top_1": top_1(found["accuracies"][step]),
@@ -508,11 +510,11 @@ def pruned(parent: str, *ways: str) -> list[Figure]:
     return [load(name)["figures"] for name in names if (MEASUREMENTS / f"{name}.json").exists()]
 
 
-def race(part: str, *words: object) -> Raced:
-    return raced(MEASUREMENTS / "pruning" / part / f"{slug(*map(str, words))}.json")
+def pruning_comparison(part: str, *words: object) -> SavedComparison:
+    return saved_comparison(MEASUREMENTS / "pruning" / part / f"{slug(*map(str, words))}.json")
 
 
-def times_faster(found: Raced, network: Figure) -> Span:
+def times_faster(found: SavedComparison, network: Figure) -> Span:
     """The parent stands in a comparison twice, before all others."""
     return faster(found.comparison.ratio(AGAIN + 1 + found.plans.index(network["plan"])))
 
@@ -521,6 +523,6 @@ def fewer(network: Figure, cost: str) -> float:
     return float(network["parent"][cost] / network["pruned"][cost])
 
 
-def _by_network(found: Raced) -> tuple[str, int]:
+def _by_network(found: SavedComparison) -> tuple[str, int]:
     first = found.comparison.subjects[0]
     return first.source_ref, first.scenario.batch

@@ -27,13 +27,13 @@ from reszoo.core.documents import read_json
 from reszoo.core.files import cache_dir
 from reszoo.core.measured import AGAIN, BASELINE, Comparison, Failure, Measurement, Scenario, Subject
 from reszoo.export import artifacts
-from reszoo.export.contract import parse_runtime
+from reszoo.export.contract.runtime import parse_runtime
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 TRAINED = ["resnet20_v1.akamaster_cifar10", "resnet56_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10"]
 RANDOM = ["resnet18_v1", "resnet50_v2"]  # at 224x224: for latency and parity only
 NETWORKS = [*TRAINED, *(f"{arch}.random" for arch in RANDOM)]
-# What is raced on a CPU: runtime, format and precisions. Eager PyTorch in float is the first, with which the others are
+# What is timed on a CPU: runtime, format and precisions. Eager PyTorch in float is the first, with which the others are
 # compared. OpenVINO reads ONNX files as well, and runs the same network then.
 WAYS = (
     ("torch", "torch", ("fp32",)),
@@ -77,8 +77,8 @@ def exports(out: Path, networks: list[str]) -> None:
     for network, found in unfinished(out / "exports.json", networks):
         ref = source(network)
         shutil.rmtree(WORK / network, ignore_errors=True)
-        wish = ("--to", "all", "--precision", "fp32,int8", "--out", str(WORK / network), "--json")
-        said = json.loads(run(RESZOO, "export", ref, *wish, may_fail=True))
+        options = ("--to", "all", "--precision", "fp32,int8", "--out", str(WORK / network), "--json")
+        said = json.loads(run(RESZOO, "export", ref, *options, may_fail=True))
         kept = ("kind", "format", "precision", "seconds", "reason", "fix", "parity")
         found += [{"network": network, **{key: each[key] for key in kept if key in each}} for each in said]
         write(out / "exports.json", found)
@@ -87,9 +87,9 @@ def exports(out: Path, networks: list[str]) -> None:
 def accuracy(out: Path, networks: list[str]) -> None:
     """Every artifact of a trained network on the 10,000 test images."""
     for network, found in unfinished(out / "accuracy.json", [each for each in networks if each in TRAINED]):
-        wish = ("--accuracy", "cifar10", "--threads", "2", "--batch", "1")
+        options = ("--accuracy", "cifar10", "--threads", "2", "--batch", "1")
         quick = ("--time-limit", "0.1", "--precision", "50%")  # the latency beside it is not what is asked for
-        for m in measured(network, *wish, *quick)[0]:
+        for m in measured(network, *options, *quick)[0]:
             if m.accuracy:
                 found.append({**named(network, m.subject), "correct": m.accuracy.correct, "n": m.accuracy.n})
         write(out / "accuracy.json", found)
@@ -123,7 +123,7 @@ def resources(out: Path, networks: list[str]) -> None:
 
 def compared(network: str, threads: int, batch: int) -> Figures:
     """Every way's latency, and how many times faster that is than eager PyTorch in float."""
-    c = whole(compare(contestants(network, threads, batch), EFFORT))
+    c = or_exit(compare(contestants(network, threads, batch), EFFORT))
     entries = [i for i in range(len(c.subjects)) if i != AGAIN]
     best = min(entries[1:], key=lambda i: c.ratio(i).value)
     found = []
@@ -152,7 +152,7 @@ def alone(network: str, threads: int, batch: int) -> Figures:
     """Every way's latency, one after the other: a round of so many slow processes in turn takes minutes."""
     found = []
     for artifact, scenario in contestants(network, threads, batch):
-        m = whole(measure(artifact, msgspec.structs.replace(scenario, sampling_limit_s=ALONE_S)))
+        m = or_exit(measure(artifact, msgspec.structs.replace(scenario, sampling_limit_s=ALONE_S)))
         found.append(
             {
                 "kind": "measurement",
@@ -168,7 +168,7 @@ def alone(network: str, threads: int, batch: int) -> Figures:
     return found
 
 
-def whole(result: T | Failure) -> T:
+def or_exit(result: T | Failure) -> T:
     if isinstance(result, Failure):
         raise SystemExit(f"{result.what}: {result.reason}\n{result.output}")
     return result

@@ -21,10 +21,10 @@ from reszoo import datasets, zoo
 from reszoo.core.errors import ReszooError
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import formats
+from reszoo.export.contract.format import formats
 
 NETWORKS = ("resnet8_v1.reszoo_cifar10", "resnet8_v2.reszoo_cifar10", "resnet20_v1.akamaster_cifar10")
-Wish = tuple[str, ExportOptions]
+Request = tuple[str, ExportOptions]
 
 
 def main() -> None:
@@ -40,12 +40,12 @@ def main() -> None:
     figures = known(options.out)
     done = {tuple(each[key] for key in ("network", "format", "precision", "input", "batch")) for each in figures}
     for network in options.network or NETWORKS:
-        for name, wish in wishes():
-            about = (network, name, wish.precision, wish.input, wish.batch)
+        for name, request in requests():
+            about = (network, name, request.precision, request.input, request.batch)
             if about not in done and name in (options.format or formats()):
                 print(*about, flush=True)
                 figures.append(dict(zip(("network", "format", "precision", "input", "batch"), about, strict=True)))
-                figures[-1] |= tried(network, name, wish, images, labels)
+                figures[-1] |= tried(network, name, request, images, labels)
                 write(options.out, figures)
 
 
@@ -58,7 +58,7 @@ def chosen(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([images for images, _ in part.batches(preprocess, 1000)]), part.labels
 
 
-def wishes() -> Iterator[Wish]:
+def requests() -> Iterator[Request]:
     for plugin in formats().values():
         if plugin.unavailable() or plugin.is_for_gpus or plugin.name in ("torch", "coreml"):
             continue  # there is no run.py, or nothing here that runs it
@@ -67,10 +67,10 @@ def wishes() -> Iterator[Wish]:
             yield plugin.name, ExportOptions(precision=precision, input=fed, batch=batch)  # type: ignore[arg-type]
 
 
-def tried(network: str, name: str, wish: ExportOptions, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def tried(network: str, name: str, request: ExportOptions, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            artifact = export(zoo.load(network), name, out=Path(folder) / "made", options=wish)
+            artifact = export(zoo.load(network), name, out=Path(folder) / "made", options=request)
         except ReszooError as error:
             return {"reason": error.problem}
         logits = shipped(artifact, images, Path(folder))

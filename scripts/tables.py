@@ -165,9 +165,9 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
     ),
     "int8_integers": Table(
         rows.int8_integers,
-        "network | integer layers | proven as they were | channels reduced | results | ties | wrong",
-        "`{network}` | {layers} | {certificate[proven]} | {certificate[reduced]} | {elements:,} | {rounding:,} | "
-        "{wrong}",
+        "network | integer layers | unchanged layers | rescaled channels | results | ties | wrong",
+        "`{network}` | {layers} | {certificate[unchanged_layers]} | {certificate[rescaled_channels]} | "
+        "{elements:,} | {rounding:,} | {wrong}",
     ),
     # docs/runtimes.md
     "runtimes_host": Machine(
@@ -218,7 +218,7 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
     "pruning_tried": Table(
         rows.pruning_tried,
         "network | multiply-adds left | latency left (99 %)",
-        "{network} | {macs} | {left}",
+        "{network} | {macs} | {latency}",
     ),
     "pruning_steps": Table(
         rows.pruning_steps,

@@ -13,8 +13,8 @@ from ..core.registry import ALL
 from ..core.types import Artifact, Checkpoint, Unavailable
 
 if TYPE_CHECKING:
-    from ..bench.plan import AccuracyWish, Planned
-    from ..export.contract import Device
+    from ..bench.plan import AccuracyRequest, Planned
+    from ..export.contract.runtime import Device
 
     Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
 
@@ -84,7 +84,7 @@ def sweep(
     threads: Sequence[int],
     batches: Sequence[int],
     *,
-    accuracy: "AccuracyWish | None" = None,
+    accuracy: "AccuracyRequest | None" = None,
     bind: bool = True,
     progress: Progress = silent,
 ) -> "list[Item]":
@@ -109,7 +109,7 @@ def sweep(
     from msgspec.structs import replace
 
     from ..bench.plan import plan, plan_all
-    from ..export.contract import parse_runtime
+    from ..export.contract.runtime import parse_runtime
 
     engines = [] if ALL in runtimes else [parse_runtime(name) for name in dict.fromkeys(runtimes)]
     found: list[Item] = []
@@ -176,8 +176,9 @@ def planned(model: Model, runtime: str | None, common: Scenario, bind: bool) -> 
     from msgspec.structs import replace
 
     from ..bench.plan import plan
+    from ..core.missing import unavailable_error
     from ..export import predicting
-    from ..export.contract import parse_runtime, unavailable_error
+    from ..export.contract.runtime import parse_runtime
 
     engine, variant = parse_runtime(runtime) if runtime else predicting.resolve(model, None)[1:]
     scenario = replace(common, runtime=engine.name, variant=variant)
@@ -192,7 +193,7 @@ def failed(failure: Failure) -> ReszooError:
     return ReszooError(f"{failure.what}: {failure.reason}\n{failure.output}".rstrip(), failure.fix)
 
 
-def judge(outcomes: Sequence[Outcome]) -> None:
+def check_measured(outcomes: Sequence[Outcome]) -> None:
     """Raises ReszooError if any measurement failed, and UnavailableError if nothing could be measured at all."""
     if wrong := [outcome for outcome in outcomes if isinstance(outcome, Failure)]:
         raise ReszooError(f"{len(wrong)} of {len(outcomes)} measurements failed")

@@ -12,7 +12,7 @@ from .benchmarking import failed, planned, scenario_of
 
 if TYPE_CHECKING:
     from ..bench.comparison import Contestant
-    from ..export.contract import Device
+    from ..export.contract.runtime import Device
 
 Model = Checkpoint | Artifact
 WARM_UP_LIMIT_S = 1.0  # in each of a comparison's many rounds; what still drifts then meets all of them alike
@@ -88,7 +88,7 @@ def compare(
     return outcome
 
 
-def judge(comparison: Comparison, max_ratio: float) -> None:
+def check_not_slower(comparison: Comparison, max_ratio: float) -> None:
     """Raises ReszooError unless every contestant's whole interval is at most `max_ratio`."""
     from ..bench.table import subject_name
 
@@ -117,7 +117,7 @@ def _contestants(
 ) -> "list[Contestant]":
     """Every model in every runtime that runs it."""
     from ..bench.comparison import Contestant
-    from ..export.contract import parse_runtime
+    from ..export.contract.runtime import parse_runtime
 
     known = {name: set(parse_runtime(name)[0].formats) for name in names if name}
     found = []

@@ -15,7 +15,7 @@ from ..core.registry import ALL
 from ..core.types import Artifact, Checkpoint, Precision, Unavailable
 
 if TYPE_CHECKING:
-    from ..export.contract import ExportOptions
+    from ..export.contract.options import ExportOptions
 
     Request = tuple[str, ExportOptions]  # a format, and how
 
@@ -89,7 +89,7 @@ def requests(
     from msgspec.structs import replace
 
     from ..core.registry import choose
-    from ..export.contract import format_named, formats
+    from ..export.contract.format import format_named, formats
 
     common = options_for(input, batch, opset, compute_capability)
     known = list(formats()) if ALL in names else list(dict.fromkeys(names))
@@ -108,7 +108,7 @@ def options_for(
     compute_capability: Sequence[str],
 ) -> "ExportOptions":
     """What both `export` and `quantize` are told about the artifact."""
-    from ..export.contract import BatchRange, ExportOptions
+    from ..export.contract.options import BatchRange, ExportOptions
 
     common = {"input": input, "opset": opset, "compute_capability": tuple(compute_capability)}
     if isinstance(batch, tuple):
@@ -138,7 +138,7 @@ def each(
         yield Attempt(source.ref, name, options.precision, time.monotonic() - began, outcome)
 
 
-def judge(attempts: Sequence[Attempt], *, is_all: bool) -> None:
+def check_exported(attempts: Sequence[Attempt], *, is_all: bool) -> None:
     """Raises ReszooError if an export failed, UnavailableError if one that was named cannot be made, or of all none."""
     outcomes = [attempt.outcome for attempt in attempts]
     failed = sum(isinstance(outcome, Failure) for outcome in outcomes)

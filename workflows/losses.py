@@ -10,7 +10,7 @@ from ..core.types import Artifact, Checkpoint
 
 if TYPE_CHECKING:
     from ..bench.accuracy import Paired, Verdict
-    from ..bench.plan import AccuracyWish, Planned
+    from ..bench.plan import AccuracyRequest, Planned
     from ..bench.predictions import Predictions
     from .benchmarking import Outcome
 
@@ -23,18 +23,18 @@ class Loss(NamedTuple):
     verdict: "Verdict | None"
 
 
-def reference(base: Checkpoint | Artifact, common: Scenario, wish: "AccuracyWish") -> "Planned":
+def reference(base: Checkpoint | Artifact, common: Scenario, request: "AccuracyRequest") -> "Planned":
     """The reference's own measurement: a checkpoint in PyTorch, an artifact on the first runtime that runs it."""
     from msgspec.structs import replace
 
     from ..bench.plan import Planned, plan
-    from ..export.contract import runtimes
+    from ..export.contract.runtime import runtimes
     from .benchmarking import own_batch
 
     format_name = base.format if isinstance(base, Artifact) else "torch"
     runtime = next(name for name, runtime in runtimes().items() if format_name in runtime.formats)
     scenario = replace(common, runtime=runtime, streams=1)
-    (item,) = plan(base, scenario, [1], [own_batch(base)], wish)
+    (item,) = plan(base, scenario, [1], [own_batch(base)], request)
     if isinstance(item, Planned):
         return item
     name = base.source_ref if isinstance(base, Artifact) else base.ref
@@ -43,14 +43,14 @@ def reference(base: Checkpoint | Artifact, common: Scenario, wish: "AccuracyWish
 
 def losses(outcomes: "Sequence[Outcome]", out: Path, max_drop: float | None) -> list[Loss]:
     """Every accuracy that was measured against the first outcome's, which is the reference; none if that failed."""
-    from ..bench.accuracy import compare, judge
+    from ..bench.accuracy import compare_predictions, drop_verdict
 
     found = []
     for base in with_accuracy(outcomes[:1]):
         expected = predictions(base, out)
         for m in with_accuracy(outcomes[1:]):
-            paired = compare(expected, predictions(m, out))
-            found.append(Loss(name_of(m), paired, None if max_drop is None else judge(paired, max_drop)))
+            paired = compare_predictions(expected, predictions(m, out))
+            found.append(Loss(name_of(m), paired, None if max_drop is None else drop_verdict(paired, max_drop)))
     return found
 
 

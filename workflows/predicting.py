@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..export.contract import Device, Session
+    from ..export.contract.runtime import Device, Session
     from ..export.predicting import Prediction
     from .pictures import Images
 

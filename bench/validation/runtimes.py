@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError
 from ...core.types import Candidate, Unavailable
-from ...export.contract import Device, Runtime, Session, runtimes
+from ...export.contract.runtime import Device, Runtime, Session, runtimes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -23,7 +23,7 @@ REF = "resnet8_v1.reszoo_cifar10"
 def artifact(ref: str = REF, batch: int | None = None) -> Artifact:
     """A bundled checkpoint as ONNX, from the cache; its batch is dynamic, or fixed."""
     from ... import zoo
-    from ...export.contract import ExportOptions
+    from ...export.contract.options import ExportOptions
     from ...export.exporting import exported
 
     return exported(zoo.load(ref), "onnx", ExportOptions(batch=batch))

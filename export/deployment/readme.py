@@ -2,7 +2,7 @@
 
 from ...core.hosts import versions
 from ...core.types import Artifact, Checkpoint, Parity, Preprocess, ProvenanceStep, TensorSpec
-from ..contract import formats
+from ..contract.format import formats
 from ..tensorrt.edition import OLDEST
 from .script import Entry
 
@@ -133,8 +133,7 @@ def _exactness(artifact: Artifact, checkpoint: Checkpoint) -> str:
     if parity.through:
         rows.insert(0, ("not run", f"the files themselves: these are the figures of their {parity.through} graph"))
     if certificate:
-        proven = f"proven for {certificate.proven} of {certificate.layers} integer layers"
-        rows.append(("no 16-bit sum saturates", f"{proven}; {certificate.reduced} channels were reduced for it"))
+        rows.append(("16-bit sums of integer layers", str(certificate)))
     for metric in checkpoint.metrics:
         accuracy = f"{100 * metric.value:.2f} % on {metric.n} images of {metric.dataset}/{metric.split}"
         rows.append(("accuracy of the source", f"{accuracy} ({metric.origin}: {metric.source})"))
@@ -164,9 +163,9 @@ def _origin(artifact: Artifact) -> str:
 
 
 def _step(step: ProvenanceStep) -> str:
-    told = [f"{name} {step.config[name]}" for name in TELLING if step.config.get(name, "null") != "null"]
+    settings = [f"{name} {step.config[name]}" for name in TELLING if step.config.get(name, "null") != "null"]
     source = f"; from sha256 {step.input_sha256}" if step.input_sha256 else ""
-    return f"{step.name}: {', '.join(told)}; with {_versions(step.versions)}{source}"
+    return f"{step.name}: {', '.join(settings)}; with {_versions(step.versions)}{source}"
 
 
 def _files(artifact: Artifact) -> str:

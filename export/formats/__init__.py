@@ -1,1 +1,1 @@
-"""One file a format: it defines `FORMAT`, an instance of `export.contract.Format`."""
+"""One file a format: it defines `FORMAT`, an instance of `export.contract.format.Format`."""

@@ -8,9 +8,12 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
+from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Candidate, Checkpoint, Unavailable
-from ..contract import ExportOptions, Format, Runtime, input_spec, not_installed
+from ..contract.format import Format
+from ..contract.options import ExportOptions, input_spec
+from ..contract.runtime import Runtime
 from ..coreml_package import MODEL_FOLDER, PROGRAM, WEIGHTS, coremltools
 from ..exporters import example
 from .onnx import deployed

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
-from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
+from ..contract.format import GraphFormat
+from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
 from ..rewriting import rewrite
 from .onnx import deployed

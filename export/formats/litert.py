@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
 from ...quantize.flatbuffer import inlined, packed
-from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
+from ..contract.format import GraphFormat
+from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
 from ..rewriting import rewrite
 from .onnx import deployed

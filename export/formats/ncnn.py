@@ -5,9 +5,11 @@ import tempfile
 from pathlib import Path
 
 from ...core.errors import ReszooError
+from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
-from ..contract import ExportOptions, Format, input_spec, not_installed
+from ..contract.format import Format
+from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
 
 PARAM_FILE = "model.ncnn.param"

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.errors import ReszooError, UsageError
+from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Preprocess, Unavailable
 from ...quantize.config import QuantizeConfig
-from ..contract import ExportOptions, GraphFormat, input_spec, not_installed
+from ..contract.format import GraphFormat
+from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
 from ..naming import name_by_modules
 

@@ -7,10 +7,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from ...core.missing import not_installed
 from ...core.silence import without_telemetry
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
-from ..contract import ExportOptions, GraphFormat, not_installed
+from ..contract.format import GraphFormat
+from ..contract.options import ExportOptions
 from . import onnx
 
 MODEL_FILE = "model.xml"  # the graph; its weights lie beside it, in model.bin

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from ...core.missing import not_installed
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
-from ..contract import ExportOptions, GraphFormat, not_installed
+from ..contract.format import GraphFormat
+from ..contract.options import ExportOptions
 from . import onnx
 
 MODEL_FILE = "model.ort"

@@ -3,8 +3,10 @@
 import shutil
 from pathlib import Path
 
+from ...core.missing import not_installed
 from ...core.types import Checkpoint, Unavailable
-from ..contract import ExportOptions, Format, not_installed
+from ..contract.format import Format
+from ..contract.options import ExportOptions
 
 
 class TorchFormat(Format):

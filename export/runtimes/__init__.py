@@ -1,1 +1,1 @@
-"""One file a runtime: it defines `RUNTIME`, an instance of `export.contract.Runtime`."""
+"""One file a runtime: it defines `RUNTIME`, an instance of `export.contract.runtime.Runtime`."""

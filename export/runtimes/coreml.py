@@ -3,8 +3,9 @@
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ...core.missing import not_installed
 from ...core.types import Candidate, Unavailable
-from ..contract import Device, Runtime, Session, not_installed
+from ..contract.runtime import Device, Runtime, Session
 from ..coreml_package import MODEL_FOLDER, coremltools
 
 if TYPE_CHECKING:

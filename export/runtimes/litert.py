@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from ...core.errors import ReszooError
+from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Candidate, Unavailable
-from ..contract import Device, Runtime, Session, not_installed
+from ..contract.runtime import Device, Runtime, Session
 from ..formats.litert import MODEL_FILE
 
 if TYPE_CHECKING:

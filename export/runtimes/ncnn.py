@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError
+from ...core.missing import not_installed
 from ...core.types import Candidate, Unavailable
-from ..contract import Device, Runtime, Session, not_installed
+from ..contract.runtime import Device, Runtime, Session
 from ..formats.ncnn import PARAM_FILE, WEIGHTS_FILE
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import ReszooError
 from ...core.measured import Kernel
 from ...core.types import Candidate, Unavailable
-from ..contract import WARM_UP_RUNS, Device, Runtime, Session
+from ..contract.runtime import WARM_UP_RUNS, Device, Runtime, Session
 from ..formats import onnx as onnx_format
 from ..formats import ort
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError
 from ...core.measured import Kernel
+from ...core.missing import not_installed
 from ...core.types import Candidate, Unavailable
-from ..contract import WARM_UP_RUNS, Device, Runtime, Session, not_installed
+from ..contract.runtime import WARM_UP_RUNS, Device, Runtime, Session
 from ..formats import onnx as onnx_format
 from ..formats import openvino as ir
 

@@ -3,9 +3,10 @@
 import shutil
 from typing import TYPE_CHECKING, Any
 
+from ...core.missing import not_installed
 from ...core.types import Candidate, Unavailable
 from .. import cuda
-from ..contract import Clock, Device, Runtime, Session, not_installed
+from ..contract.runtime import Clock, Device, Runtime, Session
 
 if TYPE_CHECKING:
     import numpy as np

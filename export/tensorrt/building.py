@@ -14,7 +14,9 @@ from ...core.silence import quietly
 from ...core.types import Candidate, Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
 from .. import cuda
-from ..contract import BatchRange, ExportOptions, GraphFormat, Runtime, input_spec, runtimes
+from ..contract.format import GraphFormat
+from ..contract.options import BatchRange, ExportOptions, input_spec
+from ..contract.runtime import Runtime, runtimes
 from ..formats import onnx
 from .edition import MODEL_FILE, Edition, listener
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from ...core.missing import not_installed
 from ...core.types import Unavailable
-from ..contract import not_installed
 
 MODEL_FILE = "model.engine"
 OLDEST = "8.0"  # the compute capability from which on an engine runs that names none

@@ -7,10 +7,11 @@ so that all cold starts are alike.
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...core.errors import ReszooError
+from ...core.missing import unavailable_error
 from ...core.types import Candidate, Unavailable
 from .. import cuda
 from ..commands import again
-from ..contract import Clock, Device, Runtime, Session, unavailable_error
+from ..contract.runtime import Clock, Device, Runtime, Session
 from .edition import MODEL_FILE, OLDEST, Edition, listener
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 Its ranges hold all that was seen (`minmax`): by its own default, a mean over batches, it clips what rarely occurs.
 Equalisation before it and the certificate and bias correction after it are ours: NNCF would correct biases for
-weights that the certificate then reduces.
+weights that are then rescaled for the certificate.
 """
 
 import io
@@ -98,7 +98,7 @@ class NncfVariants(Variants):
             target_device=nncf.TargetDevice.CPU,
             ignored_scope=nncf.IgnoredScope(names=ignored),
             advanced_parameters=nncf.AdvancedQuantizationParameters(
-                # the certificate reduces the channels that need it; NNCF's own fix would halve all ranges
+                # only channels that need it are rescaled for the certificate; NNCF's own fix would halve all ranges
                 overflow_fix=nncf.OverflowFix.DISABLE,
                 batchwise_statistics=True,
                 # one range a tensor: NNCF would give depthwise layers one a channel, which few runtimes have

@@ -50,9 +50,9 @@ def image(tmp_path: Path) -> Path:
 
 
 MODULES = """
-    api bench.comparison bench.doctor bench.evaluate bench.harness bench.plan bench.worker cli.main datasets
+    api bench.comparison bench.evaluate bench.harness bench.host_check bench.plan bench.worker cli.main datasets
     export.parity export.predicting reporting.build reporting.page reporting.text workflows.benchmarking
-    workflows.comparing workflows.predicting workflows.quantization.examination workflows.reporting zoo
+    workflows.comparing workflows.predicting workflows.quantization.profile workflows.reporting zoo
 """
 
 

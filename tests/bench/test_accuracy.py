@@ -9,13 +9,13 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
 from reszoo import zoo
-from reszoo.bench.accuracy import Paired, compare, confusion, difference_interval, judge, per_class
+from reszoo.bench.accuracy import Paired, compare_predictions, confusion, difference_interval, drop_verdict, per_class
 from reszoo.bench.evaluate import evaluate
 from reszoo.bench.predictions import Predictions
 from reszoo.core.errors import UsageError
 from reszoo.core.statistics import proportion_interval
 from reszoo.export import export
-from reszoo.export.contract import runtimes
+from reszoo.export.contract.runtime import runtimes
 
 
 def answers(labels: list[int], best: list[int], classes: tuple[str, ...] = ("cat", "dog", "owl")) -> Predictions:
@@ -42,10 +42,10 @@ def paired(n: int, only_reference: int, only_candidate: int) -> Paired:
 def test_a_comparison_counts_what_only_one_of_them_gets_right() -> None:
     reference = answers([0, 0, 1, 1, 2, 2], [0, 0, 1, 0, 0, 0])
     candidate = answers([0, 0, 1, 1, 2, 2], [0, 1, 2, 1, 0, 1])
-    found = compare(reference, candidate)
+    found = compare_predictions(reference, candidate)
     assert found == Paired(n=6, only_reference=2, only_candidate=1, same_answer=2)
     assert (found.drop, found.agreement) == (1 / 6, 2 / 6)
-    assert compare(candidate, reference).drop == -1 / 6
+    assert compare_predictions(candidate, reference).drop == -1 / 6
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_a_comparison_counts_what_only_one_of_them_gets_right() -> None:
 def test_predictions_of_other_images_are_refused(changes: dict[str, object], what: str) -> None:
     reference = answers([0, 1, 2], [0, 1, 2])
     with pytest.raises(UsageError, match=what):
-        compare(reference, replace(reference, **changes))
+        compare_predictions(reference, replace(reference, **changes))
 
 
 def test_splits_of_other_sizes_and_other_numbers_of_classes_are_refused() -> None:
     reference = answers([0, 1, 2], [0, 1, 2])
     with pytest.raises(UsageError, match="3 and 2 images"):
-        compare(reference, answers([0, 1], [0, 1]))
+        compare_predictions(reference, answers([0, 1], [0, 1]))
     with pytest.raises(UsageError, match="different classes: 3 and 2"):
-        compare(reference, answers([0, 1, 1], [0, 1, 1], ("cat", "dog")))
+        compare_predictions(reference, answers([0, 1, 1], [0, 1, 1], ("cat", "dog")))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_the_interval_holds_the_true_drop_as_often_as_it_says(n: int, discordant
     [(20, 8, "pass"), (8, 20, "pass"), (100, 8, "fail"), (80, 42, "undecided")],
 )
 def test_a_verdict_needs_the_whole_interval_on_one_side(only_reference: int, only_candidate: int, outcome: str) -> None:
-    verdict = judge(paired(10_000, only_reference, only_candidate), 0.005)
+    verdict = drop_verdict(paired(10_000, only_reference, only_candidate), 0.005)
     assert verdict.outcome == outcome
     assert (verdict.images_needed is None) == (outcome != "undecided")
 
@@ -158,8 +158,8 @@ def test_a_verdict_needs_the_whole_interval_on_one_side(only_reference: int, onl
 def test_an_interval_that_ends_at_the_limit_passes_and_one_that_begins_there_does_not_fail() -> None:
     some = paired(10_000, 80, 42)
     low, high = some.drop_interval
-    assert judge(some, high).outcome == "pass"
-    assert judge(some, low).outcome == "undecided"
+    assert drop_verdict(some, high).outcome == "pass"
+    assert drop_verdict(some, low).outcome == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_an_interval_that_ends_at_the_limit_passes_and_one_that_begins_there_doe
 def test_as_many_images_as_it_says_do_at_the_same_rates_and_fewer_do_not(
     n: int, only_reference: int, only_candidate: int, max_drop: float
 ) -> None:
-    verdict = judge(paired(n, only_reference, only_candidate), max_drop)
+    verdict = drop_verdict(paired(n, only_reference, only_candidate), max_drop)
     assert verdict.images_needed is not None
 
     def decides(images: int) -> bool:
@@ -186,20 +186,20 @@ def test_as_many_images_as_it_says_do_at_the_same_rates_and_fewer_do_not(
 
 @pytest.mark.parametrize("max_drop", [0.005, 0.0])
 def test_a_drop_of_just_what_is_allowed_is_decided_by_no_number_of_images(max_drop: float) -> None:
-    verdict = judge(paired(10_000, 10 + round(max_drop * 10_000), 10), max_drop)
+    verdict = drop_verdict(paired(10_000, 10 + round(max_drop * 10_000), 10), max_drop)
     assert (verdict.outcome, verdict.images_needed) == ("undecided", None)
     assert str(verdict).endswith("; no data set would do")
 
 
 def test_a_verdict_is_one_line_for_people() -> None:
-    assert str(judge(paired(10_000, 20, 8), 0.005)) == (
+    assert str(drop_verdict(paired(10_000, 20, 8), 0.005)) == (
         "pass: 0.12 points lost (95 %: 0.02 to 0.24), at most 0.5 allowed, n = 10000"
     )
-    assert str(judge(paired(10_000, 80, 42), 0.005)) == (
+    assert str(drop_verdict(paired(10_000, 80, 42), 0.005)) == (
         "not enough images to tell: 0.38 points lost (95 %: 0.17 to 0.61), at most 0.5 allowed, n = 10000; "
         "about 34,000 would do"
     )
-    assert str(judge(paired(10_000, 8, 20), 0.00125)).startswith(
+    assert str(drop_verdict(paired(10_000, 8, 20), 0.00125)).startswith(
         "pass: -0.12 points lost (95 %: -0.24 to -0.02), at most 0.125"
     )
 
@@ -221,7 +221,7 @@ def test_two_real_networks_on_the_same_real_images(tmp_path_factory: pytest.Temp
         with runtimes()["onnxruntime"].load(artifact, device="cpu", threads=1, variant="") as session:
             found.append(evaluate(session, artifact, "digits", "test", 100, lambda done, total: None))
     reference, candidate = found
-    pair = compare(reference, candidate)
+    pair = compare_predictions(reference, candidate)
     assert pair.drop == pytest.approx((reference.correct - candidate.correct) / 359)
     assert 1 - (pair.only_reference + pair.only_candidate) / 359 >= pair.agreement > 0.9
     assert pair.drop_interval.low < pair.drop < pair.drop_interval.high

@@ -19,7 +19,7 @@ from reszoo.core.hosts import describe
 from reszoo.core.measured import Block, Comparison, Failure, Scenario
 from reszoo.core.statistics import Interval
 from reszoo.core.types import Artifact
-from reszoo.workflows.comparing import judge
+from reszoo.workflows.comparing import check_not_slower
 
 
 def waiting(artifact: Artifact, quick: Scenario, us: int) -> Contestant:
@@ -133,10 +133,10 @@ def test_the_gate_passes_only_what_is_shown_to_be_fast_enough(
 ) -> None:
     found = replace(a_comparison(artifact, quick, logs), gate=1.03)
     if outcome == "passes":
-        judge(found, 1.03)
+        check_not_slower(found, 1.03)
     else:
         with pytest.raises(ReszooError, match=outcome):
-            judge(found, 1.03)
+            check_not_slower(found, 1.03)
 
 
 def test_with_a_gate_rounds_go_on_until_it_is_decided(artifact: Artifact, quick: Scenario) -> None:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from reszoo import zoo
 from reszoo.bench.harness import measure
-from reszoo.bench.plan import AccuracyWish, Planned, plan
+from reszoo.bench.plan import AccuracyRequest, Planned, plan
 from reszoo.bench.table import by_model
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Measurement, Scenario
@@ -19,7 +19,7 @@ REF = "resnet8_v1.reszoo_digits"
 
 
 def test_every_scenario_is_planned_and_accuracy_is_measured_once(quick: Scenario, tmp_path: Path) -> None:
-    planned = plan(zoo.load(REF), quick, [2, 1], [32, 1], AccuracyWish("digits", tmp_path))
+    planned = plan(zoo.load(REF), quick, [2, 1], [32, 1], AccuracyRequest("digits", tmp_path))
     scenarios = [
         (p.scenario.threads, p.scenario.batch, p.evaluation is not None) for p in planned if isinstance(p, Planned)
     ]
@@ -39,7 +39,7 @@ def test_a_worker_is_bound_to_as_many_cores_as_it_has_threads(artifact: Artifact
 
 def test_accuracy_with_a_fixed_batch_counts_every_image_once(quick: Scenario, tmp_path: Path) -> None:
     fixed = export(zoo.load(REF), "onnx", out=tmp_path / "made", options=ExportOptions(batch=64))
-    (planned,) = plan(fixed, quick, [1], [64], AccuracyWish("digits", tmp_path))
+    (planned,) = plan(fixed, quick, [1], [64], AccuracyRequest("digits", tmp_path))
     assert isinstance(planned, Planned)
     measured = measure(fixed, planned.scenario, evaluation=planned.evaluation)
     assert isinstance(measured, Measurement)
@@ -95,7 +95,7 @@ def test_classes_of_another_data_set_are_refused(
                 Image.new("L", (8, 8), 40 * i).save(folder / f"{i}.png")
     datasets.add("pets", [tmp_path / "pets"])
     with pytest.raises(UsageError, match=r"10 classes .*pets has 2"):
-        plan(artifact, quick, [1], [1], AccuracyWish("pets", tmp_path))
+        plan(artifact, quick, [1], [1], AccuracyRequest("pets", tmp_path))
 
 
 def test_two_checkpoints_of_one_name_are_not_mixed_up(quick: Scenario, tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_two_checkpoints_of_one_name_are_not_mixed_up(quick: Scenario, tmp_path:
     state["head.weight"] = -state["head.weight"]
     fields = {name: getattr(bundled, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
     worse = zoo.save(tmp_path / "worse", state, ref=REF, metrics=(), provenance=(), **fields)
-    wish = AccuracyWish("digits", tmp_path)
-    planned = [plan(checkpoint, quick, [1], [1], wish)[0] for checkpoint in (bundled, worse)]
+    request = AccuracyRequest("digits", tmp_path)
+    planned = [plan(checkpoint, quick, [1], [1], request)[0] for checkpoint in (bundled, worse)]
     assert all(isinstance(p, Planned) for p in planned)
     measured = [measure(p.artifact, p.scenario, evaluation=p.evaluation) for p in planned]
     accuracies = [m.accuracy.value for m in measured]

@@ -13,7 +13,8 @@ from reszoo.bench.plan import Planned, plan_all
 from reszoo.bench.table import misses
 from reszoo.core.measured import Failure, MeasurementWarning, Scenario
 from reszoo.core.types import Artifact, Unavailable
-from reszoo.export.contract import formats, runtimes
+from reszoo.export.contract.format import formats
+from reszoo.export.contract.runtime import runtimes
 
 REF = "resnet8_v1.reszoo_digits"
 ENGINES = ("onnxruntime", "torch", "openvino", "litert")

@@ -14,7 +14,7 @@ from reszoo.bench.predictions import Predictions
 from reszoo.core.errors import ReszooError
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, artifacts, export
-from reszoo.export.contract import Session, runtimes
+from reszoo.export.contract.runtime import Session, runtimes
 
 REF = "resnet8_v1.reszoo_digits"
 HEADER = "reszoo.predictions"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from reszoo.bench.accuracy import Paired, Z, difference_interval, judge
+from reszoo.bench.accuracy import Paired, Z, difference_interval, drop_verdict
 from reszoo.core.estimates import (
     log_ratio,
     mean_interval,
@@ -97,7 +97,7 @@ def test_mcnemars_test_is_the_sum_of_all_outcomes_that_are_no_likelier(paired: P
 
 @given(pairs(), st.integers(0, 999_999))
 def test_a_verdict_agrees_with_its_interval_and_asks_for_no_absurd_number(paired: Paired, millionths: int) -> None:
-    verdict = judge(paired, millionths / 1e6)
+    verdict = drop_verdict(paired, millionths / 1e6)
     low, high = paired.drop_interval
     assert (verdict.outcome == "pass") == (high <= verdict.max_drop)
     assert (verdict.outcome == "fail") == (low > verdict.max_drop)
@@ -114,7 +114,7 @@ def test_a_drop_of_just_what_is_allowed_is_within_it_however_the_limit_was_compu
     paired = Paired(n, lost, 0, n - lost)
     for limit in (lost / n, right / n - (right - lost) / n, 1 - (n - lost) / n):
         assert paired.loses_at_most(limit)
-        assert judge(paired, limit).images_needed is None
+        assert drop_verdict(paired, limit).images_needed is None
     if lost:
         assert not paired.loses_at_most((lost - 1) / n)
 

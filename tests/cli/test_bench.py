@@ -124,8 +124,8 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatc
     """The same network takes several times as long for images of 32x32 as for the digits, which are 8x8."""
     less = partial(comparison.Effort, round_s=0.2, least_rounds=3)
     monkeypatch.setattr(comparison, "Effort", less)
-    race = ("--precision", "50%", "--time-limit", "1", "--fail-if-slower", "3%")
-    done = reszoo("compare", V1, LARGER, *race, cwd=tmp_path)
+    brief = ("--precision", "50%", "--time-limit", "1", "--fail-if-slower", "3%")
+    done = reszoo("compare", V1, LARGER, *brief, cwd=tmp_path)
     assert "times slower" in done.stdout, done.stderr
     assert "noise floor" in done.stdout
     assert done.returncode == 1
@@ -136,8 +136,8 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatc
 @pytest.mark.alone
 def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("reszoo"))
-    race = (program, "compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")
-    with started(race, cwd=tmp_path, stderr=subprocess.PIPE) as running:
+    command = (program, "compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")
+    with started(command, cwd=tmp_path, stderr=subprocess.PIPE) as running:
         end = time.monotonic() + 240  # the first round takes a busy machine minutes
         workers: set[int] = set()
         stopped: list[int] = []

@@ -11,7 +11,7 @@ from inprocess import reszoo
 from typer.testing import CliRunner
 
 from reszoo import zoo
-from reszoo.bench import doctor
+from reszoo.bench import host_check
 from reszoo.cli.main import app
 from reszoo.cli.spelling import spelled
 from reszoo.core.errors import ReszooError
@@ -19,7 +19,8 @@ from reszoo.core.hosts import describe
 from reszoo.core.measured import Conditions, Host
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import Device, Runtime, formats, runtimes
+from reszoo.export.contract.format import formats
+from reszoo.export.contract.runtime import Device, Runtime, runtimes
 from reszoo.quantize import QuantizeConfig
 
 REF = "resnet8_v1.reszoo_digits"
@@ -65,7 +66,7 @@ def test_json_holds_the_same_and_a_second_of_conditions() -> None:
 def test_int8_is_explained_for_the_cpu_at_hand(
     machine: str, flags: tuple[str, ...], present: dict[str, bool], warning: str
 ) -> None:
-    found = doctor.int8_of(like_this(machine=machine, instruction_sets=flags))
+    found = host_check.int8_of(like_this(machine=machine, instruction_sets=flags))
     assert {each.name: each.present for each in found} == present
     assert warning in " ".join(each.meaning for each in found)
 
@@ -82,7 +83,7 @@ def test_what_makes_measurements_unreliable_comes_with_advice() -> None:
         thermal_events=None,
         major_faults=0,
     )
-    found = doctor.warnings(like_this(governor="powersave", turbo=True, cores=2, cpu_limit=1.5), busy)
+    found = host_check.warnings(like_this(governor="powersave", turbo=True, cores=2, cpu_limit=1.5), busy)
     what = [warning.what for warning in found]
     assert what[0] == "other processes used 40 % of a core"  # what goes on now comes first
     for expected in ("governor is powersave", "quota of 1.5 cores", "few cores (2)", "turbo is on"):
@@ -105,9 +106,9 @@ class Broken(Runtime):
 
 
 def test_a_package_that_cannot_be_imported_is_found_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "runtimes", lambda: {"broken": Broken()})
-    monkeypatch.setattr(doctor, "WATCH_S", 0.0)
-    (tool,) = doctor.examine().runtimes
+    monkeypatch.setattr(host_check, "runtimes", lambda: {"broken": Broken()})
+    monkeypatch.setattr(host_check, "WATCH_S", 0.0)
+    (tool,) = host_check.check_host().runtimes
     assert not tool.works
     assert tool.missing[0].reason == "it cannot be imported: libcudart.so.12: cannot open shared object file"
     assert tool.missing[0].fix == "pip install --force-reinstall broken"
@@ -137,7 +138,7 @@ def test_an_artifact_in_json(int8: Artifact) -> None:
     assert done.exit_code == 0
     assert (found["threads"], found["batch"], found["precision"]) == (2, 1, "int8")
     assert {kernel["operator"] for kernel in found["kernels"]} >= {"QLinearConv", "QLinearAdd", "QGemm"}
-    assert all(finding["advice"] for finding in found["findings"])
+    assert all(hint["advice"] for hint in found["hints"])
     assert found["check"]["images"] == 4
     assert found["check"]["wrong"] == []
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from reszoo.cli import explain as cli
 from reszoo.core.errors import UsageError
-from reszoo.export.explanation import Explanation, Finding
+from reszoo.export.explanation import Explanation, FirstBad
 from reszoo.workflows.quantization.noise_plot import noise_plot
 from reszoo.workflows.reporting import plot_format
 
@@ -45,7 +45,7 @@ def test_all_layers_of_a_healthy_network_are_shown(capsys: pytest.CaptureFixture
 
 def test_errors_that_add_up_are_told_with_all_layers_and_the_weakest(capsys: pytest.CaptureFixture[str]) -> None:
     what = "no single layer is bad, but their errors add up to 17.3 dB"
-    bad = Finding(stage="quantized", name="logits", reason="accumulation", what=what, advice="Let --max-drop choose.")
+    bad = FirstBad(stage="quantized", name="logits", reason="accumulation", what=what, advice="Let --max-drop choose.")
     cli.print_explanation(msgspec.structs.replace(healthy(), bad=bad))
     printed = capsys.readouterr().out
     assert all(re.search(rf"^ *{layer.name} ", printed, re.MULTILINE) for layer in healthy().layers)

@@ -13,7 +13,7 @@ from reszoo.cli import export as verb
 from reszoo.cli.main import app
 from reszoo.core.errors import ReszooError
 from reszoo.export import artifacts
-from reszoo.export.contract import formats
+from reszoo.export.contract.format import formats
 
 REF = "resnet8_v1.reszoo_digits"
 
@@ -104,7 +104,7 @@ def test_a_failed_export_in_json_has_its_reason_and_its_fix(monkeypatch: pytest.
 
 def test_of_all_formats_those_without_a_precision_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     some = {name: formats()[name] for name in ("onnx", "torch")}
-    monkeypatch.setattr("reszoo.export.contract.formats", lambda: some)
+    monkeypatch.setattr("reszoo.export.contract.format.formats", lambda: some)
     monkeypatch.setattr("reszoo.export.attempts.formats", lambda: some)
     done = reszoo_export("--to", "all", "--precision", "fp16", "--json")
     assert code(done) == 0

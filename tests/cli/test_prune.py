@@ -120,7 +120,7 @@ def test_the_older_spelling_of_blocks_works_and_is_not_shown(tmp_path: Path) -> 
         "prune", REF, "--macs", "0.9", "--units", "--importance", "random", "--no-measure", "--out", tmp_path / "x"
     )
     assert done.returncode == 0, done.stderr
-    assert zoo.read(tmp_path / "x").lineage[-1].config["remove"] == "blocks"
+    assert zoo.read(tmp_path / "x").provenance[-1].config["remove"] == "blocks"
     shown = reszoo("prune", "--help").stdout
     assert "--blocks" in shown
     assert "--units" not in shown

@@ -17,10 +17,10 @@ from reszoo import zoo
 from reszoo.core.errors import UnavailableError, UsageError
 from reszoo.core.types import Checkpoint
 from reszoo.export import ExportOptions, artifacts, export, exported
-from reszoo.export.contract import formats
+from reszoo.export.contract.format import formats
 from reszoo.export.exporting import folder_name
 from reszoo.quantize import QuantizeConfig
-from reszoo.workflows.quantization import payoff
+from reszoo.workflows.quantization import speed_check
 
 REF = "resnet8_v1.reszoo_digits"
 SMALL = QuantizeConfig(images=32, calibration="minmax")
@@ -41,7 +41,8 @@ def copy_of(folder: Path, dataset: str) -> Checkpoint:
 def test_it_says_what_was_saved_and_what_it_cost(tmp_path: Path) -> None:
     done = reszoo("quantize", REF, "--images", "64", "--no-measure", "--out", "made", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"\d+% .* \d\.\d{4} of 256 +10 of 10 +\d+ of 10 layers proven, \d+ channels reduced", done.stdout)
+    certificate = r"safe: \d+ of 10 layers unchanged, \d+ channels rescaled"
+    assert re.search(rf"\d+% .* \d\.\d{{4}} of 256 +10 of 10 +{certificate}", done.stdout)
     assert artifacts.read(tmp_path / "made").precision == "int8"
 
 
@@ -79,20 +80,20 @@ def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
     assert first.provenance == second.provenance
 
 
-def test_it_is_raced_against_its_float_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(payoff.payoff.__kwdefaults__, "effort", payoff.EFFORT._replace(limit_s=1.0))
+def test_its_speed_is_checked_against_its_float_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(speed_check.check_speed.__kwdefaults__, "effort", speed_check.EFFORT._replace(limit_s=1.0))
     done = reszoo("quantize", REF, "--images", "32", "--out", "made", "--json", cwd=tmp_path)
     (row,) = json.loads(done.stdout)
-    assert row["race"]["kind"] == "ratio"
-    low, high = row["race"]["interval"]
-    assert 0.2 < low <= row["race"]["value"] <= high < 5
+    assert row["speed_check"]["kind"] == "ratio"
+    low, high = row["speed_check"]["interval"]
+    assert 0.2 < low <= row["speed_check"]["value"] <= high < 5
     assert "against float on onnxruntime with 1 threads in batches of 1: " in done.stderr.replace("\n", " ")
     # what it says follows from the interval: a warning unless all of it is below 1
     assert ("`reszoo doctor" in done.stderr) == (high >= 1), done.stderr
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
-def test_an_engine_is_told_of_where_it_cannot_be_raced(tmp_path: Path) -> None:
+def test_an_engine_is_shown_where_its_speed_cannot_be_checked(tmp_path: Path) -> None:
     if missing := formats()["tensorrt-rtx"].unavailable():
         pytest.skip(missing.reason)
     options = ("--calibration", "minmax", "--images", "32", "--batch", "1:4:8", "--compute-capability", "8.6")
@@ -114,10 +115,10 @@ def test_layers_are_kept_in_float_until_the_budget_is_met(tmp_path: Path) -> Non
     done = reszoo(*command, "--max-drop", "0.5%", "--out", "made", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)
-    rungs = [record for record in row["ladder"] if record["kind"] == "rung"]
-    assert rungs[0]["keep_float"] == []
-    assert rungs[0]["drop"] > 0.05
-    (chosen,) = (rung for rung in rungs if rung["chosen"])
+    trials = [record for record in row["search"] if record["kind"] == "trial"]
+    assert trials[0]["keep_float"] == []
+    assert trials[0]["drop"] > 0.05
+    (chosen,) = (trial for trial in trials if trial["chosen"])
     assert chosen["drop"] <= 0.005
     assert PLANTED in chosen["keep_float"] == row["layers"]["floats"]
     assert artifacts.read(tmp_path / "made").provenance[-1].config["keep_float"] == ",".join(chosen["keep_float"])

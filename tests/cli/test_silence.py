@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reszoo.export.contract import formats
+from reszoo.export.contract.format import formats
 
 REF = "resnet8_v1.reszoo_digits"
 # In one process, which has each library imported once; with outputs that are no terminal, so that there are no bars.

@@ -12,9 +12,11 @@ import torch
 
 from reszoo import zoo
 from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.missing import not_installed
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
-from reszoo.export.contract import Format, Runtime, formats, not_installed, parse_runtime, runtimes
+from reszoo.export.contract.format import Format, formats
+from reszoo.export.contract.runtime import Runtime, parse_runtime, runtimes
 from reszoo.export.feeding import feed, sample_images
 from reszoo.export.ways import runnable
 

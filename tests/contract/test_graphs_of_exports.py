@@ -21,7 +21,8 @@ from foreign import untrained
 
 from reszoo.core.types import Checkpoint, ModelSpec
 from reszoo.export import ExportOptions
-from reszoo.export.contract import GraphFormat, formats, input_spec
+from reszoo.export.contract.format import GraphFormat, formats
+from reszoo.export.contract.options import input_spec
 from reszoo.export.quantizing import completed
 from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.contract import scheme_named

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from reszoo import zoo
 from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec, Preprocess, ProvenanceStep
 from reszoo.export import export
-from reszoo.export.contract import Format, formats
+from reszoo.export.contract.format import Format, formats
 from reszoo.models.blocks import PadShortcut, RouteShortcut
 from reszoo.models.channels import channel_groups, layers, layout
 from reszoo.models.cost import cost_of

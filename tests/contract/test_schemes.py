@@ -15,7 +15,7 @@ from reszoo.core.errors import UsageError
 from reszoo.core.types import Artifact
 from reszoo.datasets.preprocess import normalise
 from reszoo.export import ExportOptions, artifacts, export
-from reszoo.export.contract import GraphFormat, formats
+from reszoo.export.contract.format import GraphFormat, formats
 from reszoo.export.exporting import checked
 from reszoo.export.quantizing import config_for, format_for
 from reszoo.export.ways import runnable

@@ -22,7 +22,8 @@ from PIL import Image
 from reszoo import datasets, zoo
 from reszoo.core.types import Artifact, Precision
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import Format, Runtime, formats, runtimes
+from reszoo.export.contract.format import Format, formats
+from reszoo.export.contract.runtime import Runtime, runtimes
 from reszoo.workflows.predicting import predict
 
 V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"

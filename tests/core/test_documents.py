@@ -8,8 +8,9 @@ import pytest
 from reszoo.core.documents import read_json, write_json
 from reszoo.core.errors import ReszooError
 from reszoo.core.schemas import Schema, unchanged
-from reszoo.core.types import Preprocess, Record
+from reszoo.core.types import Artifact, Certificate, Preprocess, Record
 
+SCHEMA_1 = Path(__file__).resolve().parents[1] / "documents" / "schema1"
 GOOD = Preprocess(mean=(0.5,), std=(0.25,), input=(1, 8, 8))
 
 
@@ -92,3 +93,13 @@ def test_a_wrong_document_of_any_schema_is_explained(content: str, message: str,
     with pytest.raises(ReszooError, match=message) as caught:
         read_json(path, Length, "do this")
     assert str(path) in caught.value.problem
+
+
+def test_an_integer_artifact_of_schema_1_is_read_and_has_its_certificate(tmp_path: Path) -> None:
+    made = read_json(SCHEMA_1 / "int8_artifact.json", Artifact, "")
+    assert made.certificate == Certificate(layers=10, unchanged_layers=2, rescaled_channels=250)
+    assert str(made.certificate) == "safe: 2 of 10 layers unchanged, 250 channels rescaled"
+    assert (made.source_ref, made.precision) == ("resnet8_v1.reszoo_digits", "int8")
+    write_json(tmp_path / "artifact.json", made)
+    assert read_json(tmp_path / "artifact.json", Artifact, "") == made
+    assert b'"schema": 2' in (tmp_path / "artifact.json").read_bytes()

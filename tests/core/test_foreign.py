@@ -1,12 +1,13 @@
 """Plug-ins of other packages: what is said of those that clash, or cannot be used."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from reszoo.core.errors import ReszooError
-from reszoo.core.foreign import ForeignPlugins, packages
+from reszoo.core.errors import ReszooError, UnavailableError
+from reszoo.core.foreign import ForeignPlugins, packages, unusable
 from reszoo.core.registry import Plugins
 from reszoo.core.types import Unavailable
 
@@ -85,3 +86,19 @@ def test_the_packages_that_bring_them_are_known(install: Install, tmp_path: Path
     points = tmp_path / "farm-1.0.dist-info" / "entry_points.txt"
     points.write_text(points.read_text().replace("reszoo.fruits", "reszoo.runtimes"))
     assert packages() == ("farm",)
+
+
+def test_what_stands_in_for_one_says_why_and_does_nothing_else() -> None:
+    class Peeler(ABC):
+        @abstractmethod
+        def unavailable(self, device: str) -> Unavailable | None: ...
+
+        @abstractmethod
+        def peel(self, fruit: str, *, thin: bool) -> str: ...
+
+    missing = Unavailable(what="knife", reason="it is blunt", fix="pip install --upgrade knives")
+    broken = unusable(Peeler, missing, fruits=("apple",))
+    assert isinstance(broken, Peeler)
+    assert (broken.name, broken.fruits, broken.unavailable("cpu")) == ("knife", ("apple",), missing)
+    with pytest.raises(UnavailableError, match="knife is not available here: it is blunt"):
+        broken.peel("apple", thin=True)

@@ -9,7 +9,8 @@ from types import ModuleType
 import pytest
 
 import reszoo
-from reszoo.export.contract import formats, runtimes
+from reszoo.export.contract.format import formats
+from reszoo.export.contract.runtime import runtimes
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from figures import MEASUREMENTS, raced, save, save_raced, summary
+from figures import MEASUREMENTS, save, save_comparison, saved_comparison, summary
 from measurements import a_measurement
 from msgspec.structs import replace
 
@@ -32,8 +32,8 @@ def test_all_measurements_in_the_docs_take_less_than_a_megabyte() -> None:
 def test_a_comparison_keeps_its_ratios_its_medians_and_where_it_comes_from(
     comparison: Comparison, tmp_path: Path
 ) -> None:
-    save_raced(tmp_path / "c.json", comparison, [{"channels": {"stem": [0, 1]}}])
-    kept = raced(tmp_path / "c.json")
+    save_comparison(tmp_path / "c.json", comparison, [{"channels": {"stem": [0, 1]}}])
+    kept = saved_comparison(tmp_path / "c.json")
     assert kept.plans == [{"channels": {"stem": [0, 1]}}]
     assert replace(kept.comparison, rounds=(), conditions=()) == replace(comparison, rounds=(), conditions=())
     assert kept.medians_s == [comparison.median_s(number) for number in range(len(comparison.subjects))]

@@ -10,7 +10,8 @@ from reszoo import zoo
 from reszoo.core.errors import ReszooError, UnavailableError
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, artifacts, export, mil, parity
-from reszoo.export.contract import formats, runtimes
+from reszoo.export.contract.format import formats
+from reszoo.export.contract.runtime import runtimes
 from reszoo.export.coreml_package import MODEL_FOLDER, WEIGHTS, coremltools
 from reszoo.export.predicting import resolve
 

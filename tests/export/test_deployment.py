@@ -24,7 +24,8 @@ from reszoo.core.errors import UsageError
 from reszoo.core.types import Artifact, Checkpoint, Preprocess
 from reszoo.datasets.builtin import PICTURES
 from reszoo.export import ExportOptions, artifacts, deployment, export
-from reszoo.export.contract import formats, runtimes
+from reszoo.export.contract.format import formats
+from reszoo.export.contract.runtime import runtimes
 from reszoo.export.deployment.engine import engines
 from reszoo.export.deployment.script import Entry, script
 from reszoo.export.feeding import feed

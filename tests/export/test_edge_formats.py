@@ -12,7 +12,8 @@ from foreign import untrained
 from reszoo import models, zoo
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
-from reszoo.export.contract import Format, Session, formats
+from reszoo.export.contract.format import Format, formats
+from reszoo.export.contract.runtime import Session
 from reszoo.export.ways import runnable
 
 V2 = "resnet8_v2.reszoo_digits"
@@ -35,7 +36,7 @@ import gc, os, signal, sys, time
 from pathlib import Path
 import numpy as np
 from reszoo.export import artifacts
-from reszoo.export.contract import runtimes
+from reszoo.export.contract.runtime import runtimes
 
 artifact, runtime = artifacts.read(Path(sys.argv[1])), runtimes()["openvino"]
 first, second = (runtime.load(artifact, device=runtime.devices[0], threads=1, variant="") for _ in range(2))
@@ -62,7 +63,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from reszoo.export import artifacts
-from reszoo.export.contract import runtimes
+from reszoo.export.contract.runtime import runtimes
 
 artifact, runtime = artifacts.read(Path(sys.argv[1])), runtimes()["executorch"]
 with runtime.load(artifact, device="cpu", threads=1, variant="") as session:

@@ -14,7 +14,7 @@ from reszoo import zoo
 from reszoo.core.naming import Origin, named
 from reszoo.core.types import Checkpoint, ModelSpec
 from reszoo.export import ExportOptions
-from reszoo.export.contract import GraphFormat, formats
+from reszoo.export.contract.format import GraphFormat, formats
 from reszoo.export.formats.onnx import OnnxFormat
 
 DIGITS_V1 = """

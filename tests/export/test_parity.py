@@ -15,7 +15,7 @@ from reszoo import datasets, zoo
 from reszoo.core.errors import ReszooError
 from reszoo.core.types import Artifact, Preprocess
 from reszoo.export import ExportOptions, artifacts, export, exported, parity
-from reszoo.export.contract import runtimes
+from reszoo.export.contract.runtime import runtimes
 
 REF = "resnet8_v1.reszoo_digits"
 needs_openvino = pytest.mark.skipif(bool(runtimes()["openvino"].unavailable("cpu")), reason="OpenVINO is not installed")

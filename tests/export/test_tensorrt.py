@@ -18,7 +18,9 @@ from reszoo.cli.options import parse_batch
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.types import Artifact, Checkpoint, TensorSpec
 from reszoo.export import ExportOptions, artifacts, export
-from reszoo.export.contract import BatchRange, formats, runtimes
+from reszoo.export.contract.format import formats
+from reszoo.export.contract.options import BatchRange
+from reszoo.export.contract.runtime import runtimes
 from reszoo.export.exporting import _kept
 from reszoo.export.parity import batches
 from reszoo.export.tensorrt.building import EngineFormat, timing_cache

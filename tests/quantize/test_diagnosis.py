@@ -17,7 +17,7 @@ from reszoo.quantize.equalisation import find_pairs
 from reszoo.quantize.graph import Graph
 from reszoo.quantize.integer import exposed, run_as_written
 from reszoo.quantize.layers import integer_layers
-from reszoo.quantize.layerwise import LayerError, compare, places
+from reszoo.quantize.layerwise import LayerError, compare_layers, places
 from reszoo.quantize.noise import EXACT_DB, between
 from reszoo.quantize.preparation import prepared
 
@@ -43,7 +43,7 @@ class Quantized:
         self.floats, self.integers = prepared(source.read_bytes(), config), onnx.load_from_string(made.graph)
 
     def layers(self, feeds: Feeds) -> dict[str, LayerError]:
-        return {layer.name: layer for layer in compare(self.floats, self.integers, feeds).layers}
+        return {layer.name: layer for layer in compare_layers(self.floats, self.integers, feeds).layers}
 
     def diagnosis(self, name: str, feeds: Feeds) -> Diagnosis:
         (place,) = (place for place in places(self.floats, self.integers) if place.node.name == name)

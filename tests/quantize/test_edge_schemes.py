@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from reszoo import models, zoo
 from reszoo.core.errors import ReszooError
 from reszoo.export import ExportOptions
-from reszoo.export.contract import formats
+from reszoo.export.contract.format import formats
 from reszoo.models.cost import cost_of
 from reszoo.quantize import QuantizeConfig, Scheme
 from reszoo.quantize.contract import Feeds, Layer, schemes

@@ -19,7 +19,7 @@ from reszoo.export.feeding import feed
 from reszoo.quantize.emulation import run_without_vnni
 from reszoo.quantize.integer import INPUT, accumulate, mismatches, run_onnxruntime, submodel
 from reszoo.quantize.layers import integer_layers
-from reszoo.quantize.saturation import reduce_weights
+from reszoo.quantize.saturation import rescale_channels
 
 BIAS = np.arange(-4000, 4000, 1000, dtype=np.int32)
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -42,13 +42,13 @@ def images(*shape: int) -> Array:
 
 
 def convolutions(dtype: type = np.uint8, **options: Any) -> onnx.ModelProto:
-    """Two of them, reduced, so that no CPU saturates."""
+    """Two of them, rescaled, so that no CPU saturates."""
     zero = 100 if dtype is np.uint8 else 0
     network = Network((8, 9, 9), zero=zero, dtype=dtype)
     weights = random_weights((8, 8 // options.get("group", 1), 3, 3))
     network.layer("Conv", weights, random_scales(8), BIAS, **options)
     network.layer("Conv", random_weights((4, 8, 1, 1)), np.array(0.002, np.float32))
-    return reduce_weights(network.finish())[0]
+    return rescale_channels(network.finish())[0]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8])
@@ -107,16 +107,16 @@ def saturating_network() -> onnx.ModelProto:
     return network.finish()
 
 
-def test_a_network_that_saturates_is_caught_and_its_reduced_form_does_not(tmp_path: Path) -> None:
+def test_a_network_that_saturates_is_caught_and_its_rescaled_form_does_not(tmp_path: Path) -> None:
     bright = np.full((33, 2, 4, 4), 5.1, np.float32)
     path = save(saturating_network(), tmp_path)
     first, second = mismatches(path, bright, run_without_vnni)
     assert (first.wrong, first.rounding) == (0, 0)
     assert second.wrong == second.elements == 33 * 3 * 16
     assert second.largest == 32  # 64,770 became 32,767, at 1,000 to a step
-    reduced, certificate = reduce_weights(saturating_network())
-    assert (certificate.proven, certificate.reduced) == (1, 3)
-    assert all(layer.wrong == 0 for layer in mismatches(save(reduced, tmp_path), bright, run_without_vnni))
+    rescaled, certificate = rescale_channels(saturating_network())
+    assert (certificate.unchanged_layers, certificate.rescaled_channels) == (1, 3)
+    assert all(layer.wrong == 0 for layer in mismatches(save(rescaled, tmp_path), bright, run_without_vnni))
 
 
 @pytest.mark.parametrize("variant", ["padded", "grouped", "depthwise", "relu"])
@@ -203,10 +203,10 @@ def quantized_digits(folder: Path) -> tuple[Path, Array]:
 def test_a_real_network_is_certified_and_then_right_on_any_cpu(tmp_path: Path) -> None:
     path, inputs = quantized_digits(tmp_path)
     assert sum(layer.wrong for layer in mismatches(path, inputs, run_without_vnni)) > 0
-    reduced, certificate = reduce_weights(onnx.load(path))
+    rescaled, certificate = rescale_channels(onnx.load(path))
     assert certificate.layers == 8
-    assert certificate.reduced > 0
-    safe = save(reduced, tmp_path)
+    assert certificate.rescaled_channels > 0
+    safe = save(rescaled, tmp_path)
     for run in (run_onnxruntime, run_without_vnni):
         found = mismatches(safe, inputs, run)
         assert len(found) == 8

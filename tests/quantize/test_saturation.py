@@ -1,4 +1,4 @@
-"""Weights that are certified never saturate 16 bits; the others can, and are reduced until they cannot."""
+"""Weights that are certified never saturate 16 bits; the others can, and are rescaled until they cannot."""
 
 from itertools import permutations, product
 
@@ -11,7 +11,7 @@ from qdq import Array, Network, random_scales, random_weights
 from reszoo.core.errors import ReszooError
 from reszoo.quantize.emulation import saturating_conv
 from reszoo.quantize.integer import run_as_written, run_onnxruntime
-from reszoo.quantize.saturation import excess, reduce_weights
+from reszoo.quantize.saturation import excess, rescale_channels
 
 
 def constants(model: onnx.ModelProto) -> dict[str, Array]:
@@ -69,13 +69,13 @@ def pairs_network(sign: int) -> Network:
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_every_pair_is_reduced_to_the_bound_and_no_further(sign: int) -> None:
+def test_every_pair_is_brought_to_the_bound_and_no_further(sign: int) -> None:
     before = pairs_network(sign).finish()
-    after, certificate = reduce_weights(before)
+    after, certificate = rescale_channels(before)
     old, new = constants(before), constants(after)
     weights, name = new["layer0.weight.values"], "layer0.weight.scale"
     assert (excess(weights) == 0).all()
-    assert (certificate.layers, certificate.proven, certificate.reduced) == (1, 0, len(weights))
+    assert (certificate.layers, certificate.unchanged_layers, certificate.rescaled_channels) == (1, 0, len(weights))
     growth = new[name] / old[name]
     assert growth.min() > 1
     assert growth.max() <= 2  # never more than one bit
@@ -95,9 +95,9 @@ def test_only_channels_beyond_the_bound_change_and_biases_follow() -> None:
     weights[::2] //= 2
     before = convolution(weights)
     untouched = before.SerializeToString()
-    after, certificate = reduce_weights(before)
+    after, certificate = rescale_channels(before)
     assert before.SerializeToString() == untouched
-    assert (certificate.layers, certificate.proven, certificate.reduced) == (1, 0, 3)
+    assert (certificate.layers, certificate.unchanged_layers, certificate.rescaled_channels) == (1, 0, 3)
     old, new = constants(before), constants(after)
     for kind in ("weight", "bias"):
         for part in ("values", "scale"):
@@ -108,28 +108,28 @@ def test_only_channels_beyond_the_bound_change_and_biases_follow() -> None:
     assert (np.abs(bias[1] - bias[0]) <= new["layer0.bias.scale"] * 0.5001).all()
 
 
-def test_a_reduced_network_computes_nearly_the_same() -> None:
-    """As it is written: a CPU without VNNI saturates sums of the network that is not reduced."""
+def test_a_rescaled_network_computes_nearly_the_same() -> None:
+    """As it is written: a CPU without VNNI saturates sums of the network that is not rescaled."""
     before = convolution(random_weights((6, 3, 3, 3)), pads=[1] * 4)
     image = np.random.default_rng(5).normal(size=(8, 3, 6, 6)).astype(np.float32)
-    ((old,), (new,)) = (run_as_written(model, image).values() for model in (before, reduce_weights(before)[0]))
+    ((old,), (new,)) = (run_as_written(model, image).values() for model in (before, rescale_channels(before)[0]))
     assert 0 < np.abs(new - old).mean() < 0.02 * np.abs(old).mean()
 
 
-def test_reducing_again_changes_nothing() -> None:
-    once, _ = reduce_weights(convolution(random_weights((6, 3, 3, 3))))
-    twice, certificate = reduce_weights(once)
+def test_rescaling_again_changes_nothing() -> None:
+    once, _ = rescale_channels(convolution(random_weights((6, 3, 3, 3))))
+    twice, certificate = rescale_channels(once)
     assert twice == once
-    assert (certificate.layers, certificate.proven, certificate.reduced) == (1, 1, 0)
+    assert (certificate.layers, certificate.unchanged_layers, certificate.rescaled_channels) == (1, 1, 0)
 
 
-def test_weights_of_one_scale_are_reduced_together() -> None:
+def test_weights_of_one_scale_are_rescaled_together() -> None:
     network = Network((4,))
     weights = np.array([[100, 100, 0, 0], [10, 20, 30, 40]], np.int8)
     network.layer("Gemm", weights, np.array(0.01, np.float32), np.array([500, -500], np.int32), transB=1)
-    after, certificate = reduce_weights(network.finish())
+    after, certificate = rescale_channels(network.finish())
     new = constants(after)
-    assert certificate.reduced == 2
+    assert certificate.rescaled_channels == 2
     assert new["layer0.weight.values"].tolist() == [[64, 64, 0, 0], [6, 13, 19, 26]]
     assert new["layer0.weight.scale"] == np.float32(0.01 * 200 / 128)
     assert new["layer0.bias.values"].tolist() == [320, -320]
@@ -140,12 +140,12 @@ def test_the_channels_of_a_matrix_product_are_its_columns(op_type: str) -> None:
     network = Network((2,))
     weights = np.array([[100, 100, 1], [1, 100, 100]], np.int8)  # (in, out): only the second column is beyond
     network.layer(op_type, weights, random_scales(3), axis=1)
-    after, certificate = reduce_weights(network.finish())
-    assert certificate.reduced == 1
+    after, certificate = rescale_channels(network.finish())
+    assert certificate.rescaled_channels == 1
     assert constants(after)["layer0.weight.values"].tolist() == [[100, 64, 1], [1, 64, 100]]
 
 
-def test_layers_that_share_tensors_are_reduced_each_for_itself() -> None:
+def test_layers_that_share_tensors_are_rescaled_each_for_itself() -> None:
     """Tools that merge equal constants make two layers read one scale, or one bias."""
     network = Network((2,))
     scales, bias = np.array([0.01, 0.01], np.float32), np.array([1000, 1000], np.int32)
@@ -158,7 +158,7 @@ def test_layers_that_share_tensors_are_reduced_each_for_itself() -> None:
     weights[1].input[1] = weights[0].input[1]
     merged, image = network.finish(), np.array([[1.0, -0.5]], np.float32)
     assert merged != separate
-    expected, found = (run_onnxruntime(reduce_weights(model)[0], image) for model in (separate, merged))
+    expected, found = (run_onnxruntime(rescale_channels(model)[0], image) for model in (separate, merged))
     np.testing.assert_array_equal(list(found.values()), list(expected.values()))
 
 
@@ -172,16 +172,16 @@ def with_weights(weights: Array, zero: int) -> onnx.ModelProto:
 
 def test_weights_of_another_kind_are_refused() -> None:
     with pytest.raises(ReszooError, match=r"layer0.*uint8 weights with zero point 128"):
-        reduce_weights(with_weights(np.full((6, 3, 3, 3), 130, np.uint8), 128))
+        rescale_channels(with_weights(np.full((6, 3, 3, 3), 130, np.uint8), 128))
     with pytest.raises(ReszooError, match="int8 weights with zero point 3"):
-        reduce_weights(with_weights(random_weights((6, 3, 3, 3)), 3))
+        rescale_channels(with_weights(random_weights((6, 3, 3, 3)), 3))
 
 
 def test_scales_along_the_inputs_are_refused() -> None:
     network = Network((2,))
     network.layer("Gemm", random_weights((2, 2)), random_scales(2), axis=1, transB=1)
     with pytest.raises(ReszooError, match="do not follow its 2 output channels"):
-        reduce_weights(network.finish())
+        rescale_channels(network.finish())
 
 
 def test_a_model_whose_integers_cannot_be_read_is_refused() -> None:
@@ -191,17 +191,17 @@ def test_a_model_whose_integers_cannot_be_read_is_refused() -> None:
     dequantize.input[0] = "computed"
     model.graph.node.insert(0, helper.make_node("Identity", ["layer0.weight.values"], ["computed"]))
     with pytest.raises(ReszooError, match="'computed', which is computed, not stored"):
-        reduce_weights(model)
+        rescale_channels(model)
     model = convolution(random_weights((6, 3, 3, 3)))
     model.graph.node.append(helper.make_node("QLinearConv", [], ["other"]))
     with pytest.raises(ReszooError, match=r"holds QLinearConv.*\n.*QDQ format"):
-        reduce_weights(model)
+        rescale_channels(model)
 
 
 def test_a_layer_kept_in_float_is_not_counted() -> None:
     model = convolution(random_weights((6, 3, 3, 3)))
     next(node for node in model.graph.node if node.op_type == "Conv").input[0] = "input"
-    assert reduce_weights(model)[1].layers == 0
+    assert rescale_channels(model)[1].layers == 0
 
 
 def test_a_layer_behind_a_pool_is_refused_not_missed() -> None:
@@ -212,4 +212,4 @@ def test_a_layer_behind_a_pool_is_refused_not_missed() -> None:
     node.input[0] = "pooled"
     model.graph.node.insert(position, pool)
     with pytest.raises(ReszooError, match="is on integers, but what it reads is not quantized right in front of it"):
-        reduce_weights(model)
+        rescale_channels(model)

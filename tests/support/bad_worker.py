@@ -10,7 +10,7 @@ from typing import Any
 from reszoo.bench.validation.runtimes import KnownRuntime, KnownSession
 from reszoo.bench.worker import main
 from reszoo.core.types import Candidate
-from reszoo.export.contract import Device, Runtime
+from reszoo.export.contract.runtime import Device, Runtime
 
 
 class BadRuntime(KnownRuntime):

@@ -26,11 +26,14 @@ from ...core.files import cache_dir, explained
 from ...core.hosts import describe, versions
 from ...core.locks import locked
 from ...core.measured import Host, MeasurementWarning, Scenario
+from ...core.missing import unavailable_error
 from ...core.progress import Progress, silent
 from ...core.schemas import Schema, unchanged
 from ...core.types import Candidate, ModelSpec, NotNegative, Positive, Preprocess, Record
 from ...export.candidates import candidate
-from ...export.contract import ExportOptions, Format, format_named, runtimes, unavailable_error
+from ...export.contract.format import Format, format_named
+from ...export.contract.options import ExportOptions
+from ...export.contract.runtime import runtimes
 from . import older
 from .probes import Kind, Part, ProbeSet, latency_signature, parts, probe_sets
 from .timer import VISIT_S, visits

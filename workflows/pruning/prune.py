@@ -205,7 +205,7 @@ def _multiple(round_to: int | Literal["auto"] | None, by_latency: bool) -> int |
 
 
 def _scenario(runtime: str | None, threads: int | None, batch: int | None) -> Scenario:
-    from ...export.contract import parse_runtime
+    from ...export.contract.runtime import parse_runtime
     from .speed_check import scenario_for
 
     name = RUNTIME if runtime is None else runtime

@@ -11,8 +11,9 @@ from ...bench.plan import Planned, plan
 from ...bench.table import verdict
 from ...core.estimates import Ratio
 from ...core.measured import AGAIN, Comparison, Failure, MeasurementWarning, Scenario
+from ...core.missing import unavailable_error
 from ...core.types import Artifact, Checkpoint
-from ...export.contract import parse_runtime, runtimes, unavailable_error
+from ...export.contract.runtime import parse_runtime, runtimes
 from ...export.exporting import export
 
 # Enough to tell whether it is faster, and by how much to some per cent; `reszoo compare` goes on for longer.

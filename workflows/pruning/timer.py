@@ -23,7 +23,7 @@ from ...core.estimates import median
 from ...core.measured import Conditions, Scenario
 from ...core.progress import Count, uncounted
 from ...core.types import Candidate, NotNegative, Record
-from ...export.contract import runtimes
+from ...export.contract.runtime import runtimes
 
 VISIT_S = 0.03
 WARM_UP_RUNS, WARM_UP_S = 20, 0.02

@@ -6,9 +6,10 @@ from typing import NamedTuple
 from ...bench.evaluate import check_batch
 from ...core.errors import ReszooError, UnavailableError, UsageError
 from ...core.measured import Kernel
+from ...core.missing import unavailable_error
 from ...core.registry import choose
 from ...core.types import Artifact, Unavailable
-from ...export.contract import Device, Runtime, runtimes, unavailable_error
+from ...export.contract.runtime import Device, Runtime, runtimes
 from ...export.feeding import feed, sample_images
 from ...quantize.contract import schemes
 
@@ -26,7 +27,7 @@ class Group(NamedTuple):
     share: float
 
 
-def profile(
+def profile_kernels(
     artifact: Artifact, runtime: Runtime, *, threads: int, batch: int, device: Device = "cpu"
 ) -> tuple[Kernel, ...]:
     """The kernels of one run on `batch` real images, in their order.

@@ -1,4 +1,4 @@
-"""The picture of a bisect: SQNR layer by layer, and what the suspect tensor holds against what 8 bits cover."""
+"""The picture of a bisect: SQNR layer by layer, and what the likely cause's tensor holds against what 8 bits cover."""
 
 import io
 from math import ceil, nan

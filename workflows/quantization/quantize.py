@@ -13,11 +13,11 @@ from ..exporting import options_for as shape
 if TYPE_CHECKING:
     from ...core.measured import Failure
     from ...core.types import Unavailable
-    from ...export.contract import ExportOptions
+    from ...export.contract.options import ExportOptions
     from ...quantize.summary import Layers
-    from .fit import Fit, Rung
-    from .payoff import Race
-    from .sensitivity import Damage
+    from .budget_search import SearchResult, SearchTrial
+    from .layer_damage import Damage
+    from .speed_check import SpeedCheck
 
 
 class Quantized(NamedTuple):
@@ -29,8 +29,8 @@ class Quantized(NamedTuple):
     artifact: Artifact
     floats: Artifact
     layers: "Layers | None"
-    fit: "Fit | None"
-    race: "Race | Unavailable | Failure | None"
+    search: "SearchResult | None"
+    speed_check: "SpeedCheck | Unavailable | Failure | None"
 
 
 def quantize(
@@ -55,7 +55,7 @@ def quantize(
     out: "str | os.PathLike[str] | None" = None,
     progress: Progress = silent,
     on_damages: "Callable[[tuple[Damage, ...]], None]" = lambda damages: None,
-    on_rung: "Callable[[Rung], None]" = lambda rung: None,
+    on_trial: "Callable[[SearchTrial], None]" = lambda trial: None,
 ) -> Quantized:
     """Quantize a checkpoint, calibrated on training images of its own data set, and check its speed against float.
 
@@ -80,7 +80,7 @@ def quantize(
         out: The artifact's folder; None is `./REF-FORMAT-SCHEME...`.
         progress: Is told of the stages.
         on_damages: Is given what each layer loses alone, where a budget needs it.
-        on_rung: Is given every trial of the search, as soon as it is measured.
+        on_trial: Is given every trial of the search, as soon as it is measured.
 
     Returns:
         The artifact. This function gives it together with its float counterpart and what was found on the way; the
@@ -98,7 +98,7 @@ def quantize(
     from ...export.exporting import export, exported, folder_name
     from ...export.formats.onnx import MODEL_FILE
     from ...quantize.summary import layers
-    from .fit import fit
+    from .budget_search import search_within_budget
 
     format_name, options = options_for(
         to,
@@ -118,18 +118,18 @@ def quantize(
     )
     if out is not None:
         check_replaceable(Path(out), is_untouched)
-    found = None
+    search = None
     if max_drop is not None:
-        found = fit(
-            checkpoint, format_name, options, max_drop, progress=progress, on_damages=on_damages, on_rung=on_rung
+        search = search_within_budget(
+            checkpoint, format_name, options, max_drop, progress=progress, on_damages=on_damages, on_trial=on_trial
         )
-        options = found.options
+        options = search.options
     folder = Path(out) if out is not None else Path(f"{checkpoint.ref}-{folder_name(format_name, options)}")
     artifact = export(checkpoint, format_name, out=folder, options=options, progress=progress)
     floats = exported(checkpoint, format_name, replace(options, precision="fp32", quantize=None))
-    race = _speed(artifact, floats, progress) if measure else None
+    speed_check = _check_speed(artifact, floats, progress) if measure else None
     graph = artifact.path / MODEL_FILE
-    return Quantized(artifact, floats, layers(graph) if graph.is_file() else None, found, race)
+    return Quantized(artifact, floats, layers(graph) if graph.is_file() else None, search, speed_check)
 
 
 def options_for(
@@ -146,7 +146,7 @@ def options_for(
     """The format and the options that the arguments of `quantize` stand for, checked."""
     from msgspec.structs import replace
 
-    from ...export.contract import format_named
+    from ...export.contract.format import format_named
     from ...export.exporting import checked
     from ...export.quantizing import config_for, format_for
 
@@ -160,9 +160,9 @@ def options_for(
     return format_name, checked(replace(common, precision="int8", quantize=config), plugin)
 
 
-def _speed(artifact: Artifact, floats: Artifact, progress: Progress) -> "Race | Unavailable | Failure":
-    """One thread, one image; what a user can ask a comparison for in other ways."""
+def _check_speed(artifact: Artifact, floats: Artifact, progress: Progress) -> "SpeedCheck | Unavailable | Failure":
+    """With one thread and one image at a time; `reszoo compare` has all other scenarios."""
     from ...bench.table import verdict
-    from .payoff import payoff
+    from .speed_check import check_speed
 
-    return payoff(artifact, floats, on_round=lambda ratio: progress(f"speed check: {verdict(ratio)}"))
+    return check_speed(artifact, floats, on_round=lambda ratio: progress(f"speed check: {verdict(ratio)}"))

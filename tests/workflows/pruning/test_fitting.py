@@ -95,7 +95,7 @@ def test_the_network_that_is_written_is_the_best_that_was_checked(
         == outcome.subjects[-1].weights_sha256
     )
     assert SpeedCheck.of(outcome).ratio.value == pytest.approx(ratios[-1])
-    assert written.lineage[-1].config[cost_name(SCENARIO)] == (
+    assert written.provenance[-1].config[cost_name(SCENARIO)] == (
         f"at most 0.5 of the parent's, measured {SpeedCheck.of(outcome).ratio}"
     )
     assert checks.gates == {0.5}

@@ -13,7 +13,7 @@ from speed_checks import table_of
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.measured import MeasurementWarning
 from reszoo.core.types import Candidate, ChannelPlan, ModelSpec
-from reszoo.export.contract import format_named
+from reszoo.export.contract.format import format_named
 from reszoo.models import spec_of
 from reszoo.models.cost import cost_of
 from reszoo.prune.depth import without

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from reszoo.core.types import Checkpoint, Unavailable
-from reszoo.export.contract import ExportOptions, GraphFormat, formats
+from reszoo.export.contract.format import GraphFormat, formats
+from reszoo.export.contract.options import ExportOptions
 from reszoo.quantize import QuantizeConfig
 
 

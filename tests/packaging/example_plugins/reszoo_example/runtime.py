@@ -3,7 +3,7 @@
 from typing import Any
 
 from reszoo.core.types import Candidate, Unavailable
-from reszoo.export.contract import Device, Runtime, Session
+from reszoo.export.contract.runtime import Device, Runtime, Session
 
 
 class ExampleRuntime(Runtime):

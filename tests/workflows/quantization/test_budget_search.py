@@ -10,20 +10,21 @@ import torch
 from outliers import PLANTED, plant
 
 from reszoo import zoo
-from reszoo.bench.accuracy import Paired, compare, judge
+from reszoo.bench.accuracy import Paired, compare_predictions, drop_verdict
 from reszoo.bench.evaluate import evaluate
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.types import Candidate, Checkpoint
 from reszoo.datasets.preprocess import normalise
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import format_named, runtimes
+from reszoo.export.contract.format import format_named
+from reszoo.export.contract.runtime import runtimes
 from reszoo.export.exporting import checked
 from reszoo.export.feeding import sample_images
 from reszoo.export.formats.onnx import OnnxFormat
 from reszoo.export.quantizing import calibrated
 from reszoo.quantize import QuantizeConfig
-from reszoo.workflows.quantization.fit import Fit, Rung, _not_met, fit
-from reszoo.workflows.quantization.sensitivity import Damage
+from reszoo.workflows.quantization.budget_search import SearchResult, SearchTrial, _not_met, search_within_budget
+from reszoo.workflows.quantization.layer_damage import Damage
 
 REF = "resnet8_v1.reszoo_digits"
 
@@ -38,8 +39,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 
 
 @pytest.fixture(scope="module")
-def fitted(planted: Checkpoint) -> Fit:
-    return fit(planted, "onnx", int8(), 0.005)
+def fitted(planted: Checkpoint) -> SearchResult:
+    return search_within_budget(planted, "onnx", int8(), 0.005)
 
 
 def losses(reference: Candidate, candidate: Candidate, split: str) -> Paired:
@@ -47,7 +48,7 @@ def losses(reference: Candidate, candidate: Candidate, split: str) -> Paired:
     for model in (reference, candidate):
         with runtimes()["onnxruntime"].load(model, device="cpu", threads=1, variant="") as session:
             made.append(evaluate(session, model, "digits", split, 64, lambda done, total: None))
-    return compare(*made)
+    return compare_predictions(*made)
 
 
 def float_logits(checkpoint: Checkpoint) -> np.ndarray:
@@ -60,8 +61,8 @@ def test_planting_changes_nothing_in_float(planted: Checkpoint) -> None:
     np.testing.assert_array_equal(float_logits(planted), float_logits(zoo.load(REF)))
 
 
-def test_outliers_cost_more_than_five_points_and_two_layers_in_float_mend_it(fitted: Fit) -> None:
-    first, chosen = fitted.rungs[0], fitted.chosen
+def test_outliers_cost_more_than_five_points_and_two_layers_in_float_mend_it(fitted: SearchResult) -> None:
+    first, chosen = fitted.trials[0], fitted.chosen
     assert first.kept == ()
     assert first.paired.drop > 0.05
     assert chosen.meets
@@ -71,7 +72,7 @@ def test_outliers_cost_more_than_five_points_and_two_layers_in_float_mend_it(fit
     assert 0 < chosen.kept_macs < 0.5
 
 
-def test_the_planted_layers_do_the_most_damage(fitted: Fit) -> None:
+def test_the_planted_layers_do_the_most_damage(fitted: SearchResult) -> None:
     assert PLANTED in [damage.layer.name for damage in fitted.damages[:2]]
     assert {damage.layer.name for damage in fitted.damages[:2]} == set(fitted.chosen.kept)
     assert fitted.damages[1].kl > 10 * fitted.damages[2].kl
@@ -79,7 +80,7 @@ def test_the_planted_layers_do_the_most_damage(fitted: Fit) -> None:
     assert len(fitted.damages) == 15
 
 
-def test_what_is_exported_is_what_was_measured(fitted: Fit, planted: Checkpoint, tmp_path: Path) -> None:
+def test_what_is_exported_is_what_was_measured(fitted: SearchResult, planted: Checkpoint, tmp_path: Path) -> None:
     floats = export(planted, "onnx", out=tmp_path / "float")
     made = export(planted, "onnx", out=tmp_path / "made", options=fitted.options)
     assert losses(floats, made, "val") == fitted.chosen.paired
@@ -87,41 +88,41 @@ def test_what_is_exported_is_what_was_measured(fitted: Fit, planted: Checkpoint,
     assert made.provenance[-1].config["keep_float"] == ",".join(fitted.chosen.kept)
 
 
-def test_what_export_would_refuse_meets_no_budget(fitted: Fit, planted: Checkpoint) -> None:
+def test_what_export_would_refuse_meets_no_budget(fitted: SearchResult, planted: Checkpoint) -> None:
     """All other layers are in float already, and one of the two has to be quantized."""
     others = tuple(damage.layer.name for damage in fitted.damages[2:])
-    seen: list[Rung] = []
+    seen: list[SearchTrial] = []
     harm: list[Damage] = []
     stages: set[str] = set()
     with pytest.raises(
         ReszooError, match=r"the best of 2 tries keeps 13 layers \(.* and 8 others\).* refuse"
     ) as caught:
-        fit(
+        search_within_budget(
             planted,
             "onnx",
             int8(keep_float=others),
             0.95,
             progress=lambda stage, *_: stages.add(stage),
             on_damages=harm.extend,
-            on_rung=seen.append,
+            on_trial=seen.append,
         )
     assert caught.value.exit_code == 1
     assert "top-1 agreement" in caught.value.problem
     assert "max_drop" not in caught.value.fix
-    assert all(rung.is_within and rung.refused and not rung.meets for rung in seen)
-    assert [rung.kept[:13] for rung in seen] == [others, others]
-    assert [len(rung.kept) for rung in seen] == [13, 14]
+    assert all(trial.is_within and trial.refused and not trial.meets for trial in seen)
+    assert [trial.kept[:13] for trial in seen] == [others, others]
+    assert [len(trial.kept) for trial in seen] == [13, 14]
     assert {damage.layer.name for damage in harm} == set(fitted.chosen.kept)
-    assert {"rung 1", "rung 2 of at most 4"} < stages
+    assert {"trial 1", "trial 2 of at most 4"} < stages
 
 
 def test_a_budget_that_cannot_be_met_names_the_best_attempt(planted: Checkpoint) -> None:
     """That is one that export would take."""
 
-    def rung(kept: tuple[str, ...], lost: int, refused: str | None = None) -> Rung:
-        return Rung(kept, 0.1, judge(Paired(900, lost, 0, 900 - lost), 0.005), refused)
+    def trial(kept: tuple[str, ...], lost: int, refused: str | None = None) -> SearchTrial:
+        return SearchTrial(kept, 0.1, drop_verdict(Paired(900, lost, 0, 900 - lost), 0.005), refused)
 
-    error = _not_met(planted, [rung((), 80), rung(("a", "b"), 8), rung(("c",), 2, "max error 9 (allowed 1)")])
+    error = _not_met(planted, [trial((), 80), trial(("a", "b"), 8), trial(("c",), 2, "max error 9 (allowed 1)")])
     assert (
         "within 0.5 points: the best of 3 tries keeps 2 layers (a, b) in float and loses 0.89 points" in error.problem
     )
@@ -131,13 +132,13 @@ def test_a_budget_that_cannot_be_met_names_the_best_attempt(planted: Checkpoint)
 
 def test_the_drop_that_would_be_allowed_is_rounded_up_only_where_it_must_be(planted: Checkpoint) -> None:
     """69 of 1000 are 6.9 %, although 1e4 * 0.069 is more than 690."""
-    rung = Rung((), 0.1, judge(Paired(1000, 69, 0, 931), 0.005))
-    assert "Allow it with `max_drop=0.069`, or" in _not_met(planted, [rung]).fix
+    trial = SearchTrial((), 0.1, drop_verdict(Paired(1000, 69, 0, 931), 0.005))
+    assert "Allow it with `max_drop=0.069`, or" in _not_met(planted, [trial]).fix
 
 
 def test_a_drop_of_just_the_budget_is_within_it() -> None:
-    assert Rung((), 0.1, judge(Paired(10, 3, 0, 7), 0.7 - 0.4)).is_within
-    assert not Rung((), 0.1, judge(Paired(10, 4, 0, 6), 0.7 - 0.4)).is_within
+    assert SearchTrial((), 0.1, drop_verdict(Paired(10, 3, 0, 7), 0.7 - 0.4)).is_within
+    assert not SearchTrial((), 0.1, drop_verdict(Paired(10, 4, 0, 6), 0.7 - 0.4)).is_within
 
 
 def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
@@ -152,10 +153,10 @@ def test_a_healthy_network_needs_no_more_float_layers_than_were_given() -> None:
         batch=10,
         input="uint8",
     )
-    found = fit(zoo.load(REF), "onnx", options, 0.02, progress=note)
+    found = search_within_budget(zoo.load(REF), "onnx", options, 0.02, progress=note)
     assert (found.options, found.damages) == (checked(options, format_named("onnx")), ())
-    assert [rung.kept for rung in found.rungs] == [("head",)]
-    assert stages == {"calibrating": (128, 128), "float model": (143, 143), "rung 1": (143, 143)}
+    assert [trial.kept for trial in found.trials] == [("head",)]
+    assert stages == {"calibrating": (128, 128), "float model": (143, 143), "trial 1": (143, 143)}
 
 
 def test_a_variant_is_there_for_a_runtime_and_gone_afterwards(planted: Checkpoint) -> None:
@@ -203,14 +204,14 @@ def test_a_layer_that_is_named_twice_is_kept_once() -> None:
 @pytest.mark.parametrize("max_drop", [-0.001, 1.0, float("nan")])
 def test_a_drop_that_cannot_be_meant_is_refused(max_drop: float) -> None:
     with pytest.raises(UsageError, match="cannot drop by at most"):
-        fit(zoo.load(REF), "onnx", int8(), max_drop)
+        search_within_budget(zoo.load(REF), "onnx", int8(), max_drop)
 
 
 def test_a_precision_without_layers_to_keep_is_refused() -> None:
     with pytest.raises(UsageError, match="precision fp16 has no layer to keep in float"):
-        fit(zoo.load(REF), "onnx", ExportOptions(precision="fp16"), 0.01)
+        search_within_budget(zoo.load(REF), "onnx", ExportOptions(precision="fp16"), 0.01)
 
 
 def test_without_the_data_set_it_says_what_is_missing() -> None:
     with pytest.raises(UnavailableError, match="needs training images of cifar10"):
-        fit(zoo.load("resnet8_v1.reszoo_cifar10"), "onnx", int8(), 0.01)
+        search_within_budget(zoo.load("resnet8_v1.reszoo_cifar10"), "onnx", int8(), 0.01)

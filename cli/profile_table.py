@@ -1,4 +1,4 @@
-"""What `reszoo doctor ARTIFACT` prints: where the time goes, what is given away, whether the integers are right."""
+"""What `reszoo doctor ARTIFACT` prints: where the time goes, why, and whether the integers are right."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,39 +10,39 @@ from .sections import BAD, GOOD, WARN, aside, section
 
 if TYPE_CHECKING:
     from ..core.types import Certificate
-    from ..workflows.quantization.examination import Examination, IntegerCheck
-    from ..workflows.quantization.findings import Finding
+    from ..workflows.quantization.hints import Hint
+    from ..workflows.quantization.profile import ArtifactProfile, IntegerCheck
 
 
-def print_examination(found: "Examination") -> None:
-    _kernels(found)
-    findings = [row for each in found.findings for row in _finding(each)]
-    section("Why it is not faster", findings or [(GOOD, "", "nothing found that this runtime gives away")])
-    if found.check:
-        section(f"Integer arithmetic of {found.check.runtime} on this CPU", _check(found.check))
+def print_profile(profile: "ArtifactProfile") -> None:
+    _kernels(profile)
+    hints = [row for each in profile.hints for row in _hint(each)]
+    section("Why it is not faster", hints or [(GOOD, "", "this runtime's profile shows no reason")])
+    if profile.check:
+        section(f"Integer arithmetic of {profile.check.runtime} on this CPU", _check(profile.check))
 
 
-def _kernels(found: "Examination") -> None:
+def _kernels(profile: "ArtifactProfile") -> None:
     """A heading, and a table of the time by operator and precision."""
     from ..bench.rounding import milliseconds
     from ..workflows.quantization.kernels import by_operator, total_s
 
     output.console().print(
-        f"{found.source_ref}, {found.format} {found.precision}, "
-        f"on {found.runtime} with --threads {found.threads} --batch {found.batch}:",
-        f"{milliseconds(total_s(found.kernels))} ms in {len(found.kernels)} kernels",
+        f"{profile.source_ref}, {profile.format} {profile.precision}, "
+        f"on {profile.runtime} with --threads {profile.threads} --batch {profile.batch}:",
+        f"{milliseconds(total_s(profile.kernels))} ms in {len(profile.kernels)} kernels",
         markup=False,
     )
     table = output.table("operator", "precision", "share", "ms", "kernels", right=("share", "ms", "kernels"))
-    for group in by_operator(found.kernels):
+    for group in by_operator(profile.kernels):
         seconds = milliseconds(group.seconds)
         table.add_row(group.operator, group.precision, f"{group.share:.1%}", seconds, str(group.kernels))
     output.console().print(table)
 
 
-def _finding(finding: "Finding") -> Iterator[tuple[str, str, str]]:
-    yield WARN, "" if finding.share is None else f"{finding.share:.1%}", escape(finding.detail)
-    yield "", "", aside(finding.advice)
+def _hint(hint: "Hint") -> Iterator[tuple[str, str, str]]:
+    yield WARN, "" if hint.share is None else f"{hint.share:.1%}", escape(hint.detail)
+    yield "", "", aside(hint.advice)
 
 
 def _check(check: "IntegerCheck") -> Iterator[tuple[str, str]]:
@@ -61,7 +61,4 @@ def _check(check: "IntegerCheck") -> Iterator[tuple[str, str]]:
 def _certificate(certificate: "Certificate | None") -> tuple[str, str]:
     if certificate is None:
         return WARN, "not certified: on an x86 CPU without VNNI, its sums may saturate at 16 bits"
-    return GOOD, (
-        f"certified for any CPU: {certificate.proven} of {certificate.layers} layers proven as they were, "
-        f"{certificate.reduced} channels reduced"
-    )
+    return GOOD, f"certified for any CPU, {certificate}"

@@ -54,8 +54,8 @@ class Cause(NamedTuple):
     histogram: Histogram
 
 
-class Suspect(Protocol):
-    """A source of a layer's error: the energy that it alone has behind the layer, and what it comes from."""
+class CandidateCause(Protocol):
+    """A source of a layer's error, which may be why it errs: its energy alone behind the layer, and its cause."""
 
     def energy(self) -> float: ...
 
@@ -96,8 +96,8 @@ class Activation:
         usual = seen.channel[1] - seen.channel[0]
         if usual < SQUEEZED * (highest - lowest):
             who = _channels(seen.stretched) if seen.stretched else "a few values"
-            left = f"leaves a usual channel {usual / step:.1f} of {STEPS} steps"
-            return Cause("outliers", f"{within}, is stretched by {who}; that {left}", seen)
+            loss = f"leaves a usual channel {usual / step:.1f} of {STEPS} steps"
+            return Cause("outliers", f"{within}, is stretched by {who}; that {loss}", seen)
         dead = self._dead()
         if (share := self._share(along(dead, 1, self.values.ndim))) > MOST:
             who = _channels(np.flatnonzero(dead).tolist())

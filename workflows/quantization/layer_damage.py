@@ -11,7 +11,7 @@ from ...bench.evaluate import batch_size, predict
 from ...core.progress import Count, uncounted
 from ...core.types import Candidate
 from ...datasets.splits import shuffled
-from ...export.contract import Session
+from ...export.contract.runtime import Session
 from ...export.quantizing import Calibrated
 from ...quantize.contract import Layer
 

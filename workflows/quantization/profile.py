@@ -13,14 +13,14 @@ from ...core.hosts import describe
 from ...core.measured import Kernel
 from ...core.progress import Progress, silent
 from ...core.types import Artifact, Certificate, NotNegative, Positive, Precision, Record
-from ...export.contract import Device, Runtime
+from ...export.contract.runtime import Device, Runtime
 from ...export.feeding import feed, sample_images
 from ...export.formats.onnx import MODEL_FILE
 from ...quantize.graph import Graph, attributes
 from ...quantize.integer import INPUT, Array, Run, mismatches, run_onnxruntime
 from ...quantize.layers import PRODUCTS, IntegerLayer, integer_layers
-from .findings import Finding, findings
-from .kernels import batch_for, profile, runtime_for
+from .hints import Hint, hints
+from .kernels import batch_for, profile_kernels, runtime_for
 
 IMAGES = 32
 
@@ -49,7 +49,7 @@ class IntegerCheck(Record, frozen=True, kw_only=True):
     wrong: tuple[WrongLayer, ...]
     certificate: Certificate | None
 
-    def judge(self) -> None:
+    def raise_if_wrong(self) -> None:
         """Raises ReszooError where a layer is wrong."""
         if self.wrong:
             certify = "Quantize it again with `saturation=certify`."
@@ -60,8 +60,11 @@ class IntegerCheck(Record, frozen=True, kw_only=True):
             )
 
 
-class Examination(Record, frozen=True, kw_only=True):
-    """What was found. `check` is None where there are no integer layers that reszoo can read."""
+class ArtifactProfile(Record, frozen=True, kw_only=True):
+    """Where an artifact's time goes, hints why it is not faster, and whether its integers are right.
+
+    `check` is None where there are no integer layers that reszoo can read.
+    """
 
     path: Path
     source_ref: str
@@ -71,11 +74,11 @@ class Examination(Record, frozen=True, kw_only=True):
     threads: Positive
     batch: Positive
     kernels: tuple[Kernel, ...]
-    findings: tuple[Finding, ...]
+    hints: tuple[Hint, ...]
     check: IntegerCheck | None
 
 
-def examine(
+def profile_artifact(
     artifact: Artifact,
     *,
     runtime: str | None = None,
@@ -84,7 +87,7 @@ def examine(
     batch: int | None = None,
     images: int = IMAGES,
     progress: Progress = silent,
-) -> Examination:
+) -> ArtifactProfile:
     """Profile the artifact in `runtime` (None: the first that fits), and check its integer layers on `images` images.
 
     `progress` is told what is being done. Raises UsageError for a runtime or a batch that does not go with the
@@ -92,7 +95,7 @@ def examine(
     """
     engine, size = runtime_for(artifact, runtime, device), batch_for(artifact, batch)
     progress(f"profiling {engine.name}")
-    kernels = profile(artifact, engine, device=device, threads=threads, batch=size)
+    kernels = profile_kernels(artifact, engine, device=device, threads=threads, batch=size)
     model = _model(artifact)
     kernels = _by_node(kernels, model) if model else kernels
     layers = integer_layers(model) if model else []
@@ -101,8 +104,8 @@ def examine(
     checked = None
     if layers:
         progress(f"checking {len(layers)} integer layers")
-        checked = check(artifact, images, engine)
-    return Examination(
+        checked = check_integers(artifact, images, engine)
+    return ArtifactProfile(
         path=artifact.path,
         source_ref=artifact.source_ref,
         format=artifact.format,
@@ -111,14 +114,12 @@ def examine(
         threads=threads,
         batch=size,
         kernels=kernels,
-        findings=findings(
-            artifact, kernels, describe(), threads, channels, signed if engine.name == "onnxruntime" else ()
-        ),
+        hints=hints(artifact, kernels, describe(), threads, channels, signed if engine.name == "onnxruntime" else ()),
         check=checked,
     )
 
 
-def check(artifact: Artifact, images: int, engine: Runtime, run: Run | None = None) -> IntegerCheck:
+def check_integers(artifact: Artifact, images: int, engine: Runtime, run: Run | None = None) -> IntegerCheck:
     """Every integer layer of an ONNX artifact on real images: on at least one batch, where that is fixed.
 
     `run` computes instead of `engine`; see `quantize.integer.mismatches`.

@@ -11,7 +11,8 @@ from ..core.hosts import describe, versions
 from ..core.measured import Conditions, Host
 from ..core.silence import quietly
 from ..core.types import Record, Unavailable
-from ..export.contract import Device, Format, Runtime, formats, runtimes
+from ..export.contract.format import Format, formats
+from ..export.contract.runtime import Device, Runtime, runtimes
 from .machine import ADVICE, Watch, host_warnings
 
 WATCH_S = 1.0
@@ -43,7 +44,9 @@ class HostWarning(Record, frozen=True, kw_only=True):
     advice: str
 
 
-class Diagnosis(Record, frozen=True, kw_only=True):
+class HostCheck(Record, frozen=True, kw_only=True):
+    """This machine: what it is, what works on it, and what makes measurements on it unreliable."""
+
     host: Host
     runtimes: tuple[Tool, ...]
     formats: tuple[Tool, ...]
@@ -94,14 +97,14 @@ ARM = (
 EXTENSIONS = {"x86_64": X86, "AMD64": X86, "aarch64": ARM, "arm64": ARM}
 
 
-def examine() -> Diagnosis:
+def check_host() -> HostCheck:
     """Look at this machine for about a second, and at what is installed on it."""
     host = describe()
     watch = Watch((), (), device="cuda" if host.gpu else "cpu")
     time.sleep(WATCH_S)
     watch.look()
     conditions = watch.stop()
-    return Diagnosis(
+    return HostCheck(
         host=host,
         runtimes=tuple(map(_runtime, runtimes().values())),
         formats=tuple(map(_format, formats().values())),

@@ -6,24 +6,27 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...bench.accuracy import Paired, Verdict, compare, judge
+from ...bench.accuracy import Paired, Verdict, compare_predictions, drop_verdict
 from ...bench.evaluate import evaluate
 from ...bench.predictions import Predictions
 from ...core.errors import ReszooError, UsageError
 from ...core.hosts import available_cores
+from ...core.missing import unavailable_error
 from ...core.progress import Progress, silent
 from ...core.types import Candidate, Checkpoint
-from ...export.contract import ExportOptions, format_named, runtimes, unavailable_error
+from ...export.contract.format import format_named
+from ...export.contract.options import ExportOptions
+from ...export.contract.runtime import runtimes
 from ...export.exporting import checked
 from ...export.quantizing import Calibrated, calibrated
-from ...quantize.ladder import climb
-from .sensitivity import Damage, Load, damages
+from ...quantize.search import fewest_float_layers
+from .layer_damage import Damage, Load, damages
 
 BATCH = 64
 NAMED = 5  # layers in float that an error names
 
 
-class Rung(NamedTuple):
+class SearchTrial(NamedTuple):
     """What is lost on `val` against the float model with some layers kept in float.
 
     kept        their names: those that were given, then the others in the graph's order
@@ -52,22 +55,22 @@ class Rung(NamedTuple):
         return self.is_within and self.refused is None
 
 
-class Fit(NamedTuple):
+class SearchResult(NamedTuple):
     """A budget that is met.
 
-    rungs    all that were measured, in that order
+    trials   all that were measured, in that order
     chosen   the one that `options` stand for
     damages  of each layer alone, the greatest first; none where no layer has to stay in float
     options  the ones given, with the layers to keep in float filled in
     """
 
-    rungs: tuple[Rung, ...]
-    chosen: Rung
+    trials: tuple[SearchTrial, ...]
+    chosen: SearchTrial
     damages: tuple[Damage, ...]
     options: ExportOptions
 
 
-def fit(
+def search_within_budget(
     checkpoint: Checkpoint,
     format_name: str,
     options: ExportOptions,
@@ -75,15 +78,15 @@ def fit(
     *,
     progress: Progress = silent,
     on_damages: Callable[[tuple[Damage, ...]], None] = lambda damages: None,
-    on_rung: Callable[[Rung], None] = lambda rung: None,
-) -> Fit:
+    on_trial: Callable[[SearchTrial], None] = lambda trial: None,
+) -> SearchResult:
     """Find the fewest layers to keep in float so that at most `max_drop` of the accuracy is lost, a fraction.
 
     Measured image by image against the float model, on all of the `val` split of the network's own data set, with the
     format's parity runtime; `val` has chosen the layers, so that only `test` tells what is really lost. What `export`
     would refuse, as too far from its source, meets no budget. Layers that `options` name already stay in float in any
-    case. `progress` is told of the stages "calibrating" and "float model" (images), "layer damage" (layers), "rung 1",
-    "rung 2 of at most 27" and so on (images). `on_damages` and `on_rung` are told what is found as soon as it is.
+    case. `progress` is told of the stages "calibrating" and "float model" (images), "layer damage" (layers), "trial 1",
+    "trial 2 of at most 27" and so on (images). `on_damages` and `on_trial` are told what is found as soon as it is.
 
     Raises UsageError for a `max_drop` that is not from 0 to below 1 or options that are not quantized,
     UnavailableError where the data set or the runtime is not on this machine, and ReszooError if the budget cannot be
@@ -103,63 +106,68 @@ def fit(
         raise unavailable_error(missing)
     load = partial(runtime.load, device=device, threads=available_cores(), variant="")
     with calibrated(checkpoint, plugin, options, options.quantize, progress) as model:
-        ladder = _Ladder(model, load, max_drop, progress, on_rung)
+        measured = _Trials(model, load, max_drop, progress, on_trial)
         chosen: frozenset[str] = frozenset()
         harm: tuple[Damage, ...] = ()
-        if not ladder.meets(chosen):
+        if not measured.meets(chosen):
             given = options.quantize.keep_float
             harm = damages(model, load, BATCH, partial(progress, "layer damage"), keep_float=given)
             on_damages(harm)
-            found = climb([damage.layer for damage in harm], ladder.meets, ladder.left)
+            found = fewest_float_layers([damage.layer for damage in harm], measured.meets, measured.bound)
             if found is None:
-                raise _not_met(checkpoint, list(ladder.rungs.values()))
+                raise _not_met(checkpoint, list(measured.trials.values()))
             chosen = found
-    rung = ladder.rungs[chosen]
-    config = msgspec.structs.replace(options.quantize, keep_float=rung.kept)
-    return Fit(tuple(ladder.rungs.values()), rung, harm, msgspec.structs.replace(options, quantize=config))
+    trial = measured.trials[chosen]
+    config = msgspec.structs.replace(options.quantize, keep_float=trial.kept)
+    return SearchResult(tuple(measured.trials.values()), trial, harm, msgspec.structs.replace(options, quantize=config))
 
 
-class _Ladder:
-    """Measures rungs and keeps them, by the layers that were chosen for it beside those that stay in float anyway."""
+class _Trials:
+    """Measures trials and keeps them, by the layers that each keeps in float beside those that stay there anyway."""
 
     def __init__(
-        self, model: Calibrated, load: Load, max_drop: float, progress: Progress, on_rung: Callable[[Rung], None]
+        self,
+        model: Calibrated,
+        load: Load,
+        max_drop: float,
+        progress: Progress,
+        on_trial: Callable[[SearchTrial], None],
     ) -> None:
-        self.model, self.load, self.max_drop, self.progress, self.on_rung = model, load, max_drop, progress, on_rung
-        self.rungs: dict[frozenset[str], Rung] = {}
-        self.at_most: int | None = None  # rungs in all
+        self.model, self.load, self.max_drop, self.progress, self.on_trial = model, load, max_drop, progress, on_trial
+        self.trials: dict[frozenset[str], SearchTrial] = {}
+        self.at_most: int | None = None  # trials in all
         self.reference = self._predictions(model.floats, "float model")
 
-    def left(self, most: int) -> None:
-        self.at_most = len(self.rungs) + most
+    def bound(self, most: int) -> None:
+        self.at_most = len(self.trials) + most
 
     def meets(self, names: frozenset[str]) -> bool:
         layers = self.model.variants.layers
         kept = (*self.model.config.keep_float, *(layer.name for layer in layers if layer.name in names))
-        stage = f"rung {len(self.rungs) + 1}" + (f" of at most {self.at_most}" if self.at_most else "")
+        stage = f"trial {len(self.trials) + 1}" + (f" of at most {self.at_most}" if self.at_most else "")
         with self.model.keeping(kept) as candidate:
-            paired = compare(self.reference, self._predictions(candidate, stage))
+            paired = compare_predictions(self.reference, self._predictions(candidate, stage))
             refused = self.model.refusal(candidate)
         kept_macs = sum(layer.macs for layer in layers if layer.name in kept)
         share = kept_macs / max(sum(layer.macs for layer in layers), 1)
-        rung = self.rungs[names] = Rung(kept, share, judge(paired, self.max_drop), refused)
-        self.on_rung(rung)
-        return rung.meets
+        trial = self.trials[names] = SearchTrial(kept, share, drop_verdict(paired, self.max_drop), refused)
+        self.on_trial(trial)
+        return trial.meets
 
     def _predictions(self, candidate: Candidate, stage: str) -> Predictions:
         with self.load(candidate) as session:
             return evaluate(session, candidate, candidate.dataset, "val", BATCH, partial(self.progress, stage))
 
 
-def _not_met(checkpoint: Checkpoint, rungs: list[Rung]) -> ReszooError:
-    best = min(rungs, key=lambda rung: (rung.refused is not None, rung.paired.drop, len(rung.kept)))
+def _not_met(checkpoint: Checkpoint, trials: list[SearchTrial]) -> ReszooError:
+    best = min(trials, key=lambda trial: (trial.refused is not None, trial.paired.drop, len(trial.kept)))
     drop, (low, high) = best.paired.drop, best.paired.drop_interval
     net = best.paired.only_reference - best.paired.only_candidate
     met = -(-10_000 * net // best.paired.n) / 100  # rounded up, in integers: what would have been met
     allow = f"Allow it with `max_drop={met / 100:g}`, or try"
     return ReszooError(
         f"{checkpoint.ref} cannot be quantized within {100 * best.verdict.max_drop:.6g} points: the best of "
-        f"{len(rungs)} tries keeps {_named(best.kept)} in float and loses {100 * drop:.2f} points "
+        f"{len(trials)} tries keeps {_named(best.kept)} in float and loses {100 * drop:.2f} points "
         f"(95 %: {100 * low:.2f} to {100 * high:.2f}, n = {best.paired.n})"
         + (f", and export would refuse it: {best.refused}" if best.refused else ""),
         f"{'Try' if best.refused else allow} another `calibration`, `equalise=True` or more `images`.",

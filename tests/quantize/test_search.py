@@ -14,7 +14,7 @@ from reszoo.core.errors import UsageError
 from reszoo.models.cost import cost_of
 from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.contract import Feeds, Layer, Variants, scheme_named
-from reszoo.quantize.ladder import Names, climb
+from reszoo.quantize.search import Names, fewest_float_layers
 
 
 def layers(*macs: int) -> list[Layer]:
@@ -38,34 +38,34 @@ def asked(meets: Callable[[Names], bool]) -> tuple[list[Names], Callable[[Names]
 def test_just_the_layers_that_are_needed_stay_in_float(needed: str) -> None:
     """Also those far down the order, with none of the harmless ones before them."""
     tried, meets = asked(lambda names: names >= set(needed))
-    left: list[tuple[int, int]] = []
-    found = climb(layers(9, 8, 7, 6, 5, 4, 3, 2), meets, lambda most: left.append((len(tried), most)))
+    bounds: list[tuple[int, int]] = []
+    found = fewest_float_layers(layers(9, 8, 7, 6, 5, 4, 3, 2), meets, lambda most: bounds.append((len(tried), most)))
     assert found == set(needed)
-    assert all(tried_before + most >= len(tried) for tried_before, most in left)
-    assert left[1][1] < left[0][1]
+    assert all(tried_before + most >= len(tried) for tried_before, most in bounds)
+    assert bounds[1][1] < bounds[0][1]
 
 
 def test_many_layers_are_found_in_few_measurements() -> None:
     order = [Layer(str(i), "Conv", 1) for i in range(1000)]
     needed = {str(i) for i in range(37)}
     tried, meets = asked(lambda names: names >= needed)
-    assert climb(order, meets) == needed
+    assert fewest_float_layers(order, meets) == needed
     assert len(tried) <= 7 + 5 + 37  # 1, 2, ... 64; from 32 to 64; each of the 37 given back
 
 
 def test_of_layers_that_do_equally_well_the_cheap_ones_stay() -> None:
     """Any two of the three would do."""
     _, meets = asked(lambda names: len(names) >= 2 and "c" in names)
-    assert climb(layers(500, 20, 1, 7), meets) == {"b", "c"}
+    assert fewest_float_layers(layers(500, 20, 1, 7), meets) == {"b", "c"}
 
 
 def test_something_that_multiplies_is_always_quantized() -> None:
     order = layers(3, 2, 0, 1, 0)
     tried, meets = asked(lambda names: names >= set("abd"))
-    assert climb(order, meets) is None
+    assert fewest_float_layers(order, meets) is None
     assert tried[-1] == set("abce")
     for nothing_left in ([], layers(0, 0), layers(5)):
-        assert climb(nothing_left, meets) is None
+        assert fewest_float_layers(nothing_left, meets) is None
 
 
 @pytest.fixture

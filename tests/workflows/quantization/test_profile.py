@@ -16,15 +16,15 @@ from reszoo.core.hosts import describe
 from reszoo.core.measured import Host, Kernel
 from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
-from reszoo.export.contract import runtimes
+from reszoo.export.contract.runtime import runtimes
 from reszoo.export.formats.onnx import MODEL_FILE
 from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.emulation import run_without_vnni
 from reszoo.quantize.integer import OUTPUT, run_onnxruntime
 from reszoo.quantize.layers import integer_layers
-from reszoo.workflows.quantization.examination import Examination, check, examine
-from reszoo.workflows.quantization.findings import ADVICE, Finding, FindingKind, findings
-from reszoo.workflows.quantization.kernels import batch_for, by_operator, profile, runtime_for, total_s
+from reszoo.workflows.quantization.hints import ADVICE, Hint, HintKind, hints
+from reszoo.workflows.quantization.kernels import batch_for, by_operator, profile_kernels, runtime_for, total_s
+from reszoo.workflows.quantization.profile import ArtifactProfile, check_integers, profile_artifact
 
 REF = "resnet8_v1.reszoo_digits"
 WITH_VNNI = msgspec.structs.replace(describe(), machine="x86_64", instruction_sets=("avx2", "avx_vnni"))
@@ -61,18 +61,18 @@ def kernel(operator: str, us: float = 100, precision: str = "int8", name: str = 
 
 def look(
     artifact: Artifact, *kernels: Kernel, host: Host = WITH_VNNI, threads: int = 1, **channels: int
-) -> dict[FindingKind, Finding]:
-    return {found.kind: found for found in findings(artifact, kernels, host, threads, channels)}
+) -> dict[HintKind, Hint]:
+    return {found.kind: found for found in hints(artifact, kernels, host, threads, channels)}
 
 
-def kinds(found: Sequence[Finding]) -> list[FindingKind]:
-    return [finding.kind for finding in found]
+def kinds(found: Sequence[Hint]) -> list[HintKind]:
+    return [hint.kind for hint in found]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_an_integer_network_gives_nothing_away(plain: Artifact, runtime: str) -> None:
-    kernels = profile(plain, runtimes()[runtime], threads=1, batch=64)
-    found = kinds(findings(plain, kernels, WITH_VNNI, 1, {}))
+def test_an_integer_network_gets_no_hint(plain: Artifact, runtime: str) -> None:
+    kernels = profile_kernels(plain, runtimes()[runtime], threads=1, batch=64)
+    found = kinds(hints(plain, kernels, WITH_VNNI, 1, {}))
     assert set(found) <= {"layout"}
     layers = integer_layers(onnx.load(plain.path / MODEL_FILE))
     assert {layer.name for layer in layers} <= {kernel.name for kernel in kernels}
@@ -81,8 +81,8 @@ def test_an_integer_network_gives_nothing_away(plain: Artifact, runtime: str) ->
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_layers_that_were_kept_in_float_are_found_with_their_share(mixed: Artifact, runtime: str) -> None:
-    kernels = profile(mixed, runtimes()[runtime], threads=1, batch=64)
-    (found,) = [each for each in findings(mixed, kernels, WITH_VNNI, 1, {}) if each.kind == "float_layers"]
+    kernels = profile_kernels(mixed, runtimes()[runtime], threads=1, batch=64)
+    (found,) = [each for each in hints(mixed, kernels, WITH_VNNI, 1, {}) if each.kind == "float_layers"]
     assert found.detail.startswith("3 of 10 convolutions and matrix products are computed in float: ")
     share = sum(
         group.seconds for group in by_operator(kernels) if "Conv" in group.operator and group.precision == "fp32"
@@ -92,8 +92,8 @@ def test_layers_that_were_kept_in_float_are_found_with_their_share(mixed: Artifa
 
 
 def test_the_placement_for_tensorrt_leaves_additions_and_conversions_to_a_cpu(for_tensorrt: Artifact) -> None:
-    kernels = profile(for_tensorrt, runtimes()["onnxruntime"], threads=1, batch=40)
-    found = {each.kind: each for each in findings(for_tensorrt, kernels, WITH_VNNI, 1, {})}
+    kernels = profile_kernels(for_tensorrt, runtimes()["onnxruntime"], threads=1, batch=40)
+    found = {each.kind: each for each in hints(for_tensorrt, kernels, WITH_VNNI, 1, {})}
     assert found["float_additions"].detail == "3 of 3 residual additions are computed in float"
     assert found["unfused"].share > 0.05
     assert "`activations=u8`" in found["unfused"].advice
@@ -102,8 +102,8 @@ def test_the_placement_for_tensorrt_leaves_additions_and_conversions_to_a_cpu(fo
 def test_signed_activations_are_told_where_the_kernels_of_the_cpu_want_unsigned_ones(
     plain: Artifact, for_tensorrt: Artifact
 ) -> None:
-    def told(artifact: Artifact, batch: int) -> list[Finding]:
-        found = examine(artifact, runtime="onnxruntime", batch=batch, images=1).findings
+    def told(artifact: Artifact, batch: int) -> list[Hint]:
+        found = profile_artifact(artifact, runtime="onnxruntime", batch=batch, images=1).hints
         return [each for each in found if each.kind == "signed_activations"]
 
     is_x86 = describe().machine in ("x86_64", "AMD64")
@@ -115,21 +115,21 @@ def test_signed_activations_are_told_where_the_kernels_of_the_cpu_want_unsigned_
     assert told(plain, 1) == []
     arm = replace(WITH_VNNI, machine="aarch64")
     seen = [kernel("QLinearConv", name="conv1")]
-    assert kinds(findings(plain, seen, WITH_VNNI, 1, {}, ["conv1"])) == ["signed_activations"]
-    assert "signed_activations" not in kinds(findings(plain, seen, arm, 1, {}, ["conv1"]))
+    assert kinds(hints(plain, seen, WITH_VNNI, 1, {}, ["conv1"])) == ["signed_activations"]
+    assert "signed_activations" not in kinds(hints(plain, seen, arm, 1, {}, ["conv1"]))
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_a_float_network_is_not_quantized(artifact: Artifact, runtime: str) -> None:
-    kernels = profile(artifact, runtimes()[runtime], threads=1, batch=64)
-    first = findings(artifact, kernels, WITH_VNNI, 1, {})[0]
+    kernels = profile_kernels(artifact, runtimes()[runtime], threads=1, batch=64)
+    first = hints(artifact, kernels, WITH_VNNI, 1, {})[0]
     assert (first.kind, first.detail) == ("not_quantized", "all 8 convolutions and matrix products are fp32")
     assert first.share > 0.5
 
 
 def test_a_share_is_of_all_kernels_and_the_largest_comes_first(plain: Artifact) -> None:
     seen = [kernel("QLinearConv", 600), kernel("Conv", 300, "fp32", "conv7"), kernel("Transpose", 100)]
-    found = findings(plain, seen, WITH_VNNI, 1, {})
+    found = hints(plain, seen, WITH_VNNI, 1, {})
     assert [(each.kind, round(each.share or 0, 6)) for each in found] == [("float_layers", 0.3), ("layout", 0.1)]
     assert found[0].detail.endswith("in float: conv7")
     assert found[1].advice == ADVICE["layout"]
@@ -193,15 +193,15 @@ def test_threads_are_too_many_only_for_kernels_that_are_short(plain: Artifact) -
     assert "small" not in look(plain, *short, kernel("QLinearConv", 1000), threads=2)  # where the time is
 
 
-def test_an_examination_says_it_all(plain: Artifact) -> None:
+def test_a_profile_says_it_all(plain: Artifact) -> None:
     stages: list[str] = []
-    found = examine(plain, progress=lambda stage, *_: stages.append(stage))
+    found = profile_artifact(plain, progress=lambda stage, *_: stages.append(stage))
     assert (found.runtime, found.threads, found.batch) == ("onnxruntime", 1, 1)
     assert found.check is not None
     assert (found.check.images, found.check.layers, found.check.wrong) == (32, 10, ())
     assert found.check.certificate == plain.certificate
     assert len(stages) == 2
-    assert msgspec.json.decode(msgspec.json.encode(found, enc_hook=str), type=Examination, dec_hook=path) == found
+    assert msgspec.json.decode(msgspec.json.encode(found, enc_hook=str), type=ArtifactProfile, dec_hook=path) == found
 
 
 def path(kind: type, value: object) -> Path:
@@ -209,17 +209,17 @@ def path(kind: type, value: object) -> Path:
 
 
 def test_a_cpu_that_saturates_is_caught_with_the_layers_and_the_fix(mixed: Artifact, plain: Artifact) -> None:
-    found = check(mixed, 32, ORT, run_without_vnni)
+    found = check_integers(mixed, 32, ORT, run_without_vnni)
     assert (found.layers, found.certificate) == (7, None)
     assert 0 < len(found.wrong) < 7
     with pytest.raises(ReszooError, match=rf"wrongly on this CPU: .*{found.wrong[0].layer}.*\n.*`saturation=certify"):
-        found.judge()
-    check(plain, 32, ORT, run_without_vnni).judge()
+        found.raise_if_wrong()
+    check_integers(plain, 32, ORT, run_without_vnni).raise_if_wrong()
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_each_runtime_is_checked_by_itself_and_is_exact(plain: Artifact, runtime: str) -> None:
-    found = check(plain, 16, runtimes()[runtime])
+    found = check_integers(plain, 16, runtimes()[runtime])
     assert (found.runtime, found.layers, found.wrong) == (runtime, 10, ())
 
 
@@ -229,14 +229,14 @@ def test_a_certified_artifact_that_is_wrong_is_not_told_to_be_certified(plain: A
         return {name: values + 5 * np.ptp(values) if name == OUTPUT else values for name, values in found.items()}
 
     with pytest.raises(ReszooError, match=r"onnxruntime computes 9 of 10 .*\n.*another version of the runtime"):
-        check(plain, 4, ORT, wrong).judge()
+        check_integers(plain, 4, ORT, wrong).raise_if_wrong()
 
 
 def test_a_fixed_batch_is_kept_and_filled(for_tensorrt: Artifact) -> None:
     assert batch_for(for_tensorrt) == batch_for(for_tensorrt, 40) == 40
-    assert check(for_tensorrt, 3, ORT).images == 40
+    assert check_integers(for_tensorrt, 3, ORT).images == 40
     with pytest.raises(UsageError, match="has a fixed batch of 40\nUse `batch=40`, or export it again"):
-        examine(for_tensorrt, batch=8)
+        profile_artifact(for_tensorrt, batch=8)
 
 
 def test_a_batch_is_one_that_an_engine_takes(plain: Artifact) -> None:
@@ -257,4 +257,4 @@ def test_a_runtime_that_does_not_fit_is_refused_with_what_does(plain: Artifact, 
         runtime_for(plain, "onnxruntme")
     silent = export(zoo.load(REF), "torch", out=tmp_path / "made")
     with pytest.raises(UnavailableError, match="torch does not tell how long"):
-        examine(silent)
+        profile_artifact(silent)

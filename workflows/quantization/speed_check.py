@@ -1,4 +1,4 @@
-"""Whether quantizing paid: the integer artifact against its float source, in turn, in some seconds."""
+"""The speed check: an integer artifact and its float source, measured in turn for some seconds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from ...core.errors import UnavailableError
 from ...core.estimates import Ratio
 from ...core.measured import AGAIN, Comparison, Failure, Scenario
 from ...core.types import Artifact, Unavailable
-from ...export.contract import runtimes
+from ...export.contract.runtime import runtimes
 from .kernels import batch_for, runtime_for
 
 # Enough to tell whether it is slower. How much faster it is, to a per cent, is what `reszoo compare` is for.
@@ -19,29 +19,29 @@ EFFORT = Effort(precision=0.03, limit_s=10.0, gate=1.0, round_s=0.2)
 WARM_UP_LIMIT_S = 0.3
 
 
-class Race(NamedTuple):
+class SpeedCheck(NamedTuple):
     """The latency of an integer artifact over that of its float source, and the scenario of both."""
 
     scenario: Scenario
     ratio: Ratio
 
     @property
-    def is_won(self) -> bool:
+    def is_faster(self) -> bool:
         return self.ratio.verdict == "faster"
 
-    def told(self, path: Path) -> str:
-        """In a sentence for people; one that was not won comes with the next step."""
+    def in_words(self, path: Path) -> str:
+        """In a sentence for people; where it is not faster, with the next step."""
         s = self.scenario
         where = f"on {s.runtime_name} with {s.threads} threads in batches of {s.batch}"
         text = f"{path} against float {where}: {verdict(self.ratio)}"
-        if self.is_won:
+        if self.is_faster:
             return text
         if runtimes()[s.runtime].has_profile:
             return f"{text}. `reszoo doctor {path}` shows why."
         return f"{text}. {s.runtime} does not tell why: quantize it to onnx, which `reszoo doctor` can look into."
 
 
-def payoff(
+def check_speed(
     artifact: Artifact,
     floats: Artifact,
     *,
@@ -50,8 +50,8 @@ def payoff(
     batch: int | None = None,
     effort: Effort = EFFORT,
     on_round: Callable[[Ratio], None] = lambda _: None,
-) -> Race | Unavailable | Failure:
-    """`artifact` against `floats`, which it was made from: below 1, quantizing has paid.
+) -> SpeedCheck | Unavailable | Failure:
+    """The latency of `artifact` over that of `floats`, which it was made from: below 1, quantizing made it faster.
 
     Both run in `runtime` (None: the first that fits), on its first device; Unavailable is that they cannot here.
     `on_round` gets what is known so far, from the second round on. Raises UsageError for a runtime or a batch that
@@ -60,7 +60,7 @@ def payoff(
     try:
         engine = runtime_for(artifact, runtime, device=None)
     except UnavailableError as error:
-        return Unavailable(what=f"racing {artifact.path}", reason=error.problem, fix=error.fix)
+        return Unavailable(what=f"checking the speed of {artifact.path}", reason=error.problem, fix=error.fix)
     scenario = Scenario(
         runtime=engine.name,
         variant="",
@@ -72,7 +72,7 @@ def payoff(
     )
     pair = [Contestant(floats, scenario), Contestant(artifact, scenario)]
     outcome = compare(pair, effort, lambda known: on_round(_integers(known)))
-    return outcome if isinstance(outcome, Failure) else Race(scenario, _integers(outcome))
+    return outcome if isinstance(outcome, Failure) else SpeedCheck(scenario, _integers(outcome))
 
 
 def _integers(comparison: Comparison) -> Ratio:

@@ -1,15 +1,15 @@
-"""Why an artifact is not faster: what its kernels give away, from a closed set, each with its share of the time."""
+"""Why an artifact is not faster: hints from its kernels, of a closed set, each with its share of the time."""
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
-from ...bench.doctor import int8_of
+from ...bench.host_check import int8_of
 from ...core.measured import Host, Kernel
 from ...core.types import Artifact, Record
 from .kernels import total_s
 
-FindingKind = Literal[
+HintKind = Literal[
     "not_quantized",
     "float_layers",
     "float_additions",
@@ -22,7 +22,7 @@ FindingKind = Literal[
     "small",
 ]
 
-ADVICE: dict[FindingKind, str] = {
+ADVICE: dict[HintKind, str] = {
     "not_quantized": "Quantize the checkpoint that it was made from: reszoo quantize REF.",
     "float_layers": "They were kept in float (`keep_float`, `max_drop`), are placed for TensorRT (`activations=s8`), "
     "or have no integer kernel in this runtime.",
@@ -52,27 +52,27 @@ LEAST_SHARE = 0.01
 SHORT_S = 30e-6
 NAMED = 3
 
-Sighting = tuple[FindingKind, str, Sequence[Kernel] | None]
+Observation = tuple[HintKind, str, Sequence[Kernel] | None]
 
 
-class Finding(Record, frozen=True, kw_only=True):
+class Hint(Record, frozen=True, kw_only=True):
     """One reason, with what was seen and what to do. `share` is of the kernels' time; None where time does not tell."""
 
-    kind: FindingKind
+    kind: HintKind
     share: float | None
     detail: str
     advice: str
 
 
-def findings(
+def hints(
     artifact: Artifact,
     kernels: Sequence[Kernel],
     host: Host,
     threads: int,
     channels: Mapping[str, int],
     signed: Collection[str] = (),
-) -> tuple[Finding, ...]:
-    """Every reason that is there, the one with the largest share first; () is "none was found".
+) -> tuple[Hint, ...]:
+    """Every reason that shows, the one with the largest share first; () where none does.
 
     `kernels` are those of one run, in their order, on `threads` threads of `host`. `channels` are the output channels
     that each integer convolution computes at once, by its name; {} where they are not known. `signed` are the integer
@@ -84,18 +84,18 @@ def findings(
     for kind, detail, at in (*own, *_either(kernels, threads)):
         share = None if at is None else total_s(at) / total
         if share is None or share >= LEAST_SHARE:
-            found.append(Finding(kind=kind, share=share, detail=detail, advice=ADVICE[kind]))
-    return tuple(sorted(found, key=lambda finding: -(finding.share or 0)))
+            found.append(Hint(kind=kind, share=share, detail=detail, advice=ADVICE[kind]))
+    return tuple(sorted(found, key=lambda hint: -(hint.share or 0)))
 
 
-def _float(artifact: Artifact, kernels: Sequence[Kernel]) -> Iterator[Sighting]:
+def _float(artifact: Artifact, kernels: Sequence[Kernel]) -> Iterator[Observation]:
     layers = _of(PRODUCT, kernels)
     yield "not_quantized", f"all {len(layers)} convolutions and matrix products are {artifact.precision}", layers
 
 
 def _integer(
     kernels: Sequence[Kernel], host: Host, channels: Mapping[str, int], signed: Collection[str]
-) -> Iterator[Sighting]:
+) -> Iterator[Observation]:
     layers = _of(PRODUCT, kernels)
     floats = _not_int8(layers)
     detail = f"{len(floats)} of {len(layers)} convolutions and matrix products are computed in float"
@@ -105,8 +105,9 @@ def _integer(
     floats = _not_int8(additions)
     yield "float_additions", f"{len(floats)} of {len(additions)} residual additions are computed in float", floats
     conversions = _of(CONVERSION, kernels)
-    left = conversions[1:]  # the first is of the images
-    yield "unfused", f"{len(left)} of {len(conversions)} conversions between float and integers did not fuse", left
+    unfused = conversions[1:]  # the first is of the images
+    detail = f"{len(unfused)} of {len(conversions)} conversions between float and integers did not fuse"
+    yield "unfused", detail, unfused
     if signed and host.machine in X86:
         at = [kernel for kernel in kernels if kernel.name in signed]
         detail = (
@@ -119,7 +120,7 @@ def _integer(
             yield "no_vnni", f"this CPU has no {extension.name}: {extension.meaning}", None
 
 
-def _odd_channels(kernels: Sequence[Kernel], lanes: int, channels: Mapping[str, int]) -> Iterator[Sighting]:
+def _odd_channels(kernels: Sequence[Kernel], lanes: int, channels: Mapping[str, int]) -> Iterator[Observation]:
     odd = {name: count for name, count in channels.items() if count % lanes}
     if odd:
         at = [kernel for kernel in kernels if kernel.name in odd]
@@ -128,7 +129,7 @@ def _odd_channels(kernels: Sequence[Kernel], lanes: int, channels: Mapping[str, 
         yield "odd_channels", detail, at or None  # some runtimes have names of their own
 
 
-def _either(kernels: Sequence[Kernel], threads: int) -> Iterator[Sighting]:
+def _either(kernels: Sequence[Kernel], threads: int) -> Iterator[Observation]:
     moves = _of(LAYOUT, kernels)
     yield "layout", f"{len(moves)} of {len(kernels)} kernels only bring tensors into another order", moves
     elsewhere = [kernel for kernel in kernels if kernel.fell_back_to]
