@@ -49,8 +49,8 @@ def predict(
     name = f"{engine.name}:{variant}" if variant else engine.name
     if json:
         document = {"ref": model.source_ref, "format": model.format, "precision": model.precision, "runtime": name}
-        told = {"predictions": predictions, "failures": failures, "ignored_files": found.ignored}
-        output.print_json({**document, **told})
+        answers = {"predictions": predictions, "failures": failures, "ignored_files": found.ignored}
+        output.print_json({**document, **answers})
     else:
         output.console().print(f"{model.source_ref}, {model.format} {model.precision}, in {name}", markup=False)
         _print(predictions, failures)

@@ -99,7 +99,7 @@ class Preprocess(Record, frozen=True, kw_only=True):
 class ChannelPlan(Record, frozen=True, kw_only=True):
     """What a pruned network keeps of the unpruned one. What is not named is kept whole.
 
-    channels   a space (`models.channels` lists them) -> its kept channels, numbered as in the unpruned network
+    channels   a channel group (`models.channels` lists them) -> its kept channels, numbered as in the unpruned network
     blocks     a stage ("stages.0") -> its kept blocks, by their numbers
     """
 

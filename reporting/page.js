@@ -10,7 +10,7 @@ const state = { sort: null, descending: false, axis: Object.keys(page.axes)[0], 
 
 const byId = (id) => document.getElementById(id);
 const unique = (values) => [...new Set(values)];
-const plural = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** An element with attributes and children; strings become text. */

@@ -183,8 +183,8 @@ def _hover(row: Row, label: str) -> list[str]:
     return lines + (["with warnings: see below"] if row.warnings else [])
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n > 1)}"
+def _counted(n: int, word: str) -> str:
+    return f"{n:,} {word}{'s' * (n > 1)}"
 
 
 def _asset(name: str) -> str:

@@ -58,7 +58,7 @@ class WrongError(Exception):
 
 @dataclass(frozen=True)
 class Verb:
-    """A command, the folder that it makes, and how that is told to be whole.
+    """A command, the folder that it makes, and how one sees that it is complete.
 
     again    what is added to the command where it goes on with what a killed one has left
     removed  the target is taken away before each kill; elsewhere the command replaces it, turn by turn by another one
@@ -258,10 +258,10 @@ def main() -> None:
             rows.append({"number": number, "verb": verb.name, "signal": sent.name, **found})
             print(json.dumps(rows[-1]), file=log, flush=True)
             print(*rows[-1].values(), flush=True)
-    told = json.dumps(summary(rows, options.seed), indent=2)
-    print(told)
+    text = json.dumps(summary(rows, options.seed), indent=2)
+    print(text)
     if options.out:
-        options.out.write_text(told + "\n")
+        options.out.write_text(text + "\n")
 
 
 if __name__ == "__main__":
