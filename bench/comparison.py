@@ -142,8 +142,9 @@ def _watch(workers: Sequence[Worker], load_before: float | None) -> Watch:
     """Of all workers: the cores, where all are bound to the same, and the GPU if any of them has it."""
     scenarios = [worker.scenario for worker in workers]
     cores = scenarios[BASELINE].cores if len({scenario.cores for scenario in scenarios}) == 1 else ()
-    device = max((scenario.device for scenario in scenarios), key=lambda device: device == "cuda")
-    return Watch([worker.pid for worker in workers], cores, device=device, load_before=load_before)
+    on_gpu = any(scenario.device == "cuda" for scenario in scenarios)
+    pids = [worker.pid for worker in workers]
+    return Watch(pids, cores, device="cuda" if on_gpu else "cpu", load_before=load_before)
 
 
 def _start(entry: Contestant, effort: Effort, stack: ExitStack) -> Worker:
@@ -184,7 +185,8 @@ def _warnings(known: Comparison) -> Iterator[MeasurementWarning]:
     seen: dict[WarningKind, list[str]] = {}
     for condition in known.conditions:
         of_all = [each for subject in known.subjects for each in warnings_of(known.host, subject.scenario, condition)]
-        for kind, detail in {each.kind: each.detail for each in reversed(of_all)}.items():
+        first: dict[WarningKind, str] = {each.kind: each.detail for each in reversed(of_all)}
+        for kind, detail in first.items():
             seen.setdefault(kind, []).append(detail)
     for kind, details in seen.items():
         yield MeasurementWarning(kind=kind, detail=f"{details[0]} (in {len(details)} of {len(known.rounds)} rounds)")

@@ -60,7 +60,9 @@ def _import(listing: Listing, folder: Path, name: str, origin: str, progress: Pr
     image = _common_shape(_headers(chain(*parts.values()), steps))
 
     position = {label: index for index, label in enumerate(listing.classes)}
-    labels = {part: np.array([position[entry.label] for entry in entries], np.int64) for part, entries in parts.items()}
+    labels: dict[store.Part, NDArray[np.int64]] = {
+        part: np.array([position[entry.label] for entry in entries], np.int64) for part, entries in parts.items()
+    }
     keys = {
         part: _write_array(folder / f"{part}.npy", entries, image, steps)
         if image

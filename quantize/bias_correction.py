@@ -5,6 +5,7 @@ mean input, (C, H, W) over the calibration images, with e for weights: exact at 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -65,7 +66,7 @@ def _moved(node: onnx.NodeProto, error: Array, mean: Array) -> Array:
     fed = [helper.make_tensor_value_info(name, FLOAT, array.shape) for name, array in values.items()]
     graph = helper.make_graph([alone], "layer", fed, [helper.make_tensor_value_info("y", FLOAT, None)])
     model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[helper.make_opsetid("", OPSET)])
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     found: NDArray[np.float32] = session.run(None, values)[0][0]
     channels: Array = found.reshape(len(found), -1).mean(axis=1, dtype=np.float64)
     return channels

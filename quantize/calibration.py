@@ -6,6 +6,7 @@ keeps a few numbers a tensor. The images are gone through once, and once more wh
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,7 +21,7 @@ from .refusals import check_activations
 BINS = 4096  # over [-limit, limit], so that zero lies on an edge
 DATA_FIX = "Bring in real training images: `datasets.add(NAME, PATH..., replace=True)`."
 
-Batch = dict[str, NDArray[np.float32]]
+Batch = dict[str, NDArray[Any]]
 
 
 @dataclass
@@ -94,14 +95,14 @@ class _Runner:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = available_cores()
         options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(
+        self.session: Any = onnxruntime.InferenceSession(
             shown.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
 
     def batches(self, inputs: Iterator[NDArray[np.generic]]) -> Iterator[Batch]:
         for batch in inputs:
             values = self.session.run(self.wanted, {self.input: batch}) if self.wanted else []
-            found = dict(zip(self.wanted, values, strict=True))
+            found: Batch = dict(zip(self.wanted, values, strict=True))
             yield found | ({self.input: batch} if self.input in self.tensors else {})
 
 

@@ -58,7 +58,9 @@ def diagnose(place: Place, floats: onnx.ModelProto, feeds: Feeds) -> Diagnosis:
         candidates["weights"] = weights
     if place.output:
         candidates["output"] = Activation(place.tensor, place.output, after, energy)
-    source_db = {source: decibels(energy(after), candidate.energy()) for source, candidate in candidates.items()}
+    source_db: dict[Source, float] = {
+        source: decibels(energy(after), candidate.energy()) for source, candidate in candidates.items()
+    }
     source = _likely(source_db)
     cause = candidates[source].cause()
     return Diagnosis(
@@ -73,7 +75,9 @@ def diagnose(place: Place, floats: onnx.ModelProto, feeds: Feeds) -> Diagnosis:
 
 def _likely(source_db: dict[Source, float]) -> Source:
     """The worst. But activations that are bad alone come before weights, which are small where those are large."""
-    activations = {source: db for source, db in source_db.items() if source != "weights" and db < LEAST_DB}
+    activations: dict[Source, float] = {
+        source: db for source, db in source_db.items() if source != "weights" and db < LEAST_DB
+    }
     candidates = activations or source_db
     return min(candidates, key=lambda source: candidates[source])
 

@@ -38,7 +38,7 @@ class Model:
 
         kinds = {number: kind for kind, number in vars(schema.BuiltinOperator).items()}
         self.float = schema.TensorType.FLOAT32
-        self.model = schema.ModelT.InitFromPackedBuf(content, 0)
+        self.model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
         (graph,) = self.model.subgraphs
         self.tensors: list[Any] = graph.tensors
         (fed,) = graph.inputs
@@ -143,7 +143,7 @@ def inlined(content: bytes) -> bytes:
     """
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
     for buffer in model.buffers:
         if buffer.size:
             buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)

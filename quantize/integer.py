@@ -183,7 +183,7 @@ def _run(model: onnx.ModelProto, batch: Array, optimisations: str) -> dict[str, 
     options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, optimisations)
     options.intra_op_num_threads = available_cores()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session: Any = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, {session.get_inputs()[0].name: batch}), strict=True))
 

@@ -87,6 +87,6 @@ def _drop_unread(model: onnx.ModelProto) -> None:
     nodes = [node for node in model.graph.node if read & set(node.output)]
     read = outputs | {name for node in nodes for name in node.input}
     weights = [weight for weight in model.graph.initializer if weight.name in read]
-    for field, kept in ((model.graph.node, nodes), (model.graph.initializer, weights)):
-        del field[:]
-        field.extend(kept)
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(weights)

@@ -22,7 +22,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
         return torch.optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.nesterov, fused=True)
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(groups, recipe.lr, fused=True)
-    from timm.optim import Lamb
+    from timm.optim.lamb import Lamb
 
     lamb: Optimizer = Lamb(groups, lr=recipe.lr)
     return lamb

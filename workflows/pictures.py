@@ -49,7 +49,7 @@ def pictures(images: "Images") -> list[Picture]:
 def inputs(images: "Images") -> NDArray[np.float32] | None:
     """Float tensors, which are a network's input already, as one array (N, C, H, W); None for all else."""
     torch = sys.modules.get("torch")  # whoever has a tensor has imported it
-    given: Sequence[Any] = images if isinstance(images, Sequence) else [images]
+    given: Any = images if isinstance(images, Sequence) else [images]
     if not (torch and given and all(isinstance(one, torch.Tensor) and one.is_floating_point() for one in given)):
         return None
     tensors = [one[None] if one.ndim == 3 else one for one in given]

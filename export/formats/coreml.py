@@ -19,6 +19,7 @@ from ..exporters import example
 from .onnx import deployed
 
 TRACED_BATCH = 2
+LARGEST_BATCH = 1024
 
 
 class CoreMlFormat(Format):
@@ -31,7 +32,7 @@ class CoreMlFormat(Format):
     parity_runtime = "coreml"
     precisions = ("fp32", "fp16")
     has_static_batch = True
-    largest_batch = 1024
+    largest_batch = LARGEST_BATCH
     packages = ("coremltools", "torch")
 
     def unavailable(self) -> Unavailable | None:
@@ -40,7 +41,7 @@ class CoreMlFormat(Format):
     def write(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         bars = redirect_stderr(io.StringIO())  # of its progress; errors are raised
         with quietly(), bars, tempfile.TemporaryDirectory(prefix="reszoo-") as name:
-            model = _convert(checkpoint, options, self.largest_batch)
+            model = _convert(checkpoint, options)
             model.save(f"{name}/{MODEL_FOLDER}")
             _package(model.get_spec(), Path(name) / MODEL_FOLDER, folder / MODEL_FOLDER)
 
@@ -52,7 +53,7 @@ class CoreMlFormat(Format):
         return replace(written, format=MilRuntime.name), MilRuntime()
 
 
-def _convert(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int) -> Any:
+def _convert(checkpoint: Checkpoint, options: ExportOptions) -> Any:
     import numpy as np
     import torch
     from msgspec.structs import replace
@@ -62,9 +63,9 @@ def _convert(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int)
     ct = coremltools()
     spec = input_spec(checkpoint, options)
     module = deployed(build(checkpoint), checkpoint.preprocess, replace(options, precision="fp32"))
-    dynamic = None if options.batch else ({0: torch.export.Dim("batch", min=1, max=largest_batch)},)
+    dynamic = None if options.batch else ({0: torch.export.Dim("batch", min=1, max=LARGEST_BATCH)},)
     program = torch.export.export(module, (example(spec, TRACED_BATCH),), dynamic_shapes=dynamic)
-    batch = options.batch or ct.RangeDim(1, largest_batch)
+    batch = options.batch or ct.RangeDim(1, LARGEST_BATCH)
     precision = ct.precision.FLOAT16 if options.precision == "fp16" else ct.precision.FLOAT32
     return ct.convert(
         program.run_decompositions({}),

@@ -1,6 +1,7 @@
 """LiteRT's flatbuffer, through litert-torch. fp16 is that of the weights on disk."""
 
 from pathlib import Path
+from typing import Any
 
 from ...core.missing import not_installed
 from ...core.silence import quietly
@@ -59,7 +60,7 @@ def _halve_weights(content: bytes) -> bytes:
     from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
     from ai_edge_quantizer.quantizer import AlgorithmName, Quantizer
 
-    quantizer = Quantizer(content)
+    quantizer: Any = Quantizer(content)
     quantizer.add_weight_only_config(
         regex=".*",
         operation_name=TFLOperationName.ALL_SUPPORTED,
@@ -75,7 +76,7 @@ def _free_batch(content: bytes) -> bytes:
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(content, 0)
+    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
     (graph,) = model.subgraphs
     for index in (*graph.inputs, *graph.outputs):
         tensor = graph.tensors[index]

@@ -1,5 +1,8 @@
 """ncnn on the CPU, in float32: by itself it would halve the weights."""
 
+# what a compiled module holds is not known before it is imported
+# pyright: reportAttributeAccessIssue=false
+
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError

@@ -115,7 +115,7 @@ def _quantize(
     from ..nodes import QUANTIZABLE
 
     graph = Graph(model)
-    bounds = {
+    bounds: dict[str, Any] = {
         name: TensorData(lowest=np.float32(found.lowest), highest=np.float32(found.highest))
         for name, found in ranges.items()
     }

@@ -7,7 +7,7 @@ calibration knows only a moving average, which forgets.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...core.hosts import available_cores
 from ...core.missing import not_installed
@@ -65,7 +65,8 @@ class LiteRtVariants(Variants):
         from ..flatbuffer import inlined
 
         check_names(self.model.names, keep_float)
-        quantizer, every = Quantizer(self.graph), TFLOperationName.ALL_SUPPORTED
+        every = TFLOperationName.ALL_SUPPORTED
+        quantizer: Any = Quantizer(self.graph)
         quantizer.add_static_config(".*", every, activation_num_bits=8, weight_num_bits=8)
         for end in (TFLOperationName.INPUT, TFLOperationName.OUTPUT):
             quantizer.update_quantization_recipe(".*", end, algorithm_key=AlgorithmName.NO_QUANTIZE)

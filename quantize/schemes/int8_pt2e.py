@@ -75,7 +75,8 @@ class Pt2eVariants(Variants):
 
         check_names([layer.name for layer in self.layers], keep_float)
         with quietly():
-            fed, _ = self.program.example_inputs
+            examples: Any = self.program.example_inputs  # whatever torch.export traces has them
+            fed, _ = examples
             module = self._quantized(keep_float)
             return Quantized(torch.export.export(module, fed, dynamic_shapes=_dynamic(self.program)))
 
@@ -103,7 +104,7 @@ def _types(config: QuantizeConfig) -> Any:
     from executorch.backends.xnnpack.quantizer.xnnpack_quantizer import get_symmetric_quantization_config
     from torchao.quantization.pt2e import MinMaxObserver
 
-    types = get_symmetric_quantization_config(is_per_channel=True)
+    types: Any = get_symmetric_quantization_config(is_per_channel=True)
     if config.calibration == "mse":
         return types
     observer = MinMaxObserver.with_args(eps=SMALLEST_SCALE)

@@ -11,7 +11,7 @@ from ...core.progress import Progress, silent
 from ...core.types import Checkpoint
 from ..training import Device, recipe_for
 from . import older
-from .steps import Finetuning, Observer, OnWarnings, Pruned, Request, Target, run
+from .steps import Finetuning, Observer, OnWarnings, Pruned, Request, Target, TargetCost, run
 
 if TYPE_CHECKING:
     from ...prune import PruneConfig
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RUNTIME = "onnxruntime"
 WITHOUT_IMAGES = {"channels": "l2", "blocks": "random"}  # importances that need none
-Costs = Mapping[Literal["macs", "params", "latency"], float | None]
+Costs = Mapping[TargetCost, float | None]
 
 
 def prune(
@@ -175,7 +175,7 @@ def check(checkpoint: Checkpoint, config: "PruneConfig") -> None:
 
 def _target(costs: Costs, measure: bool) -> Target:
     """The only one."""
-    given = {name: share for name, share in costs.items() if share is not None}
+    given: dict[TargetCost, float] = {name: share for name, share in costs.items() if share is not None}
     if len(given) != 1:
         raise UsageError(
             f"{' and '.join(given)} exclude each other" if given else "pruning needs one target",

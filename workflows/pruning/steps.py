@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 SPEED_CHECK = "speed_check.json"
 OnWarnings = Callable[[Sequence[MeasurementWarning]], None]
+TargetCost = Literal["macs", "params", "latency"]
 
 
 class Target(NamedTuple):
     """At most `share` of what the network costs now."""
 
-    cost: Literal["macs", "params", "latency"]
+    cost: TargetCost
     share: float
 
 

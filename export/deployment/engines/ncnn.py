@@ -1,5 +1,8 @@
 """ncnn, on the CPU, in float32: by itself it would halve the weights. It knows no batches, only single images."""
 
+# what a compiled module holds is not known before it is imported
+# pyright: reportAttributeAccessIssue=false
+
 from pathlib import Path
 from typing import Any
 

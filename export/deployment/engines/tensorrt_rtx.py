@@ -1,5 +1,8 @@
 """TensorRT for RTX, on the GPU. Its buffers are PyTorch's tensors."""
 
+# what a compiled module holds is not known before it is imported
+# pyright: reportAttributeAccessIssue=false
+
 import sys
 from pathlib import Path
 from typing import Any
