@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -81,6 +82,12 @@ def test_every_package_on_disk_is_on_a_level() -> None:
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages == set(LEVEL)
     assert len(FILES) > 30
+
+
+def test_basedpyright_is_told_of_every_package() -> None:
+    """It follows only the links that are named to it."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["basedpyright"]
+    assert set(settings["include"]) == {"src/reszoo/*.py", *(f"src/reszoo/{package}" for package in LEVEL)}
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
