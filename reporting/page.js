@@ -2,6 +2,8 @@
 // escaped. Figures are rounded in Python: the page only sorts, filters and draws.
 "use strict";
 
+document.querySelector("main").className = "drawn"; // painted once, after this script: before it, parts have no content
+
 const page = JSON.parse(document.getElementById("data").textContent);
 const MOST_BARS = 40; // rows in each of the lower charts
 const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "star"];
