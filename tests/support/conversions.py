@@ -7,12 +7,14 @@ converting itself is marked `afresh`: it converts anew, in whatever it does.
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from once import once
+from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from reszoo.core.types import Checkpoint
 from reszoo.export import ExportOptions
@@ -29,6 +31,8 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setattr(kind, "graph", _kept_graph(kind.graph, tmp_path_factory))
         for other in FILES:
             patch.setattr(other, "write", _kept_files(other.write, tmp_path_factory))
+        # PyTorch's exporter makes its table of operators anew for each graph, which is a third of the work
+        patch.setattr(ONNXRegistry, "from_torchlib", cache(ONNXRegistry.from_torchlib))
         yield
 
 
