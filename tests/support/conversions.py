@@ -32,7 +32,7 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for other in FILES:
             patch.setattr(other, "write", _kept_files(other.write, tmp_path_factory))
         # PyTorch's exporter makes its table of operators anew for each graph, which is a third of the work
-        patch.setattr(ONNXRegistry, "from_torchlib", cache(ONNXRegistry.from_torchlib))
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
         yield
 
 
