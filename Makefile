@@ -1,9 +1,9 @@
 # make demo   the whole way on a bundled network, with the extra `torch` alone
 # make test   the test suite: side by side what can share the machine, then one by one what measures it
-# make thorough  all further cases of what `make test` shows with some: every combination, the deepest networks
+# make long   the rest of it: cases that take more than ten seconds of processor time each
 # make quick  the core alone, between two edits: no engine of an extra, nothing of tests/slow.txt, nothing that measures
 # make lint   formatting, lint and types
-# make check  lint, then test
+# make check  lint, then all tests
 # make docs   the documentation as a site, in site/
 # Each does all its own set-up in .venv; PYTHON=python3.12 chooses another interpreter.
 
@@ -15,24 +15,24 @@ export RESZOO_TEST_MIRROR ?= $(abspath $(wildcard ../shared/data/mirror))
 
 SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test thorough quick slow lint check docs format clean
+.PHONY: demo test long quick slow lint check docs format clean
 
 demo: .venv/core
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh
 
 # pytest exits with 5 where no test is selected: of one pass that is no failure, of both it is
-test: CASES := -m "not thorough"
-thorough: CASES := -m thorough
-test thorough: .venv/dev
+test: CASES := --long=without
+long: CASES := --long=only
+test long: .venv/dev
 	@$(BIN)/pytest $(SIDE_BY_SIDE) --machine=shared $(CASES) $(ARGS); shared=$$?; \
 	$(BIN)/pytest --machine=alone $(CASES) $(ARGS); alone=$$?; \
 	case $$shared$$alone in 00|05|50) ;; *) exit 1;; esac
 
 quick: .venv/dev
-	$(BIN)/pytest $(SIDE_BY_SIDE) --quick -m "not thorough" $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) --quick $(ARGS)
 
 slow: .venv/dev  # write tests/slow.txt anew
-	$(BIN)/pytest $(SIDE_BY_SIDE) --write-slow -m "not thorough" $(ARGS)
+	$(BIN)/pytest $(SIDE_BY_SIDE) --write-slow $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff format --check .
@@ -40,7 +40,7 @@ lint: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
-check: lint test
+check: lint test long
 
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -11,7 +11,7 @@ from once import once
 from pace import LIST, function
 
 TESTS = Path(__file__).resolve().parents[1]
-SOME = ["core/test_hosts.py", "core/test_download.py"]
+SOME = ["core/test_hosts.py", "core/test_download.py", "cli/test_silence.py"]
 
 
 def collected(*options: str) -> set[str]:
@@ -24,17 +24,19 @@ def collected(*options: str) -> set[str]:
     return {line for line in done.stdout.splitlines() if "::" in line}
 
 
-def test_the_two_passes_share_out_all_tests_and_quick_ones_are_neither_slow_nor_alone() -> None:
-    everything, shared, alone, quick = (
-        collected(*options) for options in ([], ["--machine=shared"], ["--machine=alone"], ["--quick"])
-    )
+def test_the_passes_share_out_all_tests_and_quick_ones_are_neither_slow_nor_alone() -> None:
+    passes = ([], ["--machine=shared"], ["--machine=alone"], ["--long=only"], ["--long=without"], ["--quick"])
+    everything, shared, alone, long, short, quick = (collected(*options) for options in passes)
+    assert long | short == everything
+    assert not long & short
+    assert {function(test) for test in long} == {"cli/test_silence.py::test_no_maker_is_heard"}
     assert shared | alone == everything
     assert not shared & alone
     assert {function(test) for test in alone} == {
         "core/test_hosts.py::test_a_quota_is_found_and_its_throttling_counted"
     }
     slow = set(LIST.read_text().splitlines())
-    assert quick == {test for test in shared if function(test) not in slow}
+    assert quick == {test for test in shared & short if function(test) not in slow}
     assert "core/test_download.py::test_eight_processes_ask_once" in slow
 
 

@@ -27,6 +27,7 @@ def one_cache(cache: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
     monkeypatch.setenv("RESZOO_CACHE", str(tmp_path_factory.getbasetemp() / "bench-cache"))
 
 
+@pytest.mark.long
 def test_export_then_bench(tmp_path: Path) -> None:
     made = reszoo("export", V2, "--input", "uint8", "--out", "made", cwd=tmp_path)
     assert made.returncode == 0, made.stderr
@@ -54,6 +55,7 @@ def a_broken_copy(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_the_accuracy_gate(tmp_path: Path) -> None:
     gate = ("--accuracy", "digits", "--reference", V1, "--runtime", "onnxruntime", *QUICK)
     same = reszoo("bench", V1, *gate, "--max-drop", "2%", "--json", cwd=tmp_path)
@@ -77,6 +79,7 @@ def test_the_accuracy_gate(tmp_path: Path) -> None:
     assert "fail: " in worse.stdout
 
 
+@pytest.mark.long
 def test_a_gate_without_a_candidate_is_not_met(tmp_path: Path) -> None:
     assert reszoo("export", V1, "--to", "torch", "--out", "made", cwd=tmp_path).returncode == 0
     gate = ("--accuracy", "digits", "--reference", V1, "--max-drop", "2%", "--runtime", "onnxruntime", *QUICK)

@@ -28,6 +28,7 @@ UNMEASURED: dict[str, Any] = {"measure": False}
 QUICK: dict[str, Any] = {"measure": False, "importance": "l2"}
 
 
+@pytest.mark.long
 def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,6 +90,7 @@ def test_the_recipe_decides_how_the_network_is_trained(tmp_path: Path, capsys: p
     assert tuned.provenance[-1].config["teacher"] == "null"
 
 
+@pytest.mark.long
 def test_two_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
     folder = tmp_path / "small"
     options = ("--macs", "0.5", "--no-measure", "--out", str(folder), "--finetune", "digits", "--set", "epochs=1000")

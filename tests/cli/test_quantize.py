@@ -68,6 +68,7 @@ export(zoo.load("{REF}"), "onnx", out=Path(sys.argv[1]), options=options)
 """
 
 
+@pytest.mark.long
 def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
     """Sets of names are iterated in another order in each process."""
     command = (sys.executable, "-c", IN_A_PROCESS)
@@ -80,6 +81,7 @@ def test_the_bytes_do_not_depend_on_the_process(tmp_path: Path) -> None:
     assert first.provenance == second.provenance
 
 
+@pytest.mark.long
 def test_its_speed_is_checked_against_its_float_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(speed_check.check_speed.__kwdefaults__, "effort", speed_check.EFFORT._replace(limit_s=1.0))
     done = reszoo("quantize", REF, "--images", "32", "--out", "made", "--json", cwd=tmp_path)

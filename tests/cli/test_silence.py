@@ -32,7 +32,8 @@ def documents(text: str) -> list[object]:
 
 
 @pytest.mark.timeout(900)  # on a busy machine its converters take minutes
-@pytest.mark.parametrize("maker", ["ncnn", "litert", pytest.param("executorch", marks=pytest.mark.thorough)])
+@pytest.mark.long
+@pytest.mark.parametrize("maker", ["executorch", "litert", "ncnn"])
 def test_no_maker_is_heard(maker: str, tmp_path: Path) -> None:
     """The libraries that write to both outputs by themselves: on exporting, quantizing and running."""
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")

@@ -45,6 +45,7 @@ def test_train_then_use_it(tmp_path, monkeypatch):
     assert document["provenance"][0]["config"]["teacher"].startswith("resnet8_v1.reszoo_digits ")
 
 
+@pytest.mark.long
 def test_ctrl_c_then_resume(tmp_path):
     short = ["--epochs", "10", "--out", str(tmp_path / "run")]
     command = [*COMMAND, "train", "resnet8_v1", "--data", "digits", "--recipe", "digits", *short]

@@ -86,6 +86,7 @@ def test_what_is_not_installed_is_a_value_with_its_fix() -> None:
     assert not_installed("sharks", "torch") is None
 
 
+@pytest.mark.long("coreml", "executorch", "ncnn", "torch")
 def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: Checkpoint, make: Make) -> None:
     artifact = make(plugin.name)
     assert artifact.parity.n == 256
@@ -103,6 +104,7 @@ def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: 
     assert artifact.provenance[-1].versions.keys() == {"reszoo", *plugin.packages}
 
 
+@pytest.mark.long("executorch", "litert")
 @pytest.mark.afresh
 def test_the_same_checkpoint_gives_the_same_bytes_and_nothing_is_said_where_machines_read(
     plugin: Format, checkpoint: Checkpoint, make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]

@@ -208,6 +208,7 @@ def test_every_format_is_looked_into() -> None:
     assert {*READERS, *OTHERS} == {*formats()}
 
 
+@pytest.mark.long("executorch int8-v2-float-None")
 @pytest.mark.parametrize(("case", "network", "fed", "batch"), CASES)
 def test_a_graph_is_the_networks_own_layers(
     case: str, network: str, fed: str, batch: int | None, written: Written

@@ -114,6 +114,7 @@ def test_what_a_scheme_cannot_do_is_refused_and_not_passed_over(name: str, choic
         schemes()[name].complete(QuantizeConfig(scheme=name, **choice))
 
 
+@pytest.mark.long("int8-pt2e-executorch")
 def test_what_a_scheme_makes_is_proven_and_says_how_it_was_made(
     pair: tuple[Scheme, GraphFormat], tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def accuracy(artifact: Artifact, plugin: GraphFormat) -> float:
     return float((np.concatenate(answers) == np.concatenate(expected)).mean())
 
 
+@pytest.mark.long("int8-pt2e")
 @pytest.mark.afresh
 def test_the_same_inputs_give_the_same_graph_and_never_twice_over(scheme: Scheme) -> None:
     """Whatever was made before, and with layers in float too, which have to be some that are there."""

@@ -1,10 +1,11 @@
 """What is proven is what users run: run.py, `reszoo predict`, and programs of their own in a vendor's API agree.
 
 Every day the least and the most that each format can do for a v1 network and batches of any size, and the most that
-ONNX and OpenVINO can do for a v2 network and a fixed batch. `make thorough` crosses all.
+ONNX and OpenVINO can do for a v2 network and a fixed batch. RESZOO_TEST_MATRIX=all crosses all.
 """
 
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -128,7 +129,8 @@ def cases() -> Iterator[Case]:
         if plugin.parity_runtime in VENDORS:
             batches = (None, 1, 3) if plugin.has_static_batch else (None,)
             for case in product([ref], [plugin], plugin.precisions, plugin.inputs, batches):
-                yield Case(*case)
+                if Case(*case).is_everyday or os.environ.get("RESZOO_TEST_MATRIX") == "all":
+                    yield Case(*case)
 
 
 class Digits(NamedTuple):
@@ -164,10 +166,8 @@ def normalised(images: np.ndarray, preprocess: Any) -> np.ndarray:
     return ((images.transpose(0, 3, 1, 2) / 255 - mean) / std).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [pytest.param(case, marks=[] if case.is_everyday else pytest.mark.thorough, id=str(case)) for case in cases()],
-)
+@pytest.mark.long("executorch", "ncnn", "litert")
+@pytest.mark.parametrize("case", list(cases()), ids=str)
 def test_run_py_predict_and_a_program_of_ones_own_agree(case: Case, digits: Digits, tmp_path: Path) -> None:
     if missing := case.plugin.unavailable():
         pytest.skip(missing.reason)

@@ -26,6 +26,7 @@ for folder in ("first", "second"):
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", [page for page in PAGES if PROGRAMS[page]], ids=lambda page: page.stem)
 def test_its_python_runs_twice_in_one_process(page: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "RESZOO_OFFLINE": "1"}

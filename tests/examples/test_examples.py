@@ -14,6 +14,7 @@ PRINTED = {"deploy": "Comparison(resnet8_v1", "own_pictures": "Prediction(", "pl
 MEASURES = {"deploy"}  # and refuses a network that is not faster
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "example",
     [pytest.param(path, marks=[pytest.mark.alone] * (path.stem in MEASURES), id=path.stem) for path in EXAMPLES],

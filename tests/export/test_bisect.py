@@ -34,6 +34,7 @@ def test_a_healthy_network_has_nothing_bad_in_any_stage() -> None:
     assert found.diagnosis.layer == min(found.layers, key=lambda layer: layer.own_db).name
 
 
+@pytest.mark.long
 def test_raw_pixels_and_a_fixed_batch_are_fed_as_the_graph_takes_them() -> None:
     told: list[tuple[str, int, int]] = []
     options = ExportOptions(precision="int8", quantize=QuantizeConfig(images=64), input="uint8", batch=12)

@@ -146,6 +146,7 @@ def digit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.long("executorch")
 @pytest.mark.parametrize("name", [name for name in runtimes() if name in engines()])
 def test_run_py_gives_the_logits_of_reszoo_where_reszoo_is_not(
     name: str,

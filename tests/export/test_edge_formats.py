@@ -95,6 +95,7 @@ def opened(artifact: Artifact) -> Session:
     return runtime.load(model, device=runtime.devices[0], threads=1, variant="")
 
 
+@pytest.mark.long("executorch")
 def test_projections_raw_pixels_and_a_fixed_batch_survive(
     plugin: Format, bottleneck: Checkpoint, tmp_path: Path
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_process_in_which_openvino_ran_twice_can_be_interrupted(tmp_path: Path
     assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
 
 
+@pytest.mark.long
 def test_one_image_does_not_take_the_memory_of_a_thousand(tmp_path: Path) -> None:
     """XNNPACK takes memory for the largest batch that a program allows, here 1 MB for each of its images."""
     if missing := formats()["executorch"].unavailable():

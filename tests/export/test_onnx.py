@@ -84,6 +84,7 @@ def test_nothing_of_the_exporting_machine_is_in_the_file(tmp_path: Path) -> None
     assert str(Path.home()).encode() not in content or str(Path.home()) == "/"
 
 
+@pytest.mark.long
 @pytest.mark.afresh
 def test_the_same_checkpoint_gives_the_same_bytes(tmp_path: Path) -> None:
     first, second = (export(zoo.load(V2), "onnx", out=tmp_path / name) for name in "ab")
@@ -208,6 +209,7 @@ def test_only_what_a_scheme_has_is_advised(config: QuantizeConfig, tmp_path: Pat
     assert _fix(integer) == INT8_FIXES[config]
 
 
+@pytest.mark.long
 def test_weights_that_are_not_numbers_never_pass(tmp_path: Path) -> None:
     source = zoo.load(V1)
     state = zoo.build(source).state_dict()

@@ -119,6 +119,7 @@ def top1_of_free_batches(folder: Path) -> float:
     return float((logits.argmax(1) == data.labels).mean())
 
 
+@pytest.mark.long
 @needs_openvino
 @pytest.mark.cifar10
 @pytest.mark.parametrize(("format_name", "way"), [("openvino", r"run\.py"), ("onnx", "openvino")])

@@ -108,6 +108,7 @@ def test_where_every_extra_is_to_be_tested_none_is_missing_or_broken(metadata: M
     assert not {fix for fix in fixes if fix.startswith("pip install")}
 
 
+@pytest.mark.long
 def test_with_openvino_alone_there_is_openvino_and_for_every_other_its_command(tmp_path: Path) -> None:
     others = MODULES.keys() - {"openvino"}
     found = without(others, "doctor", cwd=tmp_path)

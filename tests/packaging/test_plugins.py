@@ -82,6 +82,7 @@ def documents(target: Path, *commands: str, cwd: Path) -> list[Any]:
     return found
 
 
+@pytest.mark.long
 def test_a_broken_one_is_shown_and_breaks_nothing(target: Path, tmp_path: Path) -> None:
     assert REF in reszoo(target, "list", cwd=tmp_path).stdout
     found = json.loads(reszoo(target, "doctor", "--json", cwd=tmp_path).stdout)
@@ -99,6 +100,7 @@ def test_a_broken_one_is_shown_and_breaks_nothing(target: Path, tmp_path: Path) 
     assert "the engine has another version" in done.stderr
 
 
+@pytest.mark.long
 def test_format_runtime_and_scheme_on_the_command_line(target: Path, tmp_path: Path) -> None:
     Image.new("L", (8, 8), 128).save(tmp_path / "image.png")
     (row,), prediction, _, measured = documents(
@@ -116,6 +118,7 @@ def test_format_runtime_and_scheme_on_the_command_line(target: Path, tmp_path: P
     assert measured
 
 
+@pytest.mark.long
 def test_architectures_on_the_command_line(target: Path, tmp_path: Path) -> None:
     train = "train {} --data digits --recipe digits --epochs 1 --out {}"
     shown, *_ = documents(
@@ -135,6 +138,7 @@ def test_architectures_on_the_command_line(target: Path, tmp_path: Path) -> None
     reszoo(tmp_path, "show", "./half", cwd=tmp_path)
 
 
+@pytest.mark.long
 def test_architectures_in_python(target: Path, tmp_path: Path) -> None:
     done = python(target, "-c", PYTHON, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -23,7 +23,7 @@ URL = "https://weights.example/tiny.safetensors"
 ABSENT = ("torch", "torchvision", "onnxscript", "scipy", "scikit-learn", "matplotlib", "sympy", "timm")
 MOST_MB = 450  # of all packages together; PyTorch alone has more than a thousand
 
-pytestmark = pytest.mark.alone  # it measures
+pytestmark = [pytest.mark.alone, pytest.mark.long]  # it measures, and builds and installs the wheel
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ BLINKERS = Path(__file__).parent / "blinkers"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--machine", choices=["shared", "alone"], help="only tests that can share it, or that cannot")
+    parser.addoption("--long", choices=["without", "only"], help="without the cases that take long, or only these")
     parser.addoption("--quick", action="store_true", help="no engine of an extra, and no test of tests/slow.txt")
 
 
@@ -40,9 +41,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         alone = bool(item.get_closest_marker("alone") or item.get_closest_marker("gpu"))
         if config.option.quick:
-            has = not alone and function(item.nodeid) not in slow
+            has = not alone and not is_long(item) and function(item.nodeid) not in slow
         else:
             has = config.option.machine in (None, "alone" if alone else "shared")
+            has = has and config.option.long in (None, "only" if is_long(item) else "without")
         (wanted if has else others).append(item)
     config.hook.pytest_deselected(items=others)
     items[:] = wanted
+
+
+def is_long(item: pytest.Item) -> bool:
+    """Whether it is marked so, and, where the marker names cases, is one of them."""
+    marker = item.get_closest_marker("long")
+    if marker is None:
+        return False
+    case = item.nodeid.partition("[")[2].removesuffix("]")
+    return not marker.args or any(case == name or name in case.split("-") for name in marker.args)

@@ -45,6 +45,7 @@ def curve(folder):
     return [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.long
 def test_two_processes_learn_as_one_with_the_same_global_batch(tmp_path, script):
     two = torchrun(script, tmp_path / "two", 64)
     assert two.returncode == 0, two.stderr

@@ -350,6 +350,7 @@ def start(out: Path) -> "AbstractContextManager[subprocess.Popen[str]]":
     return started([sys.executable, "-c", RUN, str(out)], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.long
 def test_a_run_killed_at_three_random_moments_ends_with_the_same_bits(tmp_path):
     with start(tmp_path / "straight") as straight:
         steps = [int(line) for line in straight.stdout]

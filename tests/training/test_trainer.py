@@ -162,6 +162,7 @@ def test_the_deepest_networks_take_steps(arch):
     assert all(math.isfinite(loss) for loss in losses)
 
 
+@pytest.mark.long
 def test_110_layers_learn_with_the_papers_warm_up():
     chosen = recipe("cifar-he2015", warmup=0.5, batch=64, flip="false", padding=1)
     spec = training.spec_for("resnet110_v1", "digits", chosen)

@@ -18,7 +18,6 @@ from reszoo.models import build, spec_of
 
 TORCHVISION = "resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet50_2 wide_resnet101_2".split()
 TIMM = "resnetv2_18 resnetv2_34 resnetv2_50 resnetv2_101 resnetv2_152".split()
-LARGE = {"resnet101", "resnet152", "wide_resnet101_2", "resnetv2_101", "resnetv2_152"}
 
 
 def theirs(name: str) -> nn.Module:
@@ -37,9 +36,8 @@ def ways(name: str) -> tuple[Callable[..., dict[str, torch.Tensor]], Callable[..
     return zoo.to_torchvision, zoo.from_torchvision
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.thorough] * (name in LARGE)) for name in (*TORCHVISION, *TIMM)]
-)
+@pytest.mark.long("resnet101", "resnet152", "wide_resnet101_2", "resnetv2_101", "resnetv2_152")
+@pytest.mark.parametrize("name", [*TORCHVISION, *TIMM])
 def test_their_network_with_our_weights_gives_our_logits(name: str) -> None:
     there, back = ways(name)
     ours, other = randomise(build(spec(name))), theirs(name)

@@ -162,6 +162,7 @@ def test_what_takes_minutes_to_load_gets_no_table(full_width: bool) -> None:
         table_for(SMALL, compiled, full_width=full_width)
 
 
+@pytest.mark.long
 def test_a_table_for_removing_blocks_is_small_and_can_be_completed(measured: tuple[Path, LatencyTable]) -> None:
     """In a cache of its own."""
     deep = spec_of("resnet56_v1")
