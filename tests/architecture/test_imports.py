@@ -18,7 +18,7 @@ LEVELS = (
     ("prune", "quantize"),
     ("export",),
     ("bench",),
-    ("reporting",),
+    ("reporting", "studies"),
     ("workflows",),
     ("cli",),
 )
