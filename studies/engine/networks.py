@@ -1,7 +1,7 @@
 """The networks and the images that studies work with. The same seed gives the same ones."""
 
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -55,13 +55,14 @@ def part(data: str, split: "Split", preprocess: Preprocess, number: int, parts: 
     return _whole(images.subset(shuffled(len(images), 0)[number::parts]), preprocess)
 
 
-def train(arch: str, data: str, seed: int, epochs: int) -> Trained:
+def train(arch: str, data: str, seed: int, epochs: int, *, on_gpu: bool) -> Trained:
     """Train the architecture from this seed's weights, with the data set's recipe."""
+    device: Literal["cpu", "cuda"] = "cuda" if on_gpu else "cpu"
     recipe = training.override(recipe_for(data), {"epochs": str(epochs), "seed": str(seed), "threads": "1"})
     spec = spec_for(arch, data)
     with TemporaryDirectory() as folder:
         model = training.initialised(spec, seed)
-        checkpoint = training.fit(model, spec, data, recipe, f"{folder}/run", ref=arch, device="cpu")
+        checkpoint = training.fit(model, spec, data, recipe, f"{folder}/run", ref=arch, device=device)
         steps = len(datasets.load(data, recipe.train_on)) // recipe.batch
         return Trained(zoo.build(checkpoint), checkpoint.preprocess, epochs * steps * recipe.batch)
 

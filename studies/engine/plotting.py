@@ -1,6 +1,8 @@
 """The figures of a study as PNG and SVG: a line for each kind of network, with its interval over the seeds."""
 
 import io
+import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -64,15 +66,18 @@ def lines_of(figure: Figure, runs: Runs) -> dict[str, list[Point]]:
 def _points(figure: Figure, condition: Condition, runs: Runs) -> Iterator[Point]:
     measured = [run.measured for run in runs.of(condition).values()]
     if figure.x in condition:
-        yield _point(float(condition[figure.x]), [each.values[figure.y] for each in measured])
+        values = [each.values[figure.y] for each in measured]
+        yield _point(float(condition[figure.x]), values, figure.log_y)
     else:
         series = zip(*(each.series[figure.y] for each in measured), strict=True)
-        yield from (_point(float(position), values) for position, values in enumerate(series, 1))
+        yield from (_point(float(position), values, figure.log_y) for position, values in enumerate(series, 1))
 
 
-def _point(x: float, values: Sequence[float]) -> Point:
-    mean, (low, high) = mean_interval(values)
-    return Point(x, mean, *((low, high) if len(values) > 1 else (mean, mean)))
+def _point(x: float, values: Sequence[float], is_log: bool) -> Point:
+    """On a logarithmic axis the geometric mean, whose interval does not reach below 0."""
+    mean, (low, high) = mean_interval([math.log(value) for value in values] if is_log else values)
+    low, high = (low, high) if len(values) > 1 else (mean, mean)
+    return Point(x, *(math.exp(each) if is_log else each for each in (mean, low, high)))
 
 
 def _draw_line(axes: "Axes", points: Sequence[Point], label: str, number: int) -> None:
@@ -86,9 +91,12 @@ def _draw_line(axes: "Axes", points: Sequence[Point], label: str, number: int) -
 def _dress(axes: "Axes", study: Study, figure: Figure) -> None:
     axes.set_title(figure.title, loc="left", fontsize=11)
     axes.set_xlabel(figure.x_title)
-    axes.set_ylabel(study.metrics[figure.y])
+    axes.set_ylabel(textwrap.fill(study.metrics[figure.y], 50))
     if figure.log_x:
         axes.set_xscale("log")
+        places = sorted({float(x) for line in axes.lines for x in line.get_xdata()})
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.set_xticks([], minor=True)
     if figure.log_y:
         axes.set_yscale("log")
     axes.grid(color="#dfe3e8", linewidth=0.8)

@@ -11,6 +11,7 @@ from ...core.types import NotNegative, Positive, Record, Sha256
 Scale = Literal["smoke", "cpu", "gpu"]
 Verdict = Literal["supported", "refuted", "conditional", "cannot tell"]
 Condition = dict[str, str | int]  # what is varied, by name: {"family": "v2", "depth": 20}
+Where = dict[str, str | int | tuple[str | int, ...]]  # the same with alternatives: {"family": ("v1", "v2")}
 
 
 def name_of(condition: Mapping[str, str | int]) -> str:
@@ -72,7 +73,7 @@ class Contrast(Record, frozen=True, kw_only=True):
     """
 
     metric: str
-    where: Condition
+    where: Where
     against: Condition | None = None
     region: Region
 
@@ -128,7 +129,7 @@ class Figure(Record, frozen=True, kw_only=True):
     title: str
     y: str
     x: str
-    where: Condition
+    where: Where
     lines: tuple[str, ...]
     x_title: str
     log_x: bool = False

@@ -1,9 +1,10 @@
 """Running a study: the runs that are not done yet go to an executor, and what comes back is kept and judged."""
 
 from collections.abc import Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NoReturn
 
 from ...core.errors import ReszooError
 from ...core.files import explained
@@ -70,30 +71,39 @@ def judged(study: Study, settings: Settings, results: Sequence[RunResult]) -> St
 def _work(
     tasks: Sequence[Task], pool: Executor, folder: Folder, progress: Progress, total: int
 ) -> dict[str, RunResult]:
-    """Each result is on disk before the next one is waited for."""
+    """Each result is on disk as soon as it is known. After a failure what is under way is waited for, and kept."""
     done: dict[str, RunResult] = {}
+    failures: list[BaseException] = []
     progress("runs", total - len(tasks), total)
     futures: dict[Future[RunResult], Task] = {pool.submit(perform, task): task for task in tasks}
+    waiting = set(futures)
     try:
-        for future in as_completed(futures):
-            task = futures[future]
-            done[task.name] = _result(future, task)
-            folder.keep(task, done[task.name])
-            progress("runs", total - len(tasks) + len(done), total)
+        while waiting:
+            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in finished:
+                if error := future.exception():
+                    failures.append(error)
+                else:
+                    done[futures[future].name] = future.result()
+                    folder.keep(futures[future], future.result())
+                    progress("runs", total - len(tasks) + len(done), total)
+            if failures:
+                waiting = {future for future in waiting if not future.cancel()}
     finally:
-        for future in futures:
+        for future in waiting:
             future.cancel()
+    if failures:
+        _fail(failures[0])
     return done
 
 
-def _result(future: "Future[RunResult]", task: Task) -> RunResult:
-    try:
-        return future.result()
-    except BrokenExecutor as error:
+def _fail(error: BaseException) -> NoReturn:
+    if isinstance(error, BrokenExecutor):
         raise ReszooError(
-            f"a worker ended while it was at a run of {task.study}, as one does that has no memory left",
+            "a worker ended in the middle of a run, as one does for which no memory is left",
             "All finished runs are kept: give `resume=True` to go on, with fewer `workers` if memory is short.",
         ) from error
+    raise error
 
 
 def _write_page(study: Study, answer: StudyResult, results: Sequence[RunResult], out: Path) -> None:

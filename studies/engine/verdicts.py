@@ -10,7 +10,20 @@ from typing import NamedTuple
 
 from ...core.distributions import student_t_p
 from ...core.estimates import mean_interval
-from .records import Case, Checked, Claim, Condition, Contrast, Control, Finding, Region, RunResult, Verdict, name_of
+from .records import (
+    Case,
+    Checked,
+    Claim,
+    Condition,
+    Contrast,
+    Control,
+    Finding,
+    Region,
+    RunResult,
+    Verdict,
+    Where,
+    name_of,
+)
 
 ALPHA = 0.05
 
@@ -37,13 +50,18 @@ class Runs:
         for run in results:
             self._by_seed[name_of(run.condition)][run.seed] = run
 
-    def where(self, values: Condition) -> list[Condition]:
+    def where(self, wanted: Where) -> list[Condition]:
         """The conditions that have these values."""
-        return [condition for condition in self.conditions.values() if values.items() <= condition.items()]
+        return [condition for condition in self.conditions.values() if _fits(condition, wanted)]
 
     def of(self, condition: Condition) -> Mapping[int, RunResult]:
         """The runs of a condition by their seeds; none of one that the study does not run."""
         return self._by_seed.get(name_of(condition), {})
+
+
+def _fits(condition: Condition, wanted: Where) -> bool:
+    allowed = {name: value if isinstance(value, tuple) else (value,) for name, value in wanted.items()}
+    return all(condition.get(name) in values for name, values in allowed.items())
 
 
 def findings(claims: Sequence[Claim], runs: Runs) -> tuple[Finding, ...]:
