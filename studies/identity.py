@@ -47,6 +47,7 @@ BUNDLED = {
 }
 INITIAL_DEPTH = 20
 IMAGES = 32
+BATCH = 500
 TENTH = 0.1
 EXACT = within(1e-12)
 RESIDUAL = ("v1", "v2")
@@ -280,11 +281,8 @@ def _accuracy(model: "nn.Module", batch: "Batch") -> float:
     import torch
 
     with torch.inference_mode():
-        right = [
-            int((model(images).argmax(1) == labels).sum())
-            for images, labels in zip(batch.images.split(500), batch.labels.split(500), strict=True)
-        ]
-    return 100 * sum(right) / len(batch.labels)
+        answers = torch.cat([model(images).argmax(1) for images in torch.split(batch.images, BATCH)])
+    return 100 * float((answers == batch.labels).float().mean())
 
 
 def _accuracy_within(hurt: "AbstractContextManager[None]", model: "nn.Module", batch: "Batch") -> float:
@@ -303,7 +301,7 @@ def _distances(model: "nn.Module", blocks: "list[Block]", batch: "Batch") -> lis
                 lambda _, inputs, y: found.append(float((y - inputs[0]).norm() / inputs[0].norm()))
             )
             hooks.callback(handle.remove)
-        model(batch.images[:500])
+        model(batch.images[:BATCH])
     return found
 
 
@@ -323,10 +321,11 @@ def _permuted(random: "torch.Generator", block: "Block") -> "AbstractContextMana
 
     from ..models.probes import edited_branch
 
-    def permute(h: "Tensor") -> "Tensor":
-        return h[:, order]
+    seed = int(torch.randint(2**31, (), generator=random))
 
-    order = torch.randperm(block.convs[-1].out_channels, generator=random)
+    def permute(h: "Tensor") -> "Tensor":
+        return h[:, torch.randperm(h.shape[1], generator=torch.Generator().manual_seed(seed))]
+
     return edited_branch(block, permute)
 
 

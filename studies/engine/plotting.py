@@ -46,9 +46,12 @@ def draw(study: Study, figure: Figure, runs: Runs, kind: Literal["png", "svg"]) 
     with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 10}):
         sheet = canvas.Figure(figsize=(8.4, 5.2), layout="constrained", facecolor="white")
         axes = sheet.add_subplot()
-        for number, (label, points) in enumerate(lines_of(figure, runs).items()):
+        lines = lines_of(figure, runs)
+        for number, (label, points) in enumerate(lines.items()):
             _draw_line(axes, points, label, number)
         _dress(axes, study, figure)
+        if figure.log_x:
+            _mark(axes, sorted({point.x for points in lines.values() for point in points}))
         buffer = io.BytesIO()
         sheet.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
@@ -92,11 +95,6 @@ def _dress(axes: "Axes", study: Study, figure: Figure) -> None:
     axes.set_title(figure.title, loc="left", fontsize=11)
     axes.set_xlabel(figure.x_title)
     axes.set_ylabel(textwrap.fill(study.metrics[figure.y], 50))
-    if figure.log_x:
-        axes.set_xscale("log")
-        places = sorted({float(x) for line in axes.lines for x in line.get_xdata()})
-        axes.set_xticks(places, [f"{place:g}" for place in places])
-        axes.set_xticks([], minor=True)
     if figure.log_y:
         axes.set_yscale("log")
     axes.grid(color="#dfe3e8", linewidth=0.8)
@@ -104,3 +102,10 @@ def _dress(axes: "Axes", study: Study, figure: Figure) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.figure.supxlabel("bands: 95 % intervals of the mean over the seeds", fontsize=8, x=0.99, ha="right")
+
+
+def _mark(axes: "Axes", places: Sequence[float]) -> None:
+    """A logarithmic axis with a mark where something was measured, and nowhere else."""
+    axes.set_xscale("log")
+    axes.set_xticks(places, [f"{place:g}" for place in places])
+    axes.set_xticks([], minor=True)
