@@ -19,7 +19,7 @@ SCALES = ("smoke", "cpu", "gpu")
 
 
 def test_these_are_the_studies() -> None:
-    assert {"gradient-flow", "identity"} <= set(STUDIES)
+    assert {"gradient-flow", "identity", "residuals"} <= set(STUDIES)
     assert "engine" not in STUDIES
 
 
