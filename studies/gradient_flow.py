@@ -248,13 +248,14 @@ def _network(condition: Condition, seed: int, settings: Settings) -> "tuple[nn.M
     from msgspec.structs import replace
 
     from ..training import initialised
-    from .engine.networks import draw, preprocess_of, spec_for
+    from ..training.specs import preprocess_for
+    from .engine.networks import draw, spec_for
 
     spec = replace(spec_for(f"resnet{condition['depth']}_{condition['family']}", settings.data), norm=condition["norm"])
     model = initialised(spec, seed)
     if condition["init"] == "default":
         _initialise_as_pytorch(model, seed)
-    batch = draw(settings.data, "train", preprocess_of(settings.data, spec), IMAGES, seed)
+    batch = draw(settings.data, "train", preprocess_for(settings.data, spec), IMAGES, seed)
     device = torch.device("cuda" if settings.scale == "gpu" else "cpu")
     return model.double().to(device), batch.images.double().to(device), batch.labels.to(device)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...core.documents import read_json, write_json
-from ...core.errors import UsageError
+from ...core.errors import ReszooError, UsageError
 from ...core.files import check_free, is_free
 from .records import Plan, RunResult, StudyResult
 from .tasks import Task
@@ -22,16 +22,16 @@ PLAN, RESULT, PAGE, RUNS = "study.json", "result.json", "README.md", "runs"
 class Folder:
     """The results of one plan."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, plan: Plan) -> None:
+        self.path, self.plan = path, plan
 
-    def enter(self, plan: Plan, resume: bool) -> None:
+    def enter(self, resume: bool) -> None:
         """Begin here, or go on. Raises UsageError where the folder is somebody else's or another study's."""
         if is_free(self.path):
-            write_json(self.path / PLAN, plan)
+            write_json(self.path / PLAN, self.plan)
         else:
             self._check_ours(resume)
-            check_same(read_json(self.path / PLAN, Plan, "Choose another `out`."), plan, self.path)
+            check_same(read_json(self.path / PLAN, Plan, "Choose another `out`."), self.plan, self.path)
 
     def _check_ours(self, resume: bool) -> None:
         if not (self.path / PLAN).is_file():
@@ -51,6 +51,12 @@ class Folder:
         }
 
     def keep(self, task: Task, result: RunResult) -> None:
+        """Raises ReszooError for one of another version of the study, which a worker elsewhere may have."""
+        if result.file_sha256 != self.plan.file_sha256:
+            raise ReszooError(
+                f"a worker has another version of the study {self.plan.study} than this process",
+                "Install the same reszoo on all machines, and leave the study's file alone while it runs.",
+            )
         write_json(self._file(task), result)
 
     def write_result(self, result: StudyResult) -> None:

@@ -10,7 +10,6 @@ from ... import datasets, training, zoo
 from ...core.types import ModelSpec, Preprocess
 from ...datasets.preprocess import normalise
 from ...datasets.splits import shuffled
-from ...training.specs import preprocess_for
 
 if TYPE_CHECKING:
     from ...datasets.info import Split
@@ -71,10 +70,6 @@ def bundled(ref: str) -> Trained:
     """A network that comes with reszoo."""
     checkpoint = zoo.load(ref)
     return Trained(zoo.build(checkpoint), checkpoint.preprocess, 0)
-
-
-def preprocess_of(data: str, spec: ModelSpec) -> Preprocess:
-    return preprocess_for(data, spec)
 
 
 def _whole(images: datasets.Dataset, preprocess: Preprocess) -> Batch:

@@ -153,8 +153,9 @@ class Plan(Record, frozen=True, kw_only=True):
 
 
 class RunResult(Record, frozen=True, kw_only=True):
-    """One finished run: a condition with a seed, what was measured, and what it cost."""
+    """One finished run: a condition with a seed, what was measured, what it cost, and by which version of the study."""
 
+    file_sha256: Sha256
     condition: Condition
     seed: NotNegative
     measured: Measured

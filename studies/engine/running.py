@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ...core.errors import ReszooError
-from ...core.files import explained
+from ...core.files import explained, write_atomic
 from ...core.locks import locked
 from ...core.progress import Progress, silent
 from . import verdicts
@@ -29,16 +29,17 @@ def run(
     progress: Progress = silent,
 ) -> StudyResult:
     """Do what is not done, and write the answer to `out`. The executor is entered only if there is something to do."""
-    folder = Folder(out)
+    plan = Plan(study=study.name, file_sha256=study.sha256, settings=settings)
+    folder = Folder(out, plan)
     with locked(out, wait=False), explained(out):
-        folder.enter(Plan(study=study.name, file_sha256=study.sha256, settings=settings), resume)
+        folder.enter(resume)
         tasks = tasks_of(study, settings)
         done = folder.finished(tasks)
         if missing := [task for task in tasks if task.name not in done]:
             with executor as pool:
                 done |= _work(missing, pool, folder, progress, len(tasks))
         results = [done[task.name] for task in tasks]
-        answer = judged(study, settings, results)
+        answer = judged(study, plan, results)
         folder.write_result(answer)
         _write_page(study, answer, results, out)
     return answer
@@ -50,15 +51,15 @@ def tasks_of(study: Study, settings: Settings) -> list[Task]:
     return [Task(study.name, condition, seed, settings) for seed in range(settings.seeds) for condition in conditions]
 
 
-def judged(study: Study, settings: Settings, results: Sequence[RunResult]) -> StudyResult:
+def judged(study: Study, plan: Plan, results: Sequence[RunResult]) -> StudyResult:
     """The verdicts, and what they cost."""
     runs = verdicts.Runs(results)
     controls = verdicts.checked(study.controls, runs)
     return StudyResult(
         study=study.name,
         question=study.question,
-        file_sha256=study.sha256,
-        settings=settings,
+        file_sha256=plan.file_sha256,
+        settings=plan.settings,
         findings=verdicts.withheld(verdicts.findings(study.claims, runs), controls),
         controls=controls,
         runs=len(results),
@@ -84,8 +85,8 @@ def _work(
                 if error := future.exception():
                     failures.append(error)
                 else:
-                    done[futures[future].name] = future.result()
                     folder.keep(futures[future], future.result())
+                    done[futures[future].name] = future.result()
                     progress("runs", total - len(tasks) + len(done), total)
             if failures:
                 waiting = {future for future in waiting if not future.cancel()}
@@ -107,8 +108,6 @@ def _fail(error: BaseException) -> NoReturn:
 
 
 def _write_page(study: Study, answer: StudyResult, results: Sequence[RunResult], out: Path) -> None:
-    from ...core.files import write_atomic
-
     for name, data in plots(study, results).items():
         write_atomic(out / name, data)
     write_atomic(out / PAGE, page(study, answer).encode())

@@ -34,7 +34,14 @@ def perform(task: Task) -> RunResult:
         measured = study.measure(task.condition, task.seed, task.settings)
         core_s = time.process_time() - start
     _check_finite(task, measured)
-    return RunResult(condition=task.condition, seed=task.seed, measured=measured, core_s=core_s, host=_host())
+    return RunResult(
+        file_sha256=study.sha256,
+        condition=task.condition,
+        seed=task.seed,
+        measured=measured,
+        core_s=core_s,
+        host=_host(),
+    )
 
 
 def _check_finite(task: Task, measured: Measured) -> None:

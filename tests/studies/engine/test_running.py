@@ -148,6 +148,20 @@ def test_a_folder_of_another_version_is_refused(file: Path, tmp_path: Path) -> N
         study(tmp_path / "out", resume=True)
 
 
+def test_a_worker_with_another_version_is_found_out(file: Path, tmp_path: Path) -> None:
+    """As one on another machine may have it."""
+
+    class Elsewhere(Here):
+        def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+            if self.done == 2:
+                file.write_text(file.read_text() + "# another word\n")
+            return super().submit(work, *args, **options)
+
+    with pytest.raises(ReszooError, match="a worker has another version of the study coins"):
+        study(tmp_path / "out", Elsewhere())
+    assert len(list((tmp_path / "out").glob("runs/*"))) <= 2
+
+
 @pytest.mark.parametrize(
     ("changed", "says"),
     [

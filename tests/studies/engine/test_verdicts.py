@@ -23,7 +23,8 @@ from reszoo.studies.engine.verdicts import Runs, checked, findings, holm, p_valu
 
 
 def run(condition: Condition, seed: int, value: float) -> RunResult:
-    return RunResult(condition=condition, seed=seed, measured=Measured(values={"m": value}), core_s=1.0, host="here")
+    measured = Measured(values={"m": value})
+    return RunResult(file_sha256="0" * 64, condition=condition, seed=seed, measured=measured, core_s=1.0, host="here")
 
 
 def runs(**values: list[float]) -> Runs:
