@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^Pv*"
 STYLES = ("-", "--", ":", "-.")
+MOST_MARKS = 12
 KINDS: tuple[Literal["png", "svg"], ...] = ("png", "svg")
 
 
@@ -50,8 +51,7 @@ def draw(study: Study, figure: Figure, runs: Runs, kind: Literal["png", "svg"]) 
         for number, (label, points) in enumerate(lines.items()):
             _draw_line(axes, points, label, number)
         _dress(axes, study, figure)
-        if figure.log_x:
-            _mark(axes, sorted({point.x for points in lines.values() for point in points}))
+        _mark(axes, sorted({point.x for points in lines.values() for point in points}), figure.log_x)
         buffer = io.BytesIO()
         sheet.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
@@ -104,8 +104,14 @@ def _dress(axes: "Axes", study: Study, figure: Figure) -> None:
     axes.figure.supxlabel("bands: 95 % intervals of the mean over the seeds", fontsize=8, x=0.99, ha="right")
 
 
-def _mark(axes: "Axes", places: Sequence[float]) -> None:
-    """A logarithmic axis with a mark where something was measured, and nowhere else."""
-    axes.set_xscale("log")
-    axes.set_xticks(places, [f"{place:g}" for place in places])
-    axes.set_xticks([], minor=True)
+def _mark(axes: "Axes", places: Sequence[float], is_log: bool) -> None:
+    """Marks only where something was measured, as long as they do not crowd each other."""
+    from matplotlib.ticker import MaxNLocator
+
+    if is_log:
+        axes.set_xscale("log")
+    if is_log or len(places) <= MOST_MARKS:
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.set_xticks([], minor=True)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
