@@ -1,10 +1,9 @@
 """Running a study: the runs that are not done yet go to an executor, and what comes back is kept and judged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 from ...core.errors import ReszooError
 from ...core.files import explained, write_atomic
@@ -36,7 +35,7 @@ def run(
         tasks = tasks_of(study, settings)
         done = folder.finished(tasks)
         if missing := [task for task in tasks if task.name not in done]:
-            with executor as pool:
+            with _explained(), executor as pool:
                 done |= _work(missing, pool, folder, progress, len(tasks))
         results = [done[task.name] for task in tasks]
         answer = judged(study, plan, results)
@@ -94,17 +93,20 @@ def _work(
         for future in waiting:
             future.cancel()
     if failures:
-        _fail(failures[0])
+        raise failures[0]
     return done
 
 
-def _fail(error: BaseException) -> NoReturn:
-    if isinstance(error, BrokenExecutor):
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say what an executor means whose workers are gone."""
+    try:
+        yield
+    except BrokenExecutor as error:
         raise ReszooError(
             "a worker ended in the middle of a run, as one does for which no memory is left",
             "All finished runs are kept: give `resume=True` to go on, with fewer `workers` if memory is short.",
         ) from error
-    raise error
 
 
 def _write_page(study: Study, answer: StudyResult, results: Sequence[RunResult], out: Path) -> None:
