@@ -2,7 +2,7 @@
 
 import os
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,7 @@ def _executor(
     if executor is not None and dask is not None:
         raise UsageError("there are two places to run: an executor and a cluster", "Give `dask` or an executor.")
     if executor is not None:
-        return nullcontext(executor)
+        return executors.given(executor)
     if dask is not None:
         require("distributed", "to run on a cluster")
         return executors.dask(dask)

@@ -71,27 +71,25 @@ def judged(study: Study, plan: Plan, results: Sequence[RunResult]) -> StudyResul
 def _work(
     tasks: Sequence[Task], pool: Executor, folder: Folder, progress: Progress, total: int
 ) -> dict[str, RunResult]:
-    """Each result is on disk as soon as it is known. After a failure what is under way is waited for, and kept."""
+    """Each result is on disk as soon as it is known. After one fails, those under way are waited for and kept."""
     done: dict[str, RunResult] = {}
     failures: list[BaseException] = []
     progress("runs", total - len(tasks), total)
     futures: dict[Future[RunResult], Task] = {pool.submit(perform, task): task for task in tasks}
     waiting = set(futures)
-    try:
-        while waiting:
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                if error := future.exception():
-                    failures.append(error)
-                else:
-                    folder.keep(futures[future], future.result())
-                    done[futures[future].name] = future.result()
-                    progress("runs", total - len(tasks) + len(done), total)
-            if failures:
-                waiting = {future for future in waiting if not future.cancel()}
-    finally:
-        for future in waiting:
-            future.cancel()
+    while waiting:
+        finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in finished:
+            if error := future.exception():
+                failures.append(error)
+            else:
+                folder.keep(futures[future], future.result())
+                done[futures[future].name] = future.result()
+                progress("runs", total - len(tasks) + len(done), total)
+        if any(isinstance(error, BrokenExecutor) for error in failures):
+            break  # nobody is at work any more
+        if failures:
+            waiting = {future for future in waiting if not future.cancel()}
     if failures:
         raise failures[0]
     return done

@@ -1,15 +1,18 @@
 """`reszoo study`, as its users type it."""
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from coins import coins
 from inprocess import reszoo
-from processes import children, started, wait_until_gone
+from processes import children, started, told, wait_until_gone
 
 COMMAND = [sys.executable, "-c", "from reszoo.cli.main import main; main()"]
 FLOW = ("study", "gradient-flow", "--scale", "smoke", "--seeds", "1", "--workers", "1")
@@ -19,14 +22,18 @@ def finished(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
 
 
+def wait_for(state: Callable[[], bool], run: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + 300
+    while not state():
+        assert run.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_killed_in_the_middle_it_goes_on_from_what_is_finished(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with started([*COMMAND, *FLOW, "--out", str(out)]) as run:
-        end = time.monotonic() + 300
-        while len(finished(out)) < 3:
-            assert run.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.02)
+        wait_for(lambda: len(finished(out)) >= 3, run)
         workers = children(run.pid)
         run.send_signal(signal.SIGKILL)
         run.wait()
@@ -47,6 +54,34 @@ def test_killed_in_the_middle_it_goes_on_from_what_is_finished(tmp_path: Path) -
     assert {name: now[name] for name in kept} == kept
     assert (out / "README.md").is_file()
     assert not list(tmp_path.glob("**/.staging-*"))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_and_what_is_finished_stays(number: int, code: int, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with started([*COMMAND, *FLOW, "--out", str(out)], stderr=subprocess.PIPE, text=True) as run:
+        wait_for(lambda: len(finished(out)) >= 1, run)
+        os.killpg(run.pid, number)  # as a terminal does
+        assert run.stderr is not None
+        assert "Traceback" not in run.stderr.read()
+    assert run.returncode == code
+    assert 1 <= len(finished(out)) < 28
+
+
+def test_a_worker_that_is_killed_is_told_of_and_what_is_finished_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with started([*COMMAND, *FLOW, "--out", str(out)], stderr=subprocess.PIPE, text=True) as run:
+        wait_for(lambda: len(finished(out)) >= 1, run)
+        for worker in children(run.pid):
+            if "spawn_main" in told(worker, "cmdline"):  # the other child counts what the processes share
+                os.kill(worker, signal.SIGKILL)
+        assert run.stderr is not None
+        said = run.stderr.read()
+    assert run.returncode == 1
+    assert said.splitlines()[-2].startswith("error: a worker ended")
+    assert "give --resume to go on" in said
+    assert "Traceback" not in said
+    assert 1 <= len(finished(out)) < 28
 
 
 def test_its_verdicts_are_a_table_or_json(tmp_path: Path) -> None:

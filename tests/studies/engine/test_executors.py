@@ -2,6 +2,9 @@
 
 import os
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -60,3 +63,34 @@ def test_a_cluster_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="no Dask scheduler answers at tcp") as refused:
         reszoo.study("gradient-flow", scale="smoke", seeds=1, out=tmp_path / "out", dask="tcp://127.0.0.1:1")
     assert "`dask`" in refused.value.fix
+
+
+def test_an_interrupt_takes_back_what_is_not_done_yet_and_leaves_the_executor_open() -> None:
+    hold, futures = threading.Event(), []
+
+    def interrupted() -> None:
+        with executors.given(pool) as ours:
+            futures.extend([ours.submit(hold.wait), ours.submit(os.getpid)])
+            raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        hold.set()
+        assert futures[0].result()
+        assert futures[1].cancelled()
+        assert pool.submit(os.getpid).result() == os.getpid()
+
+
+def test_an_interrupt_does_not_wait_for_processes() -> None:
+    def interrupted() -> None:
+        with executors.local(1) as pool:
+            pool.submit(os.getpid).result()
+            pool.submit(time.sleep, 600)
+            pool.submit(time.sleep, 600)
+            raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - start < 100
