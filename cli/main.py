@@ -10,7 +10,22 @@ import typer
 
 from ..core.errors import ReszooError
 from ..core.files import REFUSED
-from . import bench, cache, compare, data, doctor, download, export, predict, prune, quantize, report, show, train
+from . import (
+    bench,
+    cache,
+    compare,
+    data,
+    doctor,
+    download,
+    export,
+    predict,
+    prune,
+    quantize,
+    report,
+    show,
+    study,
+    train,
+)
 from . import list as list_
 from .spelling import spelled, use
 
@@ -37,6 +52,7 @@ app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
+app.command("study")(study.study)
 use(app)
 
 

@@ -22,6 +22,11 @@ def student_t(confidence: float, freedom: int) -> float:
     return math.sqrt(freedom) * math.tan(angle)
 
 
+def student_t_p(t: float, freedom: int) -> float:
+    """The probability that Student's t with so many degrees of freedom is at least this far from 0, on either side."""
+    return max(1 - _within_angle(math.atan(abs(t) / math.sqrt(freedom)), freedom), 0.0)
+
+
 def _within_angle(angle: float, freedom: int) -> float:
     """The probability that t lies within the tangent of `angle` times the root of `freedom`, to either side."""
     sine, cosine = math.sin(angle), math.cos(angle)

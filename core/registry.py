@@ -22,8 +22,11 @@ ALL = "all"  # the word for every plug-in that is here
 
 
 def listed(folder: Path) -> list[str]:
-    """The names of a folder's plug-ins, without importing one: a file is named like its plug-in, with _ for -."""
-    return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules([str(folder)]))
+    """The names of a folder's plug-ins, without importing one: a file is named like its plug-in, with _ for -.
+
+    A folder in it is no plug-in.
+    """
+    return sorted(info.name.replace("_", "-") for info in pkgutil.iter_modules([str(folder)]) if not info.ispkg)
 
 
 class Plugins(Mapping[str, Any]):

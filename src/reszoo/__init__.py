@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from . import prune as prune
     from . import quantize as quantize
     from . import reporting as reporting
+    from . import studies as studies
     from . import training as training
     from . import workflows as workflows
     from . import zoo as zoo
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from .core.progress_bar import ProgressBar as ProgressBar
     from .workflows.comparing import compare as compare
     from .workflows.reporting import report as report
+    from .workflows.studying import study as study
     from .zoo.checkpoints import build as build
     from .zoo.creating import create_model as create_model
     from .zoo.listing import ModelCard as ModelCard
@@ -58,6 +60,7 @@ _HOME = {
     "load": "api",
     "load_artifact": "api",
     "report": "workflows.reporting",
+    "study": "workflows.studying",
     "train": "api",
 }
 _PACKAGES = (
@@ -68,6 +71,7 @@ _PACKAGES = (
     "prune",
     "quantize",
     "reporting",
+    "studies",
     "training",
     "workflows",
     "zoo",

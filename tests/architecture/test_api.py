@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-PACKAGES = ("", ".bench", ".datasets", ".export", ".models", ".prune", ".quantize", ".reporting", ".training", ".zoo")
+PACKAGES = (
+    *("", ".bench", ".datasets", ".export", ".models", ".prune", ".quantize", ".reporting", ".studies", ".training"),
+    ".zoo",
+)
 MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "training.tensorboard")
 EVERYTHING = """
 import pkgutil, sys

@@ -19,7 +19,7 @@ LEVELS = (
     ("prune", "quantize"),
     ("export",),
     ("bench",),
-    ("reporting",),
+    ("reporting", "studies"),
     ("workflows",),
     ("cli",),
 )

@@ -20,6 +20,7 @@ NEEDED_BY = {
     "prune": ["prune", REF, "--macs", "0.5"],
     "export": ["export", REF],
     "quantize": ["quantize", REF],
+    "study": ["study", "gradient-flow", "--scale", "smoke"],
     "predict a checkpoint": ["predict", REF, "image.png"],
     "download a pickle": ["download", "resnet20_v1.akamaster_cifar10", "--offline"],
 }

@@ -67,7 +67,18 @@ def test_no_message_from_below_names_an_option_that_there_is_not() -> None:
 
     root = Path(__file__).resolve().parents[2]
     known = {str(option.name).rstrip("_") for options in VERBS.values() for option in options}
-    folders = ("core", "datasets", "training", "prune", "quantize", "export", "bench", "reporting", "workflows")
+    folders = (
+        "core",
+        "datasets",
+        "training",
+        "prune",
+        "quantize",
+        "export",
+        "bench",
+        "reporting",
+        "studies",
+        "workflows",
+    )
     for file in (path for folder in folders for path in (root / folder).rglob("*.py")):
         named = re.findall(r"`(\w+)=(?!None)[^`\n]*`", re.sub(r'"""(?s:.*?)"""', "", file.read_text()))
         assert set(named) - known - {"name"} == set(), file

@@ -6,7 +6,7 @@ import scipy.fft
 import scipy.stats
 
 from reszoo.core.cosines import cosines
-from reszoo.core.distributions import fair_coin_p, heads_quantile, student_t
+from reszoo.core.distributions import fair_coin_p, heads_quantile, student_t, student_t_p
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 31, 64, 127, 128, 256, 999, 10_000)
 
@@ -37,3 +37,9 @@ def test_a_fair_coins_p_value() -> None:
 def test_cosines(n: int) -> None:
     values = np.random.default_rng(n).normal(3, 1, n)
     np.testing.assert_allclose(cosines(values), scipy.fft.dct(values, norm="ortho"), rtol=0, atol=1e-11 * n)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 30, 99])
+@pytest.mark.parametrize("t", [0.0, 0.3, -1.0, 2.5, 12.0])
+def test_the_probability_of_students_t(t: float, freedom: int) -> None:
+    assert student_t_p(t, freedom) == pytest.approx(2 * scipy.stats.t.sf(abs(t), freedom), rel=1e-6, abs=1e-14)

@@ -33,6 +33,14 @@ def test_a_plugin_is_found_by_its_file(tmp_path: Path) -> None:
     assert found.get("z") is None
 
 
+def test_a_folder_in_it_is_no_plugin(tmp_path: Path) -> None:
+    folder = tmp_path / "plugins_e"
+    found = package(folder, x=PLUGIN.format(name="x"))
+    (folder / "parts").mkdir()
+    (folder / "parts" / "__init__.py").touch()
+    assert list(discover(found, "PLUGIN")) == ["x"]
+
+
 def test_none_is_imported_before_it_is_asked_for(tmp_path: Path) -> None:
     found = discover(package(tmp_path / "plugins_d", whole=PLUGIN.format(name="whole"), broken="1 / 0"), "PLUGIN")
     assert list(found) == ["broken", "whole"]

@@ -8,7 +8,8 @@ OLDER = "noun lineage payoff ladder rung wish anatomy stopwatch suspect unrest r
 WORD = re.compile(rf"(?<![\w-])({OLDER.replace(' ', '|')})(e?s)?(?![\w-])", re.IGNORECASE)
 KINDS = {".py", ".md", ".toml", ".js", ".css", ".sh", ".yml"}
 OURS = (
-    "bench cli core datasets docs examples export models prune quantize reporting scripts tests training workflows zoo"
+    "bench cli core datasets docs examples export models prune quantize reporting scripts studies tests training "
+    "workflows zoo"
 )
 READERS = {"core/migrations.py", "workflows/pruning/older.py", "docs/changelog.md"}
 READERS |= {f"tests/{name}" for name in ("docs/test_words.py", "workflows/test_older_documents.py")}

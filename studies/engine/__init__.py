@@ -1,0 +1,1 @@
+"""What all studies share: records, runs, verdicts, pages and plots."""

@@ -1,0 +1,99 @@
+"""The page of a study: one screen of Markdown that says what was claimed, what was measured, and what follows."""
+
+from collections.abc import Iterable, Sequence
+
+from .records import Case, Checked, Finding, StudyResult, name_of
+from .study import Study
+
+HEADERS = ("claim", "textbook says", "paper says", "measured (95 % interval, n)", "verdict")
+CONTROL_HEADERS = ("control", "kind", "measured (95 % interval, n)", "as it has to be")
+HELD = {"supported": "yes", "refuted": "NO", "conditional": "NO", "cannot tell": "not shown with so few runs"}
+SPELLED = {"cannot tell": "cannot tell at this budget"}
+MOST_CASES = 8  # of a claim, that are shown
+
+
+def page(study: Study, answer: StudyResult) -> str:
+    """The whole page."""
+    parts = [
+        f"# {study.title}",
+        study.question,
+        _warning(answer),
+        table(HEADERS, [_claim_row(study, finding) for finding in answer.findings]),
+        _reading(answer),
+        "## Controls",
+        table(CONTROL_HEADERS, [_control_row(study, control) for control in answer.controls]),
+        *(f"![{figure.title}]({figure.name}.svg)" for figure in study.figures),
+        "## What this does not say" if study.caveats else "",
+        "\n".join(f"- {caveat}" for caveat in study.caveats),
+        "## Cost, and how to repeat it",
+        _cost(answer),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def measured(case: Case) -> str:
+    """ "1.19 (1.18 to 1.2, n = 5)"."""
+    interval = "no interval" if case.low is None or case.high is None else f"{case.low:.3g} to {case.high:.3g}"
+    return f"{case.mean:.3g} ({interval}, n = {case.n})"
+
+
+def _warning(answer: StudyResult) -> str:
+    failed = [checked.control.key for checked in answer.controls if checked.verdict in ("refuted", "conditional")]
+    if not failed:
+        return ""
+    return f"**No verdict stands: {', '.join(failed)} came out wrong, so what the probes say means nothing here.**"
+
+
+def _claim_row(study: Study, finding: Finding) -> tuple[str, ...]:
+    claim = finding.claim
+    contrast = claim.contrast
+    what = study.metrics[contrast.metric] + (f", less that of {name_of(contrast.against)}" if contrast.against else "")
+    return (
+        f"{claim.hypothesis} (`{claim.key}`: {what} {contrast.region})",
+        claim.textbook or "-",
+        claim.paper or "-",
+        _cases(finding.cases),
+        f"**{SPELLED.get(finding.verdict, finding.verdict)}**",
+    )
+
+
+def _control_row(study: Study, checked: Checked) -> tuple[str, ...]:
+    control = checked.control
+    expected = f"{study.metrics[control.contrast.metric]} {control.contrast.region}"
+    return f"{control.says} ({expected})", control.kind, _cases(checked.cases), HELD[checked.verdict]
+
+
+def _cases(cases: Sequence[Case]) -> str:
+    """A line each, with its own verdict where they differ."""
+    differ = len({case.verdict for case in cases}) > 1
+    lines = [
+        f"{name_of(case.condition)}: {measured(case)}{f', {case.verdict}' if differ else ''}"
+        for case in cases[:MOST_CASES]
+    ]
+    more = [f"and {len(cases) - MOST_CASES} more in result.json"] if len(cases) > MOST_CASES else []
+    return "<br>".join([*lines, *more]) or "not run at this scale"
+
+
+def _reading(answer: StudyResult) -> str:
+    cases = sum(len(finding.cases) for finding in answer.findings)
+    return (
+        "A claim is supported where the mean lies in its region, refuted where it lies outside, each at 5 % over all "
+        f"{cases} cases of this study together (Student's t, Holm's correction); conditional where some cases support "
+        "it and others refute it. Intervals are of single cases. Differences are paired by seed."
+    )
+
+
+def _cost(answer: StudyResult) -> str:
+    settings = answer.settings
+    again = f"reszoo study {answer.study} --scale {settings.scale} --data {settings.data} --seeds {settings.seeds}"
+    hosts = "; ".join(answer.hosts)
+    return (
+        f"{answer.runs} runs, {answer.core_minutes:.1f} core-minutes, {answer.images:,} images through a network. "
+        f"{hosts}. The study's file has the SHA-256 {answer.file_sha256[:16]}; every run is a file in `runs/`.\n\n"
+        f"    {again}"
+    )

@@ -1,0 +1,113 @@
+"""Running a study: the runs that are not done yet go to an executor, and what comes back is kept and judged."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from ...core.errors import ReszooError
+from ...core.files import explained, write_atomic
+from ...core.locks import locked
+from ...core.progress import Progress, silent
+from . import verdicts
+from .folder import PAGE, Folder
+from .page import page
+from .plotting import plots
+from .records import Plan, RunResult, Settings, StudyResult
+from .study import Study
+from .tasks import Task, perform
+
+
+def run(
+    study: Study,
+    settings: Settings,
+    out: Path,
+    executor: AbstractContextManager[Executor],
+    *,
+    resume: bool = False,
+    progress: Progress = silent,
+) -> StudyResult:
+    """Do what is not done, and write the answer to `out`. The executor is entered only if there is something to do."""
+    plan = Plan(study=study.name, file_sha256=study.sha256, settings=settings)
+    folder = Folder(out, plan)
+    with locked(out, wait=False), explained(out):
+        folder.enter(resume)
+        tasks = tasks_of(study, settings)
+        done = folder.finished(tasks)
+        if missing := [task for task in tasks if task.name not in done]:
+            with _explained(), executor as pool:
+                done |= _work(missing, pool, folder, progress, len(tasks))
+        results = [done[task.name] for task in tasks]
+        answer = judged(study, plan, results)
+        folder.write_result(answer)
+        _write_page(study, answer, results, out)
+    return answer
+
+
+def tasks_of(study: Study, settings: Settings) -> list[Task]:
+    """Every run, all conditions of a seed before the next seed: so that an interrupt leaves whole pairs."""
+    conditions = study.conditions(settings)
+    return [Task(study.name, condition, seed, settings) for seed in range(settings.seeds) for condition in conditions]
+
+
+def judged(study: Study, plan: Plan, results: Sequence[RunResult]) -> StudyResult:
+    """The verdicts, and what they cost."""
+    runs = verdicts.Runs(results)
+    controls = verdicts.checked(study.controls, runs)
+    return StudyResult(
+        study=study.name,
+        question=study.question,
+        file_sha256=plan.file_sha256,
+        settings=plan.settings,
+        findings=verdicts.withheld(verdicts.findings(study.claims, runs), controls),
+        controls=controls,
+        runs=len(results),
+        core_minutes=sum(result.core_s for result in results) / 60,
+        images=sum(result.measured.images for result in results),
+        hosts=tuple(sorted({result.host for result in results})),
+    )
+
+
+def _work(
+    tasks: Sequence[Task], pool: Executor, folder: Folder, progress: Progress, total: int
+) -> dict[str, RunResult]:
+    """Each result is on disk as soon as it is known. After one fails, those under way are waited for and kept."""
+    done: dict[str, RunResult] = {}
+    failures: list[BaseException] = []
+    progress("runs", total - len(tasks), total)
+    futures: dict[Future[RunResult], Task] = {pool.submit(perform, task): task for task in tasks}
+    waiting = set(futures)
+    while waiting:
+        finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+        for future in finished:
+            if error := future.exception():
+                failures.append(error)
+            else:
+                folder.keep(futures[future], future.result())
+                done[futures[future].name] = future.result()
+                progress("runs", total - len(tasks) + len(done), total)
+        if any(isinstance(error, BrokenExecutor) for error in failures):
+            break  # nobody is at work any more
+        if failures:
+            waiting = {future for future in waiting if not future.cancel()}
+    if failures:
+        raise failures[0]
+    return done
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say what an executor means whose workers are gone."""
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise ReszooError(
+            "a worker ended in the middle of a run, as one does for which no memory is left",
+            "All finished runs are kept: give `resume=True` to go on, with fewer `workers` if memory is short.",
+        ) from error
+
+
+def _write_page(study: Study, answer: StudyResult, results: Sequence[RunResult], out: Path) -> None:
+    for name, data in plots(study, results).items():
+        write_atomic(out / name, data)
+    write_atomic(out / PAGE, page(study, answer).encode())

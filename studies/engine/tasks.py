@@ -1,0 +1,72 @@
+"""One run as a task for any executor: a function that can be pickled, of arguments that can."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from ...core import hosts
+from ...core.errors import ReszooError
+from .records import Condition, Measured, RunResult, Settings, name_of
+from .registry import study_named
+
+
+class Task(NamedTuple):
+    """A run that is to be done, wherever: the study goes by its name, and is found again there."""
+
+    study: str
+    condition: Condition
+    seed: int
+    settings: Settings
+
+    @property
+    def name(self) -> str:
+        """Of the run, and of its file."""
+        return f"{name_of(self.condition)}.{self.seed}"
+
+
+def perform(task: Task) -> RunResult:
+    """Do one run, on one thread: two runs side by side are faster than one on two."""
+    study = study_named(task.study)
+    with _one_thread():
+        start = time.process_time()
+        measured = study.measure(task.condition, task.seed, task.settings)
+        core_s = time.process_time() - start
+    _check_finite(task, measured)
+    return RunResult(
+        file_sha256=study.sha256,
+        condition=task.condition,
+        seed=task.seed,
+        measured=measured,
+        core_s=core_s,
+        host=_host(),
+    )
+
+
+def _check_finite(task: Task, measured: Measured) -> None:
+    """A document cannot hold what is not a number, and no mean survives it."""
+    for name, value in measured.values.items():
+        if not math.isfinite(value):
+            raise ReszooError(f"the run {task.name} of {task.study} gave {name} = {value}", "This is a defect.")
+
+
+def _host() -> str:
+    """ "AMD EPYC, 2 cores; reszoo 0.1.0 (3f2a), torch 2.13.0": what may change a result."""
+    host = hosts.describe()
+    commit = f" ({host.commit})" if host.commit else ""
+    versions = f"reszoo {host.versions.get('reszoo', 'unknown')}{commit}, torch {host.versions.get('torch', 'unknown')}"
+    gpu = f", {host.gpu}" if host.gpu else ""
+    return f"{host.cpu}, {host.cores} cores{gpu}; {versions}"
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

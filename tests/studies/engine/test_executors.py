@@ -1,0 +1,96 @@
+"""Where runs are done: processes that end with their parent, and clusters."""
+
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from processes import children, started, wait_until_gone
+
+import reszoo
+from reszoo.core.errors import UnavailableError
+from reszoo.studies.engine import executors
+
+PARENT = """
+import time
+from reszoo.studies.engine.executors import local
+
+if __name__ == "__main__":
+    with local(2) as pool:
+        print(*(pool.submit(time.time).result() > 0 for _ in range(2)), flush=True)
+        pool.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+
+
+def test_runs_are_done_in_other_processes() -> None:
+    with executors.local(1) as pool:
+        assert pool.submit(os.getpid).result() != os.getpid()
+
+
+def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path) -> None:
+    import subprocess
+
+    program = tmp_path / "parent.py"
+    program.write_text(PARENT)
+    with started([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "True True\n"
+        workers = children(run.pid)
+        assert len(workers) >= 2
+        run.kill()
+        run.wait()
+        wait_until_gone(workers)
+
+
+def test_a_cluster_does_what_this_machine_does(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with ExitStack() as stack:
+        cluster = stack.enter_context(
+            distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
+        )
+        address = cluster.scheduler_address
+        found = reszoo.study("gradient-flow", scale="smoke", seeds=1, out=tmp_path / "out", dask=address)
+    assert found.runs == 28
+
+
+def test_a_cluster_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(UnavailableError, match="no Dask scheduler answers at tcp") as refused:
+        reszoo.study("gradient-flow", scale="smoke", seeds=1, out=tmp_path / "out", dask="tcp://127.0.0.1:1")
+    assert "`dask`" in refused.value.fix
+
+
+def test_an_interrupt_takes_back_what_is_not_done_yet_and_leaves_the_executor_open() -> None:
+    hold, futures = threading.Event(), []
+
+    def interrupted() -> None:
+        with executors.given(pool) as ours:
+            futures.extend([ours.submit(hold.wait), ours.submit(os.getpid)])
+            raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        hold.set()
+        assert futures[0].result()
+        assert futures[1].cancelled()
+        assert pool.submit(os.getpid).result() == os.getpid()
+
+
+def test_an_interrupt_does_not_wait_for_processes() -> None:
+    def interrupted() -> None:
+        with executors.local(1) as pool:
+            pool.submit(os.getpid).result()
+            pool.submit(time.sleep, 600)
+            pool.submit(time.sleep, 600)
+            raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - start < 100

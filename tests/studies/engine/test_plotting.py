@@ -1,0 +1,78 @@
+"""What is drawn: a mean and an interval for each place, on axes that say what they are."""
+
+import math
+
+import pytest
+from matplotlib.figure import Figure as Canvas
+
+from reszoo.core.estimates import mean_interval
+from reszoo.studies.engine import plotting
+from reszoo.studies.engine.records import Condition, Figure, Measured, RunResult
+from reszoo.studies.engine.registry import study_named
+from reszoo.studies.engine.verdicts import Runs
+
+
+def run(condition: Condition, seed: int, value: float) -> RunResult:
+    measured = Measured(values={"factor": value}, series={"norms": (value, 2 * value)})
+    return RunResult(file_sha256="0" * 64, condition=condition, seed=seed, measured=measured, core_s=0, host="")
+
+
+VALUES = {("v1", 20): [1.0, 2.0, 4.0], ("v1", 8): [1.0, 1.0, 1.0], ("v2", 8): [3.0, 5.0, 4.0]}
+RUNS = Runs(
+    [
+        run({"family": family, "depth": depth}, seed, value)
+        for (family, depth), values in VALUES.items()
+        for seed, value in enumerate(values)
+    ]
+)
+
+
+def figure(**changes: object) -> Figure:
+    fields: dict[str, object] = {"name": "f", "title": "A title", "y": "factor", "x": "depth", "where": {}}
+    return Figure(**(fields | {"lines": ("family",), "x_title": "depth, layers"} | changes))  # type: ignore[arg-type]
+
+
+def test_each_line_has_its_points_in_order_with_their_intervals() -> None:
+    lines = plotting.lines_of(figure(), RUNS)
+    assert list(lines) == ["v1", "v2"]
+    assert [point.x for point in lines["v1"]] == [8, 20]
+    mean, (low, high) = mean_interval([1.0, 2.0, 4.0])
+    assert lines["v1"][1][1:] == pytest.approx((mean, low, high))
+
+
+def test_a_logarithmic_axis_has_geometric_means_whose_intervals_are_above_0() -> None:
+    point = plotting.lines_of(figure(log_y=True), RUNS)["v1"][1]
+    assert point.mean == pytest.approx(2)
+    assert 0 < point.low < 2 < point.high
+    assert math.isclose(point.low * point.high, 4)
+
+
+def test_a_series_is_drawn_by_its_positions() -> None:
+    lines = plotting.lines_of(figure(y="norms", x="position", where={"depth": 8}), RUNS)
+    assert [(point.x, point.mean) for point in lines["v2"]] == [(1, 4), (2, 8)]
+
+
+def test_one_run_has_no_interval() -> None:
+    (point,) = plotting.lines_of(figure(), Runs([run({"family": "v1", "depth": 8}, 0, 2.0)]))["v1"]
+    assert point[1:] == (2, 2, 2)
+
+
+def test_axes_have_titles_units_and_a_legend() -> None:
+    study = study_named("gradient-flow")
+    axes = Canvas().add_subplot()
+    plotting._draw_line(axes, plotting.lines_of(figure(), RUNS)["v1"], "v1", 0)
+    plotting._dress(axes, study, figure())
+    plotting._mark(axes, [8.0, 20.0], is_log=True)
+    assert axes.get_title(loc="left") == "A title"
+    assert axes.get_xlabel() == "depth, layers"
+    assert axes.get_ylabel().replace("\n", " ") == study.metrics["factor"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["8", "20"]
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["v1"]
+
+
+def test_the_same_runs_give_the_same_bytes() -> None:
+    study = study_named("gradient-flow")
+    for kind in plotting.KINDS:
+        assert plotting.draw(study, figure(), RUNS, kind) == plotting.draw(study, figure(), RUNS, kind)

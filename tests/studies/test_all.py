@@ -1,0 +1,85 @@
+"""What holds for every study, the next one included."""
+
+from xml.etree import ElementTree
+
+import pytest
+from PIL import Image
+from smoke import Smoke
+
+from reszoo.core.documents import read_json
+from reszoo.studies import StudyResult
+from reszoo.studies.engine.records import RunResult, Settings, name_of
+from reszoo.studies.engine.registry import studies, study_named
+from reszoo.studies.engine.running import tasks_of
+from reszoo.studies.engine.tasks import perform
+from reszoo.studies.engine.verdicts import Runs
+
+STUDIES = list(studies())
+SCALES = ("smoke", "cpu", "gpu")
+
+
+def test_these_are_the_studies() -> None:
+    assert {"gradient-flow", "identity", "residuals"} <= set(STUDIES)
+    assert "engine" not in STUDIES
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_its_data_fits_together(name: str) -> None:
+    """Every claim, control and figure is of something that is run and measured, at every scale, on all data."""
+    study = study_named(name)
+    assert len({claim.key for claim in study.claims}) == len(study.claims)
+    parts = [*(claim.contrast for claim in study.claims), *(control.contrast for control in study.controls)]
+    assert {part.metric for part in parts} | {figure.y for figure in study.figures} <= study.metrics.keys()
+    for scale in SCALES:
+        for data in study.data:
+            conditions = study.conditions(Settings(scale=scale, data=data, seeds=1))
+            names = [name_of(condition) for condition in conditions]
+            assert len(set(names)) == len(names)
+            runs = Runs([])
+            runs.conditions = dict(zip(names, conditions, strict=True))
+            for part in parts:
+                found = runs.where(part.where)
+                assert found, part
+                assert all(name_of(condition | (part.against or {})) in names for condition in found), part
+            for figure in study.figures:
+                assert all(line in condition for condition in runs.where(figure.where) for line in figure.lines)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_claim_is_judged_and_every_control_holds(name: str, smoke: Smoke) -> None:
+    result = read_json(smoke(name) / "result.json", StudyResult, "")
+    study = study_named(name)
+    assert [finding.claim for finding in result.findings] == list(study.claims)
+    assert {checked.control.kind for checked in result.controls} == {"positive", "negative"}
+    assert {checked.control.key: checked.verdict for checked in result.controls} == dict.fromkeys(
+        (control.key for control in study.controls), "supported"
+    )
+    for case in (case for finding in result.findings for case in finding.cases):
+        assert case.n == study.seeds["smoke"]
+        assert case.low is not None
+        assert case.high is not None
+        assert case.low <= case.mean <= case.high
+    assert result.core_minutes > 0
+    assert result.images > 0
+    assert result.file_sha256 == study.sha256
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_its_figures_are_pictures_and_the_page_shows_them(name: str, smoke: Smoke) -> None:
+    folder = smoke(name)
+    page = (folder / "README.md").read_text()
+    for figure in study_named(name).figures:
+        with Image.open(folder / f"{figure.name}.png") as picture:
+            assert picture.width > 800
+        drawing = ElementTree.parse(folder / f"{figure.name}.svg").getroot()  # noqa: S314
+        assert drawing.tag.endswith("svg")
+        assert f"]({figure.name}.svg)" in page
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_the_same_seed_gives_the_same_figures(name: str, smoke: Smoke) -> None:
+    study = study_named(name)
+    settings = Settings(scale="smoke", data="digits", seeds=study.seeds["smoke"])
+    task = tasks_of(study, settings)[0]
+    kept = read_json(smoke(name) / "runs" / f"{task.name}.json", RunResult, "")
+    assert perform(task).measured == kept.measured

@@ -1,0 +1,106 @@
+"""`study`: a claim about residual networks, measured."""
+
+import os
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.choices import check
+from ..core.errors import UnavailableError, UsageError
+from ..core.missing import require
+from ..core.progress import Progress, silent
+from ..core.registry import unknown
+from ..core.types import Positive
+
+if TYPE_CHECKING:
+    from ..studies import StudyResult
+    from ..studies.engine.records import Scale
+    from ..studies.engine.study import Study
+
+FOLDER = Path("studies-out")
+
+
+def study(
+    name: str,
+    *,
+    scale: "Scale" = "cpu",
+    seeds: int | None = None,
+    data: str | None = None,
+    out: "str | os.PathLike[str] | None" = None,
+    workers: int = 2,
+    dask: str | None = None,
+    executor: Executor | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+) -> "StudyResult":
+    """Run a study: claims about residual networks, decided by measurements. Finished runs are kept.
+
+    Args:
+        name: The study, such as "gradient-flow".
+        scale: How much is run: "smoke" takes seconds, "cpu" up to hours on two cores, "gpu" needs a CUDA GPU.
+        seeds: Runs of each condition; None is the scale's own number.
+        data: The data set; None is the study's first one.
+        out: The folder for the runs, the plots and the page; None is `studies-out/NAME`.
+        workers: Processes on this machine.
+        dask: The address of a Dask scheduler, "tcp://HOST:PORT", whose workers are used instead.
+        executor: Any other executor to use instead; it stays open.
+        resume: Go on with the study in `out`, if there is one.
+        progress: Counts the runs.
+
+    Returns:
+        The claims with their verdicts, and what the controls gave. The page is `out`/README.md.
+
+    Raises:
+        UsageError: Something that was given is unknown or out of range, or `out` holds something else: another
+            study, another version of it, or one with other settings.
+        UnavailableError: The data set, the GPU or the cluster is not on this machine.
+        ReszooError: A worker ended, or a run failed. All finished runs are kept.
+    """
+    require("torch", "for a study")
+    require("matplotlib", "for a study's plots", extra="plot")
+    from ..datasets.info import info
+    from ..studies.engine.records import Scale, Settings
+    from ..studies.engine.registry import study_named
+    from ..studies.engine.running import run
+
+    check("workers", workers, Positive)
+    found = study_named(name)
+    chosen = found.data[0] if data is None else data
+    check("scale", scale, Scale)
+    settings = Settings(scale=scale, data=chosen, seeds=found.seeds[scale] if seeds is None else seeds)
+    _check_data(found, chosen)
+    info(chosen)  # says how to get one that is not here
+    where = _executor(scale, workers, dask, executor)
+    return run(
+        found, settings, Path(out) if out is not None else FOLDER / name, where, resume=resume, progress=progress
+    )
+
+
+def _check_data(found: "Study", data: str) -> None:
+    if data not in found.data:
+        raise unknown(data, found.data, f"data set of the study {found.name}:")
+
+
+def _executor(
+    scale: "Scale", workers: int, dask: str | None, executor: Executor | None
+) -> AbstractContextManager[Executor]:
+    from ..studies.engine import executors
+
+    if executor is not None and dask is not None:
+        raise UsageError("there are two places to run: an executor and a cluster", "Give `dask` or an executor.")
+    if executor is not None:
+        return executors.given(executor)
+    if dask is not None:
+        require("distributed", "to run on a cluster")
+        return executors.dask(dask)
+    if scale == "gpu":
+        _check_gpu()
+    return executors.local(workers)
+
+
+def _check_gpu() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise UnavailableError("PyTorch finds no CUDA GPU here", "Use `scale=cpu`.")
