@@ -89,7 +89,11 @@ def verify_identity(block: nn.Module, x: Tensor) -> IdentityCheck:
 @contextmanager
 def edited_branch(block: Block, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """Put `edit(h)` in the place of what the branch gives, before it is added to the shortcut."""
-    handle = block.drop.register_forward_hook(lambda module, inputs, h: edit(h))
+
+    def edited(module: nn.Module, inputs: object, h: Tensor) -> Tensor:
+        return edit(h)
+
+    handle = block.drop.register_forward_hook(edited)
     try:
         yield
     finally:

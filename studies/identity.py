@@ -338,7 +338,11 @@ def _times(factor: float, block: "Block") -> "AbstractContextManager[None]":
 @contextmanager
 def _blind(model: "nn.Module") -> Iterator[None]:
     """The network with a stem that gives 0, whatever the image."""
-    handle = _residual_network(model).stem.register_forward_hook(lambda _, inputs, y: 0 * y)
+
+    def nothing(module: "nn.Module", inputs: object, y: "Tensor") -> "Tensor":
+        return 0 * y
+
+    handle = _residual_network(model).stem.register_forward_hook(nothing)
     try:
         yield
     finally:

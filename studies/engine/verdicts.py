@@ -164,7 +164,7 @@ def _case(sample: Sample, adjusted_p: float) -> Case:
 
 def _over_cases(cases: Sequence[Case], is_universal: bool) -> Verdict:
     """One verdict for all cases: where some support a claim and others refute it, it depends on the condition."""
-    verdicts = {case.verdict for case in cases}
+    verdicts: set[Verdict] = {case.verdict for case in cases}
     if is_universal and "refuted" in verdicts:
         return "refuted"
     if {"supported", "refuted"} <= verdicts:
