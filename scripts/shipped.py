@@ -1,8 +1,8 @@
 """What ships, tried in all its ways: `python scripts/shipped.py FILE`.
 
 Every format in every precision with every input and batch: exported, which proves it by run.py and by every runtime
-here that reads it, and its accuracy by run.py on test images of CIFAR-10. Needs CIFAR-10 (`reszoo data get cifar10`)
-and akamaster's resnet20 (`reszoo download`). It takes an hour or two, and goes on where an interrupted run has stopped.
+here that reads it, and its accuracy by run.py on test images of CIFAR-10, which it needs (`reszoo data get cifar10`).
+It takes an hour or two, and goes on where an interrupted run has stopped. `--network` takes others.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from reszoo.core.types import Artifact
 from reszoo.export import ExportOptions, export
 from reszoo.export.contract.format import formats
 
-NETWORKS = ("resnet8_v1.reszoo_cifar10", "resnet8_v2.reszoo_cifar10", "resnet20_v1.akamaster_cifar10")
+NETWORKS = ("resnet8_v1.reszoo_cifar10", "resnet8_v2.reszoo_cifar10")
 Request = tuple[str, ExportOptions]
 
 

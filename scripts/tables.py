@@ -191,6 +191,7 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "network | threads | PyTorch ms | fastest | ms | times faster (99 % interval) | PyTorch's top-1 | fastest's",
         "{network} | {threads} | {eager_ms} | {best} | {best_ms} | {times:.1f} | {eager_top_1} | {best_top_1}",
     ),
+    "shipped_host": Machine("shipped/ways", "torch onnxruntime openvino ai-edge-litert executorch ncnn"),
     "shipped": Table(
         rows.shipped,
         f"format |  | input | ways | batches | agreement, at least | {columns('{}', SHIPPED)} | refused",
