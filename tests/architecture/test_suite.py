@@ -24,6 +24,7 @@ def collected(*options: str) -> set[str]:
     return {line for line in done.stdout.splitlines() if "::" in line}
 
 
+@pytest.mark.long
 def test_the_passes_share_out_all_tests_and_quick_ones_are_neither_slow_nor_alone() -> None:
     passes = ([], ["--machine=shared"], ["--machine=alone"], ["--long=only"], ["--long=without"], ["--quick"])
     everything, shared, alone, long, short, quick = (collected(*options) for options in passes)

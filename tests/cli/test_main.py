@@ -33,6 +33,7 @@ VERBS = [
     ["report"],
     ["doctor"],
     ["quantize"],
+    ["study"],
 ]
 # Root reads and writes what nobody may, unless it gives that up.
 GIVEN_UP = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
