@@ -88,7 +88,7 @@ def _print(result: "StudyResult") -> None:
     output.console().print(result.question, markup=False)
     output.console().print(table)
     for checked in result.controls:
-        if checked.verdict in ("refuted", "conditional"):
+        if checked.is_wrong:
             output.err_console().print(
                 f"The control {checked.control.key} came out wrong: no verdict stands.", markup=False
             )

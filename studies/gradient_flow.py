@@ -6,6 +6,7 @@ neighbouring inputs' gradients: Balduzzi et al. 2017.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from statistics import linear_regression
 from typing import TYPE_CHECKING
 
@@ -333,6 +334,8 @@ def _log10(value: float) -> float:
     return math.log10(max(value, NOTHING))
 
 
+by_depth = partial(Figure, x="depth", x_title="depth, layers", log_x=True)
+
 STUDY = Study(
     name="gradient-flow",
     title="Gradients at initialisation",
@@ -345,35 +348,26 @@ STUDY = Study(
     conditions=conditions,
     measure=measure,
     figures=(
-        Figure(
+        by_depth(
             name="factor",
             title="The gradient's norm, per layer",
             y="factor",
-            x="depth",
             where={"init": "he"},
             lines=("family", "norm"),
-            x_title="depth, layers",
-            log_x=True,
         ),
-        Figure(
+        by_depth(
             name="spread",
             title="The gradient's norm, first block over last",
             y="spread",
-            x="depth",
             where={"init": "he"},
             lines=("family", "norm"),
-            x_title="depth, layers",
-            log_x=True,
         ),
-        Figure(
+        by_depth(
             name="correlation",
             title="How alike the gradients of neighbouring inputs are",
             y="correlation",
-            x="depth",
             where={"norm": "batch"},
             lines=("family", "init"),
-            x_title="depth, layers",
-            log_x=True,
         ),
         Figure(
             name="norms",

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     import torch
 
 
-def library() -> Any:
+def bindings() -> Any:
     """What `executorch.runtime` calls, without the exporter: importing that takes ten seconds."""
-    import torch  # noqa: F401  it brings the libraries that this one needs
+    import torch  # noqa: F401  it loads what these are linked to
 
     with quietly():  # the Python interface is experimental, and says so
         try:
             from executorch.extension.pybindings import _C
-        except ImportError:  # of a release that names it otherwise
+        except ModuleNotFoundError:  # of a release that names it otherwise
             from executorch.extension.pybindings import portable_lib as _C
     return _C
 
@@ -34,7 +34,7 @@ class ExecuTorchRuntime(Runtime):
         return not_installed("executorch", "executorch")
 
     def preload(self) -> None:
-        library()
+        bindings()
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "ExecuTorchSession":
         self.preload()
@@ -47,12 +47,12 @@ class ExecuTorchSession(Session):
     open_sessions: ClassVar[int] = 0
 
     def __init__(self, model: Candidate, threads: int) -> None:
-        self.library = library()
+        self.bindings = bindings()
         self._size_pool(threads)
         path = model.path / MODEL_FILE
         try:
             with quietly():
-                self.program = self.library._load_program(str(path))
+                self.program = self.bindings._load_program(str(path))
                 self.method = self.program.load_method("forward")
         except RuntimeError as error:
             raise ReszooError(f"ExecuTorch cannot load {path}: {error}", "Export it again.") from error
@@ -60,7 +60,7 @@ class ExecuTorchSession(Session):
 
     def _size_pool(self, threads: int) -> None:
         with quietly():  # the pool tells of the files in which it looks for ARM cores
-            size = self.library._threadpool_get_thread_count()
+            size = self.bindings._threadpool_get_thread_count()
         if size == threads:
             return
         if self.open_sessions:
@@ -69,7 +69,7 @@ class ExecuTorchSession(Session):
                 f"Close that session first, or use {size} threads.",
             )
         with quietly():
-            self.library._unsafe_reset_threadpool(threads)
+            self.bindings._unsafe_reset_threadpool(threads)
 
     def place(self, batch: "np.ndarray") -> "torch.Tensor":
         import torch

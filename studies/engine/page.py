@@ -7,7 +7,7 @@ from .study import Study
 
 HEADERS = ("claim", "textbook says", "paper says", "measured (95 % interval, n)", "verdict")
 CONTROL_HEADERS = ("control", "kind", "measured (95 % interval, n)", "as it has to be")
-HELD = {"supported": "yes", "refuted": "NO", "conditional": "NO", "cannot tell": "not shown with so few runs"}
+HELD = {"supported": "yes", "refuted": "NO", "cannot tell": "not shown with so few runs"}
 SPELLED = {"cannot tell": "cannot tell at this budget"}
 MOST_CASES = 8  # of a claim, that are shown
 
@@ -43,7 +43,7 @@ def measured(case: Case) -> str:
 
 
 def _warning(answer: StudyResult) -> str:
-    failed = [checked.control.key for checked in answer.controls if checked.verdict in ("refuted", "conditional")]
+    failed = [checked.control.key for checked in answer.controls if checked.is_wrong]
     if not failed:
         return ""
     return f"**No verdict stands: {', '.join(failed)} came out wrong, so what the probes say means nothing here.**"

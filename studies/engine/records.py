@@ -195,6 +195,11 @@ class Checked(Record, frozen=True, kw_only=True):
     cases: tuple[Case, ...]
     verdict: Verdict
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether something else than the known answer was measured: then no verdict of the study stands."""
+        return self.verdict == "refuted"
+
 
 class StudyResult(Record, frozen=True, kw_only=True):
     """The answer of a study.

@@ -88,7 +88,7 @@ def withheld(found: Sequence[Finding], controls: Sequence[Checked]) -> tuple[Fin
     """No verdict stands on a probe whose control came out wrong."""
     from msgspec.structs import replace
 
-    if all(control.verdict != "refuted" for control in controls):
+    if not any(control.is_wrong for control in controls):
         return tuple(found)
     return tuple(replace(finding, verdict="cannot tell") for finding in found)
 

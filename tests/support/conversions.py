@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 import pytest
 from once import once
-from torch.onnx._internal.exporter._registration import ONNXRegistry
 
 from reszoo.core.types import Checkpoint
 from reszoo.export import ExportOptions
@@ -31,8 +30,6 @@ def conversions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.setattr(kind, "graph", _kept_graph(kind.graph, tmp_path_factory))
         for other in FILES:
             patch.setattr(other, "write", _kept_files(other.write, tmp_path_factory))
-        # PyTorch's exporter makes its table of operators anew for each graph, which is a third of the work
-        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
         yield
 
 
@@ -52,8 +49,17 @@ def _is_kept() -> bool:
     return not Fresh.is_wanted and onnx.deployed is Fresh.deployed
 
 
+@cache
+def _keep_operators() -> None:
+    """PyTorch's exporter makes its table of operators anew for each graph, which is a third of the work."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    ONNXRegistry.from_torchlib = staticmethod(cache(ONNXRegistry.from_torchlib))  # type: ignore[method-assign]
+
+
 def _kept_graph(graph: Callable[..., bytes], factory: pytest.TempPathFactory) -> Callable[..., bytes]:
     def kept(self: Any, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+        _keep_operators()
         if not _is_kept():
             return graph(self, checkpoint, options)
         floats = msgspec.structs.replace(options, quantize=None)

@@ -11,7 +11,7 @@ def load(path: Path) -> Any:
 
     try:  # what executorch.runtime calls, without the exporter, whose import takes ten seconds
         from executorch.extension.pybindings import _C
-    except ImportError:  # of a release that names it otherwise
+    except ModuleNotFoundError:  # of a release that names it otherwise
         from executorch.extension.pybindings import portable_lib as _C
 
     program = _C._load_program(str(path))
