@@ -37,7 +37,7 @@ def test_it_names_the_machine_and_everything_that_it_found() -> None:
     for name in [*runtimes(), *formats()]:
         assert name in done.stdout
     assert "Measuring here" in done.stdout
-    assert len(done.stdout.splitlines()) < 60
+    assert len(done.stdout.splitlines()) < 80  # where every tool is missing, with its fix
 
 
 def test_json_holds_the_same_and_a_second_of_conditions() -> None:

@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def hide_engines() -> None:
     """From this process and all that it starts, so that no quick test can come to need one."""
+    os.environ.pop("RESZOO_TEST_EXTRAS", None)  # they are missing on purpose
     os.environ["HIDDEN_MODULES"] = ",".join(module for modules in MODULES.values() for module in modules)
     path = os.environ.get("PYTHONPATH", "")
     if str(BLINKERS) not in path.split(os.pathsep):  # else this is a worker, which has them on from its start
