@@ -22,7 +22,7 @@ ALIGNMENT = 16  # of every buffer in the file, as the schema asks
 
 
 class Operator(NamedTuple):
-    """An operator: its name in reszoo ("conv_2d_3": its kind, its place in the file), what it reads and writes."""
+    """An operator: its name, which is that of what it writes, its kind, and what it reads and writes."""
 
     name: str
     kind: str
@@ -44,10 +44,10 @@ class Model:
         (fed,) = graph.inputs
         self.input = self.tensors[fed]
         self.operators = []
-        for place, operator in enumerate(graph.operators):
+        for operator in graph.operators:
             kind = kinds[self.model.operatorCodes[operator.opcodeIndex].builtinCode]
             read, written = ([self.tensors[i] for i in some if i >= 0] for some in (operator.inputs, operator.outputs))
-            self.operators.append(Operator(f"{kind.lower()}_{place}", kind, tuple(read), tuple(written)))
+            self.operators.append(Operator(written[0].name.decode(), kind, tuple(read), tuple(written)))
 
     @property
     def names(self) -> list[str]:

@@ -11,6 +11,7 @@ from ...quantize.flatbuffer import inlined, packed
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
+from ..naming_litert import name_by_modules
 from ..rewriting import rewrite
 from .onnx import deployed
 
@@ -32,8 +33,10 @@ class LiteRtFormat(GraphFormat):
 
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         with quietly():
-            content = _convert(checkpoint, options)
-            return content if options.batch else _free_batch(content)
+            model = _convert(checkpoint, options)
+            if not options.batch:
+                _free_batch(model)
+            return packed(model)
 
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         with quietly():
@@ -41,9 +44,11 @@ class LiteRtFormat(GraphFormat):
         (folder / MODEL_FILE).write_bytes(content)
 
 
-def _convert(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
+def _convert(checkpoint: Checkpoint, options: ExportOptions) -> Any:
+    """The schema's objects."""
     import litert_torch
     import msgspec
+    from ai_edge_litert import schema_py_generated as schema
 
     from ...zoo import build
 
@@ -53,7 +58,9 @@ def _convert(checkpoint: Checkpoint, options: ExportOptions) -> bytes:
     floats = msgspec.structs.replace(options, precision="fp32")
     module = deployed(model, checkpoint.preprocess, floats)
     converted = litert_torch.convert(module, (example(input_spec(checkpoint, options), batch=1),))
-    return bytes(converted.model_content())
+    flatbuffer: Any = schema.ModelT.InitFromPackedBuf(bytes(converted.model_content()), 0)
+    name_by_modules(flatbuffer, module)
+    return flatbuffer
 
 
 def _halve_weights(content: bytes) -> bytes:
@@ -71,12 +78,11 @@ def _halve_weights(content: bytes) -> bytes:
     return inlined(bytes(quantizer.quantize().quantized_model))
 
 
-def _free_batch(content: bytes) -> bytes:
+def _free_batch(model: Any) -> None:
     """Let the interpreter resize the batch. The converter knows no dynamic one: it writes a batch of 1."""
     import numpy as np
     from ai_edge_litert import schema_py_generated as schema
 
-    model: Any = schema.ModelT.InitFromPackedBuf(content, 0)
     (graph,) = model.subgraphs
     for index in (*graph.inputs, *graph.outputs):
         tensor = graph.tensors[index]
@@ -86,7 +92,6 @@ def _free_batch(content: bytes) -> bytes:
             constant = model.buffers[graph.tensors[operator.inputs[1]].buffer]
             _, *rest = np.frombuffer(bytes(constant.data), np.int32)
             constant.data = np.frombuffer(np.array([-1, *rest], np.int32).tobytes(), np.uint8)
-    return packed(model)
 
 
 FORMAT = LiteRtFormat()

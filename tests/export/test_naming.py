@@ -2,6 +2,7 @@
 
 import io
 import re
+from math import prod
 from pathlib import Path
 
 import msgspec
@@ -9,6 +10,7 @@ import onnx
 import pytest
 from families import BASE
 from foreign import untrained
+from torch import nn
 
 from reszoo import zoo
 from reszoo.core.naming import Origin, named
@@ -16,6 +18,7 @@ from reszoo.core.types import Checkpoint, ModelSpec
 from reszoo.export import ExportOptions
 from reszoo.export.contract.format import GraphFormat, formats
 from reszoo.export.formats.onnx import OnnxFormat
+from reszoo.export.naming_litert import ROLES
 
 DIGITS_V1 = """
     preprocess.transpose preprocess.cast preprocess.mul preprocess.add stem.conv stem.act
@@ -97,3 +100,26 @@ def test_every_operation_of_openvino_is_named_after_a_layer_too() -> None:
     layers = ("input", "preprocess", "stem", "stages.", "final.", "pool", "flatten", "head", "logits")
     assert [name for name in found if not name.startswith(layers)] == []
     assert "stages.0.0.convs.0.constant" in found  # its bias, which ONNX had in the convolution
+
+
+@pytest.mark.parametrize("kind", ["v2 bottlenecks", "gates", "group norms"])
+def test_litert_names_the_layers_of_every_kind_of_network_too(kind: str, tmp_path: Path) -> None:
+    litert = formats()["litert"]
+    assert isinstance(litert, GraphFormat)
+    if missing := litert.unavailable():
+        pytest.skip(missing.reason)
+    from reszoo.quantize.flatbuffer import Model
+
+    checkpoint = untrained(tmp_path / "made", NETWORKS[kind])
+    network = zoo.build(checkpoint)
+    model = Model(litert.graph(checkpoint, ExportOptions(input="uint8")))
+    tensors = [tensor.name.decode() for tensor in model.tensors]
+    assert len(set(tensors)) == len(tensors)
+    layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
+    weights = {name: module.weight.numel() for name, module in layers.items()}
+    found = {op.name: prod(op.inputs[1].shape) for op in model.operators if op.kind in ROLES}
+    assert {name: found[name] for name in layers} == weights
+    modules = dict(network.named_modules())
+    for name in model.names:
+        path = re.sub(r"_\d+$", "", name)
+        assert path in modules or path.rpartition(".")[0] in modules or path.startswith("preprocess.")
