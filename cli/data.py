@@ -49,7 +49,7 @@ def add(
 ) -> None:
     """Import image folders or zips in the layout CLASS/image.png or SPLIT/CLASS/image.png, SPLIT train, val or test.
 
-    A folder or zip that is itself named train, val or test is a split, too. Formats: png, jpg, bmp, webp.
+    A folder or zip that is itself named train, val or test is a split, too. Formats: png, jpg, bmp, webp, gif, tif.
     Without images in val, a stratified 10 % of the training images become val.
     """
     from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn

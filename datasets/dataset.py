@@ -90,6 +90,12 @@ class FileDataset(Dataset):
     """Images of any size in files, decoded batch by batch; grey or RGB as the network asks."""
 
     files: tuple[Path, ...]
+    upright: bool = True  # heeds the EXIF orientation
+
+    def picture(self, index: int, channels: int) -> Image.Image:
+        """The stored image of that number, decoded."""
+        path = self.files[index]
+        return decode(read(opener(path), str(path)), str(path), channels, upright=self.upright)
 
     def _image_batches(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]:
         channels = preprocess.input[0]
@@ -99,9 +105,8 @@ class FileDataset(Dataset):
 
     def _decoded(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]:
         def load(index: int) -> NDArray[np.uint8]:
-            path = self.files[index]
-            image = decode(read(opener(path), str(path)), str(path), preprocess.input[0])
-            plan = geometry(image.height, image.width, preprocess, f"{self.name}, {path.name}")
+            image = self.picture(index, preprocess.input[0])
+            plan = geometry(image.height, image.width, preprocess, f"{self.name}, {self.files[index].name}")
             return to_array(fit(image, plan, preprocess))
 
         with ThreadPoolExecutor(available_cores()) as pool:  # Pillow decodes and resizes without the interpreter's lock
@@ -121,7 +126,13 @@ def assemble(
     indices = {"train": np.setdiff1d(everything, val), "val": val}.get(split, everything)
     if isinstance(images, tuple):
         return FileDataset(
-            name=info.name, split=split, classes=info.classes, labels=labels[indices], indices=indices, files=images
+            name=info.name,
+            split=split,
+            classes=info.classes,
+            labels=labels[indices],
+            indices=indices,
+            files=images,
+            upright=info.decoding >= 2,
         )
     return ArrayDataset(
         name=info.name, split=split, classes=info.classes, labels=labels[indices], indices=indices, stored=images

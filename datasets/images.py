@@ -1,4 +1,8 @@
-"""Image files from outside: what is accepted, and the one way they are opened."""
+"""Image files from outside: what is accepted, and the one rule by which they become pixels.
+
+The rule, which `DatasetInfo.decoding` numbers: the first frame; turned upright as its EXIF orientation says; of 16-bit
+grey the high byte; grey or RGB as the network asks, without transparency.
+"""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -9,22 +13,25 @@ from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core.errors import UsageError
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")
+NAMES = "PNG, JPEG, BMP, WebP, GIF or TIFF"
 MODES = {1: "L", 3: "RGB"}  # by channels
-GREY_MODES = frozenset({"1", "L", "LA"})
-DEEP_MODES = ("I", "F")  # more than 8 bits a channel: "I;16", "F", ...
+GREY16_MODES = frozenset({"I;16", "I;16B", "I;16L", "I;16N"})
+GREY_MODES = frozenset({"1", "L", "LA", *GREY16_MODES})
+DEEP_MODES = frozenset({"I", "F"})  # 32 bits a pixel, whose range nobody knows
+ORIENTATION = 0x0112  # of EXIF; from 5 on, height and width change places
 MAX_FILE_BYTES = 64 << 20
 
 Opener = Callable[[], IO[bytes]]
 
 
 class Header(NamedTuple):
-    """What an image file says of itself before it is decoded."""
+    """What an image file says of itself before it is decoded. The size is that of the upright image."""
 
     height: int
     width: int
@@ -34,9 +41,12 @@ class Header(NamedTuple):
 def read_header(open_file: Opener, where: str) -> Header:
     """Read size and mode, and refuse what must not be decoded. `where` names the file in errors."""
     with _named(where), open_file() as file, Image.open(file, formats=FORMATS) as image:
-        if image.mode.startswith(DEEP_MODES):
-            raise UsageError(f"{where} has more than 8 bits per channel", "Convert it to 8 bits per channel.")
-        return Header(image.height, image.width, image.mode in GREY_MODES)
+        if image.mode in DEEP_MODES:
+            raise UsageError(f"{where} has 32 bits per channel", "Convert it to 8 or 16 bits per channel.")
+        width, height = image.size
+        if width != height and image.getexif().get(ORIENTATION, 1) >= 5:
+            width, height = height, width
+        return Header(height, width, image.mode in GREY_MODES)
 
 
 def opener(path: Path) -> Opener:
@@ -55,12 +65,19 @@ def read(open_file: Opener, where: str) -> bytes:
         return file.read()
 
 
-def decode(content: bytes, where: str, channels: int) -> Image.Image:
-    """Decode a whole file to grey (1 channel) or RGB (3)."""
+def decode(content: bytes, where: str, channels: int, *, upright: bool = True) -> Image.Image:
+    """Decode a whole file to grey (1 channel) or RGB (3). `upright` heeds its EXIF orientation."""
     with _named(where), Image.open(BytesIO(content), formats=FORMATS) as image:
-        # Pillow warns when it drops a palette's transparency, and says nothing when it drops an alpha channel.
-        plain = image.convert("RGBA") if "transparency" in image.info else image
-        return plain.convert(MODES[channels])
+        return plain(ImageOps.exif_transpose(image) if upright else image, channels)
+
+
+def plain(image: Image.Image, channels: int) -> Image.Image:
+    """Grey (1 channel) or RGB (3), 8 bits each, of any mode."""
+    if image.mode in GREY16_MODES:
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif "transparency" in image.info:  # Pillow warns when it drops that of a palette, but not an alpha channel
+        image = image.convert("RGBA")
+    return image.convert(MODES[channels])
 
 
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
@@ -84,6 +101,6 @@ def _named(where: str) -> Iterator[None]:
     except UsageError:
         raise
     except UnidentifiedImageError as error:
-        raise UsageError(f"{where} is not a PNG, JPEG, BMP or WebP image", "Mend or remove it.") from error
+        raise UsageError(f"{where} is not a {NAMES} image", "Mend or remove it.") from error
     except Exception as error:  # decoders of foreign bytes raise nearly anything
         raise UsageError(f"{where} cannot be read: {error}", "Mend or remove it.") from error

@@ -27,6 +27,8 @@ class DatasetInfo(Record, frozen=True, kw_only=True):
     image           (height, width, channels) where all images are one array; None where they are files
     origin          where the images came from, for people
     ignored_files   how many files of the import were no images
+    decoding        the rule by which its files became, or become, pixels: 1 left out the EXIF orientation, which 2
+                    (see `images`) heeds
     """
 
     name: str
@@ -36,6 +38,7 @@ class DatasetInfo(Record, frozen=True, kw_only=True):
     size_bytes: NotNegative
     origin: str
     ignored_files: NotNegative = 0
+    decoding: Literal[1, 2] = 1
 
 
 DIGITS = DatasetInfo(

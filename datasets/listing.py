@@ -22,7 +22,7 @@ SPLITS: dict[str, Folder] = {"train": "train", "val": "val", "valid": "val", "va
 JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 LAYOUT = (
     "Expected [train/|val/|test/]CLASS/image.png: one folder per class, above them at most one for the split; "
-    "png, jpg, jpeg, bmp, webp."
+    "png, jpg, jpeg, jfif, bmp, webp, gif, tif, tiff."
 )
 
 

@@ -45,6 +45,22 @@ def geometry(height: int, width: int, preprocess: Preprocess, what: str) -> Geom
     return Geometry(height, width, (left, top, left + crop_width, top + crop_height))
 
 
+def covering(height: int, width: int, preprocess: Preprocess, what: str) -> Geometry:
+    """The same for an image of any size, also where `preprocess` knows no resize.
+
+    Then the image is resized to the least size that covers the network's input, and its centre is cut out.
+    """
+    if preprocess.resize is not None:
+        return geometry(height, width, preprocess, what)
+    _, wanted_height, wanted_width = preprocess.input
+    if wanted_width * height >= wanted_height * width:
+        height, width = int(wanted_width * height / width), wanted_width
+    else:
+        height, width = wanted_height, int(wanted_height * width / height)
+    top, left = round((height - wanted_height) / 2), round((width - wanted_width) / 2)
+    return Geometry(height, width, (left, top, left + wanted_width, top + wanted_height))
+
+
 def fit(image: Image.Image, plan: Geometry, preprocess: Preprocess) -> Image.Image:
     """Resize and crop one image as planned."""
     if image.size != (plan.width, plan.height):

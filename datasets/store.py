@@ -62,6 +62,7 @@ def seal(
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         origin=origin,
         ignored_files=ignored_files,
+        decoding=2,
     )
     write_json(folder / infos.DOCUMENT, description)
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..core.types import Preprocess
-from .images import MODES, to_array
-from .preprocess import fit, geometry, normalise
+from .images import plain, to_array
+from .preprocess import covering, fit, normalise
 
 if TYPE_CHECKING:
     import torch
@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 class Transforms:
     """A PIL image of any mode and size -> the float32 tensor (C, H, W) that the network takes.
 
-    Resize, centre crop, scale to [0, 1] and normalise, as torchvision does them, to the pixel.
+    Turned upright as its EXIF orientation says; then resize, centre crop, scale to [0, 1] and normalise, as
+    torchvision does them, to the pixel. Where the network's preprocessing resizes nothing, an image of another size is
+    resized to cover the network's input.
     """
 
     preprocess: Preprocess
 
     def __call__(self, image: "Image.Image") -> "torch.Tensor":
         import torch
+        from PIL import ImageOps
 
-        picture = image.convert(MODES[self.preprocess.input[0]])
-        plan = geometry(picture.height, picture.width, self.preprocess, "the image")
+        picture = plain(ImageOps.exif_transpose(image), self.preprocess.input[0])
+        plan = covering(picture.height, picture.width, self.preprocess, "the image")
         pixels = to_array(fit(picture, plan, self.preprocess))
         return torch.from_numpy(normalise(pixels[None], self.preprocess)[0])

@@ -11,9 +11,9 @@ from PIL import Image
 from ..core.errors import ReszooError, UsageError
 from ..core.measured import Failure
 from ..core.missing import unavailable_error
-from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Preprocess, Record, StrPath
+from ..core.types import Artifact, Candidate, Checkpoint, Fraction, NotNegative, Positive, Preprocess, Record, StrPath
 from ..datasets import images
-from ..datasets.preprocess import fit, geometry
+from ..datasets.preprocess import covering, fit, geometry
 from .candidates import in_place
 from .contract.runtime import Runtime, Session, parse_runtime, runtimes
 from .feeding import feed
@@ -30,10 +30,18 @@ class Guess(Record, frozen=True, kw_only=True):
 
 
 class Prediction(Record, frozen=True, kw_only=True):
-    """The classes of one image, the likeliest first; `image` is its path, or its place among those given."""
+    """The classes of one image, the likeliest first.
+
+    Attributes:
+        image: Its path, or its place among those given.
+        top: The classes.
+        resized_from: Its (height, width) where it was brought to the network's size although the network's own
+            preprocessing resizes nothing; else None.
+    """
 
     image: str
     top: tuple[Guess, ...]
+    resized_from: tuple[Positive, Positive] | None = None
 
     @property
     def label(self) -> str:
@@ -50,10 +58,17 @@ class Prediction(Record, frozen=True, kw_only=True):
 
 
 class Picture(NamedTuple):
-    """An image to be classified: uint8 (H, W, C) pixels as the network sees them, or what makes it unreadable."""
+    """An image to be classified. `open` decodes it to so many channels, or raises what makes it unreadable."""
 
     name: str
-    pixels: Callable[[Preprocess], NDArray[np.uint8]]
+    open: Callable[[int], Image.Image]
+
+
+class Seen(NamedTuple):
+    """An image as the network sees it: uint8 (H, W, C) pixels; see `Prediction` for `resized_from`."""
+
+    pixels: NDArray[np.uint8]
+    resized_from: tuple[int, int] | None
 
 
 def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidate, Runtime, str]:
@@ -81,26 +96,38 @@ def resolve(target: Checkpoint | Artifact, wanted: str | None) -> tuple[Candidat
 
 
 def predict(
-    model: Candidate, session: Session, pictures: Sequence[Picture], top: int
+    model: Candidate,
+    session: Session,
+    pictures: Sequence[Picture],
+    top: int,
+    *,
+    resize: bool = True,
+    strict: bool = False,
 ) -> Iterator[Prediction | Failure]:
     """The `top` likeliest classes of each picture, in their order; a Failure for one that cannot be read.
 
-    Raises ReszooError for logits that are no numbers.
+    Without `resize`, of one too that is not of the size that the network's own preprocessing takes.
+    Raises ReszooError for logits that are no numbers, and UsageError instead of a Failure if `strict`.
     """
     least, most = model.input.batch_limits
     size = max(least, min(TOGETHER, most or TOGETHER))
     for start in range(0, len(pictures), size):
         chunk = pictures[start : start + size]
-        read = [_read(picture, model.preprocess) for picture in chunk]
-        logits = iter(_logits(session, model, [pixels for pixels in read if not isinstance(pixels, Failure)]))
-        for picture, pixels in zip(chunk, read, strict=True):
-            yield pixels if isinstance(pixels, Failure) else prediction(next(logits), model, picture.name, top)
+        read = [_read(picture, model.preprocess, resize, strict) for picture in chunk]
+        logits = iter(_logits(session, model, [seen.pixels for seen in read if isinstance(seen, Seen)]))
+        for picture, seen in zip(chunk, read, strict=True):
+            if isinstance(seen, Seen):
+                yield prediction(next(logits), model, picture.name, top, seen.resized_from)
+            else:
+                yield seen
 
 
-def _read(picture: Picture, preprocess: Preprocess) -> NDArray[np.uint8] | Failure:
+def _read(picture: Picture, preprocess: Preprocess, resize: bool, strict: bool) -> Seen | Failure:
     try:
-        return picture.pixels(preprocess)
+        return seen_by(preprocess, picture.open(preprocess.input[0]), picture.name, resize=resize)
     except UsageError as error:
+        if strict:
+            raise
         return Failure(what=picture.name, reason=error.problem, fix=error.fix)
 
 
@@ -116,33 +143,35 @@ def _logits(session: Session, model: Candidate, images: list[NDArray[np.uint8]])
     return logits[: len(images)]
 
 
-def read_image(path: StrPath, preprocess: Preprocess) -> NDArray[np.uint8]:
-    """The image as the network sees it, uint8 (H, W, C): decoded, resized and cropped, not yet normalised.
-
-    Raises UsageError for what is no image, cannot be read whole, or does not fit the network.
-    """
+def read_image(path: StrPath, channels: int) -> Image.Image:
+    """The image in a file, decoded to grey or RGB. Raises UsageError for what is no image, or cannot be read whole."""
     file = Path(path)
     images.check_plain(file)
     where, open_file = str(file), images.opener(file)
     with images.bombs_refused():
         images.read_header(open_file, where)
-        image = images.decode(images.read(open_file, where), where, preprocess.input[0])
-    return pixels_of(image, preprocess, where)
+        return images.decode(images.read(open_file, where), where, channels)
 
 
-def pixels_of(image: Image.Image, preprocess: Preprocess, where: str) -> NDArray[np.uint8]:
-    """The decoded image, grey or RGB as the network is, resized and cropped: uint8 (H, W, C)."""
+def seen_by(preprocess: Preprocess, image: Image.Image, where: str, *, resize: bool = True) -> Seen:
+    """A decoded image, grey or RGB as the network is, resized and cropped.
+
+    Raises UsageError where it does not fit: without `resize`, wherever `preprocess` has none and the size is another.
+    """
     _, height, width = preprocess.input
+    size = image.height, image.width
     try:
-        plan = geometry(image.height, image.width, preprocess, where)
+        plan = (covering if resize else geometry)(*size, preprocess, where)
     except UsageError as error:
-        raise UsageError(error.problem, f"Make it {width} pixels wide and {height} high first.") from error
+        fix = f"Make it {width} pixels wide and {height} high first, or let it be resized."
+        raise UsageError(error.problem, fix) from error
     if Image.MAX_IMAGE_PIXELS and plan.height * plan.width > Image.MAX_IMAGE_PIXELS:
         raise UsageError(
             f"{where} is too narrow: {image.width}x{image.height} pixels would become {plan.width}x{plan.height}",
             "Cut it to the part that matters first.",
         )
-    return images.to_array(fit(image, plan, preprocess))
+    is_other = preprocess.resize is None and not plan.is_identity(*size)
+    return Seen(images.to_array(fit(image, plan, preprocess)), size if is_other else None)
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -165,7 +194,13 @@ def _first_available(format_name: str) -> Runtime:
     raise unavailable_error(missing[0])
 
 
-def prediction(logits: NDArray[np.float32], model: Candidate, name: str, top: int) -> Prediction:
+def prediction(
+    logits: NDArray[np.float32],
+    model: Candidate,
+    name: str,
+    top: int,
+    resized_from: tuple[int, int] | None = None,
+) -> Prediction:
     """From the logits (classes,) of the image of that name."""
     if not np.isfinite(logits).all():
         raise ReszooError(
@@ -175,4 +210,4 @@ def prediction(logits: NDArray[np.float32], model: Candidate, name: str, top: in
     likely = softmax(logits)
     order = np.argsort(-logits, kind="stable")[:top]
     best = tuple(Guess(index=i, label=model.labels[i], probability=float(likely[i])) for i in order.tolist())
-    return Prediction(image=name, top=best)
+    return Prediction(image=name, top=best, resized_from=resized_from)

@@ -11,7 +11,6 @@ from torchvision.transforms import v2
 from ..core.hosts import available_cores
 from ..core.types import Preprocess
 from ..datasets import FileDataset
-from ..datasets.images import decode
 from . import augment
 from .distributed import World
 from .randomness import generator, seed_for
@@ -81,6 +80,5 @@ class _Crops(TorchDataset[tuple[Tensor, int]]):
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
         epoch, index = key
         torch.manual_seed(seed_for(self.seed, f"crop/{epoch}", index))
-        path = self.dataset.files[self.dataset.indices[index]]
-        image = decode(path.read_bytes(), str(path), self.preprocess.input[0])
+        image = self.dataset.picture(self.dataset.indices[index], self.preprocess.input[0])
         return self.transform(image).permute(1, 2, 0), int(self.dataset.labels[index])

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..core.errors import UsageError
-from ..core.types import Preprocess, StrPath
-from ..datasets.images import MODES, SUFFIXES
+from ..core.types import StrPath
+from ..datasets.images import MODES, SUFFIXES, plain
 from ..datasets.listing import Found, images_in
-from ..export.predicting import Picture, pixels_of, read_image
+from ..export.predicting import Picture, read_image
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +64,7 @@ def _each(image: Any, name: str) -> Iterator[Picture]:
     if isinstance(image, str | os.PathLike):
         yield from (Picture(str(path), partial(read_image, path)) for path in found([image]).images)
     elif isinstance(image, Image.Image):
-        yield Picture(name, partial(_converted, image, name))
+        yield Picture(name, partial(_upright, image))
     elif isinstance(image, np.ndarray):
         yield from _of_array(image, name)
     elif hasattr(image, "permute"):
@@ -82,8 +82,8 @@ def _of_array(pixels: NDArray[Any], name: str) -> Iterator[Picture]:
     for number, one in enumerate(pixels[None] if pixels.ndim == 3 else pixels):
         which = f"{name} [{number}]" if pixels.ndim == 4 else name
         image = Image.fromarray(one[..., 0] if one.shape[-1] == 1 else np.ascontiguousarray(one))
-        yield Picture(which, partial(_converted, image, which))
+        yield Picture(which, partial(plain, image))
 
 
-def _converted(image: Image.Image, name: str, preprocess: Preprocess) -> NDArray[np.uint8]:
-    return pixels_of(image.convert(MODES[preprocess.input[0]]), preprocess, name)
+def _upright(image: Image.Image, channels: int) -> Image.Image:
+    return plain(ImageOps.exif_transpose(image), channels)

@@ -20,7 +20,13 @@ Model = Checkpoint | Artifact
 
 
 def predict(
-    model: Model, images: "Images", *, top: int = 5, runtime: str | None = None
+    model: Model,
+    images: "Images",
+    *,
+    top: int = 5,
+    runtime: str | None = None,
+    resize: bool = True,
+    strict: bool = False,
 ) -> "list[Prediction | Failure]":
     """Classify images.
 
@@ -32,12 +38,16 @@ def predict(
             `transforms()` makes it.
         top: How many classes are given of each image.
         runtime: The engine; None is PyTorch for a checkpoint, and the first that runs an artifact here.
+        resize: Bring pictures to the network's size where its own preprocessing resizes nothing, as that of a CIFAR
+            network: the shorter side first, then the centre is cut out. Without it these are Failures.
+        strict: Raise for the first image that cannot be read, instead of going on with the others.
 
     Returns:
         A prediction for each image, in their order; a Failure, which says why, for one that cannot be read.
 
     Raises:
-        UsageError: There is no image, something is no image, or the runtime does not run the model.
+        UsageError: There is no image, something is no image, or the runtime does not run the model; with `strict`, an
+            image cannot be read.
         UnavailableError: The runtime is not on this machine.
         ReszooError: The model gave logits that are no numbers.
     """
@@ -52,7 +62,7 @@ def predict(
         raise UsageError("there is no image", "Give paths, PIL images, arrays or tensors.")
     with loaded_model(model, runtime) as (candidate, _, loaded):
         if ready is None:
-            return list(predicting.predict(candidate, loaded, found, top))
+            return list(predicting.predict(candidate, loaded, found, top, resize=resize, strict=strict))
         return _of_inputs(candidate, loaded, ready, top)
 
 

@@ -9,24 +9,32 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .engines.onnxruntime import load
 
 
 def pixels(path: str, prepare: dict[str, Any]) -> np.ndarray:
-    """uint8 (H, W, C): decoded, resized by the shorter side, cut out of the centre."""
+    """uint8 (H, W, C): decoded, upright, resized by the shorter side (or to cover the input), cut out of the centre."""
     channels, height, width = prepare["input"]
-    image: Image.Image = Image.open(path, formats=("PNG", "JPEG", "BMP", "WEBP"))
-    if image.mode.startswith(("I", "F")):
-        raise ValueError("it has more than 8 bits per channel")
+    image: Image.Image = Image.open(path, formats=("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF"))
+    if image.mode in ("I", "F"):
+        raise ValueError("it has 32 bits per channel")
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16"):  # the high byte
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     image = (image.convert("RGBA") if "transparency" in image.info else image).convert({1: "L", 3: "RGB"}[channels])
-    scaled = [int((prepare["resize"] or min(image.size)) * side / min(image.size)) for side in image.size]
+    if prepare["resize"]:
+        scaled = [int(prepare["resize"] * side / min(image.size)) for side in image.size]
+    elif width * image.height >= height * image.width:
+        scaled = [width, int(width * image.height / image.width)]
+    else:
+        scaled = [int(height * image.width / image.height), height]
     if Image.MAX_IMAGE_PIXELS and scaled[0] * scaled[1] > Image.MAX_IMAGE_PIXELS:
         raise ValueError(f"it is too narrow: it would become {scaled[0]}x{scaled[1]}")
     image = image.resize(scaled, Image.Resampling[prepare["interpolation"].upper()])
     spare = image.width - width, image.height - height
-    if min(spare) < 0 or (any(spare) and not prepare["crop"]):
+    if min(spare) < 0:
         raise ValueError(f"it is {image.width}x{image.height}, the model takes {width}x{height}")
     left, top = round(spare[0] / 2), round(spare[1] / 2)
     return np.asarray(image.crop((left, top, left + width, top + height))).reshape(height, width, channels)
@@ -68,7 +76,7 @@ def read(path: str, prepare: dict[str, Any]) -> np.ndarray:
 def reason(error: Exception) -> str:
     """In one line."""
     if isinstance(error, UnidentifiedImageError):
-        return "it is not a PNG, JPEG, BMP or WebP image"
+        return "it is not a PNG, JPEG, BMP, WebP, GIF or TIFF image"
     return " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
 
 

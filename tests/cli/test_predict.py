@@ -1,5 +1,7 @@
 """`reszoo predict` as its users meet it."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -13,6 +15,7 @@ import pytest
 from inprocess import reszoo
 from msgspec.structs import replace
 from PIL import Image
+from torchvision.transforms import v2
 
 from reszoo import datasets, zoo
 from reszoo.cli.predict import predict
@@ -20,7 +23,7 @@ from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.measured import Failure
 from reszoo.core.types import Artifact, Preprocess
 from reszoo.export import ExportOptions, export
-from reszoo.export.predicting import TOGETHER, Prediction, read_image, resolve, softmax
+from reszoo.export.predicting import TOGETHER, Prediction, resolve, seen_by, softmax
 from reszoo.workflows.predicting import predict as classified
 
 REF = "resnet8_v1.reszoo_digits"
@@ -103,11 +106,10 @@ def test_huge_logits_are_no_infinite_probabilities() -> None:
 BAD = [
     ("gone.png", "gone.png is a broken link or no plain file"),
     ("pipe.png", "pipe.png is a broken link or no plain file"),
-    ("nothing.png", "nothing.png is not a PNG, JPEG, BMP or WebP image"),
-    ("text.png", "text.png is not a PNG, JPEG, BMP or WebP image"),
+    ("nothing.png", "nothing.png is not a PNG, JPEG, BMP, WebP, GIF or TIFF image"),
+    ("text.png", "text.png is not a PNG, JPEG, BMP, WebP, GIF or TIFF image"),
     ("cut.png", r"cut.png cannot be read: .*truncated"),
-    ("pixel.png", r"pixel.png: 1x1 images do not give the 8x8 input(?s:.*)Make it 8 pixels wide and 8 high"),
-    ("deep.png", "deep.png has more than 8 bits per channel"),
+    ("deep.tif", "deep.tif has 32 bits per channel"),
 ]
 
 
@@ -120,8 +122,7 @@ def mixed(digits: Path, tmp_path: Path) -> Path:
     (folder / "text.png").write_text("no image")
     (folder / "nothing.png").touch()
     (folder / "cut.png").write_bytes(good.read_bytes()[:-30])
-    Image.new("L", (1, 1)).save(folder / "pixel.png")
-    Image.fromarray(np.zeros((8, 8), np.uint16)).save(folder / "deep.png")
+    Image.fromarray(np.zeros((8, 8), np.float32)).save(folder / "deep.tif")
     (folder / "gone.png").symlink_to("nowhere")
     os.mkfifo(folder / "pipe.png")
     (folder / "._00-0.png").write_bytes(b"\0\5\x16\7Mac OS X        ")
@@ -154,7 +155,7 @@ def test_an_image_that_cannot_be_read_costs_none_of_the_others(
 def test_what_could_not_be_classified_is_told_in_a_table_too(raw: Artifact, mixed: Path, tmp_path: Path) -> None:
     done = reszoo("predict", str(raw.path), str(mixed), "--top", "1", cwd=tmp_path)
     assert done.returncode == 1
-    assert re.search(r"text\.png is not a PNG, JPEG, BMP or WebP image +Mend or remove it", done.stdout)
+    assert re.search(r"text\.png is not a PNG, JPEG, BMP, WebP, GIF or TIFF image +Mend or remove it", done.stdout)
     assert done.stdout.count(" % ") == DIGITS
     assert "1 file that is no image was left out" in done.stdout
     assert done.stderr == f"error: {len(BAD)} of {DIGITS + len(BAD)} images could not be classified\n"
@@ -223,10 +224,71 @@ def test_weights_that_are_not_numbers_give_no_probabilities(digits: Path, tmp_pa
         predict(str(tmp_path / "nan"), [digits])
 
 
-def test_one_pixel_is_enough_where_the_network_resizes_and_a_thread_of_pixels_is_too_much(tmp_path: Path) -> None:
+def test_one_pixel_is_enough_and_a_thread_of_pixels_is_too_much() -> None:
     preprocess = Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, input=(3, 224, 224), resize=256, crop=224)
-    Image.new("RGB", (1, 1), "teal").save(tmp_path / "pixel.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "pixel.png", preprocess), np.full((224, 224, 3), [0, 128, 128]))
-    Image.new("RGB", (1, 9000)).save(tmp_path / "thread.png")
-    with pytest.raises(UsageError, match=r"thread\.png is too narrow: 1x9000 pixels would become 256x2304000"):
-        read_image(tmp_path / "thread.png", preprocess)
+    for each in (preprocess, replace(preprocess, resize=None, crop=None)):
+        seen = seen_by(each, Image.new("RGB", (1, 1), "teal"), "pixel")
+        np.testing.assert_array_equal(seen.pixels, np.full((224, 224, 3), [0, 128, 128]))
+    with pytest.raises(UsageError, match=r"thread is too narrow: 1x9000 pixels would become 256x2304000"):
+        seen_by(preprocess, Image.new("RGB", (1, 9000)), "thread")
+
+
+@pytest.mark.parametrize("size", [(8, 8), (80, 40), (40, 80), (5, 3), (9, 200)])
+def test_a_photo_of_any_size_is_resized_to_cover_the_input_and_cut(size: tuple[int, int]) -> None:
+    """As torchvision's Resize and CenterCrop of the shorter side."""
+    preprocess = Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, input=(3, 8, 8))
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size[::-1], 3), np.uint8))
+    seen = seen_by(preprocess, photo, "photo")
+    expected = v2.Compose([v2.Resize(8, antialias=True), v2.CenterCrop(8)])(photo)
+    np.testing.assert_array_equal(seen.pixels, np.asarray(expected))
+    assert seen.resized_from == (None if size == (8, 8) else size[::-1])
+    if size != (8, 8):
+        with pytest.raises(UsageError, match=r"do not give the 8x8 input(?s:.*)or let it be resized"):
+            seen_by(preprocess, photo, "photo", resize=False)
+
+
+def test_a_photo_is_resized_and_that_is_said_once(raw: Artifact, digits: Path, tmp_path: Path) -> None:
+    for n, image in enumerate(sorted(digits.glob("*.png"))[:2]):
+        with Image.open(image) as digit:
+            digit.resize((96, 64)).save(tmp_path / f"{n}.jpg")
+    command = ["predict", str(raw.path), str(tmp_path), str(next(digits.glob("*.png"))), "--top", "1"]
+    done = reszoo(*command)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 images were resized and cut to 8x8; --no-resize refuses other sizes") == 1
+    refused = reszoo(*command, "--no-resize")
+    assert refused.returncode == 1
+    assert refused.stdout.count("Make it 8 pixels wide and 8 high first") == 2
+    assert refused.stdout.count(" % ") == 1
+
+
+def test_the_first_bad_image_ends_a_strict_run(raw: Artifact, mixed: Path) -> None:
+    done = reszoo("predict", str(raw.path), str(mixed), "--strict")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.match(r"error: \S*cut\.png cannot be read", done.stderr)
+
+
+def test_csv_has_a_row_for_each_class_of_each_image(raw: Artifact, mixed: Path) -> None:
+    done = reszoo("predict", str(raw.path), str(mixed), "--top", "2", "--csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert len(rows) == 2 * DIGITS
+    assert [row["rank"] for row in rows[:3]] == ["1", "2", "1"]
+    assert all(0 <= float(row["probability"]) <= 1 for row in rows)
+    assert done.returncode == 1
+    assert "text.png is not a PNG" in done.stderr
+    both = reszoo("predict", str(raw.path), str(mixed), "--csv", "--json")
+    assert both.returncode == 2
+    assert "--json and --csv are two forms of one output" in both.stderr
+
+
+def test_paths_come_from_standard_input(raw: Artifact, digits: Path, tmp_path: Path) -> None:
+    images = sorted(digits.glob("*.png"))[:3]
+    done = subprocess.run(
+        [Path(sys.executable).with_name("reszoo"), "predict", raw.path, "-", "--csv", "--top", "1"],
+        input="\n".join(map(str, images)) + "\n\n",
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [row["image"] for row in csv.DictReader(io.StringIO(done.stdout))] == list(map(str, images))

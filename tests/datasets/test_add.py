@@ -135,7 +135,7 @@ def png_of_size(width: int, height: int) -> bytes:
 # What lies in the folder beside a good image, and what the refusal must say.
 BAD_FILES = {
     "truncated": (lambda image: {"a/bad.png": image(2)[:-60]}, r"a/bad\.png cannot be read"),
-    "other bytes": (lambda image: {"a/bad.png": b"GIF89a" + bytes(99)}, r"a/bad\.png is not a PNG, JPEG, BMP or WebP"),
+    "other bytes": (lambda image: {"a/bad.png": b"GIF99a" + bytes(99)}, r"a/bad\.png is not a PNG, JPEG, BMP, WebP"),
     "empty file": (lambda image: {"a/bad.jpg": b""}, r"a/bad\.jpg is not a PNG"),
     "small bomb": (
         lambda image: {"a/bad.png": png_of_size(10_000, 10_000)},
@@ -145,7 +145,7 @@ BAD_FILES = {
         lambda image: {"a/bad.png": png_of_size(60_000, 60_000)},
         r"a/bad\.png cannot be read.*exceeds limit",
     ),
-    "16 bits": (lambda image: {"a/bad.png": image(2, mode="I;16")}, r"a/bad\.png has more than 8 bits"),
+    "32 bits": (lambda image: {"a/bad.tif": image(2, mode="F", kind="TIFF")}, r"a/bad\.tif has 32 bits per channel"),
     "no class": (lambda image: {"bad.png": image(2)}, r"bad\.png lies in no class folder"),
     "no class in train": (lambda image: {"train/bad.png": image(2)}, r"train/bad\.png lies in no class folder"),
     "too deep": (lambda image: {"b/c/bad.png": image(2)}, r"b/c/bad\.png lies too deep"),

@@ -10,7 +10,7 @@ from reszoo.core.errors import UsageError
 from reszoo.datasets.listing import images_in, opened
 
 JUNK = ("._1.png", ".hidden.png", "Thumbs.db", "desktop.ini", "__MACOSX/1.png", ".cache/1.png")
-OTHERS = ("notes.txt", "1.gif", "noext")
+OTHERS = ("notes.txt", "1.svg", "noext")
 
 
 def test_images_are_found_and_junk_is_not(image, tree):
