@@ -153,6 +153,6 @@ def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> Non
         assert running.wait(timeout=20) != 0
     wait_until_gone(sorted(workers))
     assert len(workers) >= 6
-    assert stopped.count(2) > len(stopped) / 4  # two of three wait while the third has its turn
+    assert stopped.count(2) > 20  # two of three wait while the third has its turn
     kept = json.loads(next(tmp_path.glob("results/compare.*.json")).read_text())
     assert len(kept["rounds"]) >= 2
