@@ -11,6 +11,7 @@ from .core.progress import Progress, silent
 from .workflows.benchmarking import benchmark
 from .workflows.evaluating import evaluate
 from .workflows.exporting import export
+from .workflows.importing import import_checkpoint as run_import
 from .workflows.predicting import predict, session
 from .workflows.pruning.prune import prune
 from .workflows.pruning.steps import Pruned
@@ -85,7 +86,7 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         accuracies = [f"{100 * m.value:.2f} % on {m.dataset}/{m.split}" for m in self.metrics]
-        purpose = ", ".join(accuracies) or f"for {self.dataset}"
+        purpose = ", ".join(accuracies) or f"for {self.dataset or 'unnamed images'}"
         return f"Checkpoint({self.ref}: {purpose}, {self.size_bytes / 1e6:.3g} MB)"
 
     def module(self) -> "nn.Module":
@@ -164,3 +165,4 @@ def load_artifact(path: records.StrPath) -> Artifact:
 
 
 train = stage(run_training)
+import_checkpoint = stage(run_import)
