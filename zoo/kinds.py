@@ -48,6 +48,11 @@ def is_safetensors(head: bytes) -> bool:
     return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40
 
 
+def is_pickle(head: bytes) -> bool:
+    """Whether they are those of a zip, or of a pickle of protocol 2 or later."""
+    return head.startswith((b"PK\x03\x04", b"\x80"))
+
+
 def head_of(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(HEAD_BYTES)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import ReszooError
 from ..core.missing import require
-from .kinds import CUT, SAVE_AGAIN, head_of, is_safetensors, refuse_other_kinds
+from .kinds import CUT, SAVE_AGAIN, head_of, is_pickle, is_safetensors, refuse_other_kinds
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +57,8 @@ def read(path: Path) -> Found:
         UnavailableError: It is a PyTorch file, and PyTorch is not installed.
     """
     refuse_other_kinds(path)
-    if path.suffix == SAFETENSORS or is_safetensors(head_of(path)):
+    head = head_of(path)
+    if is_safetensors(head) or (path.suffix == SAFETENSORS and not is_pickle(head)):
         return unprefixed(_read_safetensors(path), (), str(path))
     require("torch", f"to read {path.name}")
     tensors, wrappers = _unwrapped(_unpickled(path), str(path))
@@ -146,9 +147,9 @@ def _unpickled(path: Path) -> object:
     import torch
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:  # of a path, it would go by the suffix
             warnings.simplefilter("ignore")  # about unusual pickles, which are refused right afterwards
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle fails in any way it likes
         if found := re.search(r"GLOBAL (\S+)", str(error)):
             raise ReszooError(

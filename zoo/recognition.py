@@ -26,7 +26,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 OURS = re.compile(r"(stem|stages|final|head)\.")
 BLOCK = re.compile(r"stages\.(\d+)\.(\d+)\.")
 SIZES = {"cifar": 32, "imagenet": 224}
-NEAREST, LEAST_LIKENESS = 3, 0.25
+NEAREST, LEAST_LIKENESS = 3, 0.4
 NAMED_AS = f"{', '.join(LAYOUTS)} or reszoo itself"
 # Networks whose tensors fit, and that compute something else than ours.
 RAW_PROJECTIONS = (
@@ -281,8 +281,8 @@ def _nearest(theirs: Shapes, ours: Shapes, derived: ModelSpec | None) -> list[_C
     if derived:
         specs[arch_of(derived)] = derived
     found = [candidate(name, spec) for name, spec in specs.items()]
-    likely = [each for each in found if each.likeness[0] > LEAST_LIKENESS]
-    return sorted(likely, key=lambda each: each.likeness, reverse=True)[:NEAREST]
+    best = sorted(found, key=lambda each: each.likeness, reverse=True)[:NEAREST]
+    return best if best[0].likeness[0] > LEAST_LIKENESS else []
 
 
 def _weights(shapes: Shapes) -> Counter[tuple[int, ...]]:
