@@ -10,7 +10,7 @@ from .core import types as records
 from .core.progress import Progress, silent
 from .workflows.benchmarking import benchmark
 from .workflows.evaluating import evaluate
-from .workflows.exporting import export
+from .workflows.exporting import export, export_weights
 from .workflows.importing import import_checkpoint as run_import
 from .workflows.predicting import predict, session
 from .workflows.pruning.prune import prune
@@ -81,6 +81,7 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
     evaluate = evaluate
     benchmark = benchmark
     export = stage(export)
+    export_weights = export_weights
     prune = stage(prune)
     quantize = stage(quantize)
 
