@@ -18,8 +18,9 @@ from ..models import names, spec_of
 from ..models.channels import EXPANSION
 from ..models.shapes import state_shapes
 from .checkpoints import first_mismatch, shape_text
-from .convert import State, renamed
+from .convert import renamed
 from .converters import CONVERTERS, LAYOUTS, rename, restore
+from .reading import State
 
 Shapes = Mapping[str, tuple[int, ...]]
 
