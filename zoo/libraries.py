@@ -54,7 +54,8 @@ def _of_torchvision(spec: ModelSpec) -> "nn.Module":
 
 
 def _of_timm_v2(spec: ModelSpec) -> "nn.Module":
-    from timm.layers import BatchNormAct2d, create_conv2d
+    from timm.layers.create_conv2d import create_conv2d
+    from timm.layers.norm_act import BatchNormAct2d
     from timm.models.resnetv2 import ResNetV2
 
     is_basic = spec.block_type == "basic"
