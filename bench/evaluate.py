@@ -86,7 +86,7 @@ def _check(logits: NDArray[np.float32], shape: tuple[int, int], model: Candidate
     if logits.shape != shape:
         raise ReszooError(
             f"{model.path} gave logits of shape {logits.shape} for {where}, expected {shape}",
-            f"Measure it on {model.dataset}, which it was made for.",
+            datasets.where_to_measure(model.dataset),
         )
     if not np.isfinite(logits).all():
         kind = "NaN" if np.isnan(logits).any() else "infinite"

@@ -129,7 +129,7 @@ def check_labels(target: Checkpoint | Artifact, dataset: str) -> None:
 
     name = target.ref if isinstance(target, Checkpoint) else target.source_ref
     datasets.load(dataset, "test")  # refused where there is none
-    datasets.check_classes(dataset, target.labels, name, f"Measure it on {target.dataset}.")
+    datasets.check_classes(dataset, target.labels, name, datasets.where_to_measure(target.dataset))
 
 
 def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:

@@ -14,13 +14,19 @@ if TYPE_CHECKING:
     from ..core.types import Artifact, Precision
     from ..workflows.exporting import Attempt
 
+LIBRARIES = ("torchvision", "timm")
 FORMATS = listed(Path(__file__).resolve().parents[1] / "export" / "formats")
 
 
 def export(
     refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")],
     to: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help=f"{', '.join(FORMATS)}; several of them, or {ALL}.")
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help=f"{', '.join(FORMATS)}; several of them, or {ALL}. Weights alone: {' or '.join(LIBRARIES)}.",
+        ),
     ] = "onnx",
     precision: Annotated[
         str,
@@ -55,6 +61,10 @@ def export(
     from ..workflows.exporting import check_exported, each, requests
     from ..workflows.references import checkpoints
 
+    if not set(words(to)).isdisjoint(LIBRARIES):
+        is_plain = (precision, input, batch, opset, compute_capability) == ("fp32", "float", "dynamic", None, None)
+        _export_weights(refs, to, out, json, is_plain)
+        return
     shape: dict[str, Any] = {"input": input, "batch": parse_batch(batch), "opset": opset}
     gpus = tuple(words(compute_capability)) if compute_capability else ()
     wanted = requests(words(to), parse_precisions(precision), compute_capability=gpus, **shape)
@@ -70,6 +80,29 @@ def export(
             if attempts:  # what was made before an interrupt is shown
                 _print(attempts, json)
     check_exported(attempts, is_all=to == ALL)
+
+
+def _export_weights(refs: list[str], to: str, out: Path | None, json: bool, is_plain: bool) -> None:
+    """They are no artifact: one file for each checkpoint, that the library itself runs."""
+    from ..workflows.exporting import export_weights
+    from ..workflows.references import checkpoints
+
+    if to not in LIBRARIES:
+        raise UsageError(f"--to {to} mixes formats with a library's weights", "Export weights by themselves.")
+    if not is_plain:
+        raise UsageError(f"weights for {to} have no options but --out", "Leave the others away.")
+    with output.bar() as progress:
+        sources = checkpoints(refs, progress)
+    if out is not None and len(sources) > 1:
+        raise UsageError(f"--out is one file, but {len(sources)} checkpoints match", "Leave --out away.")
+    written = [(source, export_weights(source, to, out=out)) for source in sources]
+    if json:
+        output.print_json(
+            [{"kind": "weights", "ref": source.ref, "library": to, "path": path} for source, path in written]
+        )
+        return
+    for source, path in written:
+        output.console().print(f"{source.ref}: {output.nearby(path)}, for load_state_dict in {to}", markup=False)
 
 
 def _print(attempts: "list[Attempt]", json: bool) -> None:

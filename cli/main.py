@@ -18,6 +18,7 @@ from . import (
     doctor,
     download,
     export,
+    import_,
     predict,
     prune,
     quantize,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("list")(list_.list_)
 app.command("show")(show.show)
 app.command("download")(download.download)
+app.command("import")(import_.import_)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)

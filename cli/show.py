@@ -104,7 +104,7 @@ def _span(widths: list[int]) -> str:
 
 
 def _origin(source: "Checkpoint | Card") -> dict[str, str]:
-    facts = {"data set": source.dataset, "licence": source.licence}
+    facts = {"data set": source.dataset or "not named", "licence": source.licence}
     prepare = source.preprocess
     resize = f"resize {prepare.resize} {prepare.interpolation}, " if prepare.resize else ""
     crop = f"crop {prepare.crop}, " if prepare.crop else ""

@@ -16,7 +16,11 @@ from typer.main import get_command
 ARGUMENT = re.compile(r"`(\w+)(?:=([^`]*))?`")
 CALL = re.compile(r"`([\w.]+)\(([^`]*)\)`")
 OPTIONS = {"changes": "set", "init": "from", "max_ratio": "fail_if_slower"}  # which have other names
-VERBS = {"datasets.add": "data add", "datasets.get": "data get"}  # whose calls have other names
+VERBS = {
+    "datasets.add": "data add",
+    "datasets.get": "data get",
+    "import_checkpoint": "import",
+}  # whose calls have other names
 
 
 def spelled(text: str) -> str:

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
-from .errors import ReszooError, UnavailableError, UsageError
+from .errors import NotFoundError, ReszooError, UnavailableError, UsageError
 from .files import CHUNK_BYTES, explained, sha256_of
 from .locks import locked
 from .partial import PartialFile, to_disk
@@ -121,7 +121,7 @@ def _bring(url: str, part: PartialFile, report: Count) -> str | None:
 
 def _copy(path: Path, part: PartialFile, report: Count) -> None:
     if not path.is_file():
-        raise ReszooError(f"{path} does not exist", "Put the file there, or unset RESZOO_MIRROR to ask its home.")
+        raise NotFoundError(f"{path} does not exist", "Put the file there, or unset RESZOO_MIRROR to ask its home.")
     total = path.stat().st_size
     part.refuse_excess(total, str(path))
     done = 0

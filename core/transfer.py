@@ -10,7 +10,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from .errors import ReszooError, UnavailableError
+from .errors import NotFoundError, ReszooError, UnavailableError
 from .imposters import refuse_announced
 from .partial import Origin, PartialFile, to_disk
 from .progress import Count
@@ -138,7 +138,8 @@ def _check_status(response: "httpx.Response", part: PartialFile) -> None:
     if code in (408, 416, 425, 429) or (code >= 500 and code not in HOPELESS):
         raise _RetryableError(answer, _retry_after_s(response))
     if code not in (200, 206):
-        raise ReszooError(
+        kind = NotFoundError if code in (404, 410) else ReszooError
+        raise kind(
             f"cannot download {response.request.url}: {answer}",
             FIXES.get(code, "The file has moved, or needs a login: name a mirror that has it with RESZOO_MIRROR."),
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .loading import calibration_sample as calibration_sample
     from .loading import check_classes as check_classes
     from .loading import load as load
+    from .loading import where_to_measure as where_to_measure
 
 _HOME = {
     "ArrayDataset": "dataset",
@@ -35,6 +36,7 @@ _HOME = {
     "installed": "info",
     "is_installed": "info",
     "load": "loading",
+    "where_to_measure": "loading",
 }
 __all__ = list(_HOME)
 

@@ -49,6 +49,9 @@ DIGITS = DatasetInfo(
     size_bytes=0,
     origin="scikit-learn",
 )
+# of an imported checkpoint
+UNNAMED = "the checkpoint does not say which data set it was trained on"
+NAME_IT = "import it again with `data=NAME`"
 RESERVED = {DIGITS.name, "photos"}  # `photos` names the crops that parity is measured on
 
 
@@ -79,6 +82,8 @@ def info(name: str) -> DatasetInfo:
 
 
 def _missing(name: str) -> ReszooError:
+    if not name:
+        return UsageError(UNNAMED, f"Bring in its images with `reszoo data add NAME PATH...`, and {NAME_IT}.")
     bring = f"Bring in your own images with `reszoo data add {name} PATH...`."
     if name in ARCHIVES:
         return UnavailableError(
@@ -103,11 +108,15 @@ def home(name: str) -> Path:
     return data_dir() / name
 
 
-def check_new_name(name: str) -> None:
+def check_name(name: str) -> None:
     if NAME.fullmatch(name) is None:
         raise UsageError(
             f"{name!r} cannot name a data set", "Use lower-case letters, digits, - and _, such as `my-flowers`."
         )
+
+
+def check_new_name(name: str) -> None:
+    check_name(name)
     if name in RESERVED:
         raise UsageError(f"{name!r} is built in", "Choose another name.")
 

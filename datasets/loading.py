@@ -5,7 +5,7 @@ from typing import get_args
 from ..core.errors import UsageError
 from . import builtin, store
 from .dataset import Dataset
-from .info import DIGITS, Split, info
+from .info import DIGITS, NAME_IT, Split, info
 from .splits import shuffled
 
 
@@ -40,6 +40,11 @@ def calibration_sample(name: str, n: int, seed: int) -> Dataset:
             f"Choose a number from 1 to {len(train)}.",
         )
     return train.subset(shuffled(len(train), seed)[:n])
+
+
+def where_to_measure(dataset: str) -> str:
+    """What to do where a network is asked of another data set than its own, which may have no name."""
+    return f"Measure it on {dataset}." if dataset else f"It may know other classes, or no names: {NAME_IT} or `labels`."
 
 
 def check_classes(name: str, labels: tuple[str, ...], ref: str, fix: str = "") -> None:

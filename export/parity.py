@@ -221,7 +221,21 @@ def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
     model = build(checkpoint)
     with torch.inference_mode():
         parts = torch.split(torch.from_numpy(normalise(images, checkpoint.preprocess)), FEW)
-        return torch.cat([model(part) for part in parts]).numpy()
+        logits = torch.cat([model(part) for part in parts]).numpy()
+    _check_source(logits, checkpoint)
+    return logits
+
+
+def _check_source(logits: "np.ndarray", checkpoint: Checkpoint) -> None:
+    """Raises ReszooError where no export could be right: the source itself gives no numbers."""
+    import numpy as np
+
+    if bad := int(np.count_nonzero(~np.isfinite(logits).all(axis=1))):
+        raise ReszooError(
+            f"the source itself is broken: {checkpoint.ref} gives NaN or infinite logits in PyTorch for {bad} of "
+            f"{len(logits)} real images; nothing was written",
+            "No export mends that. Its weights are not finite, or too large for float32 sums: train or get it again.",
+        )
 
 
 def _measured(results: list[Result]) -> Figures:

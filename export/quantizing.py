@@ -166,6 +166,8 @@ def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Datas
     from .. import datasets
 
     name = checkpoint.dataset
+    if not name:
+        datasets.load(name, "train")  # says so
     if not datasets.is_installed(name):
         raise UnavailableError(
             f"quantizing {checkpoint.ref} needs training images of {name}, which is not on this machine",

@@ -84,7 +84,7 @@ def evaluate(
     name = data or model.dataset
     ref = model.ref if isinstance(model, Checkpoint) else model.source_ref
     datasets.load(name, split)  # refused where there is none
-    datasets.check_classes(name, model.labels, ref, f"Measure it on {model.dataset}.")
+    datasets.check_classes(name, model.labels, ref, datasets.where_to_measure(model.dataset))
     with loaded_model(model, runtime) as (candidate, engine, session):
         found = run(session, candidate, name, split, BATCH, lambda done, total: progress("evaluating", done, total))
     return Evaluation(found, engine)

@@ -8,18 +8,21 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from ..core.errors import ReszooError, UnavailableError
+from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.measured import Failure
 from ..core.progress import Progress, silent
 from ..core.registry import ALL
 from ..core.types import Artifact, Checkpoint, Precision, Unavailable
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from ..export.contract.options import ExportOptions
 
     Request = tuple[str, ExportOptions]  # a format, and how
 
 Input = Literal["float", "uint8"]
+WEIGHTS_SUFFIXES = (".safetensors", ".pth")
 Batch = int | tuple[int, int, int] | None  # one size, an engine's (min, opt, max), or any
 
 
@@ -61,6 +64,56 @@ def export(
         [to], [precision], input=input, batch=batch, opset=opset, compute_capability=compute_capability
     )
     return _write(checkpoint, name, options, Path(out) if out is not None else None, None, progress)
+
+
+def export_weights(
+    checkpoint: Checkpoint, to: str = "torchvision", *, out: "str | os.PathLike[str] | None" = None
+) -> Path:
+    """Write the checkpoint's weights as another library names them, for `load_state_dict` there.
+
+    It is no artifact: that library's network is needed to run it. Labels and preprocessing are not in it.
+
+    Args:
+        checkpoint: What is exported.
+        to: "torchvision", for v1 networks of ImageNet's shape, or "timm", for v1 and v2 ones.
+        out: The file, .safetensors or .pth; None is `./REF-TO.safetensors`. What is there is not replaced.
+
+    Returns:
+        The file. Its weights were loaded into the library's own network, which gave the same logits.
+
+    Raises:
+        UsageError: The network's structure is not the library's, or `out` is taken or has another suffix.
+        UnavailableError: The library is not installed.
+        ReszooError: The library's network gives other logits; nothing was written.
+    """
+    from ..core.files import check_free, write_atomic
+    from ..core.registry import unknown
+    from ..zoo.libraries import LIBRARIES, weights_for
+
+    if to not in LIBRARIES:
+        raise unknown(to, LIBRARIES, "library")
+    path = Path(out) if out is not None else Path(f"{checkpoint.ref}-{to}.safetensors")
+    if path.suffix not in WEIGHTS_SUFFIXES:
+        raise UsageError(
+            f"{path} is no name for weights", f"Give a file that ends in {' or '.join(WEIGHTS_SUFFIXES)} as `out`."
+        )
+    check_free(path)
+    write_atomic(path, _packed(weights_for(to, checkpoint), path.suffix))
+    return path.absolute()
+
+
+def _packed(state: "dict[str, Tensor]", suffix: str) -> bytes:
+    import io
+
+    import torch
+    from safetensors.torch import save
+
+    whole = {name: tensor.contiguous() for name, tensor in state.items()}
+    if suffix == ".safetensors":
+        return save(whole, metadata={"format": "pt"})
+    buffer = io.BytesIO()
+    torch.save(whole, buffer)
+    return buffer.getvalue()
 
 
 class Attempt(NamedTuple):

@@ -1,6 +1,6 @@
 """A checkpoint on disk: a folder with `weights.safetensors` and `checkpoint.json`, and the module it stands for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -133,17 +133,29 @@ def empty_network(spec: ModelSpec) -> "nn.Module":
 
 def check_fits(state: "State", expected: Mapping[str, tuple[int, ...]], what: str) -> None:
     """Refuse weights of another architecture than that of the `expected` shapes, naming the first that does not fit."""
-    fix = "These are the weights of another architecture: give the spec they were trained with."
+    if found := first_mismatch({key: tuple(value.shape) for key, value in state.items()}, expected):
+        raise ReszooError(
+            f"{what}: {found}", "These are the weights of another architecture: give the spec they were trained with."
+        )
+
+
+def first_mismatch(
+    shapes: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, tuple[int, ...]],
+    theirs: Callable[[str], str] = lambda key: key,
+) -> str | None:
+    """In words, the first tensor that is missing, has another shape, or is not expected; `theirs` names it."""
     for key, shape in expected.items():
-        if key not in state:
-            raise ReszooError(f"{what}: {key} is missing, expected shape {_shape_text(shape)}", fix)
-        if (actual := tuple(state[key].shape)) != shape:
-            raise ReszooError(f"{what}: {key} has shape {_shape_text(actual)}, expected {_shape_text(shape)}", fix)
-    if surplus := next((key for key in state if key not in expected), None):
-        raise ReszooError(f"{what}: {surplus} of shape {_shape_text(state[surplus].shape)} is not expected", fix)
+        if key not in shapes:
+            return f"{theirs(key)} is missing, expected shape {shape_text(shape)}"
+        if shapes[key] != shape:
+            return f"{theirs(key)} has shape {shape_text(shapes[key])}, expected {shape_text(shape)}"
+    if surplus := next((key for key in shapes if key not in expected), None):
+        return f"{theirs(surplus)} of shape {shape_text(shapes[surplus])} is not expected"
+    return None
 
 
-def _shape_text(shape: Sequence[int]) -> str:
+def shape_text(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "()"
 
 

@@ -15,12 +15,27 @@ _TORCHVISION_BODY: Rules = (
     ("bn1.*", "stem.norm.*"),
     ("layer{S}.{u}.conv{K}.*", "stages.{S}.{u}.convs.{K}.*"),
     ("layer{S}.{u}.bn{K}.*", "stages.{S}.{u}.norms.{K}.*"),
-    ("layer{S}.{u}.downsample.*", "stages.{S}.{u}.shortcut.*"),
 )
+# Two habits that others mix: each layout takes both, and writes the first.
+_DOWNSAMPLE, _SHORTCUT = (
+    (f"layer{{S}}.{{u}}.{name}.*", "stages.{S}.{u}.shortcut.*") for name in ("downsample", "shortcut")
+)
+_FC, _LINEAR = (("fc.*", "head.*"), ("linear.*", "head.*"))
 CONVERTERS: dict[str, Rules] = {
     "native": (("*", "*"),),
-    "torchvision": (*_TORCHVISION_BODY, ("fc.*", "head.*")),  # and chenyaofo's
-    "akamaster": (*_TORCHVISION_BODY, ("linear.*", "head.*")),
+    # and timm's v1 networks, chenyaofo's, bearpaw's
+    "torchvision": (*_TORCHVISION_BODY, _DOWNSAMPLE, _SHORTCUT, _FC, _LINEAR),
+    # and kuangliu's
+    "akamaster": (*_TORCHVISION_BODY, _SHORTCUT, _DOWNSAMPLE, _LINEAR, _FC),
+    # Zagoruyko's networks as xternalz and bearpaw wrote them
+    "wide_resnet": (
+        ("conv1.*", "stem.conv.*"),
+        ("block{S}.layer.{u}.conv{K}.*", "stages.{S}.{u}.convs.{K}.*"),
+        ("block{S}.layer.{u}.bn{K}.*", "stages.{S}.{u}.norms.{K}.*"),
+        ("block{S}.layer.{u}.convShortcut.*", "stages.{S}.{u}.shortcut.*"),
+        ("bn1.*", "final.0.*"),
+        ("fc.*", "head.*"),
+    ),
     "timm_resnetv2": (
         ("stem.conv.*", "stem.conv.*"),
         ("stages.{s}.blocks.{u}.conv{K}.*", "stages.{s}.{u}.convs.{K}.*"),
@@ -30,6 +45,9 @@ CONVERTERS: dict[str, Rules] = {
         ("head.fc.*", "head.*"),
     ),
 }
+
+
+LAYOUTS = tuple(name for name in CONVERTERS if name != "native")
 
 
 def rename(key: str, rules: Rules) -> str | None:

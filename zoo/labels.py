@@ -4,6 +4,7 @@ from pathlib import Path
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 IMAGENET1K = Path(__file__).with_name("imagenet1k.txt")
+LISTS = ("cifar10", "imagenet1k")
 
 
 def labels(name: str) -> tuple[str, ...]:

@@ -55,8 +55,9 @@ def download(ref: str, *, progress: Progress = silent) -> Checkpoint:
 
 def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -> Checkpoint:
     from ..core.download import Source, fetched
-    from .convert import check_readable, convert
+    from .convert import convert
     from .labels import labels
+    from .reading import check_readable
 
     check_readable(PurePosixPath(card.url).name)
     check_replaceable(folder, checkpoints.is_ours)

@@ -48,7 +48,11 @@ Licence of the weights: {checkpoint.licence}.
 def _network(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec
     blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type} blocks"
-    classes = f"the {spec.num_classes} classes of {checkpoint.dataset}"
+    classes = (
+        f"the {spec.num_classes} classes of {checkpoint.dataset}"
+        if checkpoint.dataset
+        else f"{spec.num_classes} classes"
+    )
     return f"A residual network ({spec.family}, {blocks}) that tells {classes} apart."
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from . import zoo as zoo
     from .api import Artifact as Artifact
     from .api import Checkpoint as Checkpoint
+    from .api import import_checkpoint as import_checkpoint
     from .api import load as load
     from .api import load_artifact as load_artifact
     from .api import train as train
@@ -56,6 +57,7 @@ _HOME = {
     "build": "zoo.checkpoints",
     "compare": "workflows.comparing",
     "create_model": "zoo.creating",
+    "import_checkpoint": "api",
     "list_models": "zoo.listing",
     "load": "api",
     "load_artifact": "api",

@@ -10,7 +10,8 @@ from .core import types as records
 from .core.progress import Progress, silent
 from .workflows.benchmarking import benchmark
 from .workflows.evaluating import evaluate
-from .workflows.exporting import export
+from .workflows.exporting import export, export_weights
+from .workflows.importing import import_checkpoint as run_import
 from .workflows.predicting import predict, session
 from .workflows.pruning.prune import prune
 from .workflows.pruning.steps import Pruned
@@ -80,12 +81,13 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
     evaluate = evaluate
     benchmark = benchmark
     export = stage(export)
+    export_weights = export_weights
     prune = stage(prune)
     quantize = stage(quantize)
 
     def __repr__(self) -> str:
         accuracies = [f"{100 * m.value:.2f} % on {m.dataset}/{m.split}" for m in self.metrics]
-        purpose = ", ".join(accuracies) or f"for {self.dataset}"
+        purpose = ", ".join(accuracies) or f"for {self.dataset or 'unnamed images'}"
         return f"Checkpoint({self.ref}: {purpose}, {self.size_bytes / 1e6:.3g} MB)"
 
     def module(self) -> "nn.Module":
@@ -164,3 +166,4 @@ def load_artifact(path: records.StrPath) -> Artifact:
 
 
 train = stage(run_training)
+import_checkpoint = stage(run_import)

@@ -150,3 +150,16 @@ def test_nothing_of_the_package_lets_onnx_runtime_call_home() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
     done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, env=environment)
     assert re.fullmatch(r"1\n", done.stdout)
+
+
+def test_a_source_that_gives_no_numbers_is_told_from_a_bad_export(tmp_path: Path) -> None:
+    good = zoo.load(REF)
+    state = zoo.build(good).state_dict()
+    state["head.bias"][3] = torch.nan
+    fields = ("spec", "preprocess", "labels", "dataset", "metrics", "licence", "provenance")
+    told = {name: getattr(good, name) for name in fields}
+    broken = zoo.save(tmp_path / "broken", state, ref="resnet8_v1.broken", **told)
+    with pytest.raises(ReszooError, match=r"the source itself is broken: resnet8_v1\.broken gives NaN") as caught:
+        export(broken, "torch", out=tmp_path / "made")
+    assert "opset" not in caught.value.fix
+    assert not (tmp_path / "made").exists()

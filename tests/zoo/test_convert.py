@@ -17,7 +17,8 @@ from reszoo import models
 from reszoo.core.errors import ReszooError
 from reszoo.models.shapes import state_shapes
 from reszoo.zoo.checkpoints import check_fits, empty_network
-from reszoo.zoo.convert import State, convert, read_state, renamed
+from reszoo.zoo.convert import convert, renamed
+from reszoo.zoo.reading import State, read_state
 
 TORCHVISION = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "wide_resnet50_2")
 TIMM = ("resnetv2_18", "resnetv2_34", "resnetv2_50", "resnetv2_101")

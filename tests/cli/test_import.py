@@ -1,0 +1,77 @@
+"""`reszoo import`, and `reszoo export --to` a library: what is printed, and how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from inprocess import reszoo
+from layouts import V1
+from torchvision.models.resnet import BasicBlock, ResNet
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    state = V1([1, 1, 1], 16, projection="", head="linear").state_dict()
+    torch.save({"model": {f"module.{name}": tensor for name, tensor in state.items()}}, "mine.pth")
+
+
+def test_it_says_where_it_is_what_it_was_taken_for_and_what_was_assumed() -> None:
+    done = reszoo("import", "mine.pth", "--out", "made")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "resnet8_v1.mine is in made",
+        "recognised as resnet8_v1 in the layout akamaster: v1, 1+1+1 basic blocks, option A, 10 classes, 3 x 32 x 32; "
+        "all 44 tensors fit",
+        "found under model",
+        "without the prefix module.",
+        "assumed: normalised with the mean 0.4914 0.4822 0.4465; --preprocess says otherwise",
+        "no data set is named: --data names one, for calibration and accuracy",
+    ]
+    shown = reszoo("show", "made").stdout
+    assert "not named" in shown
+    assert "akamaster" not in shown.splitlines()[0]
+
+
+def test_every_option_reaches_the_checkpoint() -> None:
+    torch.save(torch.load("mine.pth", weights_only=True)["model"] | {"aux.w": torch.ones(1)}, "other.pth")
+    options = ["--labels", "cifar10", "--data", "cifar10", "--preprocess", "mean=0.5,std=0.5", "--licence", "MIT"]
+    names = ["--name", "net.mine", "--ignore", "aux.*", "--arch", "resnet8_v1", "--json"]
+    done = reszoo("import", "other.pth", *options, *names)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert (made["ref"], made["licence"], made["dataset"]) == ("net.mine", "MIT", "cifar10")
+    assert made["labels"][0] == "airplane"
+    assert made["preprocess"]["mean"] == [0.5, 0.5, 0.5]
+    assert made["provenance"][0]["config"]["ignore"] == "aux.*"
+    assert (Path("runs") / "net.mine" / "checkpoint.json").is_file()
+
+
+def test_what_is_wrong_ends_with_one_problem_and_one_fix() -> None:
+    Path("page.pth").write_text("<html>")
+    done = reszoo("import", "page.pth")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[0] == "error: page.pth is a web page"
+    torch.save(torch.load("mine.pth", weights_only=True)["model"] | {"aux.w": torch.ones(1)}, "other.pth")
+    done = reszoo("import", "other.pth")
+    assert done.returncode == 2
+    assert "Leave them out: --ignore aux.*." in done.stderr
+
+
+def test_weights_for_a_library_are_one_file() -> None:
+    torch.save(ResNet(BasicBlock, [1, 1, 1, 1], num_classes=3).state_dict(), "big.pth")
+    assert reszoo("import", "big.pth", "--preprocess", "mean=0.5,std=0.5,crop=64", "--out", "big").returncode == 0
+    done = reszoo("export", "big", "--to", "torchvision", "--out", "theirs.pth")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "resnet_v1.big: theirs.pth, for load_state_dict in torchvision\n"
+    ResNet(BasicBlock, [1, 1, 1, 1], num_classes=3).load_state_dict(torch.load("theirs.pth", weights_only=True))
+    done = reszoo("export", "big", "--to", "timm", "--json")
+    assert [(row["kind"], row["library"]) for row in json.loads(done.stdout)] == [("weights", "timm")]
+    for wrong, said in (
+        (["--to", "onnx,timm"], "mixes formats"),
+        (["--to", "timm", "--opset", "20"], "have no options"),
+    ):
+        done = reszoo("export", "big", *wrong)
+        assert done.returncode == 2
+        assert said in done.stderr

@@ -1,0 +1,340 @@
+"""Weights of others become checkpoints: every layout, recognised from its file, gives the logits of its own network."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+import torchvision
+from foreign import randomise
+from layouts import V1, PreActivated, WideResNet, logits
+from safetensors.torch import save_file
+from torch import nn
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+import reszoo
+from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.types import Preprocess
+
+FIGURES = "mean=0.5,std=0.25"
+# A network as its library builds it, and what is told of it: architecture, layout, option, side of the images.
+LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, str, str, int]] = {
+    "torchvision": (lambda: ResNet(BasicBlock, [2, 2, 2, 2], num_classes=7), "resnet18_v1", "torchvision", "B", 64),
+    "torchvision's bottlenecks": (lambda: ResNet(Bottleneck, [1, 1, 1, 1]), "resnet_v1", "torchvision", "B", 64),
+    "torchvision, wide": (
+        lambda: ResNet(Bottleneck, [1, 2, 1, 1], width_per_group=128),
+        "resnet_v1",
+        "torchvision",
+        "B",
+        64,
+    ),
+    "timm v1": (lambda: timm.create_model("resnet18", num_classes=3), "resnet18_v1", "torchvision", "B", 64),
+    "timm v1, grey": (lambda: timm.create_model("resnet18", in_chans=1), "resnet18_v1", "torchvision", "B", 64),
+    "timm v2": (lambda: timm.create_model("resnetv2_18", num_classes=3), "resnet18_v2", "timm_resnetv2", "B", 64),
+    "akamaster": (lambda: V1([3, 3, 3], 16, projection="", head="linear"), "resnet20_v1", "akamaster", "A", 32),
+    "akamaster, option B": (
+        lambda: V1([1, 1, 1], 16, projection="shortcut", head="linear"),
+        "resnet8_v1",
+        "akamaster",
+        "B",
+        32,
+    ),
+    "chenyaofo": (
+        lambda: V1([3, 3, 3], 16, projection="downsample", head="fc", classes=100),
+        "resnet20_v1",
+        "torchvision",
+        "B",
+        32,
+    ),
+    "kuangliu": (
+        lambda: V1([2, 2, 2, 2], 64, projection="shortcut", head="linear"),
+        "resnet18_v1_cifar",
+        "akamaster",
+        "B",
+        32,
+    ),
+    "bearpaw": (
+        lambda: V1([2, 2, 2], 16, projection="downsample", head="fc", is_deep=True),
+        "resnet_v1",
+        "torchvision",
+        "B",
+        32,
+    ),
+    "Wide ResNet": (lambda: WideResNet(10, 2), "wide_resnet10_2_v2", "wide_resnet", "B", 32),
+    "reszoo v1": (lambda: reszoo.create_model("resnet8_v1", num_classes=4), "resnet8_v1", "native", "A", 32),
+    "reszoo v2": (lambda: reszoo.create_model("resnet8_v2", in_chans=1), "resnet8_v2", "native", "A", 32),
+    "reszoo, wide": (lambda: reszoo.create_model("wide_resnet10_2_v2"), "wide_resnet10_2_v2", "native", "B", 32),
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    return tmp_path
+
+
+def akamaster(classes: int = 10) -> nn.Module:
+    return randomise(V1([1, 1, 1], 16, projection="", head="linear", classes=classes))
+
+
+def assert_same(theirs: nn.Module, checkpoint: reszoo.Checkpoint, side: int = 32) -> None:
+    expected = logits(theirs, side, checkpoint.spec.input[0])
+    torch.testing.assert_close(
+        logits(checkpoint.module(), side, checkpoint.spec.input[0]), expected, rtol=1e-5, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_is_recognised_and_gives_its_own_logits(layout: str) -> None:
+    make, arch, converter, shortcut, side = LAYOUTS[layout]
+    theirs = randomise(make())
+    torch.save({"state_dict": theirs.state_dict()}, "mine.pth")
+    made = reszoo.import_checkpoint("mine.pth", preprocess=FIGURES)
+    told = made.provenance[-1].config
+    assert (told["arch"], told["layout"], made.spec.shortcut) == (arch, converter, shortcut)
+    assert made.ref == f"{arch}.mine"
+    assert_same(theirs, made, side)
+
+
+def test_a_plain_network_is_one_where_it_is_said() -> None:
+    """Its tensors are those of a v1 network with option A."""
+    theirs = randomise(reszoo.create_model("resnet8_plain"))
+    torch.save(theirs.state_dict(), "mine.pth")
+    made = reszoo.import_checkpoint("mine.pth", arch="resnet8_plain")
+    assert made.spec.family == "plain"
+    assert_same(theirs, made)
+    assert reszoo.import_checkpoint("mine.pth").spec.family == "v1"
+    with pytest.raises(ReszooError, match="computes something else: logits differ by"):
+        reszoo.import_checkpoint(theirs)
+    assert_same(theirs, reszoo.import_checkpoint(theirs, arch="resnet8_plain"))
+
+
+def test_a_module_is_imported_and_stays_as_it_is() -> None:
+    theirs = akamaster()
+    before = {name: tensor.clone() for name, tensor in theirs.state_dict().items()}
+    theirs.train()
+    made = reszoo.import_checkpoint(nn.DataParallel(theirs), name="mine.twin", out="twin")
+    assert theirs.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in theirs.state_dict().items())
+    assert (made.ref, made.weights_path.parent) == ("mine.twin", Path("twin").absolute())
+    assert_same(theirs, made)
+    assert made.provenance[-1].config["module"] == "DataParallel"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: PreActivated([1, 1, 1], 16, is_bearpaw=True), "its projections take the raw signal, as in bearpaw's"),
+        (lambda: PreActivated([1, 1, 1], 16, is_bearpaw=False), "no norm after its last block, as kuangliu's"),
+    ],
+    ids=["bearpaw", "kuangliu"],
+)
+def test_what_would_compute_something_else_is_refused_with_the_reason(make: Callable[[], nn.Module], said: str) -> None:
+    theirs = randomise(make())
+    torch.save(theirs.state_dict(), "mine.pth")
+    for source in ("mine.pth", theirs):
+        with pytest.raises(ReszooError, match=said):
+            reszoo.import_checkpoint(source)
+
+
+def test_a_module_with_other_strides_is_refused() -> None:
+    theirs = akamaster()
+    theirs.layer2[0].conv1.stride = (1, 1)  # type: ignore[index, union-attr]
+    theirs.layer2[0].conv2.stride = (2, 2)  # type: ignore[index, union-attr]
+    with pytest.raises(ReszooError, match="V1 has the tensors of reszoo's network and computes something else"):
+        reszoo.import_checkpoint(theirs)
+
+
+def test_a_module_that_gives_no_logits_is_refused() -> None:
+    theirs = akamaster()
+    theirs.forward = lambda x: {"logits": x}  # type: ignore[method-assign, assignment, misc]
+    with pytest.raises(ReszooError, match="V1 gives dict, expected logits of"):
+        reszoo.import_checkpoint(theirs)
+    with pytest.raises(UsageError, match="a int cannot be imported"):
+        reszoo.import_checkpoint(3)  # type: ignore[arg-type]
+    with torch.device("meta"), pytest.raises(ReszooError, match="is on the meta device"):
+        reszoo.import_checkpoint(V1([1], 16, projection="", head="fc"))
+
+
+def test_surplus_heads_are_named_and_left_out_on_request() -> None:
+    theirs = akamaster()
+    state = theirs.state_dict() | {
+        "aux.fc.weight": torch.ones(3, 8),
+        "aux.fc.bias": torch.ones(3),
+        "scale": torch.ones(1),
+    }
+    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, "mine.pth")
+    with pytest.raises(
+        UsageError, match=r"aux\.fc\.weight, aux\.fc\.bias, scale are no part of a resnet8_v1"
+    ) as caught:
+        reszoo.import_checkpoint("mine.pth")
+    assert caught.value.fix == "Leave them out: `ignore=aux.*` `ignore=scale`."
+    made = reszoo.import_checkpoint("mine.pth", ignore=["aux.*", "module.scale"])
+    assert_same(theirs, made)
+    assert made.provenance[-1].config["ignore"] == "aux.*,module.scale"
+    with pytest.raises(UsageError, match=r"no tensor that `ignore=auks\.\*` leaves out"):
+        reszoo.import_checkpoint("mine.pth", ignore="auks.*")
+
+
+def test_another_network_is_told_with_the_nearest_and_their_first_mismatch() -> None:
+    theirs = torchvision.models.resnext50_32x4d()
+    torch.save(theirs.state_dict(), "mine.pth")
+    with pytest.raises(ReszooError, match="of no network that reszoo knows") as caught:
+        reszoo.import_checkpoint("mine.pth")
+    first = "wide_resnet50_2_v1 (layer1.0.conv2.weight has shape 128x4x3x3, expected 128x128x3x3)"
+    assert first in caught.value.problem
+    assert 2 <= caught.value.problem.count("expected") <= 3
+    assert "`arch=wide_resnet50_2_v1`" in caught.value.fix
+    with pytest.raises(ReszooError, match=r"is of no resnet50_v1: layer1\.0\.conv1\.weight has shape 128x64x1x1"):
+        reszoo.import_checkpoint("mine.pth", arch="resnet50_v1")
+
+
+@pytest.mark.parametrize("name", ["seresnet18", "resnet18d", "resnetv2_18d"])
+def test_variants_of_known_networks_are_refused_and_no_part_of_a_block_is_offered_to_be_ignored(name: str) -> None:
+    torch.save(timm.create_model(name).state_dict(), "mine.pth")
+    with pytest.raises(ReszooError, match="of no network that reszoo knows") as caught:
+        reszoo.import_checkpoint("mine.pth")
+    assert "ignore" not in caught.value.fix
+
+
+@pytest.mark.parametrize("name", ["resnet50_gn", "resnetv2_50x1_bit"])
+def test_group_norms_of_others_are_refused(name: str) -> None:
+    """Theirs go with standardised weights, or in other groups."""
+    with torch.device("meta"):
+        model = timm.create_model(name)
+    state = {key: torch.zeros(1).expand(tensor.shape) for key, tensor in model.state_dict().items()}
+    torch.save(state, "mine.pth")
+    with pytest.raises(ReszooError, match="running_mean is missing"):
+        reszoo.import_checkpoint("mine.pth")
+
+
+def test_what_is_no_residual_network_is_near_to_none() -> None:
+    torch.save(nn.Sequential(nn.Linear(3, 4)).state_dict(), "mine.pth")
+    with pytest.raises(ReszooError, match=r"called 0\.weight, 0\.bias, nor near to one"):
+        reszoo.import_checkpoint("mine.pth")
+
+
+def test_a_backbone_without_its_head_lacks_it_by_name() -> None:
+    state = {name: tensor for name, tensor in akamaster().state_dict().items() if "linear" not in name}
+    torch.save(state, "mine.pth")
+    with pytest.raises(ReszooError, match=r"resnet8_v1 \(fc\.weight is missing"):
+        reszoo.import_checkpoint("mine.pth")
+
+
+def test_labels_and_preprocessing_are_what_was_said() -> None:
+    theirs = akamaster(classes=3)
+    torch.save(theirs.state_dict(), "mine.pth")
+    Path("labels.txt").write_text("\ufeffred fox\ncat\r\n\nowl\n", encoding="utf-8")
+    figures = "mean=0.1,0.2,0.3,std=0.4,0.5,0.6,resize=40,crop=36,interpolation=bicubic"
+    made = reszoo.import_checkpoint("mine.pth", labels="labels.txt", preprocess=figures, licence="MIT")
+    expected = Preprocess(
+        mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6), input=(3, 36, 36), resize=40, crop=36, interpolation="bicubic"
+    )
+    assert (made.labels, made.licence) == (("red fox", "cat", "owl"), "MIT")
+    assert made.preprocess == expected
+    assert made.spec.input == (3, 36, 36)
+    assert "assumed" not in made.provenance[-1].config
+    again = reszoo.import_checkpoint("mine.pth", labels=["a", "b", "c"], preprocess=expected, name="a.b")
+    assert (again.labels, again.preprocess) == (("a", "b", "c"), expected)
+
+
+def test_what_is_assumed_is_in_the_provenance() -> None:
+    torch.save(akamaster().state_dict(), "mine.pth")
+    made = reszoo.import_checkpoint("mine.pth")
+    assert made.provenance[-1].config["assumed"] == "preprocess"
+    assert made.preprocess.mean == (0.4914, 0.4822, 0.4465)
+    assert (made.labels, made.dataset) == (tuple("0123456789"), "")
+    torch.save(V1([1, 1], 8, projection="", head="fc", channels=1).state_dict(), "grey.pth")
+    with pytest.raises(UsageError, match="takes images of 1 channels, and no preprocessing is usual"):
+        reszoo.import_checkpoint("grey.pth")
+
+
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"labels": "nowhere.txt"}, "nowhere.txt is neither a file nor a data set on this machine"),
+    ({"labels": ["a", "b"]}, "`labels` has 2 classes, but the network has 10"),
+    ({"labels": "imagenet1k"}, "imagenet1k has 1000 classes, but the network has 10"),
+    ({"data": "flowers"}, "the classes of flowers are not known here"),
+    ({"data": "My Flowers"}, "cannot name a data set"),
+    ({"name": "../mine"}, "cannot name a checkpoint"),
+    ({"preprocess": "imagnet"}, "`preprocess=imagnet` cannot be read at 'imagnet'"),
+    (
+        {"preprocess": "mean=0.5,std=0.5,0.5"},
+        "`preprocess` does not fit the network: mean has 3 values, std has 2",
+    ),
+    ({"preprocess": "mean=0.5,std=0"}, "every value of std must be above 0"),
+    ({"arch": "resnet19_v1"}, "no residual network has depth 19"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), MISTAKES, ids=str)
+def test_what_cannot_be_meant_is_refused_and_leaves_nothing(options: dict[str, Any], said: str) -> None:
+    torch.save(akamaster().state_dict(), "mine.pth")
+    with pytest.raises(UsageError, match=said.replace("(", r"\(")):
+        reszoo.import_checkpoint("mine.pth", **options)
+    assert not Path("runs").exists()
+
+
+def test_what_is_there_is_not_replaced() -> None:
+    torch.save(akamaster().state_dict(), "mine.pth")
+    reszoo.import_checkpoint("mine.pth", out="made")
+    with pytest.raises(UsageError, match="made is there already"):
+        reszoo.import_checkpoint("mine.pth", out="made")
+    with pytest.raises(UsageError, match="is a checkpoint of reszoo's already"):
+        reszoo.import_checkpoint("made")
+    with pytest.raises(UsageError, match="is a checkpoint of reszoo's already"):
+        reszoo.import_checkpoint("made/weights.safetensors")
+    with pytest.raises(UsageError, match=r"there is no file nothing\.pth"):
+        reszoo.import_checkpoint("nothing.pth")
+    Path("empty").mkdir()
+    with pytest.raises(UsageError, match="empty is a folder"):
+        reszoo.import_checkpoint("empty")
+
+
+def test_the_provenance_names_the_file_and_its_hash() -> None:
+    from hashlib import sha256
+
+    save_file({f"_orig_mod.module.{k}": v for k, v in akamaster().state_dict().items()}, "my net (v2).safetensors")
+    made = reszoo.import_checkpoint("my net (v2).safetensors")
+    (step,) = made.provenance
+    assert step.input_sha256 == sha256(Path("my net (v2).safetensors").read_bytes()).hexdigest()
+    assert step.config == {
+        "file": "my net (v2).safetensors",
+        "layout": "akamaster",
+        "arch": "resnet8_v1",
+        "tensors": "44",
+        "prefixes": "_orig_mod.module.",
+        "assumed": "preprocess",
+    }
+    assert made.ref == "resnet8_v1.my_net_v2"
+    assert type(made) is reszoo.Checkpoint
+
+
+def test_every_later_stage_works_on_it_and_says_what_it_lacks() -> None:
+    """On the weights of a bundled network, as its owner's loop would have saved them."""
+    bundled = reszoo.load("resnet8_v1.reszoo_digits")
+    torch.save({"model": bundled.module().state_dict()}, "mine.pth")
+    prepare = bundled.preprocess
+    figures = f"mean={prepare.mean[0]},std={prepare.std[0]},crop=8"
+    made = reszoo.import_checkpoint("mine.pth", data="digits", preprocess=figures, out="mine")
+    assert (made.labels, made.preprocess.input) == (bundled.labels, bundled.preprocess.input)
+    assert made.evaluate().accuracy == bundled.metrics[0].value
+    artifact = made.export("onnx", out="onnx")
+    assert artifact.provenance[0].name == "import"
+    assert made.quantize("onnx", measure=False, out="int8").evaluate().accuracy > 0.95
+    assert made.prune(macs=0.7, importance="l2", measure=False, out="small").spec.plan
+    image = np.zeros((8, 8, 1), np.uint8)
+    assert [type(one).__name__ for one in artifact.predict(image)] == ["Prediction"]
+
+    nameless = reszoo.import_checkpoint("mine.pth", preprocess=figures, out="nameless")
+    assert repr(nameless) == "Checkpoint(resnet8_v1.mine: for unnamed images, 0.306 MB)"
+    assert "tells 10 classes apart" in (nameless.export("onnx", out="plain").path / "README.md").read_text()
+    lacking = [nameless.evaluate, lambda: nameless.quantize("onnx"), lambda: nameless.prune(macs=0.5)]
+    for call in lacking:
+        with pytest.raises(UsageError, match="does not say which data set it was trained on") as caught:
+            call()
+        assert "import it again with `data=NAME`" in caught.value.fix
+    assert nameless.evaluate("digits").accuracy == bundled.metrics[0].value

@@ -1,0 +1,90 @@
+"""Where foreign files come from: this machine, an address, the Hugging Face hub through a mirror."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from webserver import Resource, WebServer, serving
+
+import reszoo
+from reszoo.core.errors import NotFoundError, ReszooError, UnavailableError, UsageError
+from reszoo.zoo.fetching import addresses, brought
+
+HUB = "https://huggingface.co"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[WebServer]:
+    """A mirror of the hub on this machine."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serving() as server:
+        monkeypatch.setenv("RESZOO_MIRROR", server.url)
+        yield server
+
+
+def content() -> bytes:
+    buffer = io.BytesIO()
+    torch.save(reszoo.create_model("resnet8_v2", num_classes=4).state_dict(), buffer)
+    return buffer.getvalue()
+
+
+def put(hub: WebServer, name: str, data: bytes) -> None:
+    hub.add(f"/huggingface.co/me/net/resolve/main/{name}", Resource(data))
+
+
+def test_the_addresses_of_the_hub() -> None:
+    assert addresses("hf://me/my-net.v2/sub/w.pth") == [f"{HUB}/me/my-net.v2/resolve/main/sub/w.pth"]
+    files = ("model.safetensors", "pytorch_model.bin")
+    assert addresses("hf://me/net") == [f"{HUB}/me/net/resolve/main/{name}" for name in files]
+    assert addresses("https://example.org/w.pth") == ["https://example.org/w.pth"]
+    for wrong in ("hf://me", "hf://", "s3://bucket/w.pth"):
+        with pytest.raises(UsageError, match="names no file"):
+            addresses(wrong)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [("hf://me/net", "pytorch_model.bin"), ("hf://me/net/v2/w.pth", "v2/w.pth")]
+)
+def test_a_repository_of_the_hub_becomes_a_checkpoint(
+    hub: WebServer, source: str, name: str, tmp_path: Path, cache: Path
+) -> None:
+    put(hub, name, content())
+    made = reszoo.import_checkpoint(source, out=tmp_path / "made")
+    config = made.provenance[-1].config
+    assert config["url"] == f"{HUB}/me/net/resolve/main/{name}"
+    assert config["file"] == name.rpartition("/")[2]
+    assert made.spec.num_classes == 4
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_safetensors_come_first(hub: WebServer) -> None:
+    put(hub, "model.safetensors", b"one")
+    put(hub, "pytorch_model.bin", b"other")
+    with brought("hf://me/net") as file:
+        assert (file.path.read_bytes(), file.name) == (b"one", "model.safetensors")
+    assert not file.path.exists()
+
+
+def test_what_is_not_there_is_said_with_what_was_tried(hub: WebServer) -> None:
+    with (
+        pytest.raises(NotFoundError, match=r"has neither model\.safetensors nor pytorch_model\.bin"),
+        brought("hf://me/net"),
+    ):
+        pass
+    with pytest.raises(NotFoundError, match="the server answered 404"), brought("hf://me/net/w.pth"):
+        pass
+
+
+def test_a_page_in_the_files_place_is_named(hub: WebServer) -> None:
+    put(hub, "model.safetensors", b"<!DOCTYPE html><html><body>Sign in</body></html>")
+    with pytest.raises(ReszooError, match="a web page instead of the file"), brought("hf://me/net"):
+        pass
+
+
+def test_offline_nothing_is_asked(hub: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESZOO_OFFLINE", "1")
+    with pytest.raises(UnavailableError, match="RESZOO_OFFLINE forbids"), brought("hf://me/net"):
+        pass
+    assert hub.seen == []

@@ -1,0 +1,99 @@
+"""What a file is that holds no weights that can be read: told by its content, whatever its name.
+
+None of these is loaded. Each is one error that says what the file is and where the weights can be had instead.
+"""
+
+import re
+import tarfile
+import zipfile
+from pathlib import Path
+
+from ..core.errors import ReszooError
+from ..core.imposters import HEAD_BYTES, PAGE, POINTER
+
+SAVE_AGAIN = "torch.save(model.state_dict(), 'weights.pth')"
+# The first bytes of what people have beside their weights, and where the weights are then.
+BEGINNINGS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
+    (PAGE, "is a web page", "Download the file itself: a page was saved in its place, perhaps one to sign in on."),
+    (
+        POINTER,
+        "is a pointer of Git LFS, not the file that it stands for",
+        "It was copied without its large files: run `git lfs pull` there.",
+    ),
+    (
+        re.compile(rb"\x08[\x01-\x1f](\x12.{0,64}pytorch|\x12.{0,64}tf2onnx|.{0,200}[\x3a\x42])", re.DOTALL),
+        "looks like an ONNX file: a graph, not a checkpoint",
+        f"Import the weights that it was exported from: {SAVE_AGAIN} where it was trained.",
+    ),
+    (
+        re.compile(rb"\x89HDF\r\n"),
+        "is an HDF5 file, as Keras writes them",
+        "Only PyTorch's files and safetensors are read.",
+    ),
+    (re.compile(rb"\x1f\x8b"), "is a gzip archive", "Unpack it, and name the file in it."),
+)
+TAR = "Unpack it, and name the file in it."
+OLDEST_TAR = f"Load it with the PyTorch that wrote it (0.1.1 or older), and write it again: {SAVE_AGAIN}."
+ARCHIVE = "Unpack it, and name the file in it."
+SCRIPT = (
+    "It holds code beside its weights, which is not run. Where you trust it: "
+    "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')."
+)
+PROGRAM = f"It holds a graph beside its weights. Write the weights alone where it was made: {SAVE_AGAIN}."
+CUT = "Copy or download it again."
+
+
+def is_safetensors(head: bytes) -> bool:
+    """Whether the first bytes are a header's length and the brace that it begins with."""
+    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 40
+
+
+def is_pickle(head: bytes) -> bool:
+    """Whether they are those of a zip, or of a pickle of protocol 2 or later."""
+    return head.startswith((b"PK\x03\x04", b"\x80"))
+
+
+def head_of(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Raises ReszooError for a file that is known to be something else than weights."""
+    head = head_of(path)
+    if not head:
+        raise ReszooError(f"{path} is damaged: it is empty", CUT)
+    if is_safetensors(head):
+        return
+    for beginning, what, fix in BEGINNINGS:
+        if beginning.match(head):
+            raise ReszooError(f"{path} {what}", fix)
+    if head.startswith(b"PK\x03\x04"):
+        _refuse_other_zips(path)
+    elif tarfile.is_tarfile(path):
+        _refuse_tar(path)
+
+
+def _refuse_other_zips(path: Path) -> None:
+    """PyTorch's files are zips, with `data.pkl` in a folder; those of TorchScript and torch.export hold more."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.partition("/")[2] for name in archive.namelist()}
+    except zipfile.BadZipFile as error:
+        raise ReszooError(f"{path} is damaged: it ends before its own table of contents", CUT) from error
+    if "constants.pkl" in names or any(name.startswith("code/") for name in names):
+        raise ReszooError(f"{path} is a TorchScript program", SCRIPT)
+    if any(name.startswith(("models/", "serialized_")) or name == "archive_format" for name in names):
+        raise ReszooError(f"{path} is a program of torch.export", PROGRAM)
+    if "data.pkl" not in names:
+        raise ReszooError(f"{path} is a zip archive that PyTorch did not write", ARCHIVE)
+
+
+def _refuse_tar(path: Path) -> None:
+    with tarfile.open(path) as archive:
+        names = {Path(name).name for name in archive.getnames()}
+    if {"pickle", "storages", "tensors"} <= names:
+        raise ReszooError(
+            f"{path} is a tar of PyTorch's oldest format, which is not read without running it", OLDEST_TAR
+        )
+    raise ReszooError(f"{path} is a tar archive", TAR)

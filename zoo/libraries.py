@@ -1,0 +1,72 @@
+"""Weights for other libraries: a file that their own network loads strictly, proven to give the same logits there."""
+
+from typing import TYPE_CHECKING
+
+from ..core.missing import require
+from ..core.types import Checkpoint, ModelSpec
+from .checkpoints import build
+from .foreign import to_timm, to_torchvision
+from .logits import check_same_logits
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..models.resnet import ResNet
+
+LIBRARIES = ("torchvision", "timm")
+
+
+def weights_for(library: str, checkpoint: Checkpoint) -> "dict[str, Tensor]":
+    """The weights as `library` names them.
+
+    Args:
+        library: "torchvision", for v1 networks of ImageNet's shape, or "timm", for v1 and v2 ones.
+        checkpoint: What is exported.
+
+    Returns:
+        A state dict, in float32. It was loaded into the library's own network, which gave the same logits.
+
+    Raises:
+        UsageError: The structure is not the library's; the message says where.
+        UnavailableError: The library is not installed.
+        ReszooError: The library's network gives other logits.
+    """
+    require(library, f"to prove weights for {library}", "torch")
+    network: ResNet = build(checkpoint)  # type: ignore[assignment]
+    is_v2 = library == "timm" and checkpoint.spec.family == "v2"
+    state = to_timm(network) if is_v2 else to_torchvision(network)  # timm's v1 networks have torchvision's names
+    theirs = _of_timm_v2(checkpoint.spec) if is_v2 else _of_torchvision(checkpoint.spec)
+    theirs.load_state_dict(state, strict=True)
+    check_same_logits(theirs, network, checkpoint.spec.input, f"{library}'s network")
+    return state
+
+
+def _of_torchvision(spec: ModelSpec) -> "nn.Module":
+    from torch import nn
+    from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
+
+    block = BasicBlock if spec.block_type == "basic" else Bottleneck
+    depths, width = list(spec.depths), 64 * spec.bottleneck_width
+    network: nn.Module = ResNet(block, depths, num_classes=spec.num_classes, width_per_group=width)
+    if spec.input[0] != 3:
+        network.conv1 = nn.Conv2d(spec.input[0], 64, 7, 2, padding=3, bias=False)
+    return network
+
+
+def _of_timm_v2(spec: ModelSpec) -> "nn.Module":
+    from timm.layers.create_conv2d import create_conv2d
+    from timm.layers.norm_act import BatchNormAct2d
+    from timm.models.resnetv2 import ResNetV2
+
+    is_basic = spec.block_type == "basic"
+    network: nn.Module = ResNetV2(
+        list(spec.depths),
+        channels=tuple(spec.widths if is_basic else (4 * width for width in spec.widths)),
+        num_classes=spec.num_classes,
+        in_chans=spec.input[0],
+        basic=is_basic,
+        bottle_ratio=1.0 if is_basic else 0.25,
+        conv_layer=create_conv2d,
+        norm_layer=BatchNormAct2d,
+    )
+    return network
