@@ -19,13 +19,16 @@ SCALES = ("smoke", "cpu", "gpu")
 
 
 def test_these_are_the_studies() -> None:
-    assert {"gradient-flow", "identity", "residuals"} <= set(STUDIES)
+    assert {"degradation", "depth", "gradient-flow", "identity", "preactivation", "residuals"} <= set(STUDIES)
     assert "engine" not in STUDIES
 
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_its_data_fits_together(name: str) -> None:
-    """Every claim, control and figure is of something that is run and measured, at every scale, on all data."""
+    """Every claim, control and figure is of something that is run and measured, on all data.
+
+    Some claims are of networks that are too large for any scale but `gpu`.
+    """
     study = study_named(name)
     assert len({claim.key for claim in study.claims}) == len(study.claims)
     parts = [*(claim.contrast for claim in study.claims), *(control.contrast for control in study.controls)]
@@ -39,7 +42,7 @@ def test_its_data_fits_together(name: str) -> None:
             runs.conditions = dict(zip(names, conditions, strict=True))
             for part in parts:
                 found = runs.where(part.where)
-                assert found, part
+                assert found or scale != "gpu", part
                 assert all(name_of(condition | (part.against or {})) in names for condition in found), part
             for figure in study.figures:
                 assert all(line in condition for condition in runs.where(figure.where) for line in figure.lines)
