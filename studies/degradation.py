@@ -105,7 +105,7 @@ CLAIMS = (
 )
 
 CONTROLS = (
-    *controls({"family": "v1", "depth": 8}),
+    *controls({"family": "v1", "depth": 8}, margin=5),
     Control(
         key="decaying-chain",
         kind="positive",

@@ -109,7 +109,7 @@ CLAIMS = (
 
 
 CONTROLS = (
-    *controls({"part": "accuracy", "depth": 11}),
+    *controls({"part": "accuracy", "depth": 11}, margin=5),
     Control(
         key="linear",
         kind="positive",

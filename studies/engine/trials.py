@@ -27,7 +27,7 @@ Probe = Callable[["nn.Module"], tuple[float, ...]]
 TARGETS = {"digits": 80.0, "cifar10": 60.0}  # accuracy on val, %, whose epoch says how fast a network is trained
 SHORT = 10  # the control `short` has so much less training
 OTHER_SEEDS = 1000  # how far those of the control `reseeded` are from all others
-MARGIN = 5.0  # points by which the mean of a few small trainings may differ from that of a few others
+MARGIN = 10.0  # points by which the mean of three very short trainings may differ from that of three others
 
 METRICS = {
     "accuracy": "accuracy on test, read once after the last epoch, %",
@@ -136,7 +136,7 @@ def with_controls(networks: Sequence[Condition], reference: Condition) -> list[C
     return [*({**network, "training": "usual"} for network in networks), *controls]
 
 
-def controls(reference: Where, metric: str = "accuracy") -> tuple[Control, Control]:
+def controls(reference: Where, margin: float = MARGIN) -> tuple[Control, Control]:
     """Of every study that compares trainings: a difference that is there is seen, and none where there is none."""
 
     def against_usual(training: str) -> Where:
@@ -148,7 +148,7 @@ def controls(reference: Where, metric: str = "accuracy") -> tuple[Control, Contr
             kind="positive",
             says="a network with a tenth of its training is worse",
             contrast=Contrast(
-                metric=metric, where=against_usual("short"), against={"training": "usual"}, region=below(-2)
+                metric="accuracy", where=against_usual("short"), against={"training": "usual"}, region=below(-2)
             ),
         ),
         Control(
@@ -156,10 +156,10 @@ def controls(reference: Where, metric: str = "accuracy") -> tuple[Control, Contr
             kind="negative",
             says="networks of other seeds, trained in the same way, are as good",
             contrast=Contrast(
-                metric=metric,
+                metric="accuracy",
                 where=against_usual("reseeded"),
                 against={"training": "usual"},
-                region=within(MARGIN),
+                region=within(margin),
             ),
         ),
     )

@@ -16,6 +16,7 @@ from reszoo.studies.engine.verdicts import Runs
 
 STUDIES = list(studies())
 SCALES = ("smoke", "cpu", "gpu")
+TRAINED = ("degradation", "depth", "preactivation")  # a dozen trainings and more at the scale smoke
 
 
 def test_these_are_the_studies() -> None:
@@ -48,6 +49,7 @@ def test_its_data_fits_together(name: str) -> None:
                 assert all(line in condition for condition in runs.where(figure.where) for line in figure.lines)
 
 
+@pytest.mark.long(*TRAINED)
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_claim_is_judged_and_every_control_holds(name: str, smoke: Smoke) -> None:
     result = read_json(smoke(name) / "result.json", StudyResult, "")
@@ -67,6 +69,7 @@ def test_every_claim_is_judged_and_every_control_holds(name: str, smoke: Smoke) 
     assert result.file_sha256 == study.sha256
 
 
+@pytest.mark.long(*TRAINED)
 @pytest.mark.parametrize("name", STUDIES)
 def test_its_figures_are_pictures_and_the_page_shows_them(name: str, smoke: Smoke) -> None:
     folder = smoke(name)
@@ -79,6 +82,7 @@ def test_its_figures_are_pictures_and_the_page_shows_them(name: str, smoke: Smok
         assert f"]({figure.name}.svg)" in page
 
 
+@pytest.mark.long(*TRAINED)
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_same_seed_gives_the_same_figures(name: str, smoke: Smoke) -> None:
     study = study_named(name)

@@ -33,6 +33,7 @@ def test_steps_change_the_loss_and_one_that_is_no_number_is_a_large_one() -> Non
     assert steps(network(), endless, 3, 0.01)[0] == INFINITE
 
 
+@pytest.mark.long
 def test_what_it_finds_on_digits(smoke: Smoke) -> None:
     result = read_json(smoke("depth") / "result.json", StudyResult, "")
     assert result.verdicts["any-depth-learns"] == "supported"
