@@ -16,11 +16,21 @@ from reszoo.studies.engine.verdicts import Runs
 
 STUDIES = list(studies())
 SCALES = ("smoke", "cpu", "gpu")
-TRAINED = ("degradation", "depth", "preactivation")  # a dozen trainings and more at the scale smoke
+TRAINED = (  # a dozen trainings and more at the scale smoke
+    "ablation",
+    "bn-position",
+    "degradation",
+    "depth",
+    "hybrid",
+    "modern",
+    "normalisation-activation",
+    "preactivation",
+    "skip-variants",
+)
 
 
 def test_these_are_the_studies() -> None:
-    assert {"degradation", "depth", "gradient-flow", "identity", "preactivation", "residuals"} <= set(STUDIES)
+    assert {"gradient-flow", "identity", "residuals", *TRAINED} <= set(STUDIES)
     assert "engine" not in STUDIES
 
 
