@@ -3,6 +3,7 @@
 He et al. 2015: the degradation is one of the training error, and not of vanishing gradients.
 """
 
+import math
 from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -127,6 +128,8 @@ def conditions(settings: Settings) -> list[Condition]:
 
 
 def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
+    from msgspec.structs import replace
+
     if "control" in condition:
         return Measured(values={"factor": chain_factor(CHAINS[str(condition["control"])], seed)})
     arch = f"resnet{condition['depth']}_{condition['family']}"
@@ -143,12 +146,8 @@ def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
     factors = [factor_per_layer(norms, layers=2) for norms in found.probed]
     measured = found.measured(settings.data, {"factor": fmean(factors[1:] or factors)})
     last = found.probed[-1]
-    series = {"factors": tuple(factors), "norms": tuple(max(norm / last[-1], SMALLEST) for norm in last)}
-    return Measured(
-        values=measured.values,
-        series=measured.series | series,
-        images=measured.images + len(found.probed) * IMAGES,
-    )
+    series = {"factors": tuple(factors), "norms": tuple(max(norm / (last[-1] or 1.0), SMALLEST) for norm in last)}
+    return replace(measured, series=measured.series | series)
 
 
 def _batch(arch: str, settings: Settings, seed: int) -> "Batch":
@@ -159,9 +158,10 @@ def _batch(arch: str, settings: Settings, seed: int) -> "Batch":
 
 
 def _norms(model: "nn.Module", batch: "Batch") -> tuple[float, ...]:
-    """Of the gradient with respect to what enters each block, for these training images."""
+    """Of the gradient with respect to what enters each block, for these training images; 0 for what is no number."""
     device = next(model.parameters()).device
-    return tuple(block_norms(model, batch.images.to(device), batch.labels.to(device))[0])
+    norms, _ = block_norms(model, batch.images.to(device), batch.labels.to(device))
+    return tuple(norm if math.isfinite(norm) else 0.0 for norm in norms)
 
 
 STUDY = Study(

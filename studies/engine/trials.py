@@ -47,7 +47,7 @@ class Trial(NamedTuple):
 
     accuracy  on test, %; chance where it diverged
     images    that it was trained with, repeated ones counted
-    probed    what the probe gave before the first step and after each epoch
+    probed    what the probe gave before the first step and after each epoch, where there is one
     """
 
     accuracy: float
@@ -214,7 +214,8 @@ class _Seen:
         chance = 100 / classes
         rows = [(100 * row.accuracy, 100 * (row.val_accuracy or 0.0), row.loss) for row in self.rows]
         last = rows[-1] if rows and accuracy is not None else (chance, chance, math.log(classes))
-        train, val, loss = zip(*rows, *[last] * (recipe.epochs - len(rows)), strict=True)
+        left = recipe.epochs - len(rows)
+        train, val, loss = zip(*rows, *[last] * left, strict=True)
         return Trial(
             accuracy=chance if accuracy is None else accuracy,
             train=train,
@@ -222,5 +223,5 @@ class _Seen:
             loss=loss,
             diverged=accuracy is None,
             images=self.step * recipe.batch,
-            probed=tuple(self.probed),
+            probed=(*self.probed, *self.probed[-1:] * left),
         )

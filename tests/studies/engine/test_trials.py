@@ -35,8 +35,9 @@ def _forward(model: nn.Module) -> tuple[float, ...]:
 
 
 def test_one_that_diverges_is_at_chance_and_its_figures_are_numbers() -> None:
-    found = trial("resnet8_v1", DIGITS, 0, 2, {"batch": "128", "lr": "1e30", "warmup": "0"})
+    found = trial("resnet8_v1", DIGITS, 0, 2, {"batch": "128", "lr": "1e30", "warmup": "0"}, probe=_forward)
     assert found.diverged
+    assert found.probed == (found.probed[0],) * 3
     assert found.accuracy == 10
     assert found.val == (10, 10)
     assert found.loss[-1] == math.log(10)
