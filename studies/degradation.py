@@ -106,7 +106,7 @@ CLAIMS = (
 )
 
 CONTROLS = (
-    *controls({"family": "v1", "depth": 8}, margin=5),
+    *controls({"family": "v1", "depth": 8}),
     Control(
         key="decaying-chain",
         kind="positive",

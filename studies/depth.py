@@ -44,7 +44,7 @@ STEPPED: dict[Scale, dict[str, tuple[int, ...]]] = {
 IMAGENET = (50, 101, 152)  # with the ImageNet networks' widths, which are too large for a CPU to train
 DEPTHS: dict[Scale, tuple[int, ...]] = {"smoke": (11,), "cpu": (11, 29, 47), "gpu": (11, 29, 47, 164, *IMAGENET)}
 EPOCHS: dict[str, dict[Scale, int]] = {
-    "digits": {"smoke": 2, "cpu": 30, "gpu": 30},
+    "digits": {"smoke": 1, "cpu": 30, "gpu": 30},
     "cifar10": {"smoke": 1, "cpu": 4, "gpu": 40},
 }
 SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 5, "gpu": 5}
@@ -109,7 +109,7 @@ CLAIMS = (
 
 
 CONTROLS = (
-    *controls({"part": "accuracy", "depth": 11}, margin=5),
+    *controls({"part": "accuracy", "depth": 11}),
     Control(
         key="linear",
         kind="positive",

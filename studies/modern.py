@@ -5,8 +5,6 @@ et al. 2017 (dense), Simonyan & Zisserman 2014 (VGG), Szegedy et al. 2014 (Incep
 al. 2021: recipes change more than most architectures.
 """
 
-import math
-
 from .engine.records import Claim, Condition, Contrast, Measured, Scale, Settings, above, below, within
 from .engine.study import Study
 from .engine.trials import METRICS, controls, curves, trial, with_controls
@@ -45,7 +43,6 @@ EPOCHS: dict[str, dict[Scale, int]] = {  # of v2; what is larger gets fewer, wha
 SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 3, "gpu": 5}
 CHANGES: dict[Scale, dict[str, str]] = {"smoke": {"batch": "32"}, "cpu": {}, "gpu": {}}
 REFERENCE: Condition = {"network": "v2", "recipe": "good"}
-MEGA = 1e6
 OTHERS = ("wide", "se", "stochastic-depth", "dense", "vgg", "inception")
 
 CLAIMS = (
@@ -106,21 +103,12 @@ def conditions(settings: Settings) -> list[Condition]:
 
 
 def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
-    """As many steps as the arithmetic of v2's epochs allows."""
-    from .. import datasets
-    from ..models.cost import cost_of
-    from .engine.networks import recipe_for, spec_for
-
     archs, name = ARCHS[settings.scale], str(condition["network"])
-    macs, usual = (cost_of(spec_for(archs[each], settings.data)).macs for each in (name, "v2"))
     changes = CHANGES[settings.scale] | (DROPPED if name == "stochastic-depth" else {})
     changes |= POOR if condition["recipe"] == "poor" else {}
-    epochs = EPOCHS[settings.data][settings.scale] * usual / macs
-    batch = int(changes.get("batch", recipe_for(settings.data).batch))
-    per_epoch = len(datasets.load(settings.data, "train")) // batch
-    changes["steps"] = str(max(round(per_epoch * epochs), 1))
-    found = trial(archs[name], settings, seed, math.ceil(epochs), changes, training=str(condition["training"]))
-    return found.measured(settings.data, {"macs": macs / MEGA})
+    epochs, training = EPOCHS[settings.data][settings.scale], str(condition["training"])
+    found = trial(archs[name], settings, seed, epochs, changes, training=training, budget_of=archs["v2"])
+    return found.measured(settings.data)
 
 
 STUDY = Study(
@@ -129,7 +117,7 @@ STUDY = Study(
     question="Do later architectures beat ResNet v2 under one budget, and do they change as much as the recipe does?",
     data=("digits", "cifar10"),
     seeds=SEEDS,
-    metrics=METRICS | {"macs": "multiply-accumulates of an image, millions"},
+    metrics=METRICS,
     claims=CLAIMS,
     controls=controls({"network": "v2", "recipe": "good"}),
     conditions=conditions,

@@ -73,7 +73,7 @@ STUDY = Study(
     seeds=SEEDS,
     metrics=METRICS,
     claims=CLAIMS,
-    controls=controls({"family": "v1", "depth": 8}, margin=5),
+    controls=controls({"family": "v1", "depth": 8}),
     conditions=conditions,
     measure=measure,
     figures=curves(("family", "depth")),

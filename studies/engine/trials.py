@@ -27,7 +27,7 @@ Probe = Callable[["nn.Module"], tuple[float, ...]]
 TARGETS = {"digits": 80.0, "cifar10": 60.0}  # accuracy on val, %, whose epoch says how fast a network is trained
 SHORT = 10  # the control `short` has so much less training
 OTHER_SEEDS = 1000  # how far those of the control `reseeded` are from all others
-MARGIN = 10.0  # points by which the mean of three very short trainings may differ from that of three others
+MARGIN = 5.0  # points by which the mean of a few small trainings may differ from that of a few others
 
 METRICS = {
     "accuracy": "accuracy on test, read once after the last epoch, %",
@@ -83,6 +83,7 @@ def trial(
     changes: Mapping[str, str] | None = None,
     *,
     training: str = "usual",
+    budget_of: str = "",
     probe: Probe | None = None,
 ) -> Trial:
     """Train the named architecture with the data set's recipe.
@@ -94,20 +95,25 @@ def trial(
         epochs: How many, whatever comes of them.
         changes: Fields of the recipe that differ.
         training: `usual`, or that of a control: `short`, a tenth of the steps, or `reseeded`, other seeds.
+        budget_of: An architecture whose epochs are the budget: what costs more than it gets fewer steps, what costs
+            less more; "" is the architecture itself.
         probe: Figures of a copy of the network in training mode, before the first step and after each epoch.
     """
     from ... import datasets
     from ... import training as trainings
+    from ...models.cost import cost_of
     from ...training.health import DivergedError
     from .networks import recipe_for, spec_for
 
     seed += OTHER_SEEDS if training == "reseeded" else 0
-    fields = {"epochs": str(epochs), "seed": str(seed), "threads": "1", "train_on": "train"}
-    recipe = trainings.override(recipe_for(settings.data), fields | dict(changes or {}))
-    if training == "short":
-        steps = recipe.epochs * (len(datasets.load(settings.data, "train")) // recipe.batch)
-        recipe = trainings.override(recipe, {"steps": str(max(min(steps, recipe.steps or steps) // SHORT, 1))})
     spec = spec_for(arch, settings.data)
+    usual = spec_for(budget_of, settings.data) if budget_of else spec
+    affordable = epochs * cost_of(usual).macs / cost_of(spec).macs  # epochs
+    fields = {"epochs": str(math.ceil(affordable)), "seed": str(seed), "threads": "1", "train_on": "train"}
+    recipe = trainings.override(recipe_for(settings.data), fields | dict(changes or {}))
+    steps = round(affordable * (len(datasets.load(settings.data, "train")) // recipe.batch))
+    steps = min(steps, recipe.steps or steps) // (SHORT if training == "short" else 1)
+    recipe = trainings.override(recipe, {"steps": str(max(steps, 1))})
     model = trainings.initialised(spec, seed)
     device: Literal["cpu", "cuda"] = "cuda" if settings.scale == "gpu" else "cpu"
     seen = _Seen(model, probe)
@@ -136,7 +142,7 @@ def with_controls(networks: Sequence[Condition], reference: Condition) -> list[C
     return [*({**network, "training": "usual"} for network in networks), *controls]
 
 
-def controls(reference: Where, margin: float = MARGIN) -> tuple[Control, Control]:
+def controls(reference: Where) -> tuple[Control, Control]:
     """Of every study that compares trainings: a difference that is there is seen, and none where there is none."""
 
     def against_usual(training: str) -> Where:
@@ -159,7 +165,7 @@ def controls(reference: Where, margin: float = MARGIN) -> tuple[Control, Control
                 metric="accuracy",
                 where=against_usual("reseeded"),
                 against={"training": "usual"},
-                region=within(margin),
+                region=within(MARGIN),
             ),
         ),
     )

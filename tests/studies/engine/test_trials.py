@@ -59,6 +59,11 @@ def test_the_controls_train_less_and_with_other_seeds() -> None:
     assert reseeded != short
 
 
+def test_a_budget_is_of_arithmetic() -> None:
+    found = trial("resnet14_v1", DIGITS, 0, 1, {"batch": "256"}, budget_of="resnet8_v1")
+    assert found.images == 2 * 256  # of five steps an epoch; 14 layers cost over twice what 8 do
+
+
 def test_when_a_curve_reaches_a_target() -> None:
     assert epochs_to(60, (30, 50, 70, 80)) == pytest.approx(2.5)
     assert epochs_to(60, (60,)) == pytest.approx(1)
