@@ -23,4 +23,5 @@ def test_what_it_finds_on_digits(smoke: Smoke) -> None:
     cases = {
         (finding.claim.key, case.condition["norms"]): case for finding in result.findings for case in finding.cases
     }
-    assert abs(cases["before-is-better", "before"].mean) < 30
+    assert abs(cases["before-is-better", "before"].mean) < 20
+    assert cases["skipinit-replaces-them", "skipinit"].mean < -30  # in forty steps a scalar hardly leaves its 0
