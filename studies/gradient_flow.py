@@ -7,9 +7,9 @@ neighbouring inputs' gradients: Balduzzi et al. 2017.
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from statistics import linear_regression
 from typing import TYPE_CHECKING
 
+from .engine.gradients import block_norms, chain_factor, factor_per_layer
 from .engine.records import (
     Claim,
     Condition,
@@ -174,7 +174,7 @@ def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
     if "control" in condition:
         return _measure_control(str(condition["control"]), seed, settings)
     model, images, labels = _network(condition, seed, settings)
-    norms, layers = _norms(model, images, labels)
+    norms, layers = block_norms(model, images, labels)
     spread, scale = _log10(norms[0]) - _log10(norms[-1]), norms[-1] or 1.0
     return Measured(
         values={
@@ -189,19 +189,6 @@ def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
         series={"norms": tuple(max(norm / scale, NOTHING) for norm in norms)},
         images=3 * len(images) + 3,
     )
-
-
-def factor_per_layer(norms: Sequence[float], layers: int) -> float:
-    """How much the norm grows with each layer towards the input: the slope of a least-squares line through the logs.
-
-    `layers` is the number of layers between two neighbouring norms. Norms of exactly 0 are left out; of fewer than two
-    others there is no line, and the factor is 0.
-    """
-    known = [(-layers * number, math.log(norm)) for number, norm in enumerate(norms) if norm]
-    if len(known) < 2:
-        return 0.0
-    places, logs = zip(*known, strict=True)
-    return math.exp(linear_regression(places, logs).slope)
 
 
 def correlation(one: "Tensor", other: "Tensor") -> float:
@@ -276,20 +263,10 @@ def _initialise_as_pytorch(model: "nn.Module", seed: int) -> None:
                 module.reset_parameters()
 
 
-def _norms(model: "nn.Module", images: "Tensor", labels: "Tensor") -> tuple[list[float], int]:
-    """Of the cross-entropy's gradient by block, and how many convolutions a block has."""
-    from torch.nn import functional as F
-
-    from ..models.probes import blocks_of, gradient_norms
-
-    norms = gradient_norms(model, lambda model: F.cross_entropy(model(images), labels))
-    return list(norms.values()), len(next(iter(blocks_of(model).values())).convs)
-
-
 def _measure_control(name: str, seed: int, settings: Settings) -> Measured:
     """What has a known answer, by the same functions."""
     if name in ("decaying-chain", "isometric-chain"):
-        return Measured(values={"factor": _chain_factor(0.9 if name == "decaying-chain" else 1.0, seed)})
+        return Measured(values={"factor": chain_factor(0.9 if name == "decaying-chain" else 1.0, seed)})
     plain: Condition = {"family": "plain", "norm": "none", "init": "he", "depth": 8}
     model, images, _ = _network(plain, seed, settings)
     if name == "linear":
@@ -310,24 +287,6 @@ def _linear(images: "Tensor", seed: int) -> "nn.Module":
         features = 8 * images[0, 0].numel()
         layers = (nn.Conv2d(images.shape[1], 8, 3, padding=1), nn.Flatten(), nn.Linear(features, 10))
         return nn.Sequential(*layers).to(images)
-
-
-def _chain_factor(gain: float, seed: int) -> float:
-    """The factor of 20 random rotations, each times `gain`."""
-    import torch
-    from torch import nn
-
-    from ..models.probes import gradient_norms
-
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        layers = [nn.Linear(64, 64, bias=False).double() for _ in range(20)]
-        for layer in layers:
-            nn.init.orthogonal_(layer.weight, gain)
-        x, direction = torch.randn(IMAGES, 64).double(), torch.randn(64).double()
-    names = [str(number) for number in range(20)]
-    norms = gradient_norms(nn.Sequential(*layers), lambda model: (model(x) @ direction).sum(), names)
-    return factor_per_layer(list(norms.values()), layers=1)
 
 
 def _log10(value: float) -> float:

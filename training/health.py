@@ -8,8 +8,12 @@ from torch import Tensor, nn
 from ..core.errors import ReszooError
 
 
-def gone_bad(what: str, step: int, rate: float) -> ReszooError:
-    return ReszooError(
+class DivergedError(ReszooError):
+    """A training in which numbers are no longer finite. The weights are those before the step that made them so."""
+
+
+def gone_bad(what: str, step: int, rate: float) -> DivergedError:
+    return DivergedError(
         f"the training went bad at step {step}, learning rate {rate:.6g}: {what}",
         "Lower the learning rate (`lr`), lengthen the warm-up (`set warmup=0.1`) "
         "or clip the gradients (`set clip_norm=1`).",

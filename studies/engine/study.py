@@ -25,7 +25,7 @@ class Study:
     claims      what is to be decided
     controls    what is known beforehand, measured by the same probes
     conditions  what is run for each seed
-    measure     one run: a condition, a seed and the settings give figures; the same ones always
+    measure     one run: a condition, a seed and the settings give figures; the same ones always, but for times
     figures     what is plotted
     caveats     what the answer does not say, for the page
     """

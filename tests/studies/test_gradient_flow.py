@@ -9,7 +9,8 @@ from torch import nn
 
 from reszoo.core.documents import read_json
 from reszoo.studies import StudyResult
-from reszoo.studies.gradient_flow import correlation, factor_per_layer, gradients, neighbours, sum_margin
+from reszoo.studies.engine.gradients import factor_per_layer
+from reszoo.studies.gradient_flow import correlation, gradients, neighbours, sum_margin
 
 
 def test_the_factor_of_a_known_decay() -> None:
