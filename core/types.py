@@ -114,8 +114,18 @@ class ChannelPlan(Record, frozen=True, kw_only=True):
             raise ValueError(f"the plan keeps no channel of {empty}")
 
 
-class ModelSpec(Record, frozen=True, kw_only=True):
-    """A residual network as data; `models.build` makes the module.
+class NetworkSpec(Record, frozen=True, kw_only=True, tag_field="type"):
+    """What every network has, whatever its architecture. On disk, `type` says which spec it is: `models.families`.
+
+    input  (channels, height, width)
+    """
+
+    num_classes: Positive
+    input: tuple[Positive, Positive, Positive]
+
+
+class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
+    """A residual network, or a plain one.
 
     depths            blocks per stage
     widths            channels per stage: of both 3x3 convolutions (basic), of the 3x3 (bottleneck, output 4x)
@@ -127,9 +137,7 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     skip              what the shortcut's signal passes (He et al. 2016, figure 2)
     se_ratio          reduction of a squeeze-and-excitation gate on the branch; 0 for none
     stochastic_depth  probability of dropping the last branch; the others follow the linear rule
-    input             (channels, height, width)
     plan              what is left of all this after pruning; None: everything
-    builder           the architecture of another package that makes the module; "": reszoo's own assembly does
     """
 
     family: Family
@@ -139,8 +147,6 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     stem_width: Positive
     stem: Stem
     shortcut: Shortcut
-    num_classes: Positive
-    input: tuple[Positive, Positive, Positive]
     bottleneck_width: Positive = 1
     norm: Norm = "batch"
     activation: Activation = "relu"
@@ -148,7 +154,6 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     se_ratio: NotNegative = 0
     stochastic_depth: Fraction = 0.0
     plan: ChannelPlan | None = None
-    builder: str = ""
 
     def __post_init__(self) -> None:
         if not self.depths or len(self.depths) != len(self.widths):
@@ -161,6 +166,15 @@ class ModelSpec(Record, frozen=True, kw_only=True):
                 raise ValueError(f"the plan names {stage}, but the stages are {', '.join(depths)}")
             if blocks and blocks[-1] >= depths[stage]:
                 raise ValueError(f"the plan keeps block {blocks[-1]} of {stage}, which has {depths[stage]} blocks")
+
+
+class ForeignSpec(NetworkSpec, frozen=True, kw_only=True, tag="foreign"):
+    """A network that another package builds: `builder` is the name of its architecture (`models.Architecture`)."""
+
+    builder: str
+
+
+ModelSpec = ResNetSpec | ForeignSpec  # `models.build` makes the module of any
 
 
 class Metric(Record, frozen=True, kw_only=True):
