@@ -63,6 +63,10 @@ class Family(ABC, Generic[S]):
         """The linear layer that gives the logits, as the state dict names it; "" where that is not known."""
         return "head"
 
+    def block(self, model: "nn.Module") -> "nn.Module":
+        """The part of a network that the rest of it repeats."""
+        return model.get_submodule("stages.0.0")
+
     def cost(self, spec: S) -> Cost:
         """Counted in the network, without memory or arithmetic."""
         from .counting import counted

@@ -30,6 +30,9 @@ class Foreign(Family[ForeignSpec]):
             )
         return build(spec)
 
+    def block(self, model: "nn.Module") -> "nn.Module":
+        return model
+
     def summary(self, spec: ForeignSpec) -> str:
         return f"A network of another package, {spec.builder},"
 

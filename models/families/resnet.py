@@ -1,11 +1,11 @@
 """Residual networks v1 and v2, and plain ones: `models.resnet` builds them."""
 
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from ...core.types import ChannelPlan, ResNetSpec, Unavailable
+from ...core.types import ChannelPlan, ModelSpec, ResNetSpec, Unavailable
 from .. import channels, latency
 from ..costs import Cost, LayerCost
 from ..family import Family, Pruning, Shape
@@ -17,16 +17,45 @@ if TYPE_CHECKING:
 FAMILIES = {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}
 
 
+def _design(**fields: Any) -> ResNetSpec:
+    """A v2 network of 3x3 convolutions, which projects where the shape changes: every engine has these layers."""
+    common = {"family": "v2", "block_type": "basic", "stem": "cifar", "shortcut": "B"}
+    return ResNetSpec(**common, **fields, num_classes=10, input=(3, 32, 32))
+
+
+# One design for each kind of hardware, for 32x32 images.
+NAMED: dict[str, ModelSpec] = {
+    # Integer kernels on CPUs and microcontrollers: ReLU, channels in multiples of 8, before and after pruning by 8.
+    "resnet_edge_v2": _design(depths=(2, 2, 2), widths=(24, 48, 96), stem_width=24),
+    # Matrix units with fixed shapes: channels in multiples of 32, neither gates nor depthwise convolutions.
+    "resnet_npu_v2": _design(depths=(3, 3, 3), widths=(32, 64, 128), stem_width=32),
+    # GPUs: wide, with gates that cost little there, and stochastic depth while it is trained.
+    "resnet_cloud_v2": _design(
+        depths=(4, 4, 4), widths=(128, 256, 512), stem_width=32, se_ratio=16, stochastic_depth=0.1
+    ),
+}
+
+
 class ResNets(Family[ResNetSpec]):
     """Shapes and costs follow from the spec alone, and every network has a plan."""
 
     name = "resnet"
     title = "residual networks"
+    named = NAMED
 
     def build(self, spec: ResNetSpec) -> "nn.Module":
         from ..resnet import ResNet
 
         return ResNet(spec)
+
+    def block(self, model: "nn.Module") -> "nn.Module":
+        """The first with an identity for its shortcut, else the first."""
+        from torch import nn
+
+        from ..resnet import Block
+
+        blocks = [module for module in model.modules() if isinstance(module, Block)]
+        return next((b for b in blocks if isinstance(getattr(b, "shortcut", None), nn.Identity)), blocks[0])
 
     def summary(self, spec: ResNetSpec) -> str:
         return f"A residual network ({spec.family}, {_depths(spec)} blocks)"

@@ -6,7 +6,7 @@ import msgspec
 import torch
 from torch import nn
 
-from reszoo.core.types import ChannelPlan, ResNetSpec
+from reszoo.core.types import ChannelPlan, DenseNetSpec, InceptionSpec, MobileSpec, ModelSpec, ResNetSpec, VGGSpec
 from reszoo.models import build, names, spec_of
 from reszoo.models.channels import channel_groups
 from reszoo.models.resnet import ResNet
@@ -40,6 +40,17 @@ CHANGES: dict[str, dict[str, object]] = {
     "no norms": {"norm": "none", "activation": "silu"},
     "imagenet stem": {"stem": "imagenet", "input": (3, 32, 32), "activation": "leaky_relu"},
 }
+# One of each other family.
+OTHERS: dict[str, ModelSpec] = {
+    "vgg": VGGSpec(depths=(1, 1), widths=(8, 16), dense=(32,), num_classes=10, input=(3, 32, 32)),
+    "inception": InceptionSpec(
+        stem_width=16, stages=(((8, (8, 16), (4, 8), 8),),) * 2, num_classes=10, input=(3, 32, 32)
+    ),
+    "densenet": DenseNetSpec(
+        depths=(2, 2), growth=8, bottleneck=True, compression=0.5, stem_width=16, num_classes=10, input=(3, 32, 32)
+    ),
+    "mobile": MobileSpec(depths=(1, 2), widths=(16, 24), stem_width=16, expansion=4, num_classes=10, input=(3, 32, 32)),
+}
 FAMILIES: dict[str, ResNetSpec] = {
     f"{family}, {name}": msgspec.structs.replace(BASE, family=family, **changes)
     for name, changes in CHANGES.items()
@@ -59,10 +70,12 @@ def shrunk(spec: ResNetSpec) -> ResNetSpec:
 
 
 def catalogue_families() -> dict[str, ResNetSpec]:
-    """One small network for each kind that has a name."""
+    """One small network for each kind of residual network that has a name."""
     found: dict[bytes, tuple[str, ResNetSpec]] = {}
     for name in names():
-        small = shrunk(spec_of(name))
+        if not isinstance(spec := spec_of(name), ResNetSpec):
+            continue
+        small = shrunk(spec)
         found.setdefault(msgspec.json.encode(small), (name, small))
     return dict(found.values())
 
