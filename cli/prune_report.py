@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from . import output
-from .show import stages
 
 if TYPE_CHECKING:
     from ..core.measured import Accuracy
@@ -49,6 +48,8 @@ def _sizes(checkpoint: "Checkpoint") -> dict[str, int]:
 
 
 def _print_stages(before: "ModelSpec", after: "ModelSpec") -> None:
+    from ..models.pruning import stages
+
     table = output.table("stage", "blocks", "channels", "inner channels")
     for number, columns in enumerate(zip(stages(before), stages(after), strict=True)):
         table.add_row(str(number), *(a if a == b else f"{a} -> {b}" for a, b in zip(*columns, strict=True)))

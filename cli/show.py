@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import UsageError
-from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep
+from ..core.types import Checkpoint, ModelSpec, ProvenanceStep
 from . import output
 
 if TYPE_CHECKING:
@@ -57,50 +57,16 @@ def _source(name: str) -> "Checkpoint | Card":
 
 
 def _architecture(spec: ModelSpec, cost: "Cost") -> dict[str, str]:
+    from ..models.network import description
+
     channels, height, width = spec.input
-    blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type}, {'/'.join(map(str, spec.widths))} channels"
-    variants = {"skip": spec.skip, "norm": spec.norm, "activation": spec.activation}
     return {
-        "family": {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}[spec.family],
-        "blocks": f"{blocks}, before pruning" if spec.plan else blocks,
-        **(_pruned(spec, spec.plan) if spec.plan else {}),
-        "stem, shortcut": f"{spec.stem}, option {spec.shortcut}",
-        "variants": ", ".join(f"{key} {value}" for key, value in variants.items()),
+        **description(spec),
         "input": f"{channels} x {height} x {width}",
         "classes": str(spec.num_classes),
         "parameters": f"{output.count(cost.params)} ({cost.params:,})",
         "MACs": f"{output.count(cost.macs)} ({cost.macs:,}), an image",
     }
-
-
-def _pruned(spec: ModelSpec, plan: ChannelPlan) -> dict[str, str]:
-    """What the plan leaves of each stage."""
-    facts = {}
-    for stage, (blocks, channels, inner) in enumerate(stages(spec)):
-        kept = plan.blocks.get(f"stages.{stage}")
-        which = "" if kept is None else f" ({' '.join(map(str, kept))} of {spec.depths[stage]})"
-        remaining = f"{blocks} blocks{which}, {channels} channels, {inner} inside"
-        facts[f"stage {stage}, pruned"] = remaining if int(blocks) else f"none of {spec.depths[stage]} blocks"
-    return facts
-
-
-def stages(spec: ModelSpec) -> list[tuple[str, str, str]]:
-    """The blocks of each, its outputs' channels, and those between its convolutions: from the fewest to the most."""
-    from ..models.channels import layout
-
-    found = []
-    for stage in range(len(spec.depths)):
-        blocks = [block for block in layout(spec).blocks if block.stage == stage]
-        inner = [group.width for block in blocks for group in block.inner]
-        found.append((str(len(blocks)), _span([block.target.width for block in blocks]), _span(inner)))
-    return found
-
-
-def _span(widths: list[int]) -> str:
-    if not widths:
-        return "no"
-    low, high = min(widths), max(widths)
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def _origin(source: "Checkpoint | Card") -> dict[str, str]:

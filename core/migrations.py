@@ -1,4 +1,6 @@
-"""How checkpoints, artifacts and trainings of schema 1 are read: some of their fields had other names.
+"""How checkpoints, artifacts and trainings of older schemas are read.
+
+In schema 1, some of their fields had other names:
 
     schema 1             schema 2
     lineage              provenance
@@ -8,6 +10,9 @@
     certificate.proven   certificate.unchanged_layers
     certificate.reduced  certificate.rescaled_channels
 
+In schema 2, every spec had the fields of a `ResNetSpec` and a `builder`: "" for reszoo's own networks, or the
+architecture of another package. In schema 3, its `type` says which spec it is. Artifacts have no spec: they stay at 2.
+
 What is not of the expected kind is left as it is: the record is checked after this, and says what is wrong.
 """
 
@@ -16,9 +21,15 @@ from typing import Any
 
 from .schemas import Schema, unchanged
 
+FOREIGN = ("builder", "num_classes", "input")  # what is left of the spec of a network that another package builds
+
 
 def _checkpoint(fields: Any) -> Any:
     return _changed(_with_provenance(fields), "spec", spec)
+
+
+def _checkpoint_2(fields: Any) -> Any:
+    return _changed(fields, "spec", typed)
 
 
 def _artifact(fields: Any) -> Any:
@@ -37,12 +48,30 @@ def _training(fields: Any) -> Any:
     return _changed(fields, "run", _run)
 
 
+def _training_2(fields: Any) -> Any:
+    return _changed(fields, "run", _run_2)
+
+
 def _run(fields: Any) -> Any:
     return _changed(fields, "spec", spec)
 
 
+def _run_2(fields: Any) -> Any:
+    return _changed(fields, "spec", typed)
+
+
 def spec(fields: Any) -> Any:
-    return _changed(_renamed(fields, "block", "block_type"), "plan", _plan)
+    """Of schema 1, as the newest has it."""
+    return typed(_changed(_renamed(fields, "block", "block_type"), "plan", _plan))
+
+
+def typed(fields: Any) -> Any:
+    """A spec of schema 2, as the newest has it."""
+    if not isinstance(fields, dict):
+        return fields
+    if fields.get("builder"):
+        return {"type": "foreign", **{name: fields[name] for name in FOREIGN if name in fields}}
+    return {"type": "resnet", **{name: value for name, value in fields.items() if name != "builder"}}
 
 
 def _plan(fields: Any) -> Any:
@@ -75,7 +104,7 @@ def _changed(fields: Any, name: str, change: Callable[[Any], Any]) -> Any:
     return fields | {name: change(fields[name])} if isinstance(fields, dict) and name in fields else fields
 
 
-CHECKPOINT = Schema(readers={1: _checkpoint, 2: unchanged})
+CHECKPOINT = Schema(readers={1: _checkpoint, 2: _checkpoint_2, 3: unchanged})
 ARTIFACT = Schema(readers={1: _artifact, 2: unchanged})
-RUN = Schema(readers={1: _run, 2: unchanged})
-TRAINING = Schema(readers={1: _training, 2: unchanged})
+RUN = Schema(readers={1: _run, 2: _run_2, 3: unchanged})
+TRAINING = Schema(readers={1: _training, 2: _training_2, 3: unchanged})

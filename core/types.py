@@ -114,8 +114,24 @@ class ChannelPlan(Record, frozen=True, kw_only=True):
             raise ValueError(f"the plan keeps no channel of {empty}")
 
 
-class ModelSpec(Record, frozen=True, kw_only=True):
-    """A residual network as data; `models.build` makes the module.
+class NetworkSpec(Record, frozen=True, kw_only=True, tag_field="type"):
+    """What every network has, whatever its architecture. On disk, `type` says which spec it is: `models.families`.
+
+    input  (channels, height, width)
+    """
+
+    num_classes: Positive
+    input: tuple[Positive, Positive, Positive]
+
+
+def check_stages(depths: tuple[int, ...], widths: tuple[int, ...]) -> None:
+    """Raises ValueError unless each stage has one of both."""
+    if not depths or len(depths) != len(widths):
+        raise ValueError(f"{len(depths)} depths but {len(widths)} widths: give one of each per stage")
+
+
+class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
+    """A residual network, or a plain one.
 
     depths            blocks per stage
     widths            channels per stage: of both 3x3 convolutions (basic), of the 3x3 (bottleneck, output 4x)
@@ -127,9 +143,7 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     skip              what the shortcut's signal passes (He et al. 2016, figure 2)
     se_ratio          reduction of a squeeze-and-excitation gate on the branch; 0 for none
     stochastic_depth  probability of dropping the last branch; the others follow the linear rule
-    input             (channels, height, width)
     plan              what is left of all this after pruning; None: everything
-    builder           the architecture of another package that makes the module; "": reszoo's own assembly does
     """
 
     family: Family
@@ -139,8 +153,6 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     stem_width: Positive
     stem: Stem
     shortcut: Shortcut
-    num_classes: Positive
-    input: tuple[Positive, Positive, Positive]
     bottleneck_width: Positive = 1
     norm: Norm = "batch"
     activation: Activation = "relu"
@@ -148,11 +160,9 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     se_ratio: NotNegative = 0
     stochastic_depth: Fraction = 0.0
     plan: ChannelPlan | None = None
-    builder: str = ""
 
     def __post_init__(self) -> None:
-        if not self.depths or len(self.depths) != len(self.widths):
-            raise ValueError(f"{len(self.depths)} depths but {len(self.widths)} widths: give one of each per stage")
+        check_stages(self.depths, self.widths)
         if self.family == "plain" and self.skip != "identity":
             raise ValueError(f"a plain network has no shortcut for skip = {self.skip!r} to act on")
         depths = {f"stages.{stage}": depth for stage, depth in enumerate(self.depths)}
@@ -161,6 +171,86 @@ class ModelSpec(Record, frozen=True, kw_only=True):
                 raise ValueError(f"the plan names {stage}, but the stages are {', '.join(depths)}")
             if blocks and blocks[-1] >= depths[stage]:
                 raise ValueError(f"the plan keeps block {blocks[-1]} of {stage}, which has {depths[stage]} blocks")
+
+
+class ForeignSpec(NetworkSpec, frozen=True, kw_only=True, tag="foreign"):
+    """A network that another package builds: `builder` is the name of its architecture (`models.Architecture`)."""
+
+    builder: str
+
+
+class VGGSpec(NetworkSpec, frozen=True, kw_only=True, tag="vgg"):
+    """A VGG network with batch norm (Simonyan & Zisserman 2014, table 1).
+
+    depths   3x3 convolutions per stage; a 2x2 max pool ends each
+    widths   channels per stage
+    dense    widths of the dense layers before the last
+    dropout  probability of dropping one of their outputs
+    """
+
+    depths: tuple[Positive, ...]
+    widths: tuple[Positive, ...] = (64, 128, 256, 512, 512)
+    dense: tuple[Positive, ...] = (4096, 4096)
+    dropout: Fraction = 0.5
+
+    def __post_init__(self) -> None:
+        check_stages(self.depths, self.widths)
+
+
+InceptionWidths = tuple[Positive, tuple[Positive, Positive], tuple[Positive, Positive], Positive]
+
+
+class InceptionSpec(NetworkSpec, frozen=True, kw_only=True, tag="inception"):
+    """A network of Inception modules (Szegedy et al. 2014, figure 2b), with batch norm.
+
+    stem_width  channels after the first convolution, a 3x3
+    stages      the modules of each stage, which begins with a max pool if it is not the first. A module's widths are
+                those of its 1x1, of the 1x1 and the 3x3, of the 1x1 and the 5x5, and of the 1x1 behind the pool
+    """
+
+    stem_width: Positive
+    stages: tuple[tuple[InceptionWidths, ...], ...]
+
+
+class DenseNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="densenet"):
+    """A densely connected network (Huang et al. 2017, section 3).
+
+    depths       dense layers per stage
+    growth       channels that each layer appends
+    stem_width   channels after the first convolution, a 3x3
+    bottleneck   whether a 1x1 to 4 * growth channels stands before each 3x3
+    compression  share of the channels that a transition between stages keeps
+    """
+
+    depths: tuple[Positive, ...]
+    growth: Positive
+    stem_width: Positive
+    bottleneck: bool = False
+    compression: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+
+
+class MobileSpec(NetworkSpec, frozen=True, kw_only=True, tag="mobile"):
+    """Inverted residuals (Sandler et al. 2018) with pre-activation (He et al. 2016).
+
+    depths      blocks per stage
+    widths      channels of each stage's stream
+    stem_width  channels after the first convolution, a 3x3
+    expansion   how many times more channels a block has inside
+    """
+
+    depths: tuple[Positive, ...]
+    widths: tuple[Positive, ...]
+    stem_width: Positive
+    expansion: Positive
+    activation: Activation = "relu"
+
+    def __post_init__(self) -> None:
+        check_stages(self.depths, self.widths)
+
+
+ModelSpec = (
+    ResNetSpec | VGGSpec | InceptionSpec | DenseNetSpec | MobileSpec | ForeignSpec
+)  # `models.build` makes the module of any
 
 
 class Metric(Record, frozen=True, kw_only=True):

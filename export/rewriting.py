@@ -29,12 +29,15 @@ def rewrite(model: "nn.Module") -> None:
 
 
 def _leading(module: "nn.Module") -> "nn.ModuleList | nn.Sequential | None":
-    """The layers of which the first follows no convolution: a v2 block's norms, and what ends a v2 network."""
-    from ..models.resnet import Block, ResNet
+    """The layers of which the first follows no convolution: a v2 block's norms, and of any sequence that one begins."""
+    from torch import nn
 
-    if isinstance(module, Block):
-        return module.norms if module.family == "v2" else None
-    return module.final if isinstance(module, ResNet) else None
+    from ..models.mobile import InvertedResidual
+    from ..models.resnet import Block
+
+    if isinstance(module, InvertedResidual) or (isinstance(module, Block) and module.family == "v2"):
+        return module.norms
+    return module if isinstance(module, nn.Sequential) and len(module) else None
 
 
 def _depthwise(norm: "nn.BatchNorm2d") -> "nn.Conv2d":

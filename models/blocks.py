@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..core.types import Activation, ModelSpec, Norm, Skip
+from ..core.types import Activation, Norm, ResNetSpec, Skip
 from .channels import BlockChannels, ChannelGroup, are_neighbours, routes
 
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
@@ -30,7 +30,7 @@ def conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> n
     return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2, bias=False)
 
 
-def convolutions(spec: ModelSpec, block: BlockChannels) -> list[nn.Conv2d]:
+def convolutions(spec: ResNetSpec, block: BlockChannels) -> list[nn.Conv2d]:
     """A block's convolutions: 3x3, 3x3 (basic), or 1x1, 3x3, 1x1 with the stride on the 3x3 (bottleneck, "v1.5")."""
     shapes = [(3, block.stride), (3, 1)] if spec.block_type == "basic" else [(1, 1), (3, block.stride), (1, 1)]
     steps = zip(pairwise((block.source, *block.inner, block.target)), shapes, strict=True)
@@ -91,7 +91,7 @@ def make_padding(source: ChannelGroup, target: ChannelGroup, stride: int) -> nn.
     return RouteShortcut(places, target.width, stride)
 
 
-def make_shortcut(spec: ModelSpec, block: BlockChannels) -> nn.Module:
+def make_shortcut(spec: ResNetSpec, block: BlockChannels) -> nn.Module:
     """Identity, option A's padding or a 1x1 projection. A v2 block adds raw signals, so its projection has no norm."""
     if block.has_identity:
         return nn.Identity()
@@ -169,7 +169,7 @@ def make_squeeze_excitation(block: BlockChannels) -> nn.Module:
     return gate
 
 
-def make_stem(spec: ModelSpec, stem: ChannelGroup) -> nn.Module:
+def make_stem(spec: ResNetSpec, stem: ChannelGroup) -> nn.Module:
     """Image to features. In v2 the first block brings the norm and the activation.
 
     cifar     (N, C, H, W) -> (N, stem.width, H, W)

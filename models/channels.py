@@ -1,4 +1,4 @@
-"""The channels of a network as data: which are kept or dropped together, and which layers write and read them.
+"""The channels of a residual network as data: which are kept or dropped together, and which layers write and read them.
 
 Light: imports no torch. The assembly builds what stands here, and pruning slices weights by it; so a pruned network
 needs no surgery on modules.
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ..core.errors import UsageError
 from ..core.registry import unknown
-from ..core.types import ChannelPlan, ModelSpec, Record
+from ..core.types import ChannelPlan, Record, ResNetSpec
 
 EXPANSION = 4  # output channels of a bottleneck over its width
 PLAN_FIX = "Make the plan again from this network: `reszoo.models.channels.channel_groups` lists its channel groups."
@@ -65,6 +65,11 @@ class Layout(Record, frozen=True, kw_only=True):
     blocks: tuple[BlockChannels, ...]
     last: ChannelGroup
 
+    @property
+    def groups(self) -> tuple[ChannelGroup, ...]:
+        """Every channel group, in the order of the data. Blocks that the plan removes have none."""
+        return tuple({group.name: group for group in _every_group(self)}.values())
+
 
 class Axes(NamedTuple):
     """The channel groups of a layer's parameters: of the first dimension (outputs) and of the second (inputs)."""
@@ -73,21 +78,13 @@ class Axes(NamedTuple):
     columns: ChannelGroup | None = None
 
 
-def channel_groups(spec: ModelSpec) -> tuple[ChannelGroup, ...]:
+def channel_groups(spec: ResNetSpec) -> tuple[ChannelGroup, ...]:
     """Every channel group of the network, in the order of the data. Blocks that the plan removes have none."""
-    return tuple({group.name: group for group in _every_group(layout(spec))}.values())
+    return layout(spec).groups
 
 
-def layout(spec: ModelSpec) -> Layout:
-    """How the channels run through the network. Raises UsageError for a plan that does not fit it.
-
-    And for a network that another package builds, of which that is not known.
-    """
-    if spec.builder:
-        raise UsageError(
-            f"{spec.builder} is built by another package, so reszoo does not know how its channels hang together",
-            "Prune a network of reszoo's own: `reszoo list` has some.",
-        )
+def layout(spec: ResNetSpec) -> Layout:
+    """How the channels run through the network. Raises UsageError for a plan that does not fit it."""
     plan = spec.plan or ChannelPlan()
     stem = source = _stem(spec, plan)
     blocks: list[BlockChannels] = []
@@ -107,7 +104,7 @@ def layout(spec: ModelSpec) -> Layout:
     return result
 
 
-def layers(spec: ModelSpec) -> dict[str, Axes]:
+def layers(spec: ResNetSpec) -> dict[str, Axes]:
     """Every layer that has parameters, by its name, with the channel groups that they run over.
 
     Norms are named even where there are none.
@@ -122,6 +119,19 @@ def layers(spec: ModelSpec) -> dict[str, Axes]:
         axes_of["final.0"] = Axes(network.last)
     axes_of["head"] = Axes(None, network.last)
     return axes_of
+
+
+def by_stage(kept: Layout, whole: Layout) -> list[tuple[str, str, str]]:
+    """The blocks of each stage, its outputs' channels, and those between its convolutions: from the fewest to the most.
+
+    `whole` is the layout of the same network before pruning, in which no stage is empty.
+    """
+    found = []
+    for stage in sorted({block.stage for block in whole.blocks}):
+        blocks = [block for block in kept.blocks if block.stage == stage]
+        inner = [group.width for block in blocks for group in block.inner]
+        found.append((str(len(blocks)), _span([block.target.width for block in blocks]), _span(inner)))
+    return found
 
 
 def routes(source: ChannelGroup, target: ChannelGroup) -> list[int | None]:
@@ -140,7 +150,7 @@ def are_neighbours(routes: list[int | None]) -> bool:
     return first is not None and routes == list(range(first, first + len(routes)))
 
 
-def _layers_of(spec: ModelSpec, block: BlockChannels) -> Iterator[tuple[str, Axes]]:
+def _layers_of(spec: ResNetSpec, block: BlockChannels) -> Iterator[tuple[str, Axes]]:
     chain = (block.source, *block.inner, block.target)
     for i, (source, target) in enumerate(pairwise(chain)):
         yield f"convs.{i}", Axes(target, source)
@@ -161,6 +171,13 @@ def _layers_of(spec: ModelSpec, block: BlockChannels) -> Iterator[tuple[str, Axe
             yield "shortcut.1", Axes(block.target)
 
 
+def _span(widths: list[int]) -> str:
+    if not widths:
+        return "no"
+    low, high = min(widths), max(widths)
+    return str(low) if low == high else f"{low} to {high}"
+
+
 def _every_group(network: Layout) -> Iterator[ChannelGroup]:
     yield network.stem
     for block in network.blocks:
@@ -169,12 +186,12 @@ def _every_group(network: Layout) -> Iterator[ChannelGroup]:
         yield block.target
 
 
-def _stem(spec: ModelSpec, plan: ChannelPlan) -> ChannelGroup:
+def _stem(spec: ResNetSpec, plan: ChannelPlan) -> ChannelGroup:
     is_stream = _has_streams(spec) and spec.stem_width == _outputs(spec, 0)
     return _channel_group(spec, plan, "stages.0" if is_stream else "stem", spec.stem_width)
 
 
-def _block(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: ChannelGroup) -> BlockChannels:
+def _block(spec: ResNetSpec, plan: ChannelPlan, stage: int, number: int, source: ChannelGroup) -> BlockChannels:
     name, outputs = f"stages.{stage}.{number}", _outputs(spec, stage)
     stride = 2 if stage > 0 and number == 0 else 1
     widths = (spec.widths[stage],) if spec.block_type == "basic" else (spec.widths[stage] * spec.bottleneck_width,) * 2
@@ -191,16 +208,18 @@ def _block(spec: ModelSpec, plan: ChannelPlan, stage: int, number: int, source: 
     )
 
 
-def _outputs(spec: ModelSpec, stage: int) -> int:
+def _outputs(spec: ResNetSpec, stage: int) -> int:
     return spec.widths[stage] * (EXPANSION if spec.block_type == "bottleneck" else 1)
 
 
-def _has_streams(spec: ModelSpec) -> bool:
+def _has_streams(spec: ResNetSpec) -> bool:
     """Whether a block that keeps the shape adds to its input as it is."""
     return spec.family != "plain" and spec.shortcut != "C"
 
 
-def _channel_group(spec: ModelSpec, plan: ChannelPlan, name: str, channels: int, has_norm: bool = True) -> ChannelGroup:
+def _channel_group(
+    spec: ResNetSpec, plan: ChannelPlan, name: str, channels: int, has_norm: bool = True
+) -> ChannelGroup:
     size = _norm_group_size(channels) if spec.norm == "group" and has_norm else 1
     kept = plan.channels.get(name, tuple(range(channels)))
     if kept[-1] >= channels:

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import TypeVar
 
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .resnet import Block, ResNet
+from .resnet import Block
 
+M = TypeVar("M", bound=nn.Module)
 Place = tuple[nn.ModuleList | nn.Sequential, int]
 
 
-def folded(network: ResNet) -> ResNet:
+def folded(network: M) -> M:
     """A copy in eval mode with the same answers, up to rounding, and fewer passes over its activations.
 
     Of a v2 block, the first norm stays: an addition comes before it, not a convolution.
@@ -24,7 +26,7 @@ def folded(network: ResNet) -> ResNet:
     return network
 
 
-def _neighbours(network: ResNet) -> Iterator[tuple[Place, Place]]:
+def _neighbours(network: nn.Module) -> Iterator[tuple[Place, Place]]:
     """Where a layer takes nothing but the other's output."""
     for module in network.modules():
         if isinstance(module, Block):

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from ..core.errors import UsageError
 from ..core.registry import unknown
-from ..core.types import BlockType, Family, ModelSpec, Shortcut
+from ..core.types import BlockType, Family, ForeignSpec, ModelSpec, ResNetSpec, Shortcut
 from .architectures import architecture, architectures
+from .network import FAMILIES
 
 # He et al. 2015, table 1: blocks per stage, and the type of block.
 IMAGENET: dict[int, tuple[BlockType, tuple[int, ...]]] = {
@@ -44,9 +45,10 @@ def spec_of(name: str) -> ModelSpec:
     for pattern, make in _PATTERNS:
         if match := pattern.fullmatch(name):
             return make(**match.groupdict())
+    if name in (named := _named()):
+        return named[name]
     if name in architectures():
-        found = architecture(name)
-        return replace(found.spec, builder=name if found.build else "")
+        return _foreign(name)
     raise unknown(name, names(), "architecture")
 
 
@@ -55,16 +57,27 @@ def names() -> tuple[str, ...]:
     cifar = [f"resnet{depth}_{family}" for family, depths in CIFAR_DEPTHS.items() for depth in depths]
     imagenet = [f"resnet{depth}_{family}" for family in ("v1", "v2") for depth in IMAGENET]
     wide = [f"wide_resnet{depth}_{k}_v2" for depth, k in WIDE_CIFAR] + ["wide_resnet50_2_v1", "wide_resnet101_2_v1"]
-    return (*cifar, *imagenet, *(f"{name}_cifar" for name in imagenet), *wide, *architectures())
+    return (*cifar, *imagenet, *(f"{name}_cifar" for name in imagenet), *wide, *_named(), *architectures())
 
 
-def _resnet(depth: str, family: Family) -> ModelSpec:
+def _named() -> dict[str, ModelSpec]:
+    return {name: spec for family in FAMILIES.values() for name, spec in family.named.items()}
+
+
+def _foreign(name: str) -> ModelSpec:
+    found = architecture(name)
+    if found.build is None:
+        return found.spec
+    return ForeignSpec(builder=name, num_classes=found.spec.num_classes, input=found.spec.input)
+
+
+def _resnet(depth: str, family: Family) -> ResNetSpec:
     return _imagenet(int(depth), family) if int(depth) in IMAGENET else _cifar(int(depth), family)
 
 
-def _imagenet(depth: int, family: Family, bottleneck_width: int = 1) -> ModelSpec:
+def _imagenet(depth: int, family: Family, bottleneck_width: int = 1) -> ResNetSpec:
     block_type, depths = IMAGENET[depth]
-    return ModelSpec(
+    return ResNetSpec(
         family=family,
         block_type=block_type,
         depths=depths,
@@ -78,13 +91,13 @@ def _imagenet(depth: int, family: Family, bottleneck_width: int = 1) -> ModelSpe
     )
 
 
-def _cifar(depth: int, family: Family, widen: int = 1, shortcut: Shortcut | None = None) -> ModelSpec:
+def _cifar(depth: int, family: Family, widen: int = 1, shortcut: Shortcut | None = None) -> ResNetSpec:
     """He et al. 2015, section 4.2 (6n+2) and He et al. 2016, section 5 (9n+2), with their shortcuts."""
     is_basic = depth % 6 == 2 and depth not in CIFAR_BOTTLENECKS
     if depth < 8 or not (is_basic or depth % 9 == 2):
         raise UsageError(f"no residual network has depth {depth}", DEPTH_RULE)
     blocks = (depth - 2) // (6 if is_basic else 9)
-    return ModelSpec(
+    return ResNetSpec(
         family=family,
         block_type="basic" if is_basic else "bottleneck",
         depths=(blocks,) * 3,
@@ -97,13 +110,13 @@ def _cifar(depth: int, family: Family, widen: int = 1, shortcut: Shortcut | None
     )
 
 
-def _imagenet_with_cifar_stem(depth: str, family: Family) -> ModelSpec:
+def _imagenet_with_cifar_stem(depth: str, family: Family) -> ResNetSpec:
     if int(depth) not in IMAGENET:
         raise UsageError(f"resnet{depth} is no ImageNet network, so it has no CIFAR variant", DEPTH_RULE)
     return replace(_imagenet(int(depth), family), stem="cifar", num_classes=10, input=(3, 32, 32))
 
 
-def _wide_cifar(depth: str, k: str, family: Family) -> ModelSpec:
+def _wide_cifar(depth: str, k: str, family: Family) -> ResNetSpec:
     """Zagoruyko & Komodakis 2016: the depth counts the shortcuts' projections too, so it is 6n+4."""
     if int(depth) % 6 != 4 or int(depth) < 10 or int(k) < 1:
         raise UsageError(
@@ -113,12 +126,12 @@ def _wide_cifar(depth: str, k: str, family: Family) -> ModelSpec:
     return _cifar(int(depth) - 2, family, widen=int(k), shortcut="B")
 
 
-def _wide_imagenet(depth: str) -> ModelSpec:
+def _wide_imagenet(depth: str) -> ResNetSpec:
     return _imagenet(int(depth), "v1", bottleneck_width=2)
 
 
 _FAMILY = f"(?P<family>{'|'.join(get_args(Family))})"
-_PATTERNS: tuple[tuple[re.Pattern[str], Callable[..., ModelSpec]], ...] = (
+_PATTERNS: tuple[tuple[re.Pattern[str], Callable[..., ResNetSpec]], ...] = (
     (re.compile(r"wide_resnet(?P<depth>50|101)_2_v1"), _wide_imagenet),
     (re.compile(rf"wide_resnet(?P<depth>\d+)_(?P<k>\d+)_{_FAMILY}"), _wide_cifar),
     (re.compile(rf"resnet(?P<depth>\d+)_{_FAMILY}_cifar"), _imagenet_with_cifar_stem),

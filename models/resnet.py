@@ -14,7 +14,7 @@ Blocks keep the numbers that they have in the unpruned network, so its parameter
 
 from torch import Tensor, nn
 
-from ..core.types import BlockType, ModelSpec
+from ..core.types import BlockType, ResNetSpec
 from .blocks import (
     ACTIVATIONS,
     NORMS,
@@ -40,7 +40,7 @@ class Block(nn.Module):
         drop: The probability with which stochastic depth leaves the branch out while training.
     """
 
-    def __init__(self, spec: ModelSpec, channels: BlockChannels, drop: float) -> None:
+    def __init__(self, spec: ResNetSpec, channels: BlockChannels, drop: float) -> None:
         super().__init__()
         self.family = spec.family
         before, after = (channels.source, *channels.inner), (*channels.inner, channels.target)
@@ -131,7 +131,7 @@ class ResNet(nn.Module):
     Shapes: (N, C, H, W) -> (N, num_classes), the logits.
     """
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: ResNetSpec) -> None:
         super().__init__()
         self.spec = spec
         plan = layout(spec)

@@ -1,4 +1,4 @@
-"""The shapes of a network as data: of all that its state dict holds, and of what its layers give.
+"""The shapes of a residual network as data: of all that its state dict holds, and of what its layers give.
 
 Light: imports no torch. So weights can be checked, and costs computed, where it is not installed.
 """
@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
 
-from ..core.types import ModelSpec, Norm
-from .architectures import skeleton
+from ..core.types import Norm, ResNetSpec
 from .channels import Axes, BlockChannels, are_neighbours, layers, layout, routes
 
 Shape = tuple[int, ...]
@@ -29,10 +28,8 @@ class LayerShapes(NamedTuple):
     params: int
 
 
-def state_shapes(spec: ModelSpec) -> dict[str, Shape]:
+def state_shapes(spec: ResNetSpec) -> dict[str, Shape]:
     """Every entry of the network's state dict, by its name."""
-    if spec.builder:
-        return {name: tuple(tensor.shape) for name, tensor in skeleton(spec).state_dict().items()}
     shapes: dict[str, Shape] = {}
     for name, axes in layers(spec).items():
         entries = _norm(spec, axes) if _is_norm(name, axes) else _product(spec, name, axes)
@@ -40,7 +37,7 @@ def state_shapes(spec: ModelSpec) -> dict[str, Shape]:
     return shapes
 
 
-def layer_shapes(spec: ModelSpec) -> Iterator[LayerShapes]:
+def layer_shapes(spec: ResNetSpec) -> Iterator[LayerShapes]:
     """The layers that multiply: convolutions, in the order of the blocks, and the classifier."""
     network, products = layout(spec), _products(spec)
     size = _halved(spec.input[1:]) if spec.stem == "imagenet" else spec.input[1:]
@@ -53,7 +50,7 @@ def layer_shapes(spec: ModelSpec) -> Iterator[LayerShapes]:
     yield _layer(spec, "head", products["head"]["head"], 1, None)
 
 
-def _products(spec: ModelSpec) -> dict[str, dict[str, Axes]]:
+def _products(spec: ResNetSpec) -> dict[str, dict[str, Axes]]:
     """The layers that multiply, by the block that they are in, or by themselves."""
     products: dict[str, dict[str, Axes]] = {}
     for name, axes in layers(spec).items():
@@ -64,7 +61,7 @@ def _products(spec: ModelSpec) -> dict[str, dict[str, Axes]]:
 
 
 def _layers_of(
-    spec: ModelSpec, block: BlockChannels, products: dict[str, Axes], before: Size, after: Size
+    spec: ResNetSpec, block: BlockChannels, products: dict[str, Axes], before: Size, after: Size
 ) -> Iterator[LayerShapes]:
     """`before` and `after` are the sizes of what the block takes and gives."""
     strided = "convs.0" if spec.block_type == "basic" else "convs.1"
@@ -84,7 +81,7 @@ def _layers_of(
             yield LayerShapes(f"{block.name}.shortcut", weight, block.stride, (block.target.width, *after), 0)
 
 
-def _layer(spec: ModelSpec, name: str, axes: Axes, stride: int, size: Size | None) -> LayerShapes:
+def _layer(spec: ResNetSpec, name: str, axes: Axes, stride: int, size: Size | None) -> LayerShapes:
     entries = _product(spec, name, axes)
     weight = entries["weight"]
     return LayerShapes(name, weight, stride, (weight[0], *(size or ())), sum(map(prod, entries.values())))
@@ -94,7 +91,7 @@ def _is_norm(name: str, axes: Axes) -> bool:
     return axes.columns is None and name != "stem.conv"
 
 
-def _norm(spec: ModelSpec, axes: Axes) -> dict[str, Shape]:
+def _norm(spec: ResNetSpec, axes: Axes) -> dict[str, Shape]:
     channels = (axes.rows.width,) if axes.rows else ()
     learnt: dict[str, Shape] = {"weight": channels, "bias": channels}
     seen: dict[str, Shape] = {"running_mean": channels, "running_var": channels, "num_batches_tracked": ()}
@@ -102,7 +99,7 @@ def _norm(spec: ModelSpec, axes: Axes) -> dict[str, Shape]:
     return by_norm[spec.norm]
 
 
-def _product(spec: ModelSpec, name: str, axes: Axes) -> dict[str, Shape]:
+def _product(spec: ResNetSpec, name: str, axes: Axes) -> dict[str, Shape]:
     outputs = axes.rows.width if axes.rows else spec.num_classes
     inputs = axes.columns.width if axes.columns else spec.input[0]
     weight = (outputs, inputs) if name == "head" else (outputs, inputs, *(_kernel(spec, name),) * 2)
@@ -110,7 +107,7 @@ def _product(spec: ModelSpec, name: str, axes: Axes) -> dict[str, Shape]:
     return {"weight": weight, "bias": (outputs,)} if has_bias else {"weight": weight}
 
 
-def _kernel(spec: ModelSpec, name: str) -> int:
+def _kernel(spec: ResNetSpec, name: str) -> int:
     if name == "stem.conv":
         return 3 if spec.stem == "cifar" else 7
     is_wide = name.endswith(".convs.1") or (name.rpartition(".")[0].endswith(".convs") and spec.block_type == "basic")

@@ -1,16 +1,18 @@
 """A plan applied: weights are sliced by their channel groups, a pure function of the state and two specs."""
 
 from collections.abc import Mapping
+from typing import cast
 
-import msgspec
 import torch
 from torch import Tensor
 
 from .. import zoo
 from ..core.errors import UsageError
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
-from ..models.channels import ChannelGroup, layers
+from ..models.channels import ChannelGroup
+from ..models.pruning import layers, with_plan
 from ..models.resnet import ResNet
+from ..zoo.checkpoints import empty_network
 
 State = Mapping[str, Tensor]
 
@@ -24,7 +26,7 @@ def apply_plan(
     `step` goes into the provenance. The metrics were the parent's and are left out. Raises UsageError for a plan that
     does not fit, and where something is in the folder.
     """
-    spec = msgspec.structs.replace(checkpoint.spec, plan=plan)
+    spec = with_plan(checkpoint.spec, plan)
     return zoo.save(
         folder,
         sliced(state_of(checkpoint), checkpoint.spec, spec),
@@ -73,7 +75,6 @@ def _positions(source: ChannelGroup, target: ChannelGroup) -> Tensor:
 
 def network(state: State, spec: ModelSpec) -> ResNet:
     """The network of `spec` with these weights, in eval mode. It shares their memory."""
-    with torch.device("meta"):
-        model = ResNet(spec)
+    model = cast(ResNet, empty_network(spec))  # only its networks have plans
     model.load_state_dict(state, assign=True)
     return model.eval()

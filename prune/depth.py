@@ -2,15 +2,13 @@
 
 from typing import Any
 
-import msgspec
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.errors import UsageError
 from ..core.types import ChannelPlan, ModelSpec
-from ..models.channels import layout
-from ..models.resnet import ResNet
+from ..models.pruning import layout, plan_of, with_plan
 from .applying import State, network, sliced
 from .calibration import Batches
 from .config import PruneConfig
@@ -52,12 +50,13 @@ def check_removable(spec: ModelSpec, exclude: tuple[str, ...]) -> None:
 
 def without(spec: ModelSpec, block: str) -> ModelSpec:
     """The network without one block, and its plan without that block's channel groups."""
-    plan = spec.plan or ChannelPlan()
-    stage, _, number = block.rpartition(".")
-    depth = spec.depths[int(stage.rpartition(".")[2])]
-    kept = tuple(n for n in plan.blocks.get(stage, range(depth)) if n != int(number))
+    plan = plan_of(spec)
+    stage = block.rpartition(".")[0]
+    kept = tuple(
+        other.number for other in layout(spec).blocks if other.name.rpartition(".")[0] == stage and other.name != block
+    )
     channels = {name: chosen for name, chosen in plan.channels.items() if not name.startswith(f"{block}.")}
-    return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, blocks={**plan.blocks, stage: kept}))
+    return with_plan(spec, ChannelPlan(channels=channels, blocks={**plan.blocks, stage: kept}))
 
 
 def block_importances(state: State, spec: ModelSpec, config: PruneConfig, data: Batches) -> dict[str, float]:
@@ -83,7 +82,7 @@ def block_importances(state: State, spec: ModelSpec, config: PruneConfig, data: 
 
 
 @torch.inference_mode()
-def mean_loss(model: ResNet, data: Batches) -> float:
+def mean_loss(model: nn.Module, data: Batches) -> float:
     """Cross-entropy per image."""
     total = sum(float(F.cross_entropy(model(images), labels, reduction="sum")) for images, labels in data)
     return total / sum(len(labels) for _, labels in data)

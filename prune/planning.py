@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ReszooError, UsageError
-from ..core.types import ChannelPlan, ModelSpec
-from ..models.channels import ChannelGroup, channel_groups
+from ..core.types import ModelSpec
+from ..models.channels import ChannelGroup
+from ..models.pruning import channel_groups, plan_of, with_plan
 from .config import PruneConfig, Remove
 from .importance import Importances
 from .ranking import order
@@ -118,10 +119,10 @@ def most_important(group: ChannelGroup, scores: NDArray[np.float64], count: int)
 
 def with_channels(spec: ModelSpec, kept: dict[str, tuple[int, ...]]) -> ModelSpec:
     """The network in which these channel groups keep only these channels. A plan does not name unpruned groups."""
-    plan = spec.plan or ChannelPlan()
+    plan = plan_of(spec)
     unpruned = {group.name: group.channels for group in channel_groups(spec)}
     channels = {name: chosen for name, chosen in {**plan.channels, **kept}.items() if len(chosen) < unpruned[name]}
-    return msgspec.structs.replace(spec, plan=msgspec.structs.replace(plan, channels=channels))
+    return with_plan(spec, msgspec.structs.replace(plan, channels=channels))
 
 
 def matching(names: list[str], patterns: tuple[str, ...], what: str) -> set[str]:

@@ -9,6 +9,7 @@ from ..core.errors import UsageError
 from ..core.files import check_replaceable
 from ..core.hosts import LIBRARIES, versions
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
+from ..models.pruning import plan_of
 from .applying import apply_plan
 from .config import PruneConfig
 from .depth import check_removable, choose_blocks
@@ -64,7 +65,7 @@ def plan_with(scorer: Scorer, cost: Cost, limit: float) -> ChannelPlan:
                 spec = _smaller(scorer, spec, cost, intermediate, full_cost)
             except UnreachableError as error:  # of this step's limit: the message names the one that was asked for
                 raise UnreachableError(limit, error.nearest, full_cost, error.fix) from None
-    return spec.plan or ChannelPlan()
+    return plan_of(spec)
 
 
 def check_options(spec: ModelSpec, config: PruneConfig) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.types import ModelSpec
-from ..models.channels import layers
+from ..models.pruning import layers
 from .config import Ranking
 
 

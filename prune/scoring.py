@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.errors import UsageError
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec
-from ..models.channels import channel_groups
+from ..models.pruning import channel_groups, with_plan
 from .applying import State, network, sliced, state_of
 from .calibration import Batches, batches
 from .config import PruneConfig
@@ -57,7 +57,7 @@ class Scorer:
     def importance_kept(self, plan: ChannelPlan) -> float:
         """The share of its importance that a channel group keeps with this plan: the mean over those with scores."""
         spec = self.checkpoint.spec
-        scores, after = self.channels(spec), channel_groups(msgspec.structs.replace(spec, plan=plan))
+        scores, after = self.channels(spec), channel_groups(with_plan(spec, plan))
         shares = []
         for group, pruned in zip(channel_groups(spec), after, strict=True):
             if (values := scores.get(group.name)) is not None and values.any():

@@ -1,19 +1,18 @@
 """Knowledge distillation (Hinton et al. 2015): a trained network's soft answers as targets."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..core.types import Preprocess
 from ..datasets.preprocess import renormalised
 from ..models.folding import folded
-from ..models.resnet import ResNet
 
 
 class Teacher:
     """A network in eval mode, which sees the student's augmented images under its own normalisation."""
 
-    def __init__(self, network: ResNet, own: Preprocess, students: Preprocess, device: torch.device) -> None:
+    def __init__(self, network: nn.Module, own: Preprocess, students: Preprocess, device: torch.device) -> None:
         self.network = folded(network).to(device).to(memory_format=torch.channels_last)
         constants = (torch.from_numpy(values).to(device) for values in renormalised(students, own))
         self.scale, self.shift = (values[:, None, None] for values in constants)

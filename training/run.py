@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 import torch
@@ -23,7 +23,7 @@ from ..core.locks import locked
 from ..core.measured import Accuracy
 from ..core.staging import staging
 from ..core.types import Checkpoint, ModelSpec, StrPath
-from ..models.resnet import ResNet
+from ..models.pruning import layers
 from . import distributed, result
 from .data import Batches, batches_for
 from .distill import Teacher
@@ -86,6 +86,8 @@ def fit(
             if parent:
                 fix = f"Choose the data that it was trained on: {parent.dataset}."
                 datasets.check_classes(data, parent.labels, parent.ref, fix)
+            if recipe.group_sparsity:
+                layers(spec)  # says so where reszoo does not know them
             run = describe_run(ref, spec, data, recipe, where, world, parent, teacher)
             if before:
                 check_same(before, run, work)
@@ -241,7 +243,7 @@ def _validation(run: Run, trainer: Trainer, device: torch.device) -> Callable[[]
 
 def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:
     check_teacher(checkpoint, run.spec, run.dataset, run.recipe)
-    return Teacher(cast(ResNet, zoo.build(checkpoint)), checkpoint.preprocess, run.preprocess, device)
+    return Teacher(zoo.build(checkpoint), checkpoint.preprocess, run.preprocess, device)
 
 
 def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str, recipe: Recipe) -> None:

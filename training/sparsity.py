@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..models.channels import layers
+from ..models.pruning import layers
 from ..models.resnet import ResNet
 
 ALPHA = 4.0  # the least important channel shrinks 2 ** ALPHA times as fast as the most important one

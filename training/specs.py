@@ -7,6 +7,7 @@ import msgspec
 from ..core.types import ModelSpec, Preprocess
 from ..datasets.info import info
 from ..models import spec_of
+from ..models.network import with_stochastic_depth
 from .recipe import Recipe
 
 # Mean and standard deviation per channel over the training images, from 0 to 1.
@@ -33,7 +34,7 @@ def spec_for(arch: str, data: str, recipe: Recipe) -> ModelSpec:
 def for_training(spec: ModelSpec, recipe: Recipe) -> ModelSpec:
     """With the recipe's stochastic depth, if it names one."""
     depth = recipe.stochastic_depth
-    return spec if depth is None else msgspec.structs.replace(spec, stochastic_depth=depth)
+    return spec if depth is None else with_stochastic_depth(spec, depth)
 
 
 def preprocess_for(data: str, spec: ModelSpec) -> Preprocess:

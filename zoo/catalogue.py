@@ -61,7 +61,8 @@ class Card(Record, frozen=True, kw_only=True):
             raise ValueError(f"ref {self.ref!r} does not start with its architecture {self.arch!r}")
 
     def model_spec(self) -> ModelSpec:
-        return msgspec.convert(to_builtins(spec_of(self.arch)) | self.spec, ModelSpec)
+        spec: ModelSpec = msgspec.convert(to_builtins(spec_of(self.arch)) | self.spec, ModelSpec)
+        return spec
 
 
 def cards() -> dict[str, Card]:

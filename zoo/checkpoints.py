@@ -13,7 +13,7 @@ from ..core.errors import ReszooError
 from ..core.files import cache_dir, check_replaceable, sha256_of, staged_folder
 from ..core.missing import require
 from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, ProvenanceStep, StrPath
-from ..models.shapes import state_shapes
+from ..models.network import state_shapes
 
 if TYPE_CHECKING:
     import numpy as np

@@ -52,7 +52,7 @@ def create_model(
         return models.build(msgspec.convert(msgspec.structs.asdict(spec) | given | changes, type(spec)))
     except msgspec.ValidationError as error:
         raise UsageError(
-            f"{name} cannot be made so: {error}", "See the fields of reszoo.core.types.ModelSpec."
+            f"{name} cannot be made so: {error}", f"See the fields of reszoo.core.types.{type(spec).__name__}."
         ) from error
 
 
@@ -69,7 +69,7 @@ def _tag(arch: str, pretrained: str | bool) -> str:
 def _pretrained(
     arch: str, tag: str, num_classes: int | None, in_chans: int | None, changes: dict[str, object]
 ) -> "nn.Module":
-    from torch import nn
+    from ..models import network
 
     checkpoint = store.load(f"{arch}.{tag}")
     if num_classes is not None and num_classes < 1:
@@ -79,7 +79,7 @@ def _pretrained(
             f"the weights of {checkpoint.ref} are for its own spec", "Leave other fields away, or `pretrained`."
         )
     model = checkpoints.build(checkpoint)
-    if num_classes not in (None, checkpoint.spec.num_classes):
-        model.head = nn.Linear(model.get_submodule("head").in_features, num_classes)  # type: ignore[arg-type]
+    if num_classes is not None and num_classes != checkpoint.spec.num_classes:
+        network.replace_head(model, checkpoint.spec, num_classes)
         model.train()
     return model

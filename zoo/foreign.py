@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 from ..core.errors import UsageError
-from ..core.types import ModelSpec
-from ..models.shapes import state_shapes
+from ..core.types import ModelSpec, ResNetSpec
+from ..models.network import state_shapes
 from .checkpoints import check_fits, empty_network
 
 if TYPE_CHECKING:
@@ -127,11 +127,14 @@ def _from(state: "Mapping[str, Tensor]", spec: ModelSpec, converter: str) -> "Re
 def _check(spec: ModelSpec, converter: str) -> None:
     """Refuse a structure that is not theirs, with everything that differs."""
     wanted = STRUCTURES[converter]
-    differences = [
-        "it is pruned" if name == "plan" else f"its {name} is {getattr(spec, name)!r}, not {value!r}"
-        for name, value in wanted.items()
-        if getattr(spec, name) != value
-    ]
+    if isinstance(spec, ResNetSpec):
+        differences = [
+            "it is pruned" if name == "plan" else f"its {name} is {getattr(spec, name)!r}, not {value!r}"
+            for name, value in wanted.items()
+            if getattr(spec, name) != value
+        ]
+    else:
+        differences = ["it is no residual network of reszoo's"]
     if differences:
         library = converter.partition("_")[0]
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from ...core.hosts import versions
 from ...core.types import Artifact, Checkpoint, Parity, Preprocess, ProvenanceStep, TensorSpec
+from ...models.network import summary
 from ..contract.format import formats
 from ..tensorrt.edition import OLDEST
 from .script import Entry
@@ -47,13 +48,8 @@ Licence of the weights: {checkpoint.licence}.
 
 def _network(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec
-    blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type} blocks"
-    classes = (
-        f"the {spec.num_classes} classes of {checkpoint.dataset}"
-        if checkpoint.dataset
-        else f"{spec.num_classes} classes"
-    )
-    return f"A residual network ({spec.family}, {blocks}) that tells {classes} apart."
+    classes = f"the {spec.num_classes} classes of {checkpoint.dataset}" if checkpoint.dataset else f"{spec.num_classes} classes"
+    return f"{summary(spec)} that tells {classes} apart."
 
 
 def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:

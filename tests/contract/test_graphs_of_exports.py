@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
-from families import BASE
+from families import BASE, OTHERS
 from foreign import untrained
 
 from reszoo.core.types import Checkpoint, ModelSpec
@@ -37,6 +37,7 @@ NETWORKS: dict[str, ModelSpec] = {
     "plain": msgspec.structs.replace(SMALL, family="plain"),
     "v1 C bottleneck": msgspec.structs.replace(SMALL, shortcut="C", block_type="bottleneck"),
     "v2 B bottleneck": msgspec.structs.replace(SMALL, family="v2", shortcut="B", block_type="bottleneck"),
+    **OTHERS,
 }
 # What each format writes of them for float input. A number and a kind: so many of it.
 EXPECTED = {
@@ -46,10 +47,23 @@ EXPECTED = {
     ("onnx fp32", "plain"): "5 Conv, 5 Relu, GlobalAveragePool, Reshape, Gemm",
     ("onnx fp32", "v1 C bottleneck"): "9 Conv, 7 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
     ("onnx fp32", "v2 B bottleneck"): "9 Conv, 2 BatchNormalization, 7 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "vgg"): "2 Conv, 3 Relu, 2 MaxPool, Reshape, 2 Gemm",
+    ("onnx fp32", "inception"): "13 Conv, 13 Relu, 3 MaxPool, 2 Concat, GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "densenet"): "10 Conv, 6 BatchNormalization, 10 Relu, 4 Concat, AveragePool, GlobalAveragePool, "
+    "Reshape, Gemm",
+    ("onnx fp32", "mobile"): "10 Conv, 4 BatchNormalization, 7 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
     ("onnx fp16", "v1"): "2 Cast, 5 Conv, 5 Relu, 2 Add, AveragePool, Pad, GlobalAveragePool, Reshape, Gemm",
     # A pair in front of the first layer and behind each but the last; weights and bias of each convolution and product.
     ("onnx int8", "v1"): "11 QuantizeLinear, 25 DequantizeLinear, 6 Conv, 2 Add, GlobalAveragePool, Reshape, Gemm",
     ("onnx int8", "v2"): "14 QuantizeLinear, 34 DequantizeLinear, 9 Conv, 2 Add, GlobalAveragePool, Reshape, Gemm",
+    # The activation behind a dense layer stays one.
+    ("onnx int8", "vgg"): "7 QuantizeLinear, 13 DequantizeLinear, 2 Conv, 2 MaxPool, Reshape, 2 Gemm, Relu",
+    ("onnx int8", "inception"): "21 QuantizeLinear, 49 DequantizeLinear, 13 Conv, 3 MaxPool, 2 Concat, "
+    "GlobalAveragePool, Reshape, Gemm",
+    # Of the norms that follow no convolution, each becomes one.
+    ("onnx int8", "densenet"): "24 QuantizeLinear, 58 DequantizeLinear, 16 Conv, 4 Concat, AveragePool, "
+    "GlobalAveragePool, Reshape, Gemm",
+    ("onnx int8", "mobile"): "19 QuantizeLinear, 49 DequantizeLinear, 14 Conv, 2 Add, GlobalAveragePool, Reshape, Gemm",
     # An addition for each bias. OpenVINO has no global pool: it is a mean over constant axes.
     ("openvino fp32", "v1"): "5 Convolution, 8 Add, 5 Relu, AvgPool, Pad, ReduceMean, Reshape, MatMul",
     ("openvino fp32", "v2"): "5 Convolution, 3 Multiply, 8 Add, 5 Relu, AvgPool, Pad, ReduceMean, Reshape, MatMul",

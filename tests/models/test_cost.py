@@ -9,7 +9,7 @@ from reszoo.core.types import ModelSpec
 from reszoo.models import build, names, spec_of
 from reszoo.models.cost import LayerCost, cost_of
 from reszoo.models.counting import counted
-from reszoo.models.shapes import state_shapes
+from reszoo.models.network import state_shapes
 
 ODD = (1, 15, 9)
 SPECS = FAMILIES | {f"{name}, half": half(spec) for name, spec in FAMILIES.items()}

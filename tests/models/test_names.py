@@ -1,6 +1,7 @@
 import pytest
 
 from reszoo.core.errors import UsageError
+from reszoo.core.types import ResNetSpec
 from reszoo.models import names, spec_of
 
 LISTED = """
@@ -11,6 +12,8 @@ resnet20_plain resnet32_plain resnet44_plain resnet56_plain resnet110_plain
 resnet18_v1 resnet34_v1 resnet50_v1 resnet101_v1 resnet152_v1
 resnet18_v2 resnet34_v2 resnet50_v2 resnet101_v2 resnet152_v2
 resnet18_v1_cifar resnet50_v2_cifar wide_resnet50_2_v1 wide_resnet28_10_v2
+vgg16_bn vgg16_bn_cifar inception6_bn_cifar densenet40_k12_cifar
+resnet_mobile_v2 resnet_edge_v2 resnet_npu_v2 resnet_cloud_v2
 """.split()
 
 
@@ -22,8 +25,11 @@ def test_every_promised_network_is_listed() -> None:
 @pytest.mark.parametrize("name", names())
 def test_every_listed_name_has_a_spec(name: str) -> None:
     spec = spec_of(name)
-    assert f"_{spec.family}" in name
-    assert spec.input == ((3, 224, 224) if spec.stem == "imagenet" else (3, 32, 32))
+    if isinstance(spec, ResNetSpec):
+        assert f"_{spec.family}" in name
+        assert spec.input == ((3, 224, 224) if spec.stem == "imagenet" else (3, 32, 32))
+    else:
+        assert spec.input == ((3, 32, 32) if name.endswith(("_cifar", "_v2")) else (3, 224, 224))
 
 
 @pytest.mark.parametrize(

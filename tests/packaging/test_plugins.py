@@ -130,7 +130,7 @@ def test_architectures_on_the_command_line(target: Path, tmp_path: Path) -> None
         cwd=tmp_path,
     )
     assert shown["cost"]["params"] == 8 * 9 + 8 + 8 * 10 + 10
-    refused = reszoo(target, "prune", "./mine", "--macs", "0.5", "--no-measure", cwd=tmp_path, code=2)
+    refused = reszoo(target, "prune", "./mine", "--macs", "0.5", "--no-measure", cwd=tmp_path, code=3)
     assert "example is built by another package" in refused.stderr
     # without the package, what it made is told from what is damaged
     gone = reszoo(tmp_path, "export", "./mine", cwd=tmp_path, code=3)

@@ -6,12 +6,12 @@ import msgspec
 import torch
 from torch import nn
 
-from reszoo.core.types import ChannelPlan, ModelSpec
+from reszoo.core.types import ChannelPlan, DenseNetSpec, InceptionSpec, MobileSpec, ModelSpec, ResNetSpec, VGGSpec
 from reszoo.models import build, names, spec_of
 from reszoo.models.channels import channel_groups
 from reszoo.models.resnet import ResNet
 
-BASE = ModelSpec(
+BASE = ResNetSpec(
     family="v1",
     block_type="basic",
     depths=(2, 2),
@@ -40,7 +40,18 @@ CHANGES: dict[str, dict[str, object]] = {
     "no norms": {"norm": "none", "activation": "silu"},
     "imagenet stem": {"stem": "imagenet", "input": (3, 32, 32), "activation": "leaky_relu"},
 }
-FAMILIES: dict[str, ModelSpec] = {
+# One of each other family.
+OTHERS: dict[str, ModelSpec] = {
+    "vgg": VGGSpec(depths=(1, 1), widths=(8, 16), dense=(32,), num_classes=10, input=(3, 32, 32)),
+    "inception": InceptionSpec(
+        stem_width=16, stages=(((8, (8, 16), (4, 8), 8),),) * 2, num_classes=10, input=(3, 32, 32)
+    ),
+    "densenet": DenseNetSpec(
+        depths=(2, 2), growth=8, bottleneck=True, compression=0.5, stem_width=16, num_classes=10, input=(3, 32, 32)
+    ),
+    "mobile": MobileSpec(depths=(1, 2), widths=(16, 24), stem_width=16, expansion=4, num_classes=10, input=(3, 32, 32)),
+}
+FAMILIES: dict[str, ResNetSpec] = {
     f"{family}, {name}": msgspec.structs.replace(BASE, family=family, **changes)
     for name, changes in CHANGES.items()
     for family in ("v1", "v2", "plain")
@@ -48,7 +59,7 @@ FAMILIES: dict[str, ModelSpec] = {
 }
 
 
-def shrunk(spec: ModelSpec) -> ModelSpec:
+def shrunk(spec: ResNetSpec) -> ResNetSpec:
     return msgspec.structs.replace(
         spec,
         depths=tuple(min(depth, 2) for depth in spec.depths),
@@ -58,16 +69,18 @@ def shrunk(spec: ModelSpec) -> ModelSpec:
     )
 
 
-def catalogue_families() -> dict[str, ModelSpec]:
-    """One small network for each kind that has a name."""
-    found: dict[bytes, tuple[str, ModelSpec]] = {}
+def catalogue_families() -> dict[str, ResNetSpec]:
+    """One small network for each kind of residual network that has a name."""
+    found: dict[bytes, tuple[str, ResNetSpec]] = {}
     for name in names():
-        small = shrunk(spec_of(name))
+        if not isinstance(spec := spec_of(name), ResNetSpec):
+            continue
+        small = shrunk(spec)
         found.setdefault(msgspec.json.encode(small), (name, small))
     return dict(found.values())
 
 
-def randomised(spec: ModelSpec) -> ResNet:
+def randomised(spec: ResNetSpec) -> ResNet:
     """In double precision and eval mode, with norms that do something."""
     model = build(spec)
     for module in model.modules():
@@ -80,7 +93,7 @@ def randomised(spec: ModelSpec) -> ResNet:
     return model.double().eval()
 
 
-def half(spec: ModelSpec, seed: int = 0) -> ModelSpec:
+def half(spec: ResNetSpec, seed: int = 0) -> ResNetSpec:
     """Half the channels of every channel group, drawn at random; whole sets of a group norm."""
     draw = random.Random(seed)  # noqa: S311
     channels = {}
@@ -93,5 +106,5 @@ def half(spec: ModelSpec, seed: int = 0) -> ModelSpec:
     return msgspec.structs.replace(spec, plan=ChannelPlan(channels=channels, blocks=blocks))
 
 
-def images(spec: ModelSpec, n: int = 3) -> torch.Tensor:
+def images(spec: ResNetSpec, n: int = 3) -> torch.Tensor:
     return torch.randn(n, *spec.input, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -5,24 +5,24 @@ from collections.abc import Callable
 from reszoo.core.hosts import describe
 from reszoo.core.measured import Block, Comparison, Scenario, Subject
 from reszoo.core.types import ModelSpec
-from reszoo.workflows.pruning import probes
+from reszoo.models import latency
 from reszoo.workflows.pruning.latency_table import LatencyTable, Point
 
 ROUNDS = 5
 
 
-def table_of(spec: ModelSpec, scenario: Scenario, seconds: Callable[[probes.Part, int], float]) -> LatencyTable:
+def table_of(spec: ModelSpec, scenario: Scenario, seconds: Callable[[latency.Part, int], float]) -> LatencyTable:
     """A table as if each part took `seconds(part, inner channels)`."""
     points = {}
-    for probe_set in probes.probe_sets(spec):
-        inner = {probe.part: probes.inner_channels(probe.network) for probe in probe_set.probes}
+    for probe_set in latency.probe_sets(spec):
+        inner = {probe.part: latency.inner_channels(probe.network) for probe in probe_set.probes}
         for part in (*inner, *([probe_set.stem] if probe_set.stem else [])):
             points[part] = Point(**part._asdict(), seconds=seconds(part, inner.get(part, 0)))
     return LatencyTable(
         host=describe(),
         scenario=scenario,
         versions={},
-        signature=probes.latency_signature(spec),
+        signature=latency.latency_signature(spec),
         points=tuple(points.values()),
     )
 

@@ -235,7 +235,7 @@ def test_killed_after_its_last_rename_a_run_leaves_no_folder(tmp_path):
     work = tmp_path / "run.unfinished"
     work.mkdir()
     made = msgspec.json.decode((out / "training.json").read_bytes())
-    (work / "run.json").write_bytes(msgspec.json.encode({"schema": 2, **made["run"]}))
+    (work / "run.json").write_bytes(msgspec.json.encode({"schema": 3, **made["run"]}))
     (work / "resume-a.pt").touch()
     with pytest.raises(UsageError, match="run is there already"):
         fit(out, recipe(epochs=1))

@@ -13,14 +13,17 @@ from reszoo import training
 from reszoo.core.documents import read_json, write_json
 from reszoo.core.errors import ReszooError
 from reszoo.core.measured import Failure
-from reszoo.core.types import Artifact, ChannelPlan, Checkpoint, Record
+from reszoo.core.types import Artifact, ChannelPlan, Checkpoint, ForeignSpec, Record, ResNetSpec
 from reszoo.export import artifacts
 from reszoo.training.progress import Lines
 from reszoo.training.result import Run, Training, describe
+from reszoo.workflows.pruning.latency_table import LatencyTable
 
 DOCUMENTS = Path(__file__).resolve().parents[1] / "documents"
 SCHEMA_1 = DOCUMENTS / "schema1"
+SCHEMA_2 = DOCUMENTS / "schema2"
 STEPS = ["train", "prune", "prune"]
+THEIRS = ForeignSpec(builder="theirs", num_classes=10, input=(1, 8, 8))
 LOGITS = np.array(json.loads((SCHEMA_1 / "logits.json").read_text()))
 IMAGES = np.arange(3 * 64, dtype=np.float32).reshape(3, 1, 8, 8) * 37 % 61 / 30 - 1  # that these logits are of
 
@@ -35,6 +38,7 @@ def test_a_pruned_checkpoint_gives_the_logits_that_it_gave() -> None:
     import torch
 
     checkpoint = reszoo.load(SCHEMA_1 / "pruned")
+    assert isinstance(checkpoint.spec, ResNetSpec)
     assert checkpoint.spec.plan is not None
     assert checkpoint.spec.block_type == "basic"
     assert checkpoint.spec.plan.blocks == {"stages.0": ()}
@@ -67,6 +71,7 @@ def test_an_artifact_that_nobody_has_changed_may_still_be_replaced(documents: Pa
 
 def test_the_card_of_a_training_says_how_it_went() -> None:
     card = describe(SCHEMA_1 / "trained")
+    assert isinstance(card.run.spec, ResNetSpec)
     assert card.run.spec.widths == (4, 8, 16)
     assert card.run.recipe.epochs == 4
     assert card.accuracy is not None
@@ -86,7 +91,7 @@ def test_what_was_read_is_written_in_the_newest_schema(name: str, kind: type[Rec
     write_json(tmp_path / "again.json", found)
     assert read_json(tmp_path / "again.json", kind, "") == found
     text = (tmp_path / "again.json").read_text()
-    assert '"schema": 2,' in text
+    assert f'"schema": {kind.schema.newest},' in text
     assert not any(f'"{old}":' in text for old in ("lineage", "block", "units"))
 
 
@@ -94,7 +99,7 @@ def test_what_was_read_is_written_in_the_newest_schema(name: str, kind: type[Rec
     ("changes", "message"),
     [
         ({"spec": 1}, r"Expected `object`, got `int` - at `\$\.spec"),
-        ({"spec": {"family": "v1"}}, r"missing required field `block_type` - at `\$\.spec"),
+        ({"spec": {"num_classes": 10, "input": [1, 8, 8]}}, r"missing required field `family` - at `\$\.spec"),
         ({"lineage": 1}, r"Expected `array`, got `int` - at `\$\.provenance"),
         ({"lineage": [1]}, r"Expected `object`, got `int` - at `\$\.provenance"),
         ({"lineage": [{"name": "prune", "config": {"plan": 1}}]}, r"Expected `str`, got `int`"),
@@ -113,7 +118,24 @@ def test_a_network_of_another_package_keeps_its_builder(documents: Path) -> None
     fields = json.loads(path.read_text())
     fields["spec"] |= {"builder": "theirs", "plan": None}
     path.write_text(json.dumps(fields))
-    assert reszoo.load(documents / "pruned").spec.builder == "theirs"
+    assert reszoo.load(documents / "pruned").spec == THEIRS
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("pruned/checkpoint.json", Checkpoint),
+        ("trained/training.json", Training),
+        ("run.unfinished/run.json", Run),
+        ("latency/torch.cpu.t1.b16.32002b4c55d8c5bf.json", LatencyTable),
+    ],
+)
+def test_schema_2_says_the_same_as_schema_1(name: str, kind: type[Record]) -> None:
+    assert read_json(SCHEMA_2 / name, kind, "") == read_json(SCHEMA_1 / name, kind, "")
+
+
+def test_schema_2_describes_a_network_of_another_package_as_a_residual_one() -> None:
+    assert read_json(SCHEMA_2 / "foreign" / "checkpoint.json", Checkpoint, "").spec == THEIRS
 
 
 class Counted(Lines):

@@ -84,7 +84,7 @@ def test_damaged_weights_are_found(saved: Checkpoint, tmp_path: Path) -> None:
         (lambda text: text[: len(text) // 2], "not valid JSON"),
         (lambda text: "", "not valid JSON"),
         (lambda text: "[]", "expected an object"),
-        (lambda text: text.replace('"schema": 2', '"schema": 9'), "schema is 9"),
+        (lambda text: text.replace('"schema": 3', '"schema": 9'), "schema is 9"),
         (lambda text: text.replace('"family": "v2"', '"family": "v3"'), r"v3.*`\$\.spec\.family`"),
         (lambda text: text.replace('"num_classes": 10', '"num_classes": 11'), "10 labels, but the network has 11"),
         (lambda text: text.replace('"weights.safetensors"', '"../../etc/passwd"'), "weights_path"),

@@ -34,8 +34,9 @@ from ...export.candidates import candidate
 from ...export.contract.format import Format, format_named
 from ...export.contract.options import ExportOptions
 from ...export.contract.runtime import runtimes
+from ...models.latency import Kind, Part, ProbeSet
+from ...models.pruning import latency_signature, parts, probe_sets
 from . import older
-from .probes import Kind, Part, ProbeSet, latency_signature, parts, probe_sets
 from .timer import VISIT_S, visits
 
 
@@ -50,7 +51,7 @@ EFFORT = Effort()
 
 
 class Point(Record, frozen=True, kw_only=True):
-    """What a part takes in the table's scenario; the other fields are those of `probes.Part`."""
+    """What a part takes in the table's scenario; the other fields are those of `models.latency.Part`."""
 
     kind: Kind
     stage: NotNegative
@@ -70,7 +71,9 @@ class LatencyTable(Record, frozen=True, kw_only=True):
     `warnings` are the reasons to doubt it: what disturbed the machine while it was measured.
     """
 
-    schema: ClassVar[Schema] = Schema(readers={1: older.table_from_schema_1, 2: unchanged})
+    schema: ClassVar[Schema] = Schema(
+        readers={1: older.table_from_schema_1, 2: older.table_from_schema_2, 3: unchanged}
+    )
 
     host: Host
     scenario: Scenario

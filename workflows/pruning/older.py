@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ...core import migrations
+from ...core.documents import to_builtins
 from ...core.files import beside
 from ...core.schemas import Fields
 from ...core.types import ModelSpec
@@ -14,11 +15,16 @@ if TYPE_CHECKING:
     from .steps import Request
 
 SPEED_CHECK = "race.json"
+OLDER_FIELDS = {"block_type": "block"}
+HASHED = (
+    *("family", "block_type", "depths", "widths", "stem_width", "stem", "shortcut", "num_classes", "input"),
+    *("bottleneck_width", "norm", "activation", "skip", "se_ratio", "stochastic_depth", "plan"),
+)
 PARTS = {"opening": "stem", "transition": "transition", "unit": "block"}
 
 
 def table_from_schema_1(fields: Fields) -> Fields:
-    """Of a table of latencies: `anatomy` is `signature` now, and its parts have other names."""
+    """Of a table of latencies: `signature` was `anatomy`, and its parts had other names."""
     newer = {"signature" if name == "anatomy" else name: value for name, value in fields.items()}
     newer["signature"] = migrations.spec(newer.get("signature"))
     if isinstance(points := fields.get("points"), list):
@@ -31,9 +37,22 @@ def _point(fields: Fields) -> Fields:
     return {**fields, "kind": PARTS.get(kind, kind) if isinstance(kind, str) else kind}
 
 
+def table_from_schema_2(fields: Fields) -> Fields:
+    """A signature did not say which spec it is."""
+    return {**fields, "signature": migrations.typed(fields.get("signature"))}
+
+
 def hashed(signature: ModelSpec) -> msgspec.Raw:
-    """As schema 1 has it: a table's file in the cache is named by a hash of this, and has to be found."""
-    return msgspec.Raw(msgspec.json.encode(signature).replace(b'"block_type":', b'"block":'))
+    """As schema 1 has it: a table's file in the cache is named by a hash of this, and has to be found.
+
+    A field that came later is in it only where the network needs it.
+    """
+    values = to_builtins(signature)
+    first = {OLDER_FIELDS.get(name, name): values[name] for name in HASHED} | {"builder": ""}
+    later = [field for field in msgspec.structs.fields(signature) if field.name not in HASHED]
+    return msgspec.Raw(
+        msgspec.json.encode(first | {f.name: values[f.name] for f in later if values[f.name] != f.default})
+    )
 
 
 def resumed(request: "Request", is_named: bool) -> "Request":

@@ -148,13 +148,13 @@ def _unfinished(
     from ... import zoo
     from ...core.documents import read_json
     from ...core.measured import Comparison
-    from ...core.types import ChannelPlan
+    from ...models.pruning import plan_of
     from ...prune.pruning import step
 
     pruned = zoo.read(folder)
     earlier = pruned.provenance[-1]
     done = earlier.config
-    requested = step(parent, request.config, pruned.spec.plan or ChannelPlan(), {}).config
+    requested = step(parent, request.config, plan_of(pruned.spec), {}).config
     chosen_by_run = ("plan", "round_to") if request.auto else ("plan",)
     is_same = {name: value for name, value in requested.items() if name not in chosen_by_run}.items() <= done.items()
     if (
@@ -203,10 +203,11 @@ def _pruned(parent: "Checkpoint", request: Request, folder: Path, observer: Obse
 def _fitted(
     parent: "Checkpoint", request: Request, scenario: "Scenario", folder: Path, observer: Observer
 ) -> "Comparison | Failure":
+    from ...models.pruning import plan_of
     from .fitting import prune_to_latency
     from .latency_table import table_for
 
-    full_width = request.config.remove == "blocks" and not (parent.spec.plan and parent.spec.plan.channels)
+    full_width = request.config.remove == "blocks" and not plan_of(parent.spec).channels
     table = table_for(parent.spec, scenario, observer.progress, full_width=full_width)
     observer.on_warnings(table.warnings)
     _, outcome = prune_to_latency(

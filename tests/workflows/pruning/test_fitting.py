@@ -13,10 +13,10 @@ from reszoo.core.errors import ReszooError
 from reszoo.core.measured import Comparison, Failure, Scenario
 from reszoo.core.types import Checkpoint
 from reszoo.models.cost import cost_of
+from reszoo.models.latency import Part
 from reszoo.prune import PruneConfig, UnreachableError, scoring
 from reszoo.workflows.pruning import fitting
 from reszoo.workflows.pruning.fitting import cost_name, prune_to_latency
-from reszoo.workflows.pruning.probes import Part
 from reszoo.workflows.pruning.speed_check import SpeedCheck, scenario_for
 
 SCENARIO = scenario_for("torch", threads=1, batch=16)

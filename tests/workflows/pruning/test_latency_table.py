@@ -14,10 +14,10 @@ from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.measured import MeasurementWarning
 from reszoo.core.types import Candidate, ChannelPlan, ModelSpec
 from reszoo.export.contract.format import format_named
-from reszoo.models import spec_of
+from reszoo.models import latency, spec_of
 from reszoo.models.cost import cost_of
 from reszoo.prune.depth import without
-from reszoo.workflows.pruning import latency_table, probes
+from reszoo.workflows.pruning import latency_table
 from reszoo.workflows.pruning.latency_table import Effort, LatencyTable, table_for
 from reszoo.workflows.pruning.speed_check import scenario_for
 from reszoo.workflows.pruning.timer import visits
@@ -30,7 +30,7 @@ SMALL = msgspec.structs.replace(
 )
 
 
-def known(spec: ModelSpec, seconds: Callable[[probes.Part, int], float]) -> LatencyTable:
+def known(spec: ModelSpec, seconds: Callable[[latency.Part, int], float]) -> LatencyTable:
     return table_of(spec, SCENARIO, seconds)
 
 
@@ -42,7 +42,7 @@ BOTTLENECKS = ("resnet50_v1", "resnet164_v2", "wide_resnet50_2_v1")
 def test_the_parts_are_all_of_the_network(arch: str) -> None:
     spec = spec_of(arch)
     head = cost_of(spec).layers[-1]
-    assert sum(part.macs for part in probes.parts(spec)) == cost_of(spec).macs - head.macs
+    assert sum(part.macs for part in latency.parts(spec)) == cost_of(spec).macs - head.macs
 
 
 def first(**counts: int) -> ChannelPlan:
@@ -54,7 +54,7 @@ def first(**counts: int) -> ChannelPlan:
 def test_latencies_that_follow_the_macs_add_up(arch: str) -> None:
     spec = spec_of(arch)
     table = known(spec, lambda part, inner: 1e-9 * part.macs)
-    assert table.seconds(spec) == pytest.approx(1e-9 * sum(part.macs for part in probes.parts(spec)))
+    assert table.seconds(spec) == pytest.approx(1e-9 * sum(part.macs for part in latency.parts(spec)))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_block_of_any_plan_takes_what_its_macs_take(arch: str, plan: ChannelPl
     table = known(spec, lambda part, inner: 1e-9 * part.macs)
     longer = msgspec.structs.replace(spec, plan=plan)
     shorter = without(longer, "stages.2.1")
-    macs = sum(part.macs for part in probes.parts(longer)) - sum(part.macs for part in probes.parts(shorter))
+    macs = sum(part.macs for part in latency.parts(longer)) - sum(part.macs for part in latency.parts(shorter))
     assert table.seconds(longer) - table.seconds(shorter) == pytest.approx(1e-9 * macs)
 
 
@@ -166,10 +166,10 @@ def test_what_takes_minutes_to_load_gets_no_table(full_width: bool) -> None:
 def test_a_table_for_removing_blocks_is_small_and_can_be_completed(measured: tuple[Path, LatencyTable]) -> None:
     """In a cache of its own."""
     deep = spec_of("resnet56_v1")
-    few, many = (sum(len(one.networks) for one in probes.probe_sets(deep, full_width)) for full_width in (True, False))
+    few, many = (sum(len(one.networks) for one in latency.probe_sets(deep, full_width)) for full_width in (True, False))
     assert (few, many) == (8, 55)
     small = table_for(SMALL, SCENARIO, effort=BRIEF, full_width=True)
     shorter = msgspec.structs.replace(SMALL, plan=ChannelPlan(blocks={"stages.0": (0,)}))
-    assert {part for spec in (SMALL, shorter) for part in probes.parts(spec)} <= {point.part for point in small.points}
+    assert {part for spec in (SMALL, shorter) for part in latency.parts(spec)} <= {point.part for point in small.points}
     complete = table_for(SMALL, SCENARIO, effort=BRIEF)
     assert sorted(point.part for point in complete.points) == sorted(point.part for point in measured[1].points)

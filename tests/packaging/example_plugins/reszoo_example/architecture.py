@@ -1,37 +1,27 @@
-"""Two architectures: a network of our own, and one of reszoo's assembly with other numbers."""
+"""Two architectures: a network of our own, and one of reszoo's residual networks with other numbers."""
 
 from typing import TYPE_CHECKING
 
-from reszoo.core.types import ModelSpec
+from reszoo.core.types import ForeignSpec, ResNetSpec
 from reszoo.models import Architecture
 
 if TYPE_CHECKING:
     from torch import nn
 
-SPEC = ModelSpec(
-    family="plain",
-    block_type="basic",
-    depths=(1,),
-    widths=(8,),
-    stem_width=8,
-    stem="cifar",
-    shortcut="A",
-    num_classes=10,
-    input=(1, 8, 8),
-)
 
-
-def build(spec: ModelSpec) -> "nn.Module":
+def build(spec: ForeignSpec) -> "nn.Module":
     from torch import nn
 
     convolution = nn.Conv2d(spec.input[0], 8, 3, padding=1)
     return nn.Sequential(convolution, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, spec.num_classes))
 
 
-ARCHITECTURE = Architecture(name="example", spec=SPEC, build=build)
+ARCHITECTURE = Architecture(
+    name="example", spec=ForeignSpec(builder="example", num_classes=10, input=(1, 8, 8)), build=build
+)
 DEEPER = Architecture(
     name="example14",
-    spec=ModelSpec(
+    spec=ResNetSpec(
         family="v1",
         block_type="basic",
         depths=(2, 2, 2),

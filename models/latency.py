@@ -13,8 +13,8 @@ from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from ...core.types import ChannelPlan, ModelSpec
-from ...models.channels import BlockChannels, ChannelGroup, layout
+from ..core.types import ChannelPlan, ResNetSpec
+from .channels import BlockChannels, ChannelGroup, layout
 
 Kind = Literal["stem", "transition", "block"]
 KERNELS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
@@ -40,23 +40,23 @@ class Probe(NamedTuple):
     """`network` is the base of its set with `part` added so many `times`."""
 
     part: Part
-    network: ModelSpec
+    network: ResNetSpec
     times: int
 
 
 class ProbeSet(NamedTuple):
     """Networks that are timed one after the other. From the base itself follows the `stem`, where it is given."""
 
-    base: ModelSpec
+    base: ResNetSpec
     stem: Part | None
     probes: tuple[Probe, ...]
 
     @property
-    def networks(self) -> tuple[ModelSpec, ...]:
+    def networks(self) -> tuple[ResNetSpec, ...]:
         return (self.base, *(probe.network for probe in self.probes))
 
 
-def parts(spec: ModelSpec) -> list[Part]:
+def parts(spec: ResNetSpec) -> list[Part]:
     """Those of any network, pruned or not; the stem is the first."""
     channels = layout(spec)
     stem_macs, others = _stem_macs(spec, channels.stem.width), []
@@ -72,12 +72,12 @@ def parts(spec: ModelSpec) -> list[Part]:
     return [Part("stem", 0, channels.stem.width, stem_macs), *others]
 
 
-def latency_signature(spec: ModelSpec) -> ModelSpec:
+def latency_signature(spec: ResNetSpec) -> ResNetSpec:
     """What decides the latency of a network's parts: the same for any depth, and whether pruned or not."""
     return replace(spec, depths=(1,) * len(spec.depths), stochastic_depth=0.0, plan=None)
 
 
-def probe_sets(spec: ModelSpec, full_width: bool = False) -> list[ProbeSet]:
+def probe_sets(spec: ResNetSpec, full_width: bool = False) -> list[ProbeSet]:
     """All that a table for this network needs; with `full_width`, only what it needs where no channels are removed."""
     return [
         _probe_set(spec, stage, channels, full_width)
@@ -87,12 +87,12 @@ def probe_sets(spec: ModelSpec, full_width: bool = False) -> list[ProbeSet]:
     ]
 
 
-def inner_channels(network: ModelSpec) -> int:
+def inner_channels(network: ResNetSpec) -> int:
     """Of its last block."""
     return layout(network).blocks[-1].inner[0].width
 
 
-def _probe_set(spec: ModelSpec, stage: int, channels: int, full_width: bool = False) -> ProbeSet:
+def _probe_set(spec: ResNetSpec, stage: int, channels: int, full_width: bool = False) -> ProbeSet:
     """A block whose stream has that many channels; more of them, with more and more inner channels; the next stage.
 
     With `full_width`, more of them with all their channels only.
@@ -112,7 +112,7 @@ def _probe_set(spec: ModelSpec, stage: int, channels: int, full_width: bool = Fa
     return ProbeSet(base, parts(base)[0] if stage == 0 else None, tuple(probes))
 
 
-def _subnetwork(spec: ModelSpec, stage: int, *depths: int) -> ModelSpec:
+def _subnetwork(spec: ResNetSpec, stage: int, *depths: int) -> ResNetSpec:
     """So many blocks of this stage, and of the next, behind a stem that gives them their resolution."""
     subnetwork = replace(
         spec, depths=depths, widths=spec.widths[stage : stage + len(depths)], stochastic_depth=0.0, plan=None
@@ -123,7 +123,7 @@ def _subnetwork(spec: ModelSpec, stage: int, *depths: int) -> ModelSpec:
     return replace(subnetwork, stem="cifar", input=(spec.input[0], height, width))
 
 
-def _thinned(spec: ModelSpec, stream: float, inner: float = 1.0) -> ModelSpec:
+def _thinned(spec: ResNetSpec, stream: float, inner: float = 1.0) -> ResNetSpec:
     """With that share of the streams' channels, and of the inner channels of all blocks but the first."""
     first, *others = layout(spec).blocks
     kept = {block.target.name: _spread(block.target, stream) for block in (first, *others)}
@@ -153,17 +153,17 @@ def _neighbours(channels: int) -> list[int]:
     return sorted({count for count in near if count < channels} | {channels})
 
 
-def _stream(spec: ModelSpec, stage: int) -> ChannelGroup:
+def _stream(spec: ResNetSpec, stage: int) -> ChannelGroup:
     """Of the unpruned network."""
     return layout(latency_signature(spec)).blocks[stage].target
 
 
-def _stem_macs(spec: ModelSpec, channels: int) -> int:
+def _stem_macs(spec: ResNetSpec, channels: int) -> int:
     kernel, halvings = (3, 0) if spec.stem == "cifar" else (7, 1)
     return kernel**2 * spec.input[0] * channels * _pixels(spec, halvings)
 
 
-def _convolution_macs(spec: ModelSpec, block: BlockChannels) -> list[int]:
+def _convolution_macs(spec: ResNetSpec, block: BlockChannels) -> list[int]:
     """Of each convolution of a block; gates and squeezed channels are not counted.
 
     The stride is on a bottleneck's 3x3, so that its first convolution still has all pixels (`blocks.convolutions`).
@@ -176,19 +176,19 @@ def _convolution_macs(spec: ModelSpec, block: BlockChannels) -> list[int]:
     return [kernel**2 * a * b * _pixels(spec, times) for kernel, (a, b), times in shapes]
 
 
-def _projection_macs(spec: ModelSpec, block: BlockChannels) -> int:
+def _projection_macs(spec: ResNetSpec, block: BlockChannels) -> int:
     is_projected = spec.shortcut == "C" or (spec.shortcut == "B" and not block.has_identity)
     if not is_projected or spec.family == "plain":
         return 0
     return block.source.width * block.target.width * _pixels(spec, _halvings(spec, block.stage))
 
 
-def _halvings(spec: ModelSpec, stage: int) -> int:
+def _halvings(spec: ResNetSpec, stage: int) -> int:
     """How often the image was halved before this stage's blocks."""
     return stage + (0 if spec.stem == "cifar" else 2)
 
 
-def _pixels(spec: ModelSpec, halvings: int) -> int:
+def _pixels(spec: ResNetSpec, halvings: int) -> int:
     return _halved(spec.input[1], halvings) * _halved(spec.input[2], halvings)
 
 
