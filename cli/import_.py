@@ -41,7 +41,7 @@ Preprocessing = Annotated[
     typer.Option(
         metavar="WORD|FIGURES",
         help="imagenet, cifar10, or as mean=0.5,std=0.25,resize=256,crop=224.",
-        show_default="by the stem",
+        show_default="by the size of its images",
         rich_help_panel="What the weights do not say",
     ),
 ]
@@ -108,14 +108,14 @@ def import_(
 
 def _told(made: "Checkpoint") -> list[str]:
     """Where it is, what it was recognised as, and what was assumed."""
+    from ..models.network import description
+
     told, spec = made.provenance[-1].config, made.spec
-    blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type} blocks"
     channels, height, width = spec.input
     lines = [
         f"{made.ref} is in {output.nearby(made.weights_path.parent)}",
-        f"recognised as {told['arch']} in the layout {told['layout']}: {spec.family}, {blocks}, "
-        f"option {spec.shortcut}, {spec.num_classes} classes, {channels} x {height} x {width}; "
-        f"all {told['tensors']} tensors fit",
+        f"recognised as {told['arch']} in the layout {told['layout']}: all {told['tensors']} tensors fit",
+        f"{', '.join(description(spec).values())}; {spec.num_classes} classes, {channels} x {height} x {width}",
     ]
     taken = {"wrappers": "found under", "prefixes": "without the prefix", "ignore": "left out:"}
     lines += [f"{words} {told[key]}" for key, words in taken.items() if key in told]

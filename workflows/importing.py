@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..zoo.recognition import Recognised
 
 NAME = re.compile(r"\w[\w.-]*")
+SMALL = 64  # the side in pixels up to which a network's images are taken for CIFAR's
 ENDINGS = re.compile(r"(\.(pth|pt|th|tar|bin|ckpt|safetensors))+$", re.IGNORECASE)
 
 
@@ -61,7 +62,7 @@ def import_checkpoint(
         labels: The classes' names in the order of the logits: a file with one in each line, the name of a data set,
             or the names; None is those of `data`, and without it numbers.
         preprocess: "imagenet", "cifar10" or figures, such as "mean=0.5,std=0.25,resize=256,crop=224"; None is
-            imagenet or cifar10, by the stem, where images have three channels.
+            imagenet or cifar10, by the size of its images, where images have three channels.
         data: The data set that it was trained on, for calibration and accuracy; None names none.
         licence: Of the weights.
         name: The checkpoint's; None is ARCH.FILE.
@@ -108,7 +109,7 @@ def _imported(
     from msgspec.structs import replace
 
     from .. import zoo
-    from ..zoo.recognition import arch_of, recognise
+    from ..zoo.recognition import recognise
     from ..zoo.soundness import check_sound
     from .class_names import class_names
 
@@ -116,12 +117,11 @@ def _imported(
     check_sound(kept, weights.what)
     recognised = recognise(kept, weights.what, arch)
     assumed = "" if preprocess else "preprocess"
-    prepare = _preprocess(preprocess, recognised.spec.input, recognised.spec.stem)
+    prepare = _preprocess(preprocess, recognised.spec.input)
     spec = replace(recognised.spec, input=prepare.input)
     if weights.module is not None:
         _check_module(weights, recognised, spec.input)
-    known_as = arch or arch_of(spec)
-    ref = name or f"{known_as}.{weights.stem}"
+    ref = name or f"{recognised.arch}.{weights.stem}"
     return zoo.save(
         Path(out) if out is not None else Path("runs") / ref,
         recognised.state,
@@ -132,7 +132,7 @@ def _imported(
         dataset=data or "",
         metrics=(),
         licence=licence,
-        provenance=_provenance(weights, recognised, known_as, ignore, assumed),
+        provenance=_provenance(weights, recognised, ignore, assumed),
     )
 
 
@@ -184,7 +184,7 @@ def _kept(found: "Found", ignore: tuple[str, ...], what: str) -> "State":
     }
 
 
-def _preprocess(given: str | Preprocess | None, shape: tuple[int, int, int], stem: str) -> Preprocess:
+def _preprocess(given: str | Preprocess | None, shape: tuple[int, int, int]) -> Preprocess:
     """What was given, for a network with this input; where nothing was, what such networks are mostly trained with."""
     from ..datasets.preprocess import check_channels
     from ..datasets.presets import parse_preprocess
@@ -198,7 +198,7 @@ def _preprocess(given: str | Preprocess | None, shape: tuple[int, int, int], ste
             f"the network takes images of {channels} channels, and no preprocessing is usual for these",
             "Say how its images were normalised: `preprocess=mean=0.5,std=0.25,crop=28`.",
         )
-    word = given or ("cifar10" if stem == "cifar" else "imagenet")
+    word = given or ("cifar10" if side <= SMALL else "imagenet")
     return parse_preprocess(word).for_input(channels, side)
 
 
@@ -216,14 +216,14 @@ def _check_module(weights: Source, recognised: "Recognised", shape: tuple[int, i
 
 
 def _provenance(
-    weights: Source, recognised: "Recognised", arch: str, ignore: tuple[str, ...], assumed: str
+    weights: Source, recognised: "Recognised", ignore: tuple[str, ...], assumed: str
 ) -> tuple[ProvenanceStep, ...]:
     """Where the weights are from, and how they were recognised."""
     from ..core.hosts import versions
 
     told = {
         "layout": recognised.layout,
-        "arch": arch,
+        "arch": recognised.arch,
         "tensors": str(len(recognised.state)),
         "wrappers": ",".join(weights.found.wrappers),
         "prefixes": ",".join(weights.found.prefixes),

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from ..core.errors import UsageError
 from ..core.missing import require
-from ..core.types import Checkpoint, ModelSpec
+from ..core.types import Checkpoint, ResNetSpec
 from .checkpoints import build
 from .foreign import to_timm, to_torchvision
 from .logits import check_same_logits
@@ -32,16 +33,19 @@ def weights_for(library: str, checkpoint: Checkpoint) -> "dict[str, Tensor]":
         ReszooError: The library's network gives other logits.
     """
     require(library, f"to prove weights for {library}", "torch")
+    spec = checkpoint.spec
+    if not isinstance(spec, ResNetSpec):
+        raise UsageError(f"{checkpoint.ref} is no residual network", f"{library} has others of its own.")
     network: ResNet = build(checkpoint)  # type: ignore[assignment]
-    is_v2 = library == "timm" and checkpoint.spec.family == "v2"
+    is_v2 = library == "timm" and spec.family == "v2"
     state = to_timm(network) if is_v2 else to_torchvision(network)  # timm's v1 networks have torchvision's names
-    theirs = _of_timm_v2(checkpoint.spec) if is_v2 else _of_torchvision(checkpoint.spec)
+    theirs = _of_timm_v2(spec) if is_v2 else _of_torchvision(spec)
     theirs.load_state_dict(state, strict=True)
-    check_same_logits(theirs, network, checkpoint.spec.input, f"{library}'s network")
+    check_same_logits(theirs, network, spec.input, f"{library}'s network")
     return state
 
 
-def _of_torchvision(spec: ModelSpec) -> "nn.Module":
+def _of_torchvision(spec: ResNetSpec) -> "nn.Module":
     from torch import nn
     from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
@@ -53,7 +57,7 @@ def _of_torchvision(spec: ModelSpec) -> "nn.Module":
     return network
 
 
-def _of_timm_v2(spec: ModelSpec) -> "nn.Module":
+def _of_timm_v2(spec: ResNetSpec) -> "nn.Module":
     from timm.layers.create_conv2d import create_conv2d
     from timm.layers.norm_act import BatchNormAct2d
     from timm.models.resnetv2 import ResNetV2

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from ..core.errors import ReszooError, UsageError
-from ..core.types import ModelSpec, Norm, Shortcut
+from ..core.types import ModelSpec, Norm, ResNetSpec, Shortcut
 from ..models import names, spec_of
 from ..models.channels import EXPANSION
-from ..models.shapes import state_shapes
+from ..models.network import state_shapes
 from .checkpoints import first_mismatch, shape_text
 from .convert import renamed
 from .converters import CONVERTERS, LAYOUTS, rename, restore
@@ -38,10 +38,11 @@ OTHER_FIX = "No weights make up for that: train it here, with `train(resnet18_v2
 
 
 class Recognised(NamedTuple):
-    """The weights under our names in float32, the layout that they had, and the spec that all of them fit."""
+    """The weights under our names in float32, the layout that they had, and the network that all of them fit."""
 
     state: State
     layout: str
+    arch: str
     spec: ModelSpec
 
 
@@ -65,15 +66,16 @@ def recognise(state: State, what: str, arch: str | None = None) -> Recognised:
         raise ReszooError(f"{what} is of a network that reszoo has not: {reason}", OTHER_FIX)
     derived = spec_from_shapes(shapes, has_group_norms=layout == "native")
     spec = _adapted(spec_of(arch), derived) if arch else derived
+    name = arch or (arch_of(derived) if derived else "")
     if spec is None or first_mismatch(shapes, state_shapes(spec)) or (strange and not _are_apart(strange, state)):
         raise _unrecognised(state, layout, shapes, arch, what)
     if strange:
         raise UsageError(
-            f"{what}: {_listed(strange)} {'is' if len(strange) == 1 else 'are'} no part of a {arch_of(spec)}, "
+            f"{what}: {_listed(strange)} {'is' if len(strange) == 1 else 'are'} no part of a {name}, "
             "which has all the others",
             f"Leave them out: {' '.join(f'`ignore={pattern}`' for pattern in _patterns(strange))}.",
         )
-    return Recognised(ours, layout, spec)
+    return Recognised(ours, layout, name, spec)
 
 
 def layout_of(their_names: Iterable[str]) -> str:
@@ -92,7 +94,7 @@ def layout_of(their_names: Iterable[str]) -> str:
     return "native" if native > fitting(best)[0] else best
 
 
-def spec_from_shapes(shapes: Shapes, *, has_group_norms: bool = True) -> ModelSpec | None:
+def spec_from_shapes(shapes: Shapes, *, has_group_norms: bool = True) -> ResNetSpec | None:
     """The spec that the tensors' shapes, under our names, speak of. None where they are of no residual network.
 
     That they fit it is for the caller to check. A network without any shortcut that could tell is a v1 network.
@@ -109,7 +111,7 @@ def spec_from_shapes(shapes: Shapes, *, has_group_norms: bool = True) -> ModelSp
         return None
     is_small = stem[2] == 3
     side = SIZES["cifar" if is_small else "imagenet"]
-    return ModelSpec(
+    return ResNetSpec(
         family="v2" if _is_v2(shapes) else "v1",
         block_type="basic" if convs == 2 else "bottleneck",
         depths=depths,
@@ -125,14 +127,12 @@ def spec_from_shapes(shapes: Shapes, *, has_group_norms: bool = True) -> ModelSp
     )
 
 
-def arch_of(spec: ModelSpec) -> str:
+def arch_of(spec: ResNetSpec) -> str:
     """The name of the architecture, whatever its classes, its input and its shortcuts; resnet_v1 where it has none."""
-    if spec.builder:
-        return spec.builder
     return next((name for name in _possible_names(spec) if _is_like(name, spec)), f"resnet_{spec.family}")
 
 
-def _possible_names(spec: ModelSpec) -> list[str]:
+def _possible_names(spec: ResNetSpec) -> list[str]:
     layers = 2 if spec.block_type == "basic" else 3
     depth, family = layers * sum(spec.depths) + 2, spec.family
     widen = spec.widths[0] // 16
@@ -145,18 +145,18 @@ def _possible_names(spec: ModelSpec) -> list[str]:
     ]
 
 
-def _is_like(name: str, spec: ModelSpec) -> bool:
+def _is_like(name: str, spec: ResNetSpec) -> bool:
     try:
         known = spec_of(name)
     except UsageError:
         return False
     free = ("num_classes", "input", "shortcut", "norm", "activation", "stochastic_depth", "se_ratio")
-    return known == replace(spec, **{field: getattr(known, field) for field in free})
+    return isinstance(known, ResNetSpec) and known == replace(spec, **{field: getattr(known, field) for field in free})
 
 
-def _adapted(spec: ModelSpec, found: ModelSpec | None) -> ModelSpec:
+def _adapted(spec: ModelSpec, found: ResNetSpec | None) -> ModelSpec:
     """An architecture with what the weights say of its ends, its shortcuts and its norms."""
-    if found is None or spec.builder:
+    if found is None or not isinstance(spec, ResNetSpec):
         return spec
     return replace(
         spec,
@@ -268,7 +268,7 @@ def _unrecognised(state: State, layout: str, shapes: Shapes, arch: str | None, w
     )
 
 
-def _nearest(theirs: Shapes, ours: Shapes, derived: ModelSpec | None) -> list[_Candidate]:
+def _nearest(theirs: Shapes, ours: Shapes, derived: ResNetSpec | None) -> list[_Candidate]:
     """By the shapes of the weights, whatever they are called; of equal ones by the tensors that fit by name, too."""
     have = _weights(theirs)
 
@@ -278,7 +278,7 @@ def _nearest(theirs: Shapes, ours: Shapes, derived: ModelSpec | None) -> list[_C
         share = (have & wanted).total() / max(have.total(), wanted.total())
         return _Candidate(name, spec, (share, sum(ours.get(key) == shape for key, shape in expected.items())))
 
-    specs = {name: _adapted(spec_of(name), derived) for name in names()}
+    specs = {name: _adapted(spec, derived) for name in names() if isinstance(spec := spec_of(name), ResNetSpec)}
     if derived:
         specs[arch_of(derived)] = derived
     found = [candidate(name, spec) for name, spec in specs.items()]

@@ -48,7 +48,11 @@ Licence of the weights: {checkpoint.licence}.
 
 def _network(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec
-    classes = f"the {spec.num_classes} classes of {checkpoint.dataset}" if checkpoint.dataset else f"{spec.num_classes} classes"
+    classes = (
+        f"the {spec.num_classes} classes of {checkpoint.dataset}"
+        if checkpoint.dataset
+        else f"{spec.num_classes} classes"
+    )
     return f"{summary(spec)} that tells {classes} apart."
 
 

@@ -19,7 +19,7 @@ FAMILIES = {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": 
 
 def _design(**fields: Any) -> ResNetSpec:
     """A v2 network of 3x3 convolutions, which projects where the shape changes: every engine has these layers."""
-    common = {"family": "v2", "block_type": "basic", "stem": "cifar", "shortcut": "B"}
+    common: dict[str, Any] = {"family": "v2", "block_type": "basic", "stem": "cifar", "shortcut": "B"}
     return ResNetSpec(**common, **fields, num_classes=10, input=(3, 32, 32))
 
 

@@ -22,8 +22,9 @@ def test_it_says_where_it_is_what_it_was_taken_for_and_what_was_assumed() -> Non
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "resnet8_v1.mine is in made",
-        "recognised as resnet8_v1 in the layout akamaster: v1, 1+1+1 basic blocks, option A, 10 classes, 3 x 32 x 32; "
-        "all 44 tensors fit",
+        "recognised as resnet8_v1 in the layout akamaster: all 44 tensors fit",
+        "v1 (post-activation), 1+1+1 basic, 16/32/64 channels, cifar, option A, "
+        "skip identity, norm batch, activation relu; 10 classes, 3 x 32 x 32",
         "found under model",
         "without the prefix module.",
         "assumed: normalised with the mean 0.4914 0.4822 0.4465; --preprocess says otherwise",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reszoo import models
-from reszoo.core.types import ModelSpec
+from reszoo.core.types import ResNetSpec
 from reszoo.models.shapes import state_shapes
 from reszoo.zoo.converters import CONVERTERS, LAYOUTS, rename, restore
 from reszoo.zoo.recognition import arch_of, layout_of, spec_from_shapes
@@ -19,13 +19,13 @@ HIDDEN: dict[str, object] = {"activation": "relu", "stochastic_depth": 0.0}  # w
 
 
 @st.composite
-def specs(draw: st.DrawFn) -> ModelSpec:
+def specs(draw: st.DrawFn) -> ResNetSpec:
     stages = draw(st.integers(2, 4))
     block_type = draw(st.sampled_from(["basic", "bottleneck"]))
     width = draw(st.sampled_from([4, 8, 16, 24]))
     is_small = draw(st.booleans())
     channels, side = draw(st.integers(1, 4)), 32 if is_small else 224
-    return ModelSpec(
+    return ResNetSpec(
         family=draw(st.sampled_from(["v1", "v2"])),
         block_type=block_type,
         depths=tuple(draw(st.lists(st.integers(1, 12), min_size=stages, max_size=stages))),
@@ -42,7 +42,7 @@ def specs(draw: st.DrawFn) -> ModelSpec:
 
 
 @given(spec=specs())
-def test_the_shapes_of_a_network_give_back_its_spec(spec: ModelSpec) -> None:
+def test_the_shapes_of_a_network_give_back_its_spec(spec: ResNetSpec) -> None:
     found = spec_from_shapes(state_shapes(spec))
     assert found is not None
     assert state_shapes(found) == state_shapes(spec)
@@ -50,7 +50,7 @@ def test_the_shapes_of_a_network_give_back_its_spec(spec: ModelSpec) -> None:
 
 
 @given(spec=specs(), data=st.data())
-def test_the_layouts_names_lead_back_to_ours(spec: ModelSpec, data: st.DataObject) -> None:
+def test_the_layouts_names_lead_back_to_ours(spec: ResNetSpec, data: st.DataObject) -> None:
     layout = data.draw(st.sampled_from(LAYOUTS))
     for key in state_shapes(msgspec.structs.replace(spec, se_ratio=0)):
         theirs = restore(key, CONVERTERS[layout])
