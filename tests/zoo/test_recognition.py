@@ -57,9 +57,12 @@ def test_the_layouts_names_lead_back_to_ours(spec: ResNetSpec, data: st.DataObje
         assert theirs is None or rename(theirs, CONVERTERS[layout]) == key
 
 
-@pytest.mark.parametrize("name", models.names())
-def test_every_named_network_is_found_by_its_shapes(name: str) -> None:
-    spec = models.spec_of(name)
+RESIDUAL = {name: spec for name in models.names() if isinstance(spec := models.spec_of(name), ResNetSpec)}
+
+
+@pytest.mark.parametrize("name", RESIDUAL)
+def test_every_named_residual_network_is_found_by_its_shapes(name: str) -> None:
+    spec = msgspec.structs.replace(RESIDUAL[name], stochastic_depth=0.0)  # which has no tensors
     found = spec_from_shapes(state_shapes(spec))
     assert found is not None
     if spec.family == "plain":
