@@ -100,8 +100,8 @@ def _layer(layer: nn.Module) -> tuple[NodeKind, str]:
     if "Norm" in name:
         return "norm", {"BatchNorm2d": "batch norm", "GroupNorm": "group norm"}.get(name, name)
     if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
-        kernel, stride = layer.kernel_size, layer.stride
-        return "pool", f"{name[:3].lower()} pool {kernel}×{kernel}" + (f" /{stride}" if stride != 1 else "")
+        size, step = layer.kernel_size, layer.stride
+        return "pool", f"{name[:3].lower()} pool {size}×{size}" + (f" /{step}" if step != 1 else "")
     if type(layer).__module__.startswith("torch.nn.modules.activation"):
         return "act", name
     return "other", {"SqueezeExcitation": "squeeze-excitation", "StochasticDepth": "stochastic depth"}.get(name, name)

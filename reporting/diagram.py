@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 BOX, HEIGHT, ROW, COLUMN = 126, 30, 54, 146  # pixels: a box's width and height, and from one to the next
 RADIUS = 13  # of a circle for + or ×
-BULGE, LANE = 26, 16  # how far a skip's curve runs beside the boxes, and from one curve to the next
+BULGE, LANE = 26, 16  # how far a curve runs beside the boxes, and from one curve to the next
 MARGIN, HEADER = 22, 66
 COLOURS = {  # fill and line
     "input": ("#ffffff", "#9aa0a6"),
@@ -107,8 +107,8 @@ class _Drawing:
             )
             for name, node in nodes.items()
         }
-        self.skips = [edge for edge in self._edges() if self._is_blocked(*edge)]
-        taken = BULGE + LANE * len(self.skips) + 16 if self.skips else 34
+        self.beside = [edge for edge in self._edges() if self._is_blocked(*edge)]
+        taken = BULGE + LANE * len(self.beside) + 16 if self.beside else 34
         self.left = -min(columns.values()) * COLUMN + BOX / 2 + MARGIN
         self.right = max(columns.values()) * COLUMN + BOX / 2 + taken + MARGIN / 2
         heading = 4 * max(len(panel.title) * 1.15, len(panel.note) * 0.82) + MARGIN / 2
@@ -119,7 +119,7 @@ class _Drawing:
         yield f'<text class="title" y="26">{escape(self.panel.title)}</text>'
         yield f'<text class="note" y="44">{escape(self.panel.note)}</text>'
         for source, target in self._edges():
-            yield self._skip(source, target) if (source, target) in self.skips else self._edge(source, target)
+            yield self._beside(source, target) if (source, target) in self.beside else self._edge(source, target)
         for place in self.places.values():
             yield _box(place)
         for place in self.places.values():
@@ -146,15 +146,17 @@ class _Drawing:
         is_last = any(node.name in end.node.inputs for end in self.places.values() if end.node.kind == "output")
         return not is_last and {self.places[name].node.shape for name in node.inputs} != {node.shape}
 
-    def _skip(self, source: Placed, target: Placed) -> str:
-        """Beside the boxes, from under the source to the target's side."""
+    def _beside(self, source: Placed, target: Placed) -> str:
+        """Beside the boxes, from under the source to the target's side. What the block takes is its skip."""
         right = max(place.x for place in self.places.values()) + BOX / 2
-        lane = right + BULGE + LANE * self.skips.index((source, target))
+        lane = right + BULGE + LANE * self.beside.index((source, target))
         start, end, bend = source.bottom + 9, target.y, 20
         path = (
             f"M{source.x:g} {start:g}H{lane - bend:g}Q{lane:g} {start:g} {lane:g} {start + bend:g}V{end - bend:g}"
             f"Q{lane:g} {end:g} {lane - bend:g} {end:g}H{target.x + target.half + 2:g}"
         )
+        if source.node.kind != "input":
+            return _line(path)
         middle = (start + end) / 2
         return (
             f'<path d="{path}" fill="none" stroke="{SKIP}" stroke-width="2.2" marker-end="url(#skip)"/>'
@@ -175,7 +177,7 @@ class _Drawing:
             turn = start + min(end - start, ROW - HEIGHT)
             path = f"M{source.x:g} {start:g}C{source.x:g} {middle:g} {target.x:g} {middle:g} {target.x:g} {turn:g}"
             path += f"V{end:g}" if turn < end else ""
-        return f'<path d="{path}" fill="none" stroke="{EDGE}" stroke-width="1.5" marker-end="url(#edge)"/>'
+        return _line(path)
 
 
 def _columns(nodes: "Sequence[Node]", ranks: dict[str, int]) -> tuple[dict[str, float], bool]:
@@ -218,6 +220,10 @@ def _chains(nodes: "list[Node]", ranks: dict[str, int]) -> list[list[str]]:
         for name in chain:
             del left[name]
     return chains
+
+
+def _line(path: str) -> str:
+    return f'<path d="{path}" fill="none" stroke="{EDGE}" stroke-width="1.5" marker-end="url(#edge)"/>'
 
 
 def _box(place: Placed) -> str:

@@ -66,6 +66,11 @@ def test_a_projection_has_a_column_of_its_own_and_is_no_skip() -> None:
     assert skips(picture(nodes)) == []
 
 
+def test_what_a_gate_gives_is_no_skip() -> None:
+    """It runs beside the boxes as well, to the branch that it scales."""
+    assert len(skips(picture(block_graph(FAMILIES["v2, gates"])))) == 1
+
+
 def test_shapes_stand_where_they_change() -> None:
     texts = [text.text for text in picture(block_graph(OTHERS["mobile"])).iter(f"{SVG}text")]
     assert [text for text in texts if text and text.count("×") == 2] == ["16×32×32", "64×32×32", "16×32×32", "16×32×32"]
