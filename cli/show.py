@@ -1,7 +1,7 @@
 """`reszoo show`: all that is known of an architecture or a checkpoint."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -15,31 +15,76 @@ if TYPE_CHECKING:
 
 
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="An architecture, a checkpoint's name or its folder.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Architectures, checkpoints' names or their folders.")
+    ],
     layers: Annotated[bool, typer.Option("--layers", help="List every layer with its MACs and parameters.")] = False,
+    diagram: Annotated[
+        Path | None, typer.Option("--diagram", metavar="FILE.svg", help="Draw the networks' blocks, side by side.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show an architecture's size and cost, and a checkpoint's origin, accuracy, licence and preprocessing.
 
-    Example: reszoo show resnet20_v1.akamaster_cifar10 --layers
+    Example: reszoo show resnet20_v1 resnet20_v2 --diagram blocks.svg
     """
+    found = [_found(name) for name in names]
+    if diagram:
+        _draw(found, diagram)
+    if json:
+        records = [one._asdict() for one in found]
+        output.print_json(records[0] if len(records) == 1 else records)
+        return
+    for one in found:
+        _print(one, layers, with_name=len(found) > 1)
+    if diagram:
+        output.console().print(f"the blocks are drawn in {diagram}", markup=False)
+
+
+class Found(NamedTuple):
+    """What a name stands for; an architecture has no `source`."""
+
+    name: str
+    spec: ModelSpec
+    cost: "Cost"
+    source: "Checkpoint | Card | None"
+
+
+def _found(name: str) -> Found:
     from ..models import spec_of
     from ..models.cost import cost_of
 
     source = None if "." not in name and not Path(name).is_dir() else _source(name)
     spec = spec_of(name) if source is None else source.spec if isinstance(source, Checkpoint) else source.model_spec()
-    cost = cost_of(spec)
-    if json:
-        output.print_json({"name": name, "spec": spec, "cost": cost, "source": source})
-        return
+    return Found(name, spec, cost_of(spec), source)
+
+
+def _print(found: Found, layers: bool, with_name: bool) -> None:
     console = output.console()
     facts = output.table("", "")
     facts.show_header, facts.columns[0].style = False, "bold"
-    for key, value in {**_architecture(spec, cost), **(_origin(source) if source else {})}.items():
+    named = {"network": found.name} if with_name else {}
+    origin = _origin(found.source) if found.source else {}
+    for key, value in {**named, **_architecture(found.spec, found.cost), **origin}.items():
         facts.add_row(key, value)
     console.print(facts)
     if layers:
-        console.print(_layers(cost))
+        console.print(_layers(found.cost))
+
+
+def _draw(found: list[Found], path: Path) -> None:
+    if path.suffix != ".svg":
+        raise UsageError(f"{path} is no name for an SVG file", "Give one that ends in .svg: `--diagram blocks.svg`.")
+    from ..core.files import write_atomic
+    from ..core.missing import require
+
+    require("torch", "to trace a network's block")
+    from ..models.graphs import block_graph
+    from ..models.network import description
+    from ..reporting.diagram import Panel, diagram
+
+    panels = [Panel(one.name, description(one.spec)["family"], block_graph(one.spec)) for one in found]
+    write_atomic(path, diagram(panels).encode())
 
 
 def _source(name: str) -> "Checkpoint | Card":

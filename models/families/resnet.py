@@ -1,7 +1,7 @@
 """Residual networks v1 and v2, and plain ones: `models.resnet` builds them."""
 
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -17,23 +17,24 @@ if TYPE_CHECKING:
 FAMILIES = {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}
 
 
-def _design(**fields: Any) -> ResNetSpec:
-    """A v2 network of 3x3 convolutions, which projects where the shape changes: every engine has these layers."""
-    common: dict[str, Any] = {"family": "v2", "block_type": "basic", "stem": "cifar", "shortcut": "B"}
-    return ResNetSpec(**common, **fields, num_classes=10, input=(3, 32, 32))
-
-
-# One design for each kind of hardware, for 32x32 images.
-NAMED: dict[str, ModelSpec] = {
-    # Integer kernels on CPUs and microcontrollers: ReLU, channels in multiples of 8, before and after pruning by 8.
-    "resnet_edge_v2": _design(depths=(2, 2, 2), widths=(24, 48, 96), stem_width=24),
-    # Matrix units with fixed shapes: channels in multiples of 32, neither gates nor depthwise convolutions.
-    "resnet_npu_v2": _design(depths=(3, 3, 3), widths=(32, 64, 128), stem_width=32),
-    # GPUs: wide, with gates that cost little there, and stochastic depth while it is trained.
-    "resnet_cloud_v2": _design(
-        depths=(4, 4, 4), widths=(128, 256, 512), stem_width=32, se_ratio=16, stochastic_depth=0.1
-    ),
-}
+# Integer kernels on CPUs and microcontrollers: ReLU, channels in multiples of 8, before and after pruning by 8. It
+# projects where the shape changes: every engine has 1x1 convolutions, and does them well.
+EDGE = ResNetSpec(
+    family="v2",
+    block_type="basic",
+    depths=(2, 2, 2),
+    widths=(24, 48, 96),
+    stem_width=24,
+    stem="cifar",
+    shortcut="B",
+    num_classes=10,
+    input=(3, 32, 32),
+)
+# Matrix units with fixed shapes: channels in multiples of 32, neither gates nor depthwise convolutions.
+NPU = replace(EDGE, depths=(3, 3, 3), widths=(32, 64, 128), stem_width=32)
+# GPUs: wide, with gates that cost little there, and stochastic depth while it is trained.
+CLOUD = replace(EDGE, depths=(4, 4, 4), widths=(128, 256, 512), stem_width=32, se_ratio=16, stochastic_depth=0.1)
+NAMED: dict[str, ModelSpec] = {"resnet_edge_v2": EDGE, "resnet_npu_v2": NPU, "resnet_cloud_v2": CLOUD}
 
 
 class ResNets(Family[ResNetSpec]):

@@ -244,7 +244,7 @@ def test_show_tells_what_a_plan_has_left(tmp_path: Path, capsys: pytest.CaptureF
     prune(REF, params="99%", blocks=True, out=tmp_path / "shorter", importance="random", measure=False)
     prune(str(tmp_path / "shorter"), macs="0.6", out=tmp_path / "both", **QUICK)
     capsys.readouterr()
-    show(str(tmp_path / "both"))
+    show([str(tmp_path / "both")])
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert "blocks 1+1+1 basic, 16/32/64 channels, before pruning" in lines
     assert "stage 0, pruned none of 1 blocks" in lines
