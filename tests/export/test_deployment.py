@@ -290,20 +290,20 @@ def run_py(artifact: Artifact, *arguments: object) -> subprocess.CompletedProces
 def test_bad_images_are_a_line_each_and_cost_the_others_nothing(
     made: Callable[..., Artifact], digit: Path, tmp_path: Path
 ) -> None:
-    Image.new("L", (9, 8)).save(tmp_path / "wide.png")
-    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "deep.png")
-    Image.new("L", (8, 8)).save(tmp_path / "moving.gif")
+    Image.new("L", (1, 3_000_000)).save(tmp_path / "thread.png")
+    Image.new("F", (8, 8)).save(tmp_path / "deep.tif")
+    (tmp_path / "drawing.svg").write_text("<svg/>")
     (tmp_path / "._seven.png").write_bytes(b"\x00\x05\x16\x07 AppleDouble")
     (tmp_path / "text.png").write_text("no image")
     (tmp_path / "empty.png").touch()
     (tmp_path / "cut.png").write_bytes(digit.read_bytes()[:60])
     reasons = {
-        "wide.png": "it is 9x8, the model takes 8x8",
-        "deep.png": "it has more than 8 bits per channel",
-        "moving.gif": "it is not a PNG, JPEG, BMP or WebP image",
-        "._seven.png": "it is not a PNG, JPEG, BMP or WebP image",
-        "text.png": "it is not a PNG, JPEG, BMP or WebP image",
-        "empty.png": "it is not a PNG, JPEG, BMP or WebP image",
+        "thread.png": "it is too narrow: it would become 8x24000000",
+        "deep.tif": "it has 32 bits per channel",
+        "drawing.svg": "it is not a PNG, JPEG, BMP, WebP, GIF or TIFF image",
+        "._seven.png": "it is not a PNG, JPEG, BMP, WebP, GIF or TIFF image",
+        "text.png": "it is not a PNG, JPEG, BMP, WebP, GIF or TIFF image",
+        "empty.png": "it is not a PNG, JPEG, BMP, WebP, GIF or TIFF image",
         "cut.png": "image file is truncated",
         "nowhere.png": "No such file or directory",
         "": "Is a directory",

@@ -166,11 +166,16 @@ def test_what_is_no_image_is_refused(images: Any, said: str, artifact: reszoo.Ar
         artifact.predict(images)
 
 
-def test_a_picture_of_another_size_is_a_value_among_the_others(artifact: reszoo.Artifact) -> None:
-    bad, good = artifact.predict([Image.new("L", (9, 9)), pictures()[0]])
+def test_a_picture_of_another_size_is_resized_or_a_failure_among_the_others(artifact: reszoo.Artifact) -> None:
+    pair = [Image.new("L", (9, 9)), pictures()[0]]
+    bad, good = artifact.predict(pair, resize=False)
     assert isinstance(bad, Failure)
     assert "9x9 images do not give the 8x8 input" in repr(bad)
     assert not isinstance(good, Failure)
+    resized, same = artifact.predict(pair)
+    assert not isinstance(resized, Failure)
+    assert resized.resized_from == (9, 9)
+    assert same == good
 
 
 @pytest.mark.parametrize(
