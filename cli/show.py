@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import fields
 
 from ..core.errors import UsageError
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep
@@ -59,9 +60,12 @@ def _source(name: str) -> "Checkpoint | Card":
 def _architecture(spec: ModelSpec, cost: "Cost") -> dict[str, str]:
     channels, height, width = spec.input
     blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type}, {'/'.join(map(str, spec.widths))} channels"
-    variants = {"skip": spec.skip, "norm": spec.norm, "activation": spec.activation}
+    families = {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}
+    own = {field.name: field.default for field in fields(ModelSpec)}
+    moved = [name for name in ("norm_place", "order", "init") if getattr(spec, name) != own[name]]
+    variants = {name: getattr(spec, name) for name in ("skip", "norm", "activation", *moved)}
     return {
-        "family": {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}[spec.family],
+        "family": ", ".join(spec.families) if spec.families else families[spec.family],
         "blocks": f"{blocks}, before pruning" if spec.plan else blocks,
         **(_pruned(spec, spec.plan) if spec.plan else {}),
         "stem, shortcut": f"{spec.stem}, option {spec.shortcut}",

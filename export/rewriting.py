@@ -6,6 +6,8 @@ Whatever scales, subsamples or pads channels becomes a convolution, which every 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
 
@@ -23,18 +25,22 @@ def rewrite(model: "nn.Module") -> None:
         if isinstance(pad := getattr(module, "shortcut", None), PadShortcut):
             places = [pad.before + channel for channel in range(pad.in_channels)]
             module.shortcut = RouteShortcut(places, pad.out_channels, pad.stride)
-        norms = _leading(module)
-        if norms and isinstance(norm := norms[0], nn.BatchNorm2d):
-            norms[0] = _depthwise(norm)
+        for norms, i in _leading(module):
+            if isinstance(norm := norms[i], nn.BatchNorm2d):
+                norms[i] = _depthwise(norm)
 
 
-def _leading(module: "nn.Module") -> "nn.ModuleList | nn.Sequential | None":
-    """The layers of which the first follows no convolution: a v2 block's norms, and what ends a v2 network."""
-    from ..models.resnet import Block, ResNet
+def _leading(module: "nn.Module") -> "Iterator[tuple[nn.ModuleList | nn.Sequential, int]]":
+    """Where a norm follows no convolution: the first of a v2 block, and what ends a v2 network."""
+    from torch import nn
 
-    if isinstance(module, Block):
-        return module.norms if module.family == "v2" else None
-    return module.final if isinstance(module, ResNet) else None
+    from ..models.resnet import Branch
+
+    if isinstance(module, Branch):
+        behind = {norm for _, norm in module.normed_convs()}
+        yield from ((module.norms, i) for i in range(len(module.norms)) if i not in behind)
+    if isinstance(final := getattr(module, "final", None), nn.Sequential) and len(final):
+        yield final, 0
 
 
 def _depthwise(norm: "nn.BatchNorm2d") -> "nn.Conv2d":

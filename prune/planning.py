@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ReszooError, UsageError
+from ..core.missing import unavailable_error
 from ..core.types import ChannelPlan, ModelSpec
-from ..models.channels import ChannelGroup, channel_groups
+from ..models.channels import ChannelGroup, channel_groups, fixed_channels
 from .config import PruneConfig, Remove
 from .importance import Importances
 from .ranking import order
@@ -85,7 +86,12 @@ def scored_groups(spec: ModelSpec, importances: Importances, config: PruneConfig
 
 
 def prunable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[ChannelGroup]:
-    """The channel groups that are not excluded. Raises UsageError where all are, or a pattern matches none."""
+    """The channel groups that are not excluded. Raises UsageError where all are, or a pattern matches none.
+
+    And UnavailableError for a network of which no channel can be dropped.
+    """
+    if missing := fixed_channels(spec):
+        raise unavailable_error(missing)
     groups = channel_groups(spec)
     excluded = matching([group.name for group in groups], exclude, "channel group")
     if included := [group for group in groups if group.name not in excluded]:

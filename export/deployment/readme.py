@@ -48,8 +48,9 @@ Licence of the weights: {checkpoint.licence}.
 def _network(checkpoint: Checkpoint) -> str:
     spec = checkpoint.spec
     blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type} blocks"
+    family = "/".join(spec.families) or spec.family
     classes = f"the {spec.num_classes} classes of {checkpoint.dataset}"
-    return f"A residual network ({spec.family}, {blocks}) that tells {classes} apart."
+    return f"A residual network ({family}, {blocks}) that tells {classes} apart."
 
 
 def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
