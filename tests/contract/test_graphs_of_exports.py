@@ -37,6 +37,12 @@ NETWORKS: dict[str, ModelSpec] = {
     "plain": msgspec.structs.replace(SMALL, family="plain"),
     "v1 C bottleneck": msgspec.structs.replace(SMALL, shortcut="C", block_type="bottleneck"),
     "v2 B bottleneck": msgspec.structs.replace(SMALL, family="v2", shortcut="B", block_type="bottleneck"),
+    "v2 channel weights": msgspec.structs.replace(SMALL, family="v2", skip="channel_weight"),
+    "v2 skipinit": msgspec.structs.replace(SMALL, family="v2", skip="skipinit", norm="none"),
+    "v2 attention": msgspec.structs.replace(SMALL, family="v2", skip="attention"),
+    "v2 dense": msgspec.structs.replace(SMALL, family="v2", skip="dense"),
+    "v2 then v1": msgspec.structs.replace(SMALL, families=("v2", "v1"), shortcut="B"),
+    "v2 norms behind": msgspec.structs.replace(SMALL, family="v2", norm_place="after"),
 }
 # What each format writes of them for float input. A number and a kind: so many of it.
 EXPECTED = {
@@ -46,6 +52,16 @@ EXPECTED = {
     ("onnx fp32", "plain"): "5 Conv, 5 Relu, GlobalAveragePool, Reshape, Gemm",
     ("onnx fp32", "v1 C bottleneck"): "9 Conv, 7 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
     ("onnx fp32", "v2 B bottleneck"): "9 Conv, 2 BatchNormalization, 7 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 channel weights"): "5 Conv, 3 BatchNormalization, 5 Relu, 2 Mul, 2 Add, AveragePool, Pad, "
+    "GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 skipinit"): "5 Conv, 5 Relu, 2 Mul, 2 Add, AveragePool, Pad, GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 attention"): "7 Conv, 3 BatchNormalization, 5 Relu, 3 GlobalAveragePool, 2 Sigmoid, "
+    "2 Mul, 2 Add, AveragePool, Pad, Reshape, Gemm",
+    ("onnx fp32", "v2 dense"): "9 Conv, 5 BatchNormalization, 9 Relu, 4 Add, AveragePool, Pad, "
+    "GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 then v1"): "6 Conv, 2 BatchNormalization, 5 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 norms behind"): "5 Conv, BatchNormalization, 5 Relu, 2 Add, AveragePool, Pad, "
+    "GlobalAveragePool, Reshape, Gemm",
     ("onnx fp16", "v1"): "2 Cast, 5 Conv, 5 Relu, 2 Add, AveragePool, Pad, GlobalAveragePool, Reshape, Gemm",
     # A pair in front of the first layer and behind each but the last; weights and bias of each convolution and product.
     ("onnx int8", "v1"): "11 QuantizeLinear, 25 DequantizeLinear, 6 Conv, 2 Add, GlobalAveragePool, Reshape, Gemm",

@@ -167,6 +167,7 @@ EXPORTED: dict[str, dict[str, Any]] = {
     "v2, wide, option C": {"family": "v2", "stem_width": 4, "widths": (16, 32), "shortcut": "C"},
     "v2, group norms": {"family": "v2", "norm": "group", "widths": (48, 96), "stem_width": 48, "se_ratio": 4},
     "plain": {"family": "plain"},
+    "v2 to v1, attention": {"families": ("v2", "v1"), "skip": "attention", "shortcut": "B"},
 }
 
 
