@@ -32,7 +32,7 @@ def steps_of(spec: ModelSpec, family: Family) -> tuple[Step, ...]:
         kinds = (*_lead(spec, before), "conv", *after) * count
     else:
         kinds = ((*before, "conv", *after, "act") * count)[:-1]  # the last activation follows the addition
-    single = [kind for kind, previous in zip(kinds, ("", *kinds), strict=False) if not kind == previous == "norm"]
+    single: list[Kind] = [kind for i, kind in enumerate(kinds) if kinds[max(i - 1, 0) : i + 1] != ("norm", "norm")]
     return tuple(Step(kind, single[:i].count(kind)) for i, kind in enumerate(single))
 
 
