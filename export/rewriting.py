@@ -34,7 +34,7 @@ def _leading(module: "nn.Module") -> "Iterator[tuple[nn.ModuleList | nn.Sequenti
     """Where a norm follows no convolution: the first of a v2 block, and what ends a v2 network."""
     from torch import nn
 
-    from ..models.resnet import Branch
+    from ..models.residual import Branch
 
     if isinstance(module, Branch):
         behind = {norm for _, norm in module.normed_convs()}

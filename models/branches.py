@@ -8,6 +8,8 @@ A bottleneck has a third convolution. `norm_place` and `order` of a spec move th
 
 from typing import Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from ..core.types import BlockType, Family, ModelSpec
 
 Kind = Literal["norm", "act", "conv"]
@@ -34,6 +36,11 @@ def steps_of(spec: ModelSpec, family: Family) -> tuple[Step, ...]:
         kinds = ((*before, "conv", *after, "act") * count)[:-1]  # the last activation follows the addition
     single: list[Kind] = [kind for i, kind in enumerate(kinds) if kinds[max(i - 1, 0) : i + 1] != ("norm", "norm")]
     return tuple(Step(kind, single[:i].count(kind)) for i, kind in enumerate(single))
+
+
+def has_papers_order(spec: ModelSpec, family: Family) -> bool:
+    """Whether this network's blocks of that family have their norms and activations where the papers put them."""
+    return steps_of(spec, family) == steps_of(replace(spec, norm_place="", order="norm-act-conv"), family)
 
 
 def _lead(spec: ModelSpec, before: tuple[Kind, ...]) -> tuple[Kind, ...]:

@@ -16,7 +16,8 @@ from ..core.types import BlockType, Family, Fraction, ModelSpec, Positive, Stem
 from .blocks import make_stem
 from .channels import EXPANSION, Layout, layout
 from .fields import changed
-from .resnet import Block, initialise_he, make_final
+from .residual import Block
+from .resnet import initialise_he, make_block, make_final
 
 VARIANTS = ("shortcut", "bottleneck_width", "norm", "norm_place", "order", "activation", "skip", "init", "se_ratio")
 BLOCK = ("out_channels", "stride", "family", "block_type", "drop", *VARIANTS)
@@ -112,7 +113,7 @@ def _part(in_channels: int, fields: Mapping[str, Any]) -> _Part:
     spec = changed(base, {"widths": (outputs // factor,), **variants})
     channels = layout(spec)
     (own,) = channels.blocks
-    made = Block(spec, replace(own, stride=stride, has_identity=own.has_identity and stride == 1), drop)
+    made = make_block(spec, replace(own, stride=stride, has_identity=own.has_identity and stride == 1), drop)
     return _Part(made.apply(initialise_he) if spec.init == "he" else made, spec, channels)
 
 

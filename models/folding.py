@@ -6,7 +6,8 @@ from copy import deepcopy
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .resnet import Branch, ResNet
+from .residual import Branch
+from .resnet import ResNet
 
 Place = tuple[nn.ModuleList | nn.Sequential, int]
 

@@ -14,8 +14,11 @@ from reszoo.core.types import Family, ModelSpec, NormPlace, Order
 from reszoo.models import build, spec_of
 from reszoo.models.blocks import WeightedAddition
 from reszoo.models.branches import steps_of
+from reszoo.models.channels import layout
 from reszoo.models.probes import blocks_of, verify_identity
-from reszoo.models.resnet import Block, Branch, ResNet
+from reszoo.models.residual import Block, Branch
+from reszoo.models.resnet import BasicBlock, Bottleneck, ResNet
+from reszoo.models.variants import VariantBlock, through
 
 
 def variant(**changes: object) -> ModelSpec:
@@ -27,7 +30,7 @@ def order_of(family: Family, **changes: object) -> str:
 
 
 def branch(module: Branch, x: Tensor) -> Tensor:
-    return module.convolved(module.preactivated(x))
+    return through(module, module.steps, x)
 
 
 # What a block of v2 with an identity gives, of x and its branch h. The block is passed for its weights.
@@ -113,6 +116,39 @@ def test_norms_and_activations_stand_where_the_spec_puts_them(
     assert order_of(family, **changes) == expected
     block = blocks_of(build(variant(family=family, **changes)))["stages.0.1"]
     assert _ran(block) == [*expected.split(), *([] if family == "v2" else ["act"])]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kinds"),
+    [
+        ({}, [BasicBlock, BasicBlock]),
+        ({"block_type": "bottleneck", "skip": "gate"}, [Bottleneck, Bottleneck]),
+        ({"norm_place": "before"}, [BasicBlock, VariantBlock]),  # a v2 block's own place
+        ({"norm_place": "after"}, [VariantBlock, BasicBlock]),
+        ({"order": "norm-conv"}, [VariantBlock, BasicBlock]),
+        ({"skip": "dense"}, [VariantBlock, VariantBlock]),
+    ],
+)
+def test_only_what_the_papers_do_not_write_is_a_block_of_steps(changes: dict[str, object], kinds: list[type]) -> None:
+    model = build(variant(families=("v2", "v1"), **changes))
+    assert [type(stage[0]) for stage in model.stages] == kinds
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("norm", ["batch", "none"])
+@pytest.mark.parametrize("block_type", ["basic", "bottleneck"])
+@pytest.mark.parametrize("family", ["v1", "v2", "plain"])
+def test_the_papers_blocks_compute_what_their_steps_say(family: Family, block_type: str, norm: str) -> None:
+    """`channels`, folding and export go by the steps, the forward of the papers' blocks by its own lines."""
+    spec = variant(family=family, block_type=block_type, norm=norm, activation="silu")
+    model = randomised(spec)
+    x = model.stem(images(spec))
+    for channels, block in zip(layout(spec).blocks, blocks_of(model).values(), strict=True):
+        steps = VariantBlock(spec, channels, 0.0).double().eval()
+        steps.load_state_dict(block.state_dict())
+        expected = steps(x.clone())
+        x = block(x)
+        assert torch.equal(x, expected)
 
 
 def _ran(block: Block) -> list[str]:
