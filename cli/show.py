@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from ..models.cost import Cost
     from ..zoo.catalogue import Card
 
+# what a network has besides, shown where it is not the default
+OTHERS = ("bottleneck_width", "norm_place", "order", "init", "se_ratio", "stochastic_depth")
+
 
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="An architecture, a checkpoint's name or its folder.")],
@@ -62,8 +65,8 @@ def _architecture(spec: ModelSpec, cost: "Cost") -> dict[str, str]:
     blocks = f"{'+'.join(map(str, spec.depths))} {spec.block_type}, {'/'.join(map(str, spec.widths))} channels"
     families = {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}
     own = {field.name: field.default for field in fields(ModelSpec)}
-    moved = [name for name in ("norm_place", "order", "init") if getattr(spec, name) != own[name]]
-    variants = {name: getattr(spec, name) for name in ("skip", "norm", "activation", *moved)}
+    others = [name for name in OTHERS if getattr(spec, name) != own[name]]
+    variants = {name: getattr(spec, name) for name in ("skip", "norm", "activation", *others)}
     return {
         "family": ", ".join(spec.families) if spec.families else families[spec.family],
         "blocks": f"{blocks}, before pruning" if spec.plan else blocks,

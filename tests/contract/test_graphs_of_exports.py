@@ -43,6 +43,8 @@ NETWORKS: dict[str, ModelSpec] = {
     "v2 dense": msgspec.structs.replace(SMALL, family="v2", skip="dense"),
     "v2 then v1": msgspec.structs.replace(SMALL, families=("v2", "v1"), shortcut="B"),
     "v2 norms behind": msgspec.structs.replace(SMALL, family="v2", norm_place="after"),
+    "v2 group norms": msgspec.structs.replace(SMALL, family="v2", norm="group"),
+    "v2 layer norms": msgspec.structs.replace(SMALL, family="v2", norm="layer"),
 }
 # What each format writes of them for float input. A number and a kind: so many of it.
 EXPECTED = {
@@ -62,12 +64,19 @@ EXPECTED = {
     ("onnx fp32", "v2 then v1"): "6 Conv, 2 BatchNormalization, 5 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
     ("onnx fp32", "v2 norms behind"): "5 Conv, BatchNormalization, 5 Relu, 2 Add, AveragePool, Pad, "
     "GlobalAveragePool, Reshape, Gemm",
+    # A group norm is an instance norm over groups, between two reshapes, and a weight and a bias for each channel.
+    ("onnx fp32", "v2 group norms"): "5 Conv, 11 Reshape, 5 InstanceNormalization, 5 Mul, 7 Add, 5 Relu, "
+    "AveragePool, Pad, GlobalAveragePool, Gemm",
+    ("onnx fp32", "v2 layer norms"): "5 Conv, 11 Reshape, 5 InstanceNormalization, 5 Mul, 7 Add, 5 Relu, "
+    "AveragePool, Pad, GlobalAveragePool, Gemm",
     ("onnx fp16", "v1"): "2 Cast, 5 Conv, 5 Relu, 2 Add, AveragePool, Pad, GlobalAveragePool, Reshape, Gemm",
     # A pair in front of the first layer and behind each but the last; weights and bias of each convolution and product.
     ("onnx int8", "v1"): "11 QuantizeLinear, 25 DequantizeLinear, 6 Conv, 2 Add, GlobalAveragePool, Reshape, Gemm",
     ("onnx int8", "v2"): "14 QuantizeLinear, 34 DequantizeLinear, 9 Conv, 2 Add, GlobalAveragePool, Reshape, Gemm",
     # An addition for each bias. OpenVINO has no global pool: it is a mean over constant axes.
     ("openvino fp32", "v1"): "5 Convolution, 8 Add, 5 Relu, AvgPool, Pad, ReduceMean, Reshape, MatMul",
+    ("openvino fp32", "v2 group norms"): "5 Convolution, 11 Reshape, 5 MVN, 5 Multiply, 8 Add, 5 Relu, AvgPool, Pad, "
+    "ReduceMean, MatMul",
     ("openvino fp32", "v2"): "5 Convolution, 3 Multiply, 8 Add, 5 Relu, AvgPool, Pad, ReduceMean, Reshape, MatMul",
     # A Convert for each constant.
     ("openvino fp16", "v1"): "13 Convert, 5 Convolution, 8 Add, 5 Relu, AvgPool, Pad, ReduceMean, Reshape, MatMul",
