@@ -24,7 +24,9 @@ RecipeName = Annotated[
         rich_help_panel="What is trained",
     ),
 ]
-Arch = Annotated[str | None, typer.Argument(metavar="ARCH", help="An architecture, such as resnet20_v2.")]
+Arch = Annotated[
+    str | None, typer.Argument(metavar="ARCH", help="An architecture, such as resnet20_v2 or resnet20_v2+skip=gate.")
+]
 From = Annotated[
     str | None,
     typer.Option(
@@ -36,7 +38,12 @@ From = Annotated[
 ]
 Changes = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Any other field of the recipe.", rich_help_panel="Recipe"),
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Any other field of the recipe or of the network, as lr=0.1 or skip=gate.",
+        rich_help_panel="Recipe",
+    ),
 ]
 TeacherRef = Annotated[
     str | None, typer.Option(metavar="REF", help="A checkpoint to learn from as well.", rich_help_panel="Recipe")
@@ -113,13 +120,14 @@ def train(
     """
     from ..training.distributed import current
     from ..workflows.references import checkpoint
-    from ..workflows.training import check_source, recipe_for
+    from ..workflows.training import check_source, divided, recipe_for
     from ..workflows.training import train as run
 
     named = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "threads": threads}
     given: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     check_source(arch, from_)
-    chosen = recipe_for(recipe, given | dict(parse_changes(set_ or [])))  # where both say a field, --set wins
+    arch, of_recipe = divided(arch, given | parse_changes(set_ or []))  # where both say a field, --set wins
+    chosen = recipe_for(recipe, of_recipe)
     with output.bar() as progress:
         init = checkpoint(from_, progress) if from_ else None
         heard = checkpoint(teacher, progress) if teacher else None

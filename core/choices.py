@@ -26,15 +26,15 @@ def check(name: str, value: object, kind: Any) -> None:
     try:
         msgspec.convert(msgspec.to_builtins(value), kind)
     except (msgspec.ValidationError, TypeError) as error:
-        if isinstance(value, str) and (known := _words(kind)):
+        if isinstance(value, str) and (known := words(kind)):
             raise unknown(value, known, name) from error
         raise UsageError(f"`{name}={value!r}` is not possible", str(error)) from error
 
 
-def _words(kind: Any) -> tuple[str, ...]:
-    """The texts that a type allows, if it is a list of them."""
+def words(kind: Any) -> tuple[str, ...]:
+    """The texts that a type allows, if it is a list of them, or that its items may be."""
     if get_origin(kind) is Literal:
         return tuple(word for word in get_args(kind) if isinstance(word, str))
-    if get_origin(kind) in (Union, UnionType, Annotated):
-        return tuple(word for part in get_args(kind) for word in _words(part))
+    if get_origin(kind) in (Union, UnionType, Annotated, tuple):
+        return tuple(word for part in get_args(kind) for word in words(part))
     return ()

@@ -27,9 +27,22 @@ Family = Literal["v1", "v2", "plain"]
 BlockType = Literal["basic", "bottleneck"]
 Stem = Literal["cifar", "imagenet"]
 Shortcut = Literal["A", "B", "C"]
-Skip = Literal["identity", "scale", "gate", "shortcut_gate", "dropout"]
-Norm = Literal["batch", "group", "none"]
-Activation = Literal["relu", "leaky_relu", "silu", "gelu", "hardswish"]
+Skip = Literal[
+    "identity",
+    "scale",
+    "gate",
+    "shortcut_gate",
+    "dropout",
+    "channel_weight",
+    "attention",
+    "dense",
+    "skipinit",
+]
+Norm = Literal["batch", "group", "layer", "none"]
+NormPlace = Literal["", "before", "after", "both"]
+Order = Literal["norm-act-conv", "act-norm-conv", "norm-conv"]
+Activation = Literal["relu", "leaky_relu", "elu", "silu", "gelu", "mish", "hardswish"]
+Init = Literal["he", "pytorch"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 DType = Literal["float32", "float16", "uint8"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -133,6 +146,8 @@ def check_stages(depths: tuple[int, ...], widths: tuple[int, ...]) -> None:
 class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
     """A residual network, or a plain one.
 
+    family            v1, v2 or plain
+    families          the family of each stage, where they differ; it stands in the place of `family`
     depths            blocks per stage
     widths            channels per stage: of both 3x3 convolutions (basic), of the 3x3 (bottleneck, output 4x)
     stem_width        channels after the first convolution
@@ -140,7 +155,13 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
     stem              cifar: one 3x3 at stride 1; imagenet: 7x7 at stride 2 and a 3x3 max pool at stride 2
     shortcut          where the shape changes, A: subsample and zero-pad, B: 1x1 projection; C: project in every
                       block (He et al. 2015, section 4.1)
-    skip              what the shortcut's signal passes (He et al. 2016, figure 2)
+    norm              layer: a layer norm over channels and pixels, which is a group norm of one group
+    norm_place        where a branch has its norms: before or after each convolution, or both; "": v1 and plain
+                      after, v2 before, as the papers have it
+    order             what precedes each convolution of a v2 block (He et al. 2016, figure 4): in act-norm-conv the
+                      activation is first, in norm-conv there is none, so that a block's branch is linear
+    skip              how the shortcut and the branch are joined; `models.blocks` has the formulas
+    init              he: variance 2 / fan-out (He et al. 2015, "Delving deep"); pytorch: `nn.Conv2d`'s own
     se_ratio          reduction of a squeeze-and-excitation gate on the branch; 0 for none
     stochastic_depth  probability of dropping the last branch; the others follow the linear rule
     plan              what is left of all this after pruning; None: everything
@@ -153,24 +174,37 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
     stem_width: Positive
     stem: Stem
     shortcut: Shortcut
+    families: tuple[Family, ...] = ()
     bottleneck_width: Positive = 1
     norm: Norm = "batch"
+    norm_place: NormPlace = ""
+    order: Order = "norm-act-conv"
     activation: Activation = "relu"
     skip: Skip = "identity"
+    init: Init = "he"
     se_ratio: NotNegative = 0
     stochastic_depth: Fraction = 0.0
     plan: ChannelPlan | None = None
 
     def __post_init__(self) -> None:
         check_stages(self.depths, self.widths)
-        if self.family == "plain" and self.skip != "identity":
+        if self.families and len(self.families) != len(self.depths):
+            raise ValueError(f"{len(self.depths)} depths but {len(self.families)} families: give one of each per stage")
+        families = set(self.families or (self.family,))
+        if families == {"plain"} and self.skip != "identity":
             raise ValueError(f"a plain network has no shortcut for skip = {self.skip!r} to act on")
+        if "v2" not in families and self.order != "norm-act-conv":
+            raise ValueError(f"order = {self.order!r} is of v2 blocks, and the network has none")
         depths = {f"stages.{stage}": depth for stage, depth in enumerate(self.depths)}
         for stage, blocks in (self.plan or ChannelPlan()).blocks.items():
             if stage not in depths:
                 raise ValueError(f"the plan names {stage}, but the stages are {', '.join(depths)}")
             if blocks and blocks[-1] >= depths[stage]:
                 raise ValueError(f"the plan keeps block {blocks[-1]} of {stage}, which has {depths[stage]} blocks")
+
+    def family_of(self, stage: int) -> Family:
+        """The family of a stage's blocks; a negative number counts from the last stage."""
+        return self.families[stage] if self.families else self.family
 
 
 class ForeignSpec(NetworkSpec, frozen=True, kw_only=True, tag="foreign"):

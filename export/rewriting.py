@@ -6,6 +6,8 @@ Whatever scales, subsamples or pads channels becomes a convolution, which every 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
 
@@ -23,21 +25,25 @@ def rewrite(model: "nn.Module") -> None:
         if isinstance(pad := getattr(module, "shortcut", None), PadShortcut):
             places = [pad.before + channel for channel in range(pad.in_channels)]
             module.shortcut = RouteShortcut(places, pad.out_channels, pad.stride)
-        norms = _leading(module)
-        if norms and isinstance(norm := norms[0], nn.BatchNorm2d):
-            norms[0] = _depthwise(norm)
+        for norms, i in _leading(module):
+            if isinstance(norm := norms[i], nn.BatchNorm2d):
+                norms[i] = _depthwise(norm)
 
 
-def _leading(module: "nn.Module") -> "nn.ModuleList | nn.Sequential | None":
-    """The layers of which the first follows no convolution: a v2 block's norms, and of any sequence that one begins."""
+def _leading(module: "nn.Module") -> "Iterator[tuple[nn.ModuleList | nn.Sequential, int]]":
+    """Where a norm follows no convolution: the first of a v2 block, and of any sequence that one begins."""
     from torch import nn
 
     from ..models.mobile import InvertedResidual
-    from ..models.resnet import Block
+    from ..models.residual import Branch
 
-    if isinstance(module, InvertedResidual) or (isinstance(module, Block) and module.family == "v2"):
-        return module.norms
-    return module if isinstance(module, nn.Sequential) and len(module) else None
+    if isinstance(module, Branch):
+        behind = {norm for _, norm in module.normed_convs()}
+        yield from ((module.norms, i) for i in range(len(module.norms)) if i not in behind)
+    elif isinstance(module, InvertedResidual):
+        yield module.norms, 0
+    elif isinstance(module, nn.Sequential) and len(module):
+        yield module, 0
 
 
 def _depthwise(norm: "nn.BatchNorm2d") -> "nn.Conv2d":

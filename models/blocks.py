@@ -1,4 +1,17 @@
-"""The parts that a residual network is assembled from: convolutions, shortcuts, additions, gates, stems."""
+"""The parts that a residual network is assembled from: convolutions, shortcuts, additions, gates, stems.
+
+A block's `skip` says how its shortcut s and its branch h are joined:
+
+    identity        s + h
+    scale           s / 2 + h / 2                        He et al. 2016, figure 2b
+    gate            (1 - g(x)) s + g(x) h                figure 2c
+    shortcut_gate   (1 - g(x)) s + h                     figure 2d
+    dropout         dropout(s) + h                       figure 2f
+    channel_weight  s + w h, a learnt w for each channel, from 0.5
+    attention       s + a(x) h, a gate for each channel from the pooled input
+    dense           s + h + h2, where h2 is a second branch with the same layers and weights of its own
+    skipinit        s + w h, one learnt w, from 0        De & Smith 2020
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,13 +27,16 @@ from .channels import BlockChannels, ChannelGroup, are_neighbours, routes
 ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),
     "leaky_relu": partial(nn.LeakyReLU, 0.1, inplace=True),
+    "elu": partial(nn.ELU, inplace=True),
     "silu": partial(nn.SiLU, inplace=True),
     "gelu": nn.GELU,
+    "mish": partial(nn.Mish, inplace=True),
     "hardswish": partial(nn.Hardswish, inplace=True),
 }
 NORMS: dict[Norm, Callable[[ChannelGroup], nn.Module]] = {
     "batch": lambda group: nn.BatchNorm2d(group.width),
     "group": lambda group: nn.GroupNorm(group.width // group.norm_group_size, group.width),
+    "layer": lambda group: nn.GroupNorm(1, group.width),
     "none": lambda group: nn.Identity(),
 }
 
@@ -98,7 +114,7 @@ def make_shortcut(spec: ResNetSpec, block: BlockChannels) -> nn.Module:
     if spec.shortcut == "A":
         return make_padding(block.source, block.target, block.stride)
     projection = conv(block.source.width, block.target.width, 1, block.stride)
-    return projection if spec.family == "v2" else nn.Sequential(projection, NORMS[spec.norm](block.target))
+    return projection if block.family == "v2" else nn.Sequential(projection, NORMS[spec.norm](block.target))
 
 
 class Addition(nn.Module):
@@ -135,15 +151,47 @@ class GatedAddition(Addition):
         return (g * h if self.gates_branch else h) + (1 - g) * s
 
 
+class AttentionAddition(Addition):
+    """s + a * h, with a gate on every channel of the branch that the pooled input gives: a = sigmoid(conv1x1(pool(x))).
+
+    Squeeze-and-excitation (Hu et al. 2018) in one layer; it looks at the block's input in the place of the branch.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.gate = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor, s: Tensor, h: Tensor) -> Tensor:
+        return torch.sigmoid(self.gate(self.pool(x))) * h + s
+
+
+class WeightedAddition(Addition):
+    """s + w * h with a learnt w: one a channel, from 0.5, or one scalar from 0 (De & Smith 2020, SkipInit)."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight)
+
+    def forward(self, x: Tensor, s: Tensor, h: Tensor) -> Tensor:
+        w = self.weight.view(-1, 1, 1) if self.weight.ndim else self.weight
+        return w * h + s
+
+
 def make_addition(skip: Skip, block: BlockChannels) -> Addition:
-    if skip in ("gate", "shortcut_gate"):
-        return GatedAddition(block.source.width, block.target.width, block.stride, gates_branch=skip == "gate")
-    simple: dict[Skip, type[Addition]] = {
+    source, target = block.source.width, block.target.width
+    makers: dict[Skip, Callable[[], Addition]] = {
         "identity": Addition,
         "scale": ScaledAddition,
+        "gate": lambda: GatedAddition(source, target, block.stride, gates_branch=True),
+        "shortcut_gate": lambda: GatedAddition(source, target, block.stride, gates_branch=False),
         "dropout": DropoutAddition,
+        "channel_weight": lambda: WeightedAddition(torch.full((target,), 0.5)),
+        "attention": lambda: AttentionAddition(source, target),
+        "dense": Addition,  # of a branch that is the sum of two
+        "skipinit": lambda: WeightedAddition(torch.zeros(())),
     }
-    return simple[skip]()
+    return makers[skip]()
 
 
 # torchvision.ops takes seconds to import on top of torch, and few networks need these two.
@@ -178,7 +226,7 @@ def make_stem(spec: ResNetSpec, stem: ChannelGroup) -> nn.Module:
     is_small = spec.stem == "cifar"
     layers = nn.Sequential()
     layers.add_module("conv", conv(spec.input[0], stem.width, *((3, 1) if is_small else (7, 2))))
-    if spec.family != "v2":
+    if spec.family_of(0) != "v2":
         layers.add_module("norm", NORMS[spec.norm](stem))
         layers.add_module("act", ACTIVATIONS[spec.activation]())
     if not is_small:

@@ -9,8 +9,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from ..core.errors import UsageError
+from ..core.missing import unavailable_error
 from ..core.registry import unknown
-from ..core.types import ChannelPlan, Record, ResNetSpec
+from ..core.types import ChannelPlan, Family, Record, ResNetSpec, Unavailable
+from .branches import steps_of
 
 EXPANSION = 4  # output channels of a bottleneck over its width
 PLAN_FIX = "Make the plan again from this network: `reszoo.models.channels.channel_groups` lists its channel groups."
@@ -46,6 +48,7 @@ class BlockChannels(Record, frozen=True, kw_only=True):
 
     stage: int
     number: int
+    family: Family
     stride: int
     source: ChannelGroup
     inner: tuple[ChannelGroup, ...]
@@ -59,10 +62,15 @@ class BlockChannels(Record, frozen=True, kw_only=True):
 
 
 class Layout(Record, frozen=True, kw_only=True):
-    """A network's blocks that are kept, in order, and the channel groups before the first and after the last."""
+    """A network's blocks that are kept, in order, and the channel groups before the first and after the last.
+
+    `finals` are the channels of the norm and the activation that end a row of v2 stages, by their names: "final" at
+    the network's end, "stages.S.final" where a stage of another family follows.
+    """
 
     stem: ChannelGroup
     blocks: tuple[BlockChannels, ...]
+    finals: dict[str, ChannelGroup]
     last: ChannelGroup
 
     @property
@@ -88,6 +96,7 @@ def layout(spec: ResNetSpec) -> Layout:
     plan = spec.plan or ChannelPlan()
     stem = source = _stem(spec, plan)
     blocks: list[BlockChannels] = []
+    finals: dict[str, ChannelGroup] = {}
     for stage, depth in enumerate(spec.depths):
         kept = plan.blocks.get(f"stages.{stage}", tuple(range(depth)))
         for number in range(depth):
@@ -97,11 +106,25 @@ def layout(spec: ResNetSpec) -> Layout:
                 source = block.target
             elif not block.has_identity:
                 raise UsageError(f"{block.name} cannot be removed: its shortcut is not an identity", PLAN_FIX)
-    result = Layout(stem=stem, blocks=tuple(blocks), last=source)
+        if name := _final(spec, stage):
+            finals[name] = source
+    result = Layout(stem=stem, blocks=tuple(blocks), finals=finals, last=source)
     names = {group.name for group in _every_group(result)}
     if strange := next((name for name in plan.channels if name not in names), None):
         raise unknown(strange, names, "channel group in the plan")
     return result
+
+
+def fixed_channels(spec: ResNetSpec) -> Unavailable | None:
+    """Why no channel of this network can be dropped, where that is so. Whole blocks can be."""
+    what, fix = "pruning of channels", "Remove whole blocks: `blocks=True`."
+    if spec.skip == "dense":
+        reason = "a dense block has two branches, and a plan names the inner channels of one"
+        return Unavailable(what=what, reason=reason, fix=fix)
+    if spec.norm == "layer":
+        reason = "a layer norm normalises all channels together, so that those that stay change with one that goes"
+        return Unavailable(what=what, reason=reason, fix=fix)
+    return None
 
 
 def layers(spec: ResNetSpec) -> dict[str, Axes]:
@@ -111,12 +134,11 @@ def layers(spec: ResNetSpec) -> dict[str, Axes]:
     """
     network = layout(spec)
     axes_of = {"stem.conv": Axes(network.stem)}
-    if spec.family != "v2":
+    if spec.family_of(0) != "v2":
         axes_of["stem.norm"] = Axes(network.stem)
     for block in network.blocks:
         axes_of |= {f"{block.name}.{name}": axes for name, axes in _layers_of(spec, block)}
-    if spec.family == "v2":
-        axes_of["final.0"] = Axes(network.last)
+    axes_of |= {f"{name}.0": Axes(group) for name, group in network.finals.items()}
     axes_of["head"] = Axes(None, network.last)
     return axes_of
 
@@ -151,20 +173,21 @@ def are_neighbours(routes: list[int | None]) -> bool:
 
 
 def _layers_of(spec: ResNetSpec, block: BlockChannels) -> Iterator[tuple[str, Axes]]:
-    chain = (block.source, *block.inner, block.target)
-    for i, (source, target) in enumerate(pairwise(chain)):
-        yield f"convs.{i}", Axes(target, source)
-        yield f"norms.{i}", Axes(source if spec.family == "v2" else target)
+    yield from _branch(spec, block)
     if block.squeeze:
         yield "se.fc1", Axes(block.squeeze, block.target)
         yield "se.fc2", Axes(block.target, block.squeeze)
-    if spec.family == "plain":
+    if block.family == "plain":
         return
-    if spec.skip in ("gate", "shortcut_gate"):
+    if spec.skip == "dense":
+        yield from ((f"dense.{name}", axes) for name, axes in _branch(spec, block))
+    if spec.skip in ("gate", "shortcut_gate", "attention"):
         yield "addition.gate", Axes(block.target, block.source)
+    if spec.skip in ("channel_weight", "skipinit"):
+        yield "addition", Axes(block.target if spec.skip == "channel_weight" else None)
     if spec.shortcut != "A" and not block.has_identity:
         projection = Axes(block.target, block.source)
-        if spec.family == "v2":
+        if block.family == "v2":
             yield "shortcut", projection
         else:
             yield "shortcut.0", projection
@@ -178,6 +201,29 @@ def _span(widths: list[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
+def _branch(spec: ResNetSpec, block: BlockChannels) -> Iterator[tuple[str, Axes]]:
+    for i, (source, target) in enumerate(pairwise((block.source, *block.inner, block.target))):
+        yield f"convs.{i}", Axes(target, source)
+    for i, group in enumerate(norms_of(spec, block)):
+        yield f"norms.{i}", Axes(group)
+
+
+def norms_of(spec: ResNetSpec, block: BlockChannels) -> list[ChannelGroup]:
+    """The channels of each norm of a block's branch."""
+    chain, steps = (block.source, *block.inner, block.target), steps_of(spec, block.family)
+    kinds = [step.kind for step in steps]
+    return [chain[kinds[:i].count("conv")] for i, kind in enumerate(kinds) if kind == "norm"]
+
+
+def _final(spec: ResNetSpec, stage: int) -> str:
+    """What brings a v2 stage's raw signal to a reader that has no norm of its own; "": nothing."""
+    if spec.family_of(stage) != "v2":
+        return ""
+    if stage == len(spec.depths) - 1:
+        return "final"
+    return "" if spec.family_of(stage + 1) == "v2" else f"stages.{stage}.final"
+
+
 def _every_group(network: Layout) -> Iterator[ChannelGroup]:
     yield network.stem
     for block in network.blocks:
@@ -187,24 +233,25 @@ def _every_group(network: Layout) -> Iterator[ChannelGroup]:
 
 
 def _stem(spec: ResNetSpec, plan: ChannelPlan) -> ChannelGroup:
-    is_stream = _has_streams(spec) and spec.stem_width == _outputs(spec, 0)
+    is_stream = _has_streams(spec, spec.family_of(0)) and spec.stem_width == _outputs(spec, 0)
     return _channel_group(spec, plan, "stages.0" if is_stream else "stem", spec.stem_width)
 
 
 def _block(spec: ResNetSpec, plan: ChannelPlan, stage: int, number: int, source: ChannelGroup) -> BlockChannels:
-    name, outputs = f"stages.{stage}.{number}", _outputs(spec, stage)
+    name, outputs, family = f"stages.{stage}.{number}", _outputs(spec, stage), spec.family_of(stage)
     stride = 2 if stage > 0 and number == 0 else 1
     widths = (spec.widths[stage],) if spec.block_type == "basic" else (spec.widths[stage] * spec.bottleneck_width,) * 2
     squeezed = max(1, outputs // spec.se_ratio) if spec.se_ratio else 0
     return BlockChannels(
         stage=stage,
         number=number,
+        family=family,
         stride=stride,
         source=source,
         inner=tuple(_channel_group(spec, plan, f"{name}.convs.{i}", width) for i, width in enumerate(widths)),
-        target=_channel_group(spec, plan, f"stages.{stage}" if _has_streams(spec) else name, outputs),
+        target=_channel_group(spec, plan, f"stages.{stage}" if _has_streams(spec, family) else name, outputs),
         squeeze=_channel_group(spec, plan, f"{name}.se", squeezed, has_norm=False) if squeezed else None,
-        has_identity=_has_streams(spec) and stride == 1 and source.channels == outputs,
+        has_identity=_has_streams(spec, family) and stride == 1 and source.channels == outputs,
     )
 
 
@@ -212,9 +259,9 @@ def _outputs(spec: ResNetSpec, stage: int) -> int:
     return spec.widths[stage] * (EXPANSION if spec.block_type == "bottleneck" else 1)
 
 
-def _has_streams(spec: ResNetSpec) -> bool:
+def _has_streams(spec: ResNetSpec, family: Family) -> bool:
     """Whether a block that keeps the shape adds to its input as it is."""
-    return spec.family != "plain" and spec.shortcut != "C"
+    return family != "plain" and spec.shortcut != "C"
 
 
 def _channel_group(
@@ -224,6 +271,8 @@ def _channel_group(
     kept = plan.channels.get(name, tuple(range(channels)))
     if kept[-1] >= channels:
         raise UsageError(f"the plan keeps channel {kept[-1]} of {name}, which has {channels} channels", PLAN_FIX)
+    if len(kept) < channels and (missing := fixed_channels(spec)):
+        raise unavailable_error(missing)
     touched = {channel // size for channel in kept}
     if len(kept) != len(touched) * size:
         raise UsageError(

@@ -28,6 +28,7 @@ class Pruning(NamedTuple, Generic[S]):
     with_plan: Callable[[S, ChannelPlan], S]
     layout: "Callable[[S], Layout]"
     layers: "Callable[[S], dict[str, Axes]]"
+    fixed_channels: "Callable[[S], Unavailable | None]"
     parts: "Callable[[S], list[Part]]"
     latency_signature: Callable[[S], S]
     probe_sets: "Callable[[S, bool], list[ProbeSet]]"

@@ -7,7 +7,7 @@ from typing import TypeVar
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .resnet import Block
+from .residual import Branch
 
 M = TypeVar("M", bound=nn.Module)
 Place = tuple[nn.ModuleList | nn.Sequential, int]
@@ -16,7 +16,7 @@ Place = tuple[nn.ModuleList | nn.Sequential, int]
 def folded(network: M) -> M:
     """A copy in eval mode with the same answers, up to rounding, and fewer passes over its activations.
 
-    Of a v2 block, the first norm stays: an addition comes before it, not a convolution.
+    A norm that reads no convolution's output stays, such as the first of a v2 block.
     """
     network = deepcopy(network).eval()
     for (convs, i), (norms, k) in _neighbours(network):
@@ -29,8 +29,7 @@ def folded(network: M) -> M:
 def _neighbours(network: nn.Module) -> Iterator[tuple[Place, Place]]:
     """Where a layer takes nothing but the other's output."""
     for module in network.modules():
-        if isinstance(module, Block):
-            first = 1 if module.family == "v2" else 0
-            yield from (((module.convs, k - first), (module.norms, k)) for k in range(first, len(module.norms)))
+        if isinstance(module, Branch):
+            yield from (((module.convs, i), (module.norms, k)) for i, k in module.normed_convs())
         elif isinstance(module, nn.Sequential):  # the stem, shortcuts, blocks of a stage
             yield from (((module, i), (module, i + 1)) for i in range(len(module) - 1))

@@ -114,8 +114,14 @@ def _probe_set(spec: ResNetSpec, stage: int, channels: int, full_width: bool = F
 
 def _subnetwork(spec: ResNetSpec, stage: int, *depths: int) -> ResNetSpec:
     """So many blocks of this stage, and of the next, behind a stem that gives them their resolution."""
+    these = slice(stage, stage + len(depths))
     subnetwork = replace(
-        spec, depths=depths, widths=spec.widths[stage : stage + len(depths)], stochastic_depth=0.0, plan=None
+        spec,
+        depths=depths,
+        widths=spec.widths[these],
+        families=spec.families[these],
+        stochastic_depth=0.0,
+        plan=None,
     )
     if stage == 0:
         return subnetwork
@@ -178,7 +184,7 @@ def _convolution_macs(spec: ResNetSpec, block: BlockChannels) -> list[int]:
 
 def _projection_macs(spec: ResNetSpec, block: BlockChannels) -> int:
     is_projected = spec.shortcut == "C" or (spec.shortcut == "B" and not block.has_identity)
-    if not is_projected or spec.family == "plain":
+    if not is_projected or block.family == "plain":
         return 0
     return block.source.width * block.target.width * _pixels(spec, _halvings(spec, block.stage))
 

@@ -1,7 +1,10 @@
-"""From a name to a spec: the tables of named networks, and the rules for depths that no table lists."""
+"""From a name to a spec: the tables of named networks, the rules for depths that no table lists, and changes.
+
+A name may be followed by fields of the spec, each with its value: resnet20_v2+skip=gate+norm=none.
+"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import get_args
 
 from msgspec.structs import replace
@@ -10,6 +13,7 @@ from ..core.errors import UsageError
 from ..core.registry import unknown
 from ..core.types import BlockType, Family, ForeignSpec, ModelSpec, ResNetSpec, Shortcut
 from .architectures import architecture, architectures
+from .fields import changed
 from .network import FAMILIES
 
 # He et al. 2015, table 1: blocks per stage, and the type of block.
@@ -26,6 +30,7 @@ CIFAR_DEPTHS: dict[Family, tuple[int, ...]] = {
     "v2": (8, 14, 20, 32, 44, 56, 110, 164, 1001),
     "plain": (20, 32, 44, 56, 110),
 }
+IMAGENET_PLAIN = (18, 34)  # He et al. 2015, table 2
 CIFAR_BOTTLENECKS = (164, 1001)
 WIDE_CIFAR = ((28, 10),)
 DEPTH_RULE = (
@@ -38,10 +43,48 @@ def spec_of(name: str) -> ModelSpec:
     """The spec that `name` stands for.
 
     resnet20_v1, resnet68_v2, resnet56_plain   CIFAR networks of depth 6n+2 or 9n+2
-    resnet50_v1, resnet18_v2                   ImageNet networks
+    resnet50_v1, resnet18_v2, resnet34_plain   ImageNet networks
     resnet18_v1_cifar                          the same with a CIFAR stem, 10 classes and 32x32 inputs
     wide_resnet28_10_v2, wide_resnet50_2_v1    wide ones
+    resnet20_v2+skip=gate+families=v1,v2,v2    any of these with other values in fields of `ModelSpec`
+
+    Raises:
+        UsageError: For a name that stands for nothing, a field that a spec has not, or a value that a field cannot
+            have, with those that are possible.
     """
+    base, changes = parsed(name)
+    spec = _of_base(base)
+    return changed(spec, changes) if changes else spec
+
+
+def parsed(name: str) -> tuple[str, dict[str, str]]:
+    """The name in the tables, and the fields that are set otherwise: "resnet20_v2+skip=gate".
+
+    Raises UsageError where that is not how it is written.
+    """
+    base, *suffixes = name.split("+")
+    changes: dict[str, str] = {}
+    for suffix in suffixes:
+        field, separator, value = suffix.partition("=")
+        if not separator:
+            raise UsageError(f"+{suffix} in {name} is not +FIELD=VALUE", f"Write it as {base}+skip=gate.")
+        if field in changes:
+            raise UsageError(f"{name} sets {field} twice", "Leave one of them away.")
+        if "." in value:
+            raise UsageError(
+                f"+{suffix} in {name} has a dot, which begins the tag of a checkpoint's name",
+                "Set such a field in the recipe, or in Python by `create_model(NAME, FIELD=VALUE)`.",
+            )
+        changes[field] = value
+    return base, changes
+
+
+def extended(name: str, changes: Mapping[str, str]) -> str:
+    """The name of the same network with these fields set otherwise."""
+    return name + "".join(f"+{field}={value}" for field, value in changes.items())
+
+
+def _of_base(name: str) -> ModelSpec:
     for pattern, make in _PATTERNS:
         if match := pattern.fullmatch(name):
             return make(**match.groupdict())
@@ -56,6 +99,7 @@ def names() -> tuple[str, ...]:
     """Every name in the tables, and those of other packages; `spec_of` knows more (any valid depth)."""
     cifar = [f"resnet{depth}_{family}" for family, depths in CIFAR_DEPTHS.items() for depth in depths]
     imagenet = [f"resnet{depth}_{family}" for family in ("v1", "v2") for depth in IMAGENET]
+    imagenet += [f"resnet{depth}_plain" for depth in IMAGENET_PLAIN]
     wide = [f"wide_resnet{depth}_{k}_v2" for depth, k in WIDE_CIFAR] + ["wide_resnet50_2_v1", "wide_resnet101_2_v1"]
     return (*cifar, *imagenet, *(f"{name}_cifar" for name in imagenet), *wide, *_named(), *architectures())
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .resnet import Block
+from .residual import Block
 
 
 class IdentityCheck(NamedTuple):

@@ -48,6 +48,11 @@ def channel_groups(spec: ModelSpec) -> "tuple[ChannelGroup, ...]":
     return layout(spec).groups
 
 
+def fixed_channels(spec: ModelSpec) -> Unavailable | None:
+    """Why no channel of this network can be dropped, where that is so. Whole blocks can be."""
+    return _of(spec).fixed_channels(spec)
+
+
 def stages(spec: ModelSpec) -> list[tuple[str, str, str]]:
     """The blocks of each, its outputs' channels, and those between its convolutions: from the fewest to the most."""
     return by_stage(layout(spec), layout(with_plan(spec, ChannelPlan())))

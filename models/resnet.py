@@ -8,6 +8,9 @@ one addition:
     v2     h = norm, act, conv, norm, act, conv(x)    y = h + shortcut(x)          He et al. 2016, figure 1b
     plain  h = conv, norm, act, conv, norm(x)         y = act(h)                   He et al. 2015, figure 3
 
+The stages of a network may be of several families. `blocks` has the ways to add a branch, `residual` the layers of a
+block, `variants` the blocks in which norms and activations stand elsewhere.
+
 A pruned network is the same assembly with fewer channels and blocks: `channels` reads them from the spec's plan.
 Blocks keep the numbers that they have in the unpruned network, so its parameters keep their names.
 """
@@ -15,59 +18,11 @@ Blocks keep the numbers that they have in the unpruned network, so its parameter
 from torch import Tensor, nn
 
 from ..core.types import BlockType, ResNetSpec
-from .blocks import (
-    ACTIVATIONS,
-    NORMS,
-    RouteShortcut,
-    convolutions,
-    make_addition,
-    make_shortcut,
-    make_squeeze_excitation,
-    make_stem,
-    make_stochastic_depth,
-)
-from .channels import BlockChannels, layout
-
-
-class Block(nn.Module):
-    """The layers of a residual block, and what its forward needs in every family.
-
-    Shapes: (N, source, H, W) -> (N, target, H / stride, W / stride).
-
-    Args:
-        spec: The network that it is a part of.
-        channels: Its channels, from `channels.layout`.
-        drop: The probability with which stochastic depth leaves the branch out while training.
-    """
-
-    def __init__(self, spec: ResNetSpec, channels: BlockChannels, drop: float) -> None:
-        super().__init__()
-        self.family = spec.family
-        before, after = (channels.source, *channels.inner), (*channels.inner, channels.target)
-        self.convs = nn.ModuleList(convolutions(spec, channels))
-        self.norms = nn.ModuleList(NORMS[spec.norm](group) for group in (before if spec.family == "v2" else after))
-        self.act = ACTIVATIONS[spec.activation]()
-        self.se = make_squeeze_excitation(channels)
-        self.drop = make_stochastic_depth(drop)
-        if spec.family != "plain":
-            self.shortcut = make_shortcut(spec, channels)
-            self.addition = make_addition(spec.skip, channels)
-
-    def preactivated(self, x: Tensor) -> Tensor:
-        """act(norm(x)) in front of a v2 block's first convolution; x itself stays as it is."""
-        a = self.norms[0](x)
-        return self.act(a.clone() if a is x else a)  # without a norm: activations work in place
-
-    def shortcut_v2(self, x: Tensor, a: Tensor) -> Tensor:
-        """The raw x where it is an identity, else made of the activated a, as the branch is.
-
-        He et al. 2016, figure 1b; timm builds its v2 networks so too.
-        """
-        return x if isinstance(self.shortcut, nn.Identity) else self.shortcut(a)
-
-    def regularised(self, h: Tensor) -> Tensor:
-        """The branch through squeeze-and-excitation and stochastic depth, where the block has them."""
-        return self.drop(self.se(h))
+from .blocks import ACTIVATIONS, NORMS, RouteShortcut, make_stem
+from .branches import has_papers_order
+from .channels import BlockChannels, ChannelGroup, layout
+from .residual import Block
+from .variants import VariantBlock
 
 
 class BasicBlock(Block):
@@ -119,14 +74,20 @@ class Bottleneck(Block):
         return act(self.regularised(h))
 
 
-BLOCKS: dict[BlockType, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+BLOCKS: dict[BlockType, type[Block]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
+def make_block(spec: ResNetSpec, channels: BlockChannels, drop: float) -> Block:
+    is_variant = spec.skip == "dense" or not has_papers_order(spec, channels.family)
+    made = VariantBlock if is_variant else BLOCKS[spec.block_type]
+    return made(spec, channels, drop)
 
 
 class ResNet(nn.Module):
     """Stem, stages of blocks, global average pool, linear classifier: He et al. 2015, table 1 and section 4.2.
 
     The first block of every stage but the first halves the resolution. v2 ends with the norm and the activation
-    that its last block leaves out (He et al. 2016, appendix).
+    that its last block leaves out (He et al. 2016, appendix); so does a stage of v2 in front of one of another family.
 
     Shapes: (N, C, H, W) -> (N, num_classes), the logits.
     """
@@ -141,23 +102,28 @@ class ResNet(nn.Module):
         for channels in plan.blocks:
             # the linear rule of Huang et al. 2016: 0 for the first block, the full probability for the last
             drop = spec.stochastic_depth * (sum(spec.depths[: channels.stage]) + channels.number) / last
-            block = BLOCKS[spec.block_type](spec, channels, drop)
-            self.stages[channels.stage].add_module(str(channels.number), block)
-        if spec.family == "v2":
-            self.final = nn.Sequential(NORMS[spec.norm](plan.last), ACTIVATIONS[spec.activation]())
-        else:
-            self.final = nn.Sequential()
+            self.stages[channels.stage].add_module(str(channels.number), make_block(spec, channels, drop))
+        self.final = nn.Sequential()
+        for name, group in plan.finals.items():
+            parent, _, own = name.rpartition(".")
+            self.get_submodule(parent).add_module(own, make_final(spec, group))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.head = nn.Linear(plan.last.width, spec.num_classes)
-        self.apply(_initialise)
+        if spec.init == "he":
+            self.apply(initialise_he)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.final(self.stages(self.stem(x)))
         return self.head(self.flatten(self.pool(x)))
 
 
-def _initialise(module: nn.Module) -> None:
+def make_final(spec: ResNetSpec, group: ChannelGroup) -> nn.Sequential:
+    """The norm and the activation that a row of v2 blocks leaves to what reads it."""
+    return nn.Sequential(NORMS[spec.norm](group), ACTIVATIONS[spec.activation]())
+
+
+def initialise_he(module: nn.Module) -> None:
     """He et al. 2015 ("Delving deep"): variance 2 / fan-out, kept through the backward pass of a ReLU network."""
     if isinstance(module, nn.Conv2d) and not isinstance(module, RouteShortcut):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

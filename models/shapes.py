@@ -32,7 +32,10 @@ def state_shapes(spec: ResNetSpec) -> dict[str, Shape]:
     """Every entry of the network's state dict, by its name."""
     shapes: dict[str, Shape] = {}
     for name, axes in layers(spec).items():
-        entries = _norm(spec, axes) if _is_norm(name, axes) else _product(spec, name, axes)
+        if name.endswith(".addition"):
+            entries: dict[str, Shape] = {"weight": _rows(axes)}
+        else:
+            entries = _product(spec, name, axes) if _multiplies(name, axes) else _norm(spec, axes)
         shapes |= {f"{name}.{entry}": shape for entry, shape in entries.items()}
     return shapes
 
@@ -54,7 +57,7 @@ def _products(spec: ResNetSpec) -> dict[str, dict[str, Axes]]:
     """The layers that multiply, by the block that they are in, or by themselves."""
     products: dict[str, dict[str, Axes]] = {}
     for name, axes in layers(spec).items():
-        if not _is_norm(name, axes):
+        if _multiplies(name, axes):
             block = ".".join(name.split(".")[:3])
             products.setdefault(block, {})[name] = axes
     return products
@@ -66,15 +69,15 @@ def _layers_of(
     """`before` and `after` are the sizes of what the block takes and gives."""
     strided = "convs.0" if spec.block_type == "basic" else "convs.1"
     for name, axes in products.items():
-        part = name.removeprefix(f"{block.name}.")
-        if part.startswith("se."):
+        part = name.removeprefix(f"{block.name}.").removeprefix("dense.")
+        if part.startswith("se.") or (part == "addition.gate" and spec.skip == "attention"):
             yield _layer(spec, name, axes, 1, (1, 1))
         elif part == "convs.0" and part != strided:
             yield _layer(spec, name, axes, 1, before)
         else:
             keeps_size = part.startswith("convs.") and part != strided
             yield _layer(spec, name, axes, 1 if keeps_size else block.stride, after)
-    if spec.family != "plain" and spec.shortcut == "A" and not block.has_identity:
+    if block.family != "plain" and spec.shortcut == "A" and not block.has_identity:
         places = routes(block.source, block.target)
         if not are_neighbours(places):
             weight = (block.target.width, block.source.width, 1, 1)
@@ -87,15 +90,19 @@ def _layer(spec: ResNetSpec, name: str, axes: Axes, stride: int, size: Size | No
     return LayerShapes(name, weight, stride, (weight[0], *(size or ())), sum(map(prod, entries.values())))
 
 
-def _is_norm(name: str, axes: Axes) -> bool:
-    return axes.columns is None and name != "stem.conv"
+def _multiplies(name: str, axes: Axes) -> bool:
+    return axes.columns is not None or name == "stem.conv"
+
+
+def _rows(axes: Axes) -> Shape:
+    return (axes.rows.width,) if axes.rows else ()
 
 
 def _norm(spec: ResNetSpec, axes: Axes) -> dict[str, Shape]:
-    channels = (axes.rows.width,) if axes.rows else ()
+    channels = _rows(axes)
     learnt: dict[str, Shape] = {"weight": channels, "bias": channels}
     seen: dict[str, Shape] = {"running_mean": channels, "running_var": channels, "num_batches_tracked": ()}
-    by_norm: dict[Norm, dict[str, Shape]] = {"batch": learnt | seen, "group": learnt, "none": {}}
+    by_norm: dict[Norm, dict[str, Shape]] = {"batch": learnt | seen, "group": learnt, "layer": learnt, "none": {}}
     return by_norm[spec.norm]
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import ReszooError, UsageError
+from ..core.missing import unavailable_error
 from ..core.types import ModelSpec
 from ..models.channels import ChannelGroup
-from ..models.pruning import channel_groups, plan_of, with_plan
+from ..models.pruning import channel_groups, fixed_channels, plan_of, with_plan
 from .config import PruneConfig, Remove
 from .importance import Importances
 from .ranking import order
@@ -86,7 +87,12 @@ def scored_groups(spec: ModelSpec, importances: Importances, config: PruneConfig
 
 
 def prunable(spec: ModelSpec, exclude: tuple[str, ...]) -> list[ChannelGroup]:
-    """The channel groups that are not excluded. Raises UsageError where all are, or a pattern matches none."""
+    """The channel groups that are not excluded. Raises UsageError where all are, or a pattern matches none.
+
+    And UnavailableError for a network of which no channel can be dropped.
+    """
+    if missing := fixed_channels(spec):
+        raise unavailable_error(missing)
     groups = channel_groups(spec)
     excluded = matching([group.name for group in groups], exclude, "channel group")
     if included := [group for group in groups if group.name not in excluded]:

@@ -16,6 +16,7 @@ from reszoo.core.hosts import versions
 from reszoo.core.types import Checkpoint, Preprocess, ProvenanceStep
 from reszoo.datasets.info import info
 from reszoo.datasets.preprocess import normalise
+from reszoo.models.probes import blocks_of
 from reszoo.models.resnet import ResNet
 from reszoo.zoo import checkpoints
 
@@ -71,8 +72,9 @@ def _settle(model: ResNet) -> None:
     directions in which the features differ most, each once for a class and once, negated, for another: of a random
     one, all classes would be nearly equal for every image.
     """
-    for block in (block for stage in model.stages for block in stage):
-        (block.convs if model.spec.family == "v2" else block.norms)[-1].weight.mul_(BRANCH)
+    for block in blocks_of(model).values():
+        last = block.steps[-1]
+        (block.convs if last.kind == "conv" else block.norms)[last.number].weight.mul_(BRANCH)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the mean over all batches

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ..models.resnet import Block, ResNet
+    from ..models.residual import Block
+    from ..models.resnet import ResNet
     from .engine.networks import Batch
 
 DEPTHS: dict[str, dict[Scale, tuple[int, ...]]] = {

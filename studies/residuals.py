@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from ..models.resnet import Block
+    from ..models.residual import Block
     from .engine.networks import Batch
 
 DEPTHS: dict[str, dict[Scale, tuple[int, ...]]] = {

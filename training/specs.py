@@ -4,9 +4,11 @@ from typing import Any
 
 import msgspec
 
+from ..core.errors import UsageError
 from ..core.types import ModelSpec, Preprocess
 from ..datasets.info import info
 from ..models import spec_of
+from ..models.names import parsed
 from ..models.network import with_stochastic_depth
 from .recipe import Recipe
 
@@ -22,12 +24,18 @@ CROP_SHARE = 0.875  # of the resized image in the test crop: 224 of 256
 
 
 def spec_for(arch: str, data: str, recipe: Recipe) -> ModelSpec:
-    """The named architecture for the data set's classes and image size, with the recipe's stochastic depth."""
+    """The named architecture for the data set's classes and image size, with the recipe's stochastic depth.
+
+    Raises UsageError where the name sets what the data set decides.
+    """
     description = info(data)
     changes: dict[str, Any] = {"num_classes": len(description.classes)}
     if description.image:
         height, width, channels = description.image
         changes["input"] = (channels, height, width)
+    if decided := sorted(changes.keys() & parsed(arch)[1].keys()):
+        names = " and ".join(decided)
+        raise UsageError(f"{data} decides {names} of the network", f"Leave {names} away.")
     return for_training(msgspec.structs.replace(spec_of(arch), **changes), recipe)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..core.errors import UsageError
 from ..core.progress import Progress, silent
+from ..core.registry import unknown
 from ..core.types import Checkpoint, ModelSpec
 
 if TYPE_CHECKING:
@@ -47,11 +48,12 @@ def train(
     """Train a network. An interrupt saves the run, and `resume` goes on with it exactly.
 
     Args:
-        arch: The name of an architecture, such as resnet20_v2.
+        arch: The name of an architecture, such as resnet20_v2 or resnet20_v2+skip=gate.
         data: The name of a data set on this machine.
         recipe: A recipe's name, its TOML file, or the recipe itself.
         init: A checkpoint to go on with, in the place of `arch`.
-        changes: Fields of the recipe that are set otherwise, such as {"epochs": 5}.
+        changes: Fields of the recipe that are set otherwise, such as {"epochs": 5}, and of the network's spec that
+            are none of the recipe, such as {"skip": "gate"}: these become a part of the architecture's name.
         teacher: A checkpoint whose answers are learnt as well.
         tag: The checkpoint is called ARCH.TAG; None is reszoo_DATA, or REF-RECIPE where a checkpoint goes on.
         device: Where to train.
@@ -73,7 +75,8 @@ def train(
     from ..training.progress import Steps
 
     check_source(arch, init)
-    chosen = recipe_for(recipe, changes or {})
+    arch, of_recipe = divided(arch, changes or {})
+    chosen = recipe_for(recipe, of_recipe)
     start = _continued(init, chosen, tag) if init else _fresh(arch or "", data, chosen, tag)
     return training.fit(
         start.model,
@@ -116,6 +119,30 @@ def check_source(arch: str | None, init: object | None) -> None:
             "training begins with an architecture or with a checkpoint",
             "Give one of them: `train(resnet20_v2)`, or `train(from=REF)`.",
         )
+
+
+def divided(arch: str | None, changes: Mapping[str, object]) -> tuple[str | None, dict[str, object]]:
+    """The architecture with those changes that are fields of its spec in its name, and the others, of the recipe.
+
+    Without an architecture, training goes on with a checkpoint, whose spec stays. Raises UsageError for fields of
+    neither.
+    """
+    from ..models import spec_of
+    from ..models.fields import every_field, fields_of
+    from ..models.names import extended
+    from ..training import Recipe
+
+    of_recipe = {name: value for name, value in changes.items() if name in Recipe.__struct_fields__}
+    of_spec = {name: _text(value) for name, value in changes.items() if name not in of_recipe}
+    known = fields_of(spec_of(arch)) if arch else every_field()
+    if strange := next((name for name in of_spec if name not in known), None):
+        raise unknown(strange, (*Recipe.__struct_fields__, *known), "field of the recipe or the network")
+    if of_spec and not arch:
+        raise UsageError(
+            f"{', '.join(of_spec)}: a checkpoint that training goes on with keeps its own spec",
+            "Train the architecture from scratch, or leave these fields away.",
+        )
+    return arch and extended(arch, of_spec), of_recipe
 
 
 def recipe_for(recipe: "str | os.PathLike[str] | Recipe", changes: Mapping[str, object]) -> "Recipe":

@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from ..core.errors import UsageError
 from ..models import spec_of
+from ..models.fields import changed
 from . import catalogue, checkpoints, store
 
 if TYPE_CHECKING:
@@ -23,8 +22,8 @@ def create_model(
     """Make a network: (N, C, H, W) -> (N, num_classes) logits.
 
     Args:
-        name: An architecture, such as resnet20_v2 or wide_resnet28_10_v2, or a checkpoint, as in
-            resnet20_v2.reszoo_cifar10, whose weights are then loaded.
+        name: An architecture, such as resnet20_v2, wide_resnet28_10_v2 or resnet20_v2+skip=gate, or a checkpoint, as
+            in resnet20_v2.reszoo_cifar10, whose weights are then loaded.
         pretrained: The checkpoint's tag, as reszoo_cifar10; True where the architecture has just one checkpoint.
         num_classes: Outputs; None is the architecture's or the checkpoint's own number. A pretrained network with
             another number gets a fresh head, all else stays.
@@ -48,12 +47,7 @@ def create_model(
     given: dict[str, object] = {} if num_classes is None else {"num_classes": num_classes}
     if in_chans is not None:
         given["input"] = (in_chans, *spec.input[1:])
-    try:
-        return models.build(msgspec.convert(msgspec.structs.asdict(spec) | given | changes, type(spec)))
-    except msgspec.ValidationError as error:
-        raise UsageError(
-            f"{name} cannot be made so: {error}", f"See the fields of reszoo.core.types.{type(spec).__name__}."
-        ) from error
+    return models.build(changed(spec, given | changes))
 
 
 def _tag(arch: str, pretrained: str | bool) -> str:

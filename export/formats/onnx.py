@@ -128,7 +128,10 @@ def traced(checkpoint: Checkpoint, options: ExportOptions) -> Traced:
             input_names=[spec.name],
             output_names=["logits"],
             dynamic_shapes=None if options.batch else ({0: torch.export.Dim("batch")},),
-            custom_translation_table={torch.ops.aten.mean.dim: _global_average_pool},
+            custom_translation_table={
+                torch.ops.aten.mean.dim: _global_average_pool,
+                torch.ops.aten.group_norm.default: _group_norm,
+            },
             verbose=False,
         )
     if program is None or program.exported_program is None:
@@ -149,6 +152,24 @@ def _global_average_pool(x: Any, dim: list[int], keepdim: bool = False) -> Any:
     if sorted(axis % 4 for axis in dim) != [2, 3] or not keepdim:
         raise ReszooError(f"a mean over the axes {dim} is no global average pool", "Export to another format.")
     return opset18.GlobalAveragePool(x)
+
+
+def _group_norm(x: Any, groups: int, weight: Any, bias: Any, eps: float = 1e-5, cudnn_enabled: bool = True) -> Any:
+    """As an instance norm over groups, between reshapes to constant shapes, for any batch.
+
+    PyTorch's own translation reads the second shape from a tensor; and the operator that opset 21 has for it is one
+    that onnxruntime 1.31 expands into shape arithmetic.
+    """
+    from onnxscript import opset18
+
+    _, *kept = x.shape
+    ones = opset18.CastLike(opset18.Constant(value_floats=[1.0] * groups), x)
+    zeros = opset18.CastLike(opset18.Constant(value_floats=[0.0] * groups), x)
+    grouped = opset18.Reshape(x, opset18.Constant(value_ints=[0, groups, -1]))
+    normed = opset18.InstanceNormalization(grouped, ones, zeros, epsilon=eps)
+    apart = opset18.Reshape(normed, opset18.Constant(value_ints=[0, *kept]))
+    per_channel = opset18.Constant(value_ints=[-1, 1, 1])
+    return apart * opset18.Reshape(weight, per_channel) + opset18.Reshape(bias, per_channel)
 
 
 def _clean(model: "onnx.ModelProto") -> None:

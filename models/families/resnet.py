@@ -3,7 +3,7 @@
 from math import prod
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+from msgspec.structs import fields, replace
 
 from ...core.types import ChannelPlan, ModelSpec, ResNetSpec, Unavailable
 from .. import channels, latency
@@ -14,6 +14,8 @@ from ..shapes import LayerShapes, layer_shapes, state_shapes
 if TYPE_CHECKING:
     from torch import nn
 
+# what a network has besides, shown where it is not the default
+OTHERS = ("bottleneck_width", "norm_place", "order", "init", "se_ratio", "stochastic_depth")
 FAMILIES = {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}
 
 
@@ -53,19 +55,21 @@ class ResNets(Family[ResNetSpec]):
         """The first with an identity for its shortcut, else the first."""
         from torch import nn
 
-        from ..resnet import Block
+        from ..residual import Block
 
         blocks = [module for module in model.modules() if isinstance(module, Block)]
         return next((b for b in blocks if isinstance(getattr(b, "shortcut", None), nn.Identity)), blocks[0])
 
     def summary(self, spec: ResNetSpec) -> str:
-        return f"A residual network ({spec.family}, {_depths(spec)} blocks)"
+        return f"A residual network ({'/'.join(spec.families) or spec.family}, {_depths(spec)} blocks)"
 
     def description(self, spec: ResNetSpec) -> dict[str, str]:
         blocks = f"{_depths(spec)}, {'/'.join(map(str, spec.widths))} channels"
-        variants = {"skip": spec.skip, "norm": spec.norm, "activation": spec.activation}
+        own = {field.name: field.default for field in fields(ResNetSpec)}
+        others = [name for name in OTHERS if getattr(spec, name) != own[name]]
+        variants = {name: getattr(spec, name) for name in ("skip", "norm", "activation", *others)}
         return {
-            "family": FAMILIES[spec.family],
+            "family": ", ".join(spec.families) if spec.families else FAMILIES[spec.family],
             "blocks": f"{blocks}, before pruning" if spec.plan else blocks,
             **(_pruned(spec, spec.plan) if spec.plan else {}),
             "stem, shortcut": f"{spec.stem}, option {spec.shortcut}",
@@ -133,6 +137,7 @@ PRUNING = Pruning(
     with_plan=_with_plan,
     layout=channels.layout,
     layers=channels.layers,
+    fixed_channels=channels.fixed_channels,
     parts=latency.parts,
     latency_signature=latency.latency_signature,
     probe_sets=latency.probe_sets,

@@ -45,6 +45,27 @@ def test_train_then_use_it(tmp_path, monkeypatch):
     assert document["provenance"][0]["config"]["teacher"].startswith("resnet8_v1.reszoo_digits ")
 
 
+def test_a_field_of_the_network_is_set_and_becomes_a_part_of_the_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "resnet8_v2+skip=skipinit+norm=none.reszoo_digits"
+    done = train("--epochs", "1", "--set", "norm=none", arch="resnet8_v2+skip=skipinit")
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "runs" / name
+    document = json.loads((folder / "checkpoint.json").read_text())
+    assert (document["ref"], document["spec"]["skip"], document["spec"]["norm"]) == (name, "skipinit", "none")
+    shown = reszoo("show", f"runs/{name}")
+    assert "skip skipinit, norm none" in shown.stdout
+    exported = reszoo("export", f"runs/{name}", "--to", "onnx")
+    assert exported.returncode == 0, exported.stderr
+    assert name in exported.stdout
+
+
+def test_an_architecture_is_shown_by_its_extended_name():
+    shown = reszoo("show", "resnet20_v1+families=v1,v2,v2+norm_place=both")
+    assert "v1, v2, v2" in shown.stdout
+    assert "norm_place both" in shown.stdout
+
+
 @pytest.mark.long
 def test_ctrl_c_then_resume(tmp_path):
     short = ["--epochs", "10", "--out", str(tmp_path / "run")]
@@ -76,6 +97,13 @@ def test_ctrl_c_then_resume(tmp_path):
         (("resnet8_v1", "--from", "x", "--data", "digits", "--recipe", "digits"), 2, "Give one of them"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "lr"), 2, "--set 'lr' is not FIELD=VALUE"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "rl=1"), 2, "Did you mean lr"),
+        (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "skip=gates"), 2, "Choose from identity"),
+        (("resnet8_v1+num_classes=3", "--data", "digits", "--recipe", "digits"), 2, "digits decides num_classes"),
+        (
+            ("--from", "resnet8_v1.reszoo_digits", "--data", "digits", "--recipe", "digits", "--set", "skip=gate"),
+            2,
+            "skip",
+        ),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--lr", "-1"), 2, "lr=-1.0: Expected `float` > 0"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--teacher", "nobody"), 2, "unknown checkpoint"),
     ],

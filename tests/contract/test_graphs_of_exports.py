@@ -38,6 +38,14 @@ NETWORKS: dict[str, ModelSpec] = {
     "v1 C bottleneck": msgspec.structs.replace(SMALL, shortcut="C", block_type="bottleneck"),
     "v2 B bottleneck": msgspec.structs.replace(SMALL, family="v2", shortcut="B", block_type="bottleneck"),
     **OTHERS,
+    "v2 channel weights": msgspec.structs.replace(SMALL, family="v2", skip="channel_weight"),
+    "v2 skipinit": msgspec.structs.replace(SMALL, family="v2", skip="skipinit", norm="none"),
+    "v2 attention": msgspec.structs.replace(SMALL, family="v2", skip="attention"),
+    "v2 dense": msgspec.structs.replace(SMALL, family="v2", skip="dense"),
+    "v2 then v1": msgspec.structs.replace(SMALL, families=("v2", "v1"), shortcut="B"),
+    "v2 norms behind": msgspec.structs.replace(SMALL, family="v2", norm_place="after"),
+    "v2 group norms": msgspec.structs.replace(SMALL, family="v2", norm="group"),
+    "v2 layer norms": msgspec.structs.replace(SMALL, family="v2", norm="layer"),
 }
 # What each format writes of them for float input. A number and a kind: so many of it.
 EXPECTED = {
@@ -52,6 +60,21 @@ EXPECTED = {
     ("onnx fp32", "densenet"): "10 Conv, 6 BatchNormalization, 10 Relu, 4 Concat, AveragePool, GlobalAveragePool, "
     "Reshape, Gemm",
     ("onnx fp32", "mobile"): "10 Conv, 4 BatchNormalization, 7 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 channel weights"): "5 Conv, 3 BatchNormalization, 5 Relu, 2 Mul, 2 Add, AveragePool, Pad, "
+    "GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 skipinit"): "5 Conv, 5 Relu, 2 Mul, 2 Add, AveragePool, Pad, GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 attention"): "7 Conv, 3 BatchNormalization, 5 Relu, 3 GlobalAveragePool, 2 Sigmoid, "
+    "2 Mul, 2 Add, AveragePool, Pad, Reshape, Gemm",
+    ("onnx fp32", "v2 dense"): "9 Conv, 5 BatchNormalization, 9 Relu, 4 Add, AveragePool, Pad, "
+    "GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 then v1"): "6 Conv, 2 BatchNormalization, 5 Relu, 2 Add, GlobalAveragePool, Reshape, Gemm",
+    ("onnx fp32", "v2 norms behind"): "5 Conv, BatchNormalization, 5 Relu, 2 Add, AveragePool, Pad, "
+    "GlobalAveragePool, Reshape, Gemm",
+    # A group norm is an instance norm over groups, between two reshapes, and a weight and a bias for each channel.
+    ("onnx fp32", "v2 group norms"): "5 Conv, 11 Reshape, 5 InstanceNormalization, 5 Mul, 7 Add, 5 Relu, "
+    "AveragePool, Pad, GlobalAveragePool, Gemm",
+    ("onnx fp32", "v2 layer norms"): "5 Conv, 11 Reshape, 5 InstanceNormalization, 5 Mul, 7 Add, 5 Relu, "
+    "AveragePool, Pad, GlobalAveragePool, Gemm",
     ("onnx fp16", "v1"): "2 Cast, 5 Conv, 5 Relu, 2 Add, AveragePool, Pad, GlobalAveragePool, Reshape, Gemm",
     # A pair in front of the first layer and behind each but the last; weights and bias of each convolution and product.
     ("onnx int8", "v1"): "11 QuantizeLinear, 25 DequantizeLinear, 6 Conv, 2 Add, GlobalAveragePool, Reshape, Gemm",
@@ -66,6 +89,8 @@ EXPECTED = {
     ("onnx int8", "mobile"): "19 QuantizeLinear, 49 DequantizeLinear, 14 Conv, 2 Add, GlobalAveragePool, Reshape, Gemm",
     # An addition for each bias. OpenVINO has no global pool: it is a mean over constant axes.
     ("openvino fp32", "v1"): "5 Convolution, 8 Add, 5 Relu, AvgPool, Pad, ReduceMean, Reshape, MatMul",
+    ("openvino fp32", "v2 group norms"): "5 Convolution, 11 Reshape, 5 MVN, 5 Multiply, 8 Add, 5 Relu, AvgPool, Pad, "
+    "ReduceMean, MatMul",
     ("openvino fp32", "v2"): "5 Convolution, 3 Multiply, 8 Add, 5 Relu, AvgPool, Pad, ReduceMean, Reshape, MatMul",
     # A Convert for each constant.
     ("openvino fp16", "v1"): "13 Convert, 5 Convolution, 8 Add, 5 Relu, AvgPool, Pad, ReduceMean, Reshape, MatMul",

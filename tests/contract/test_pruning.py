@@ -6,15 +6,15 @@ from typing import Any
 import msgspec
 import pytest
 import torch
-from families import BASE, FAMILIES, catalogue_families, half, images, randomised
+from families import BASE, FAMILIES, WITH_FIXED_CHANNELS, catalogue_families, half, images, randomised
 from torch import Tensor, nn
 
 from reszoo import zoo
 from reszoo.core.types import ChannelPlan, Checkpoint, ModelSpec, Preprocess, ProvenanceStep
 from reszoo.export import export
 from reszoo.export.contract.format import Format, formats
-from reszoo.models.blocks import PadShortcut, RouteShortcut
-from reszoo.models.channels import channel_groups, layers, layout
+from reszoo.models.blocks import PadShortcut, RouteShortcut, WeightedAddition
+from reszoo.models.channels import channel_groups, fixed_channels, layers, layout
 from reszoo.models.cost import cost_of
 from reszoo.models.resnet import ResNet
 from reszoo.prune.applying import State, apply_plan, network, sliced
@@ -24,7 +24,7 @@ from reszoo.prune.depth import removable, without
 STEP = ProvenanceStep(name="prune", config={}, versions={}, input_sha256="")
 
 
-ALL = FAMILIES | catalogue_families()
+ALL = {name: spec for name, spec in FAMILIES.items() if name not in WITH_FIXED_CHANNELS} | catalogue_families()
 
 
 @pytest.fixture(params=ALL.values(), ids=ALL)
@@ -101,7 +101,7 @@ WITH_IDENTITIES = {name: spec for name, spec in FAMILIES.items() if spec.family 
 @torch.no_grad()
 @pytest.mark.parametrize("spec", WITH_IDENTITIES.values(), ids=WITH_IDENTITIES)
 def test_without_a_block_the_signal_takes_its_shortcut(spec: ModelSpec) -> None:
-    pruned, block = half(spec), removable(spec, ())[-1]
+    pruned, block = spec if fixed_channels(spec) else half(spec), removable(spec, ())[-1]
     shorter = without(pruned, block)
     state = randomised(spec).state_dict()
     with_block = double(sliced(state, spec, pruned), pruned)
@@ -138,7 +138,8 @@ def test_torch_pruning_sees_the_same_couplings(unpruned: ModelSpec) -> None:
 
     for spec in (unpruned, half(unpruned)):
         model = randomised(spec).float()
-        names = {module: name for name, module in model.named_modules()}
+        names: dict[object, str] = {module: name for name, module in model.named_modules()}
+        names |= {m.weight: name for name, m in model.named_modules() if isinstance(m, WeightedAddition)}
         ours: dict[str, set[tuple[str, str]]] = {group.name: set() for group in channel_groups(spec)}
         for name, axes in layers(spec).items():
             for role, group in zip(("writes", "reads"), axes, strict=True):
@@ -166,6 +167,7 @@ EXPORTED: dict[str, dict[str, Any]] = {
     "v2, wide, option C": {"family": "v2", "stem_width": 4, "widths": (16, 32), "shortcut": "C"},
     "v2, group norms": {"family": "v2", "norm": "group", "widths": (48, 96), "stem_width": 48, "se_ratio": 4},
     "plain": {"family": "plain"},
+    "v2 to v1, attention": {"families": ("v2", "v1"), "skip": "attention", "shortcut": "B"},
 }
 
 

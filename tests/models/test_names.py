@@ -1,13 +1,16 @@
 import pytest
+from msgspec.structs import replace
 
 from reszoo.core.errors import UsageError
-from reszoo.core.types import ResNetSpec
+from reszoo.core.types import ForeignSpec, ResNetSpec
 from reszoo.models import names, spec_of
+from reszoo.models.fields import changed
 
 LISTED = """
 resnet8_v1 resnet14_v1 resnet20_v1 resnet32_v1 resnet44_v1 resnet56_v1 resnet110_v1 resnet1202_v1
 resnet8_v2 resnet14_v2 resnet20_v2 resnet32_v2 resnet44_v2 resnet56_v2 resnet110_v2
 resnet164_v1 resnet1001_v1 resnet164_v2 resnet1001_v2
+resnet18_plain resnet34_plain resnet18_plain_cifar
 resnet20_plain resnet32_plain resnet44_plain resnet56_plain resnet110_plain
 resnet18_v1 resnet34_v1 resnet50_v1 resnet101_v1 resnet152_v1
 resnet18_v2 resnet34_v2 resnet50_v2 resnet101_v2 resnet152_v2
@@ -60,3 +63,43 @@ def test_a_cifar_depth_has_no_imagenet_body_to_put_a_cifar_stem_on() -> None:
 def test_an_unknown_name_gets_the_nearest_ones() -> None:
     with pytest.raises(UsageError, match="resnet20_v1"):
         spec_of("resnet20v1")
+
+
+def test_a_name_carries_fields_of_the_spec() -> None:
+    spec = spec_of("resnet20_v2+skip=gate+families=v1,v2,v2+se_ratio=4")
+    assert spec == replace(spec_of("resnet20_v2"), skip="gate", families=("v1", "v2", "v2"), se_ratio=4)
+    small = spec_of("resnet18_plain_cifar+norm=none+widths=8,16,32,64")
+    assert (small.norm, small.widths, small.family) == ("none", (8, 16, 32, 64), "plain")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "says"),
+    [
+        ("+skip=gates", ("skip='gates'", "Choose from identity, scale, gate", "skipinit")),
+        ("+families=v1,v3,v2", ("not possible", "Choose from v1, v2, plain")),
+        ("+norm=", ("norm=''", "batch, group, layer, none")),
+        ("+skipp=gate", ("unknown field of a network 'skipp'", "norm_place", "skip,")),
+        ("+plan=x", ("unknown field", "families")),
+        ("+se_ratio=many", ("se_ratio='many'", "Expected `int`")),
+        ("+skip", ("not +FIELD=VALUE", "Write it as resnet20_v2+skip=gate")),
+        ("+skip=gate+skip=scale", ("sets skip twice", "Leave one")),
+        ("+families=v1,v2", ("3 depths but 2 families",)),
+        ("+order=norm-conv+families=v1,v1,v1", ("is of v2 blocks",)),
+        ("+stochastic_depth=0.5", ("has a dot, which begins the tag", "in the recipe")),
+    ],
+)
+def test_a_field_or_a_value_that_cannot_be_gets_the_possible_ones(suffix: str, says: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError) as caught:
+        spec_of(f"resnet20_v2{suffix}")
+    for text in says:
+        assert text in str(caught.value)
+
+
+def test_a_network_of_another_package_keeps_what_its_package_decides() -> None:
+    spec = ForeignSpec(builder="theirs", num_classes=10, input=(3, 32, 32))
+    assert changed(spec, {"num_classes": "3"}).num_classes == 3
+    for name in ("skip", "builder"):
+        with pytest.raises(
+            UsageError, match=rf"unknown field of such a network '{name}'(?s:.*)It has num_classes, input"
+        ):
+            changed(spec, {name: "gate"})

@@ -24,15 +24,16 @@ def test_the_norms_are_those_of_what_enters_each_block(name: str) -> None:
     norms = gradient_norms(model, loss(x))  # type: ignore[arg-type]
     blocks = list(blocks_of(model))
     assert list(norms) == blocks
+    parts = [f"stages.{s}.{part}" for s, stage in enumerate(model.stages) for part, _ in stage.named_children()]
     for name in (blocks[0], blocks[-1]):
         with torch.no_grad():
             before = model.stem(x)
-            for block in blocks[: blocks.index(name)]:
-                before = model.get_submodule(block)(before)
+            for part in parts[: parts.index(name)]:
+                before = model.get_submodule(part)(before)
         leaf = before.clone().requires_grad_()
         h = leaf.clone()
-        for block in blocks[blocks.index(name) :]:
-            h = model.get_submodule(block)(h)
+        for part in parts[parts.index(name) :]:
+            h = model.get_submodule(part)(h)
         logits = model.head(model.flatten(model.pool(model.final(h))))
         (gradient,) = torch.autograd.grad(F.cross_entropy(logits, LABELS), leaf)
         assert norms[name] == pytest.approx(float(gradient.norm()), rel=1e-9)

@@ -8,7 +8,7 @@ from torch import nn
 
 from reszoo.core.types import Activation, ModelSpec, Norm, Skip
 from reszoo.models import build, names, spec_of
-from reszoo.models.blocks import make_padding
+from reszoo.models.blocks import WeightedAddition, make_padding
 from reszoo.models.channels import ChannelGroup
 from reszoo.models.cost import cost_of
 
@@ -112,6 +112,8 @@ def test_a_v2_network_ends_with_norm_and_activation_and_starts_without() -> None
 @pytest.mark.parametrize(("family", "skip"), [(f, s) for f, s in itertools.product(("v1", "v2"), get_args(Skip))])
 def test_every_skip_variant_learns(family: str, skip: str) -> None:
     model = build(small(family=family, skip=skip, shortcut="B"))
+    for addition in (m for m in model.modules() if isinstance(m, WeightedAddition)):
+        nn.init.constant_(addition.weight, 0.5)  # at 0, where it starts in skipinit, it alone has a gradient
     logits = model(torch.randn(4, 3, 16, 16))
     nn.functional.cross_entropy(logits, torch.arange(4)).backward()
     without = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]

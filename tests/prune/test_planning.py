@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 from families import BASE, FAMILIES
 
-from reszoo.core.errors import UsageError
-from reszoo.core.types import ModelSpec
+from reszoo.core.errors import UnavailableError, UsageError
+from reszoo.core.types import ChannelPlan, ModelSpec
 from reszoo.models import spec_of
 from reszoo.models.channels import channel_groups
 from reszoo.models.cost import cost_of
 from reszoo.prune import PruneConfig, planning
 from reszoo.prune.importance import Importances
 from reszoo.prune.planning import Cost, UnreachableError
+from reszoo.prune.pruning import check_options
 from reszoo.prune.ranking import order
 
 STREAM, FIRST, SECOND = "stages.0", "stages.0.0.convs.0", "stages.0.1.convs.0"
@@ -137,3 +138,15 @@ def test_costs_are_asked_for_once() -> None:
     choose_channels(spec, drawn(spec), msgspec.structs.replace(PruneConfig(), round_to=8), cost, width(spec) / 2)
     assert len(asked) == len(set(asked))
     assert len(asked) <= 12
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("v2, dense", "has two branches"), ("v2, layer norms", "normalises all channels together")]
+)
+def test_a_network_of_which_no_channel_can_be_dropped_says_why(name: str, says: str) -> None:
+    spec = FAMILIES[name]
+    with pytest.raises(UnavailableError, match=rf"{says}(?s:.*)`blocks=True`"):
+        check_options(spec, PruneConfig())
+    with pytest.raises(UnavailableError, match=says):
+        channel_groups(msgspec.structs.replace(spec, plan=ChannelPlan(channels={"stages.0": (0, 1)})))
+    check_options(spec, PruneConfig(remove="blocks", importance="random"))

@@ -8,7 +8,7 @@ from torch import nn
 
 from reszoo.core.types import ChannelPlan, DenseNetSpec, InceptionSpec, MobileSpec, ModelSpec, ResNetSpec, VGGSpec
 from reszoo.models import build, names, spec_of
-from reszoo.models.channels import channel_groups
+from reszoo.models.channels import channel_groups, fixed_channels
 from reszoo.models.resnet import ResNet
 
 BASE = ResNetSpec(
@@ -38,8 +38,24 @@ CHANGES: dict[str, dict[str, object]] = {
     "dropout": {"skip": "dropout"},
     "group norms": {"norm": "group", "widths": (48, 96), "stem_width": 48, "se_ratio": 4},
     "no norms": {"norm": "none", "activation": "silu"},
+    "weights of channels": {"skip": "channel_weight"},
+    "attention": {"skip": "attention", "shortcut": "B"},
+    "one weight": {"skip": "skipinit", "norm": "none"},
+    "dense": {"skip": "dense", "shortcut": "B"},
+    "dense bottlenecks": {"skip": "dense", "block_type": "bottleneck"},
+    "layer norms": {"norm": "layer"},
+    "norms in front": {"norm_place": "before", "block_type": "bottleneck"},
+    "norms behind": {"norm_place": "after"},
+    "norms on both sides": {"norm_place": "both"},
+    "activations first": {"order": "act-norm-conv"},
+    "no activations": {"order": "norm-conv"},
+    "v1 to v2": {"families": ("v1", "v2")},
+    "v2 to v1": {"families": ("v2", "v1"), "shortcut": "B"},
+    "v2 to plain": {"families": ("v2", "plain")},
     "imagenet stem": {"stem": "imagenet", "input": (3, 32, 32), "activation": "leaky_relu"},
 }
+# What changes nothing that such a network has.
+IDLE = {"v1": {"order"}, "v2": {"families"}, "plain": {"skip", "shortcut", "order", "families"}}
 # One of each other family.
 OTHERS: dict[str, ModelSpec] = {
     "vgg": VGGSpec(depths=(1, 1), widths=(8, 16), dense=(32,), num_classes=10, input=(3, 32, 32)),
@@ -55,8 +71,10 @@ FAMILIES: dict[str, ResNetSpec] = {
     f"{family}, {name}": msgspec.structs.replace(BASE, family=family, **changes)
     for name, changes in CHANGES.items()
     for family in ("v1", "v2", "plain")
-    if family != "plain" or not {"skip", "shortcut"} & changes.keys()
+    if not IDLE[family] & changes.keys()
 }
+# Networks of which blocks can be removed, but no channels.
+WITH_FIXED_CHANNELS = {name for name, spec in FAMILIES.items() if fixed_channels(spec)}
 
 
 def shrunk(spec: ResNetSpec) -> ResNetSpec:

@@ -21,6 +21,7 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
             if isinstance(module, nn.BatchNorm2d):
                 module.running_mean.copy_(uniform(-0.2, 0.2, module.running_mean))
                 module.running_var.copy_(uniform(0.7, 1.3, module.running_var))
+            if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
                 module.weight.copy_(uniform(0.5, 1.0, module.weight))
                 module.bias.copy_(uniform(-0.2, 0.2, module.bias))
     return model.eval()
