@@ -50,7 +50,7 @@ class DenseNet(nn.Module):
         for number, depth in enumerate(spec.depths):
             stage = nn.Sequential()
             if number:
-                compressed = int(width * spec.compression)
+                compressed = max(int(width * spec.compression), 1)
                 transition = preactivated(width, (compressed, 1))
                 transition.add_module("pool", nn.AvgPool2d(2))
                 stage.add_module("transition", transition)

@@ -74,7 +74,7 @@ def parts(spec: ResNetSpec) -> list[Part]:
 
 def latency_signature(spec: ResNetSpec) -> ResNetSpec:
     """What decides the latency of a network's parts: the same for any depth, and whether pruned or not."""
-    return replace(spec, depths=(1,) * len(spec.depths), stochastic_depth=0.0, plan=None)
+    return replace(spec, depths=(1,) * len(spec.depths), stochastic_depth=0.0, gate_bias=0.0, plan=None)
 
 
 def probe_sets(spec: ResNetSpec, full_width: bool = False) -> list[ProbeSet]:
@@ -113,13 +113,21 @@ def _probe_set(spec: ResNetSpec, stage: int, channels: int, full_width: bool = F
 
 
 def _subnetwork(spec: ResNetSpec, stage: int, *depths: int) -> ResNetSpec:
-    """So many blocks of this stage, and of the next, behind a stem that gives them their resolution."""
+    """So many blocks of this stage, and of the next, behind a stem that gives them their resolution.
+
+    What stages of other families alone have is left to these.
+    """
     these = slice(stage, stage + len(depths))
+    families = {spec.family_of(number) for number in range(stage, stage + len(depths))}
+    has_shortcuts = families != {"plain"}
     subnetwork = replace(
         spec,
         depths=depths,
         widths=spec.widths[these],
         families=spec.families[these],
+        order=spec.order if "v2" in families else "norm-act-conv",
+        skip=spec.skip if has_shortcuts else "identity",
+        gate_bias=0.0,
         stochastic_depth=0.0,
         plan=None,
     )

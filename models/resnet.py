@@ -15,10 +15,12 @@ A pruned network is the same assembly with fewer channels and blocks: `channels`
 Blocks keep the numbers that they have in the unpruned network, so its parameters keep their names.
 """
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from ..core.types import BlockType, ResNetSpec
-from .blocks import ACTIVATIONS, NORMS, RouteShortcut, make_stem
+from .blocks import ACTIVATIONS, NORMS, GatedAddition, RouteShortcut, make_stem
 from .branches import has_papers_order
 from .channels import BlockChannels, ChannelGroup, layout
 from .residual import Block
@@ -100,7 +102,7 @@ class ResNet(nn.Module):
         self.stages = nn.Sequential(*(nn.Sequential() for _ in spec.depths))
         last = max(sum(spec.depths) - 1, 1)
         for channels in plan.blocks:
-            # the linear rule of Huang et al. 2016: 0 for the first block, the full probability for the last
+            # a linear rule, as timm has it: 0 for the first block, which Huang et al. 2016 drop too, all for the last
             drop = spec.stochastic_depth * (sum(spec.depths[: channels.stage]) + channels.number) / last
             self.stages[channels.stage].add_module(str(channels.number), make_block(spec, channels, drop))
         self.final = nn.Sequential()
@@ -110,8 +112,7 @@ class ResNet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.head = nn.Linear(plan.last.width, spec.num_classes)
-        if spec.init == "he":
-            self.apply(initialise_he)
+        initialise(self, spec)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.final(self.stages(self.stem(x)))
@@ -121,6 +122,16 @@ class ResNet(nn.Module):
 def make_final(spec: ResNetSpec, group: ChannelGroup) -> nn.Sequential:
     """The norm and the activation that a row of v2 blocks leaves to what reads it."""
     return nn.Sequential(NORMS[spec.norm](group), ACTIVATIONS[spec.activation]())
+
+
+def initialise(made: nn.Module, spec: ResNetSpec) -> nn.Module:
+    """The network or a part of it, with the weights and the gates' biases that its spec begins with."""
+    if spec.init == "he":
+        made.apply(initialise_he)
+    if spec.gate_bias:
+        for gated in (module for module in made.modules() if isinstance(module, GatedAddition)):
+            nn.init.constant_(cast(Tensor, gated.gate.bias), spec.gate_bias)
+    return made
 
 
 def initialise_he(module: nn.Module) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 # what a network has besides, shown where it is not the default
-OTHERS = ("bottleneck_width", "norm_place", "order", "init", "se_ratio", "stochastic_depth")
+OTHERS = ("bottleneck_width", "norm_place", "order", "gate_bias", "init", "se_ratio", "stochastic_depth")
 FAMILIES = {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}
 
 
