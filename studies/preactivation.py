@@ -24,21 +24,21 @@ CLAIMS = (
         hypothesis="v2 is better than v1 of the same depth, by at least 2 points.",
         textbook="2 to 3 % better at the same depth",
         paper="He 2016: 0.24 points at 110 layers, 0.47 at 164, 2.7 at 1001",
-        contrast=compared("accuracy", {**V2}, V1, above(2)),
+        contrast=compared("accuracy", V2, V1, above(2)),
     ),
     Claim(
         key="equivalent",
         hypothesis="v1 and v2 of the same depth are equal within a point.",
         textbook="",
         paper="He 2016: so they are up to 164 layers",
-        contrast=compared("accuracy", {**V2}, V1, within(1)),
+        contrast=compared("accuracy", V2, V1, within(1)),
     ),
     Claim(
         key="faster",
         hypothesis="v2 is ahead of v1 on val by at least a point, over all epochs.",
         textbook="v2 converges faster",
         paper="He 2016: at 1001 layers its loss falls faster from the beginning",
-        contrast=compared("val_mean", {**V2}, V1, above(1)),
+        contrast=compared("val_mean", V2, V1, above(1)),
     ),
 )
 

@@ -75,7 +75,9 @@ class Design:
         )
 
 
-def compared(metric: str, where: Where, against: Condition, region: Region) -> Contrast:
+def compared(
+    metric: str, where: Mapping[str, str | int | tuple[str | int, ...]], against: Condition, region: Region
+) -> Contrast:
     """An accuracy, in points over that of another network of the same seed. Pairs that learnt nothing say nothing."""
     usual: Where = {**where, "training": "usual"}
     return Contrast(metric=metric, where=usual, against=against, region=region, floor=FLOOR)

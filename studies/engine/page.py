@@ -116,7 +116,7 @@ def _extremes(core_s: Mapping[str, float]) -> str:
     """What an equal number of multiply-accumulates may hide."""
     if len(core_s) < 2:
         return ""
-    cheapest, dearest = (pick(core_s, key=core_s.__getitem__) for pick in (min, max))
+    cheapest, dearest = min(core_s, key=core_s.__getitem__), max(core_s, key=core_s.__getitem__)
     return f" A run takes from {core_s[cheapest]:.2g} core-seconds ({cheapest}) to {core_s[dearest]:.2g} ({dearest})."
 
 

@@ -1,20 +1,10 @@
-"""Every mixture has a network of its own, and what the study finds on digits."""
+"""What the study finds on digits."""
 
 import pytest
 from smoke import Smoke
 
 from reszoo.core.documents import read_json
-from reszoo.models import spec_of
 from reszoo.studies import StudyResult
-from reszoo.studies.engine.records import Scale, Settings
-from reszoo.studies.hybrid import MIXED, PURE_V1, PURE_V2, arch_of
-
-
-@pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu"])
-def test_its_networks_have_names(scale: Scale) -> None:
-    settings = Settings(scale=scale, data="digits", seeds=1)
-    specs = {repr(spec_of(arch_of(stages, settings))) for stages in (PURE_V1, *MIXED, PURE_V2)}
-    assert len(specs) == 6
 
 
 @pytest.mark.long
