@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from ...core.documents import to_builtins
 from ...core.files import sha256_of
 from .records import Claim, Condition, Control, Figure, Measured, Scale, Settings
 
@@ -62,11 +61,11 @@ class Study:
         return Path(str(spec and spec.origin))
 
     def recipe(self, settings: Settings) -> dict[str, Any]:
-        """The fields of the recipe that its networks are trained with; none where it trains none."""
+        """The fields of the recipe that its networks are trained with, as on disk; none where it trains none."""
         from .recipes import recipe_for
 
-        fields: dict[str, Any] = to_builtins(recipe_for(settings.data)) if self.trains else {}
-        return fields
+        document = msgspec.json.encode(recipe_for(settings.data) if self.trains else {})
+        return msgspec.json.decode(document, type=dict[str, Any])
 
     def version(self, settings: Settings) -> str:
         """The hash of what decides its runs: its file, the files of the engine that runs go through, and the recipe."""

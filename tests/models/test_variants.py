@@ -290,6 +290,7 @@ def test_every_parameter_of_every_kind_of_network_is_used(name: str) -> None:
     assert idle == []
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("init", ["he", "pytorch"])
 def test_gates_begin_where_their_bias_says(init: str) -> None:
     network = build(variant(skip="gate", gate_bias=-6.0, init=init))

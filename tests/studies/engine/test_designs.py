@@ -27,7 +27,7 @@ from reszoo.studies.engine.verdicts import Runs, checked, reach
 from reszoo.studies.modern import ARCHS
 from reszoo.training import for_training, override
 
-# Points: the standard deviation of what differs between two networks from seed to seed, after few epochs and after many.
+# Points: the standard deviation of a difference between networks from seed to seed, after few epochs and after many.
 SPREAD = {"cpu": 0.7, "gpu": 0.35}
 
 CPU = Settings(scale="cpu", data="cifar10", seeds=1)
