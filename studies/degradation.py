@@ -8,7 +8,7 @@ from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from .engine.designs import NARROW, SEEDS, Design, compared, controls, curves
+from .engine.designs import SEEDS, WIDTHS, Design, compared, controls, curves
 from .engine.gradients import block_norms, chain_factor, factor_per_layer
 from .engine.records import (
     Claim,
@@ -34,10 +34,9 @@ if TYPE_CHECKING:
     from .engine.trials import Trial
 
 DEPTHS: dict[Scale, tuple[int, ...]] = {"smoke": (8, 14), "cpu": (8, 20, 56), "gpu": (8, 20, 32, 56, 110)}
-WIDTHS: dict[Scale, str] = {"smoke": "", "cpu": NARROW, "gpu": ""}
 EPOCHS: dict[str, dict[Scale, float]] = {
     "digits": {"smoke": 1, "cpu": 30, "gpu": 30},
-    "cifar10": {"smoke": 1, "cpu": 4, "gpu": 40},
+    "cifar10": {"smoke": 1, "cpu": 3, "gpu": 40},
 }
 RATE = {"lr": "0.1"}  # as in the paper: what is usual for residual networks may be too much for plain ones
 IMAGES = 64

@@ -78,7 +78,7 @@ def test_a_name_carries_fields_of_the_spec() -> None:
         ("+skip=gates", ("skip='gates'", "Choose from identity, scale, gate", "skipinit")),
         ("+families=v1,v3,v2", ("not possible", "Choose from v1, v2, plain")),
         ("+norm=", ("norm=''", "batch, group, layer, none")),
-        ("+skipp=gate", ("unknown field of a network 'skipp'", "norm_place", "skip,")),
+        ("+skipp=gate", ("unknown field of such a network 'skipp'", "norm_place", "skip,")),
         ("+plan=x", ("unknown field", "families")),
         ("+se_ratio=many", ("se_ratio='many'", "Expected `int`")),
         ("+skip", ("not +FIELD=VALUE", "Write it as resnet20_v2+skip=gate")),
