@@ -8,13 +8,14 @@ single layers would not.
 """
 
 from itertools import pairwise
-from math import ceil
+from math import ceil, prod
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from ..core.types import ChannelPlan, ResNetSpec
 from .channels import BlockChannels, ChannelGroup, layout
+from .shapes import halved
 
 Kind = Literal["stem", "transition", "block"]
 KERNELS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
@@ -133,7 +134,7 @@ def _subnetwork(spec: ResNetSpec, stage: int, *depths: int) -> ResNetSpec:
     )
     if stage == 0:
         return subnetwork
-    height, width = (_halved(size, _halvings(spec, stage)) for size in spec.input[1:])
+    height, width = halved(spec.input[1:], _halvings(spec, stage))
     return replace(subnetwork, stem="cifar", input=(spec.input[0], height, width))
 
 
@@ -203,9 +204,4 @@ def _halvings(spec: ResNetSpec, stage: int) -> int:
 
 
 def _pixels(spec: ResNetSpec, halvings: int) -> int:
-    return _halved(spec.input[1], halvings) * _halved(spec.input[2], halvings)
-
-
-def _halved(size: int, times: int) -> int:
-    """A convolution at stride 2 gives half of the pixels, rounded up."""
-    return ceil(size / (1 << times))
+    return prod(halved(spec.input[1:], halvings))

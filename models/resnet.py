@@ -20,9 +20,10 @@ from typing import cast
 from torch import Tensor, nn
 
 from ..core.types import BlockType, ResNetSpec
-from .blocks import ACTIVATIONS, NORMS, GatedAddition, RouteShortcut, make_stem
+from .blocks import ACTIVATIONS, NORMS, GatedAddition, make_stem
 from .branches import has_papers_order
 from .channels import BlockChannels, ChannelGroup, layout
+from .initialising import initialise_he
 from .residual import Block
 from .variants import VariantBlock
 
@@ -132,11 +133,3 @@ def initialise(made: nn.Module, spec: ResNetSpec) -> nn.Module:
         for gated in (module for module in made.modules() if isinstance(module, GatedAddition)):
             nn.init.constant_(cast(Tensor, gated.gate.bias), spec.gate_bias)
     return made
-
-
-def initialise_he(module: nn.Module) -> None:
-    """He et al. 2015 ("Delving deep"): variance 2 / fan-out, kept through the backward pass of a ReLU network."""
-    if isinstance(module, nn.Conv2d) and not isinstance(module, RouteShortcut):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

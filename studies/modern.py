@@ -33,7 +33,7 @@ POOR = {  # what many begin with
 }
 EPOCHS: dict[str, dict[Scale, float]] = {  # of v2
     "digits": {"smoke": 1, "cpu": 30, "gpu": 30},
-    "cifar10": {"smoke": 1, "cpu": 2, "gpu": 40},
+    "cifar10": {"smoke": 1, "cpu": 1.5, "gpu": 40},
 }
 OTHERS = tuple(network for network in ARCHS if network != "v2")
 V2: Condition = {"network": "v2"}

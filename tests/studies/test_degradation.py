@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from smoke import Smoke
+from smoke import Smoke, mean_of
 
 from reszoo.core.documents import read_json
 from reszoo.studies import StudyResult
@@ -53,8 +53,7 @@ def test_what_it_finds_on_digits(smoke: Smoke) -> None:
     cases = {
         (finding.claim.key, case.condition["depth"]): case for finding in result.findings for case in finding.cases
     }
-    helped, low = cases["skips-help", 14].mean, cases["nine-tenths", 14].low
-    assert helped is not None
-    assert helped > 10
+    assert mean_of(cases["skips-help", 14]) > 10
+    low = cases["nine-tenths", 14].low
     assert low is not None
     assert low > 0.98
