@@ -28,7 +28,7 @@ def test_what_is_no_proportion_is_an_error_not_a_number(correct: int, n: int) ->
         proportion_interval(correct, n)
 
 
-@pytest.mark.parametrize("n", [1, 3, 5, 10, 100])
+@pytest.mark.parametrize("n", [1, 3, 5, 10, 30])
 def test_the_exact_interval_is_that_of_clopper_and_pearson(n: int) -> None:
     for successes in range(n + 1):
         expected = binomtest(successes, n).proportion_ci(0.95, method="exact")
