@@ -119,7 +119,7 @@ def fit(model: "nn.Module", batch: "Batch", epochs: int, rate: float, seed: int)
     order, found = torch.Generator().manual_seed(seed), []
     for _ in range(epochs):
         right = []
-        for chosen in torch.randperm(len(batch.labels), generator=order).split(BATCH):
+        for chosen in torch.split(torch.randperm(len(batch.labels), generator=order), BATCH):
             logits, labels = model(batch.images[chosen]), batch.labels[chosen]
             optimizer.zero_grad()
             torch.autograd.backward(F.cross_entropy(logits, labels))
@@ -135,7 +135,7 @@ def accuracy(model: "nn.Module", batch: "Batch") -> float:
 
     model.eval()
     with torch.inference_mode():
-        answers = torch.cat([model(images).argmax(1) for images in batch.images.split(10 * BATCH)])
+        answers = torch.cat([model(images).argmax(1) for images in torch.split(batch.images, 10 * BATCH)])
     return 100 * float((answers == batch.labels).float().mean())
 
 

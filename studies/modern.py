@@ -83,7 +83,8 @@ CLAIMS = (
 
 
 def networks(settings: Settings) -> list[Condition]:
-    return [*({"network": name, "recipe": "good"} for name in ARCHS), {"network": "v2", "recipe": "poor"}]
+    good: list[Condition] = [{"network": name, "recipe": "good"} for name in ARCHS]
+    return [*good, {"network": "v2", "recipe": "poor"}]
 
 
 def arch_of(condition: Condition, settings: Settings) -> str:

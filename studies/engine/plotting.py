@@ -74,9 +74,9 @@ def _points(figure: Figure, condition: Condition, runs: Runs) -> Iterator[Point]
             yield _point(float(condition[figure.x]), values, figure.log_y)
         return
     known = [each.series for each in measured if figure.y in each.series]
-    for position, values in enumerate(zip(*(each[figure.y] for each in known), strict=True)):
+    for position, there in enumerate(zip(*(each[figure.y] for each in known), strict=True)):
         place = position + 1.0 if figure.x == "position" else known[0][figure.x][position]
-        yield _point(place, values, figure.log_y)
+        yield _point(place, there, figure.log_y)
 
 
 def _point(x: float, values: Sequence[float], is_log: bool) -> Point:
