@@ -63,17 +63,20 @@ def lines_of(figure: Figure, runs: Runs) -> dict[str, list[Point]]:
     for condition in runs.where(figure.where):
         label = " ".join(str(condition[field]) for field in figure.lines)
         lines.setdefault(label, []).extend(_points(figure, condition, runs))
-    return {label: sorted(points) for label, points in lines.items()}
+    return {label: sorted(points) for label, points in lines.items() if points}
 
 
 def _points(figure: Figure, condition: Condition, runs: Runs) -> Iterator[Point]:
+    """Of the runs in which it could be measured."""
     measured = [run.measured for run in runs.of(condition).values()]
     if figure.x in condition:
-        values = [each.values[figure.y] for each in measured]
-        yield _point(float(condition[figure.x]), values, figure.log_y)
-    else:
-        series = zip(*(each.series[figure.y] for each in measured), strict=True)
-        yield from (_point(float(position), values, figure.log_y) for position, values in enumerate(series, 1))
+        if values := [each.values[figure.y] for each in measured if figure.y in each.values]:
+            yield _point(float(condition[figure.x]), values, figure.log_y)
+        return
+    known = [each.series for each in measured if figure.y in each.series]
+    for position, there in enumerate(zip(*(each[figure.y] for each in known), strict=True)):
+        place = position + 1.0 if figure.x == "position" else known[0][figure.x][position]
+        yield _point(place, there, figure.log_y)
 
 
 def _point(x: float, values: Sequence[float], is_log: bool) -> Point:
