@@ -137,28 +137,40 @@ class WideResNet(nn.Module):
 
 
 class PreActivated(nn.Module):
-    """bearpaw's PreResNet, which ends with `bn` and `fc`, and kuangliu's PreActResNet, with `linear` and no norm."""
+    """bearpaw's PreResNet, which ends with `bn` and `fc`, and kuangliu's PreActResNet, with `linear` and no norm.
 
-    def __init__(self, depths: Sequence[int], width: int, *, is_bearpaw: bool) -> None:
+    Networks that descend from kuangliu's end with `bn` and `linear`.
+    """
+
+    def __init__(
+        self,
+        depths: Sequence[int],
+        width: int,
+        *,
+        is_bearpaw: bool = False,
+        is_raw: bool | None = None,
+        has_norm: bool | None = None,
+    ) -> None:
         super().__init__()
         self.conv1, source, self.n, self.is_bearpaw = conv(3, width, 3), width, len(depths), is_bearpaw
+        self.has_norm = is_bearpaw if has_norm is None else has_norm
+        is_raw = is_bearpaw if is_raw is None else is_raw
         for stage, depth in enumerate(depths):
             blocks = []
             for number in range(depth):
                 stride, skip = 2 if stage and not number else 1, "downsample" if is_bearpaw else "shortcut"
-                blocks.append(PreBlock(source, width << stage, stride, skip=skip, is_raw=is_bearpaw))
+                blocks.append(PreBlock(source, width << stage, stride, skip=skip, is_raw=is_raw))
                 source = width << stage
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
-        if is_bearpaw:
-            self.bn, self.fc = nn.BatchNorm2d(source), nn.Linear(source, 10)
-        else:
-            self.linear = nn.Linear(source, 10)
+        if self.has_norm:
+            self.bn = nn.BatchNorm2d(source)
+        self.add_module("fc" if is_bearpaw else "linear", nn.Linear(source, 10))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
         for stage in range(self.n):
             x = getattr(self, f"layer{stage + 1}")(x)
-        x = F.relu(self.bn(x)).mean((2, 3)) if self.is_bearpaw else x.mean((2, 3))
+        x = F.relu(self.bn(x)).mean((2, 3)) if self.has_norm else x.mean((2, 3))
         logits: Tensor = self.fc(x) if self.is_bearpaw else self.linear(x)
         return logits
 
