@@ -86,9 +86,9 @@ def _likely_names(spec: ResNetSpec) -> list[str]:
     return [
         f"resnet{depth}_{family}",
         f"resnet{depth}_{family}_cifar",
+        *names(),
         f"wide_resnet{depth + 2}_{widen}_{family}",
         f"wide_resnet{depth}_{spec.bottleneck_width}_{family}",
-        *names(),
     ]
 
 

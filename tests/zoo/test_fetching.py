@@ -39,7 +39,7 @@ def test_the_addresses_of_the_hub() -> None:
     files = ("model.safetensors", "pytorch_model.bin")
     assert addresses("hf://me/net") == [f"{HUB}/me/net/resolve/main/{name}" for name in files]
     assert addresses("https://example.org/w.pth") == ["https://example.org/w.pth"]
-    assert addresses("hf://me/net.2/w.pth") == [f"{HUB}/me/net/resolve/v1.2/w.pth"]
+    assert addresses("hf://me/net@v1.2/w.pth") == [f"{HUB}/me/net/resolve/v1.2/w.pth"]
     assert addresses(f"{HUB}/me/net/blob/main/w.pth?download=true") == [
         f"{HUB}/me/net/resolve/main/w.pth?download=true"
     ]
