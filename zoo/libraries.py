@@ -1,6 +1,6 @@
 """Weights for other libraries: a file that their own network loads strictly, proven to give the same logits there."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UsageError
 from ..core.missing import require
@@ -67,8 +67,9 @@ def _of_torchvision(spec: ResNetSpec) -> "nn.Module":
 def _of_timm_v1(spec: ResNetSpec) -> "nn.Module":
     from timm.models.resnet import BasicBlock, Bottleneck, ResNet
 
+    block: Any = BasicBlock if spec.block_type == "basic" else Bottleneck  # timm's annotation is of instances
     network: nn.Module = ResNet(
-        BasicBlock if spec.block_type == "basic" else Bottleneck,
+        block,
         spec.depths,
         num_classes=spec.num_classes,
         in_chans=spec.input[0],

@@ -86,3 +86,18 @@ def test_weights_for_a_library_are_one_file() -> None:
         done = reszoo("export", "big", *wrong)
         assert done.returncode == 2
         assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [["quantize"], ["quantize", "--explain"], ["prune", "--macs", "0.5"], ["prune", "--sensitivity"]],
+    ids=" ".join,
+)
+def test_later_stages_take_the_data_set_that_was_not_named(verb: list[str]) -> None:
+    assert reszoo("import", "mine.pth", "--out", "made").returncode == 0
+    done = reszoo(verb[0], "made", *verb[1:])
+    assert done.returncode == 2
+    assert "and name them: --data NAME." in done.stderr
+    done = reszoo(verb[0], "made", *verb[1:], "--data", "nowhere")
+    assert done.returncode == 2
+    assert "unknown data set 'nowhere'" in done.stderr
