@@ -117,7 +117,7 @@ def _lines(made: "Checkpoint") -> list[str]:
         f"recognised as {how['arch']} in the layout {how['layout']}: all {how['tensors']} tensors fit",
         f"{', '.join(description(spec).values())}; {spec.num_classes} classes, {channels} x {height} x {width}",
     ]
-    taken = {"wrappers": "found under", "prefixes": "without the prefix", "left_out": "left out:"}
+    taken = {"wrappers": "found under", "prefixes": "without the prefix", "ignore": "left out:"}
     lines += [f"{words} {how[key]}" for key, words in taken.items() if key in how]
     if "assumed" in how:
         lines.append(f"assumed: {how['assumed']}, {_figures(made.preprocess)}; `preprocess` says otherwise")

@@ -54,10 +54,10 @@ def import_checkpoint(
 ) -> Checkpoint:
     """Import weights that were trained elsewhere. The architecture is told from the tensors, and all of them are used.
 
-    The layouts of torchvision, timm, akamaster, chenyaofo, kuangliu, bearpaw, Wide ResNet and reszoo are known. What
-    wrappers add to a file and to the names in it is taken off. Nothing in a file is ever run. What has no weights, such
-    as strides and activations, cannot be read from a file: a module is run beside reszoo's network to compare both, a
-    file's network should be evaluated.
+    The layouts of torchvision, timm, transformers, akamaster, chenyaofo, kuangliu, bearpaw, Wide ResNet and reszoo are
+    known. What wrappers add to a file and to the names in it is taken off. Nothing in a file is ever run. What has no
+    weights, such as strides and activations, cannot be read from a file: a module is run beside reszoo's network to
+    compare both, a file's network should be evaluated.
 
     Args:
         source: A .pth, .pt, .th, .pth.tar, .bin or .safetensors file, `hf://OWNER/REPO[@REVISION][/FILE]` or another
@@ -79,8 +79,8 @@ def import_checkpoint(
         The checkpoint. Its provenance says how it was recognised, and what was assumed.
 
     Raises:
-        UsageError: A name or an option cannot be meant, there are tensors that the network has not, several networks
-            have these tensors, or `out` is taken.
+        UsageError: A name or an option cannot be meant, there are surplus tensors, several networks have these tensors,
+            or `out` is taken.
         ReszooError: The file is damaged, no file of weights, or of no network that reszoo knows; or weights are not
             finite.
         UnavailableError: PyTorch is needed to read the file, or nothing may be asked of the network.
@@ -143,7 +143,9 @@ def _opened(
     with opened(os.fspath(source), progress) as file:
         title = re.sub(r"[^\w-]+", "_", ENDINGS.sub("", file.title)).strip("_") or "imported"
         origin = {"file": file.name} | ({"url": file.url} if file.url else {})
-        yield Source(read(file.path, ignore), file.url or str(file.path), title, file.sha256, origin)
+        found, what = read(file.path, ignore), file.url or str(file.path)
+        what += f" ({'.'.join(found.wrappers)})" if found.wrappers else ""  # which of several networks it is
+        yield Source(found, what, title, file.sha256, origin)
 
 
 def _of_module(module: "nn.Module", ignore: tuple[str, ...]) -> Source:

@@ -43,6 +43,16 @@ CONVERTERS: dict[str, Rules] = {
         ("norm.*", "final.0.*"),
         ("head.fc.*", "head.*"),
     ),
+    # the ResNets of Hugging Face's transformers, whose `resnet.` and `encoder.` are taken off as prefixes
+    "transformers": (
+        ("embedder.embedder.convolution.*", "stem.conv.*"),
+        ("embedder.embedder.normalization.*", "stem.norm.*"),
+        ("stages.{s}.layers.{u}.layer.{k}.convolution.*", "stages.{s}.{u}.convs.{k}.*"),
+        ("stages.{s}.layers.{u}.layer.{k}.normalization.*", "stages.{s}.{u}.norms.{k}.*"),
+        ("stages.{s}.layers.{u}.shortcut.convolution.*", "stages.{s}.{u}.shortcut.0.*"),
+        ("stages.{s}.layers.{u}.shortcut.normalization.*", "stages.{s}.{u}.shortcut.1.*"),
+        ("classifier.1.*", "head.*"),
+    ),
     # PreActResNets that end with a norm: those that descend from kuangliu's, and bearpaw's PreResNet
     "preact": (
         ("conv1.*", "stem.conv.*"),

@@ -21,7 +21,7 @@ OURS_FIX = (
 
 
 class Unknown(NamedTuple):
-    """Weights of which nothing is known: their shapes under their own names and under ours, and those without ours."""
+    """Weights that fit no network: their shapes under their own names and under ours, and the names that have none."""
 
     what: str
     layout: str
@@ -61,7 +61,10 @@ def unrecognised(unknown: Unknown, specs: Mapping[str, ModelSpec]) -> ReszooErro
         problem += f", and has tensors called {listed(unknown.strange)}"
     nearest = _nearest(unknown, specs)
     if not nearest:
-        return ReszooError(f"{problem}; none is near", f"Only residual networks are imported, named as in {NAMED_AS}.")
+        return ReszooError(
+            f"{problem}; none is near",
+            f"Residual networks are recognised, named as in {NAMED_AS}. Of others, give the name: `arch=vgg16_bn`.",
+        )
     told = "; ".join(f"{each.name} ({unknown.mismatch(each.spec)})" for each in nearest)
     fix = (
         f"Where you know which it is, say so and see what differs: `arch={nearest[0].name}`. Its tensors have to be "

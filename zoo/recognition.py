@@ -67,8 +67,9 @@ def recognise(
         UsageError: There are more tensors than the network has, several networks have just these, or `arch` is no
             architecture.
     """
-    layout = layout_of(state)
-    strange = [name for name in state if not _is_known(name, layout)]
+    named = state_shapes(spec_of(arch)) if arch else {}
+    layout = "native" if len(named.keys() & state.keys()) * 2 > len(state) else layout_of(state)
+    strange = [name for name in state if not (_is_known(name, layout) or (layout == "native" and name in named))]
     known = {name: array for name, array in state.items() if name not in strange}
     _check_layers_of_head(known, layout, what)
     ours = renamed(known, layout, what)
@@ -83,7 +84,7 @@ def recognise(
         raise no_such(unknown, arch, spec or candidates[-1]) if arch else unrecognised(unknown, _all_like(derived))
     name = arch or _name(spec)
     if strange:
-        raise surplus_error(strange, state, name, shapes["head.weight"], what)
+        raise surplus_error(strange, state, name, shapes.get("head.weight", ()), what)
     if not (arch or own or is_run):
         _check_told(spec, layout, what)
     return Recognised(ours, layout, name, spec)

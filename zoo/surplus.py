@@ -13,13 +13,13 @@ SHOWN = 3
 
 
 def surplus_error(strange: list[str], state: State, name: str, head: tuple[int, ...], what: str) -> UsageError:
-    """What is said of tensors that a network has not.
+    """What is said of tensors that are no part of a network.
 
     Args:
         strange: Their names. They lie in modules of their own.
         state: All weights.
         name: The network's, which has all the other tensors.
-        head: The shape of its classifier: (classes, features).
+        head: The shape of its classifier, (classes, features); () where that is not known.
         what: Names the weights.
     """
     verb = "is" if len(strange) == 1 else "are"
@@ -28,7 +28,7 @@ def surplus_error(strange: list[str], state: State, name: str, head: tuple[int, 
     if figures := _normalisation(strange, state):
         return UsageError(problem, f"They normalise the images: say so, {options} `preprocess={figures}`.")
     modules = [[state[each].shape for each in strange if _top(each) == module] for module in _tops(strange)]
-    if all(_is_a_head(shapes, head) for shapes in modules):
+    if head and all(_is_a_head(shapes, head) for shapes in modules):
         return UsageError(problem, f"They are other classifiers beside its own: leave them out, {options}.")
     return UsageError(
         problem,

@@ -175,6 +175,54 @@ class PreActivated(nn.Module):
         return logits
 
 
+class Convolution(nn.Module):
+    """A convolution and its norm, as Hugging Face's transformers name them."""
+
+    def __init__(self, source: int, target: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.convolution, self.normalization = conv(source, target, kernel, stride), nn.BatchNorm2d(target)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.normalization(self.convolution(x))
+        return y
+
+
+class Layer(nn.Module):
+    """A bottleneck of transformers, which has its stride in the 3x3 convolution."""
+
+    def __init__(self, source: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.shortcut = Convolution(source, 4 * width, 1, stride)
+        parts = (Convolution(source, width, 1), Convolution(width, width, 3, stride), Convolution(width, 4 * width, 1))
+        self.layer = nn.Sequential(*parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, third = self.layer
+        return F.relu(third(F.relu(second(F.relu(first(x))))) + self.shortcut(x))
+
+
+class Transformers(nn.Module):
+    """ResNetForImageClassification of transformers, with one bottleneck in each stage."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        stages = [
+            nn.ModuleDict({"layers": nn.Sequential(Layer(source, width, stride))})
+            for source, width, stride in ((64, 64, 1), (256, 128, 2), (512, 256, 2), (1024, 512, 2))
+        ]
+        embedder, encoder = nn.ModuleDict({"embedder": Convolution(3, 64, 7, 2)}), nn.ModuleDict()
+        encoder["stages"] = nn.ModuleList(stages)
+        self.resnet = nn.ModuleDict({"embedder": embedder, "encoder": encoder})
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(2048, classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.resnet.get_submodule("embedder.embedder")(x)), 3, 2, 1)
+        for stage in range(4):
+            x = self.resnet.get_submodule(f"encoder.stages.{stage}.layers")(x)
+        y: Tensor = self.classifier(x.mean((2, 3)))
+        return y
+
+
 def logits(model: nn.Module, side: int, channels: int = 3) -> Tensor:
     images = torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():

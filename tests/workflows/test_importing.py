@@ -11,7 +11,7 @@ import timm
 import torch
 import torchvision
 from foreign import randomise
-from layouts import V1, PreActivated, WideResNet, logits
+from layouts import V1, PreActivated, Transformers, WideResNet, logits
 from msgspec.structs import replace
 from safetensors.torch import save_file
 from torch import nn
@@ -43,6 +43,7 @@ LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, str, str, int]] = {
     "timm v1": (lambda: timm.create_model("resnet18", num_classes=3), "resnet18_v1", "torchvision", "B", 64),
     "timm v1, grey": (lambda: timm.create_model("resnet18", in_chans=1), "resnet18_v1", "torchvision", "B", 64),
     "timm v2": (lambda: timm.create_model("resnetv2_18", num_classes=3), "resnet18_v2", "timm_resnetv2", "B", 64),
+    "transformers": (lambda: Transformers(3), "resnet50_v1+depths=1,1,1,1", "transformers", "B", 64),
     "akamaster": (lambda: V1([3, 3, 3], 16, projection="", head="linear"), "resnet20_v1", "akamaster", "A", 32),
     "akamaster, option B": (
         lambda: V1([1, 1, 1], 16, projection="shortcut", head="linear"),

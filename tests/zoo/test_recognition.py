@@ -18,7 +18,7 @@ from reszoo import models
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import ResNetSpec
 from reszoo.models.architectures import architectures
-from reszoo.models.shapes import state_shapes
+from reszoo.models.network import state_shapes
 from reszoo.zoo.converters import CONVERTERS, LAYOUTS, rename, restore
 from reszoo.zoo.derived import NOT_NAMED, arch_of, spec_from_shapes
 from reszoo.zoo.recognition import layout_of, recognise
@@ -109,12 +109,12 @@ def state_of(spec: ResNetSpec, layout: str = "native") -> dict[str, np.ndarray]:
     return {restore(key, rules) or key: np.zeros(shape, np.float32) for key, shape in state_shapes(spec).items()}
 
 
-WHOLE = {"torchvision": "v1", "akamaster": "v1", "wide_resnet": "v2", "timm_resnetv2": "v2", "preact": "v2"}
+WHOLE = {"wide_resnet": "v2", "timm_resnetv2": "v2", "preact": "v2"}  # the family of a layout's networks, where not v1
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_names_every_tensor_of_its_networks(layout: str) -> None:
-    spec = residual(f"resnet8_{WHOLE[layout]}+shortcut=B")
+    spec = residual(f"resnet8_{WHOLE.get(layout, 'v1')}+shortcut=B")
     theirs = [restore(key, CONVERTERS[layout]) for key in state_shapes(spec)]
     assert None not in theirs
     assert layout_of([name or "" for name in theirs]) == layout
@@ -172,6 +172,18 @@ def test_what_a_name_says_of_shortcuts_and_classes_is_not_changed() -> None:
         recognise(state, "mine", "resnet8_v1+shortcut=A")
     with pytest.raises(ReszooError, match=r"head\.weight has shape 7x64, expected 5x64"):
         recognise(state, "mine", "resnet8_v1+num_classes=5")
+
+
+@pytest.mark.parametrize("name", ["vgg11_bn_cifar", "inception6_bn_cifar", "densenet40_k12_cifar", "resnet_mobile_v2"])
+def test_networks_of_other_families_are_what_they_are_named(name: str) -> None:
+    spec = models.spec_of(name)
+    state = {key: np.zeros(shape, np.float32) for key, shape in state_shapes(spec).items()}
+    found = recognise(state, "mine", name)
+    assert (found.spec, found.layout, found.state.keys()) == (spec, "native", state.keys())
+    with pytest.raises(ReszooError, match="mine fits no network that reszoo knows"):
+        recognise(state, "mine")
+    with pytest.raises(UsageError, match=f"aux is no part of a {name}, which has all the others"):
+        recognise(state | {"aux": np.zeros(3, np.float32)}, "mine", name)
 
 
 def test_preactivated_networks_of_others_need_a_word_on_their_projections() -> None:
