@@ -24,7 +24,8 @@ LONGEST_WAIT_S = 60.0  # however long the server asks us to stay away
 TIMEOUT_S = 30.0  # without a byte
 PROXY_FIX = "Mend HTTP_PROXY and HTTPS_PROXY: a proxy that wants a login is http://NAME:PASSWORD@HOST:PORT."
 LOGIN_FIX = (
-    "It needs a login: download it where you are signed in, and name that file, or have it on a mirror: RESZOO_MIRROR."
+    "It needs a login, or is not there: download it where you are signed in, and import that file, "
+    "or name a mirror that has it with RESZOO_MIRROR."
 )
 FIXES = {
     401: LOGIN_FIX,

@@ -139,6 +139,15 @@ def test_variants_of_ours_are_what_their_module_or_their_name_says(variant: str)
     assert_same(theirs, of_file)
 
 
+def test_an_error_says_which_of_several_networks_in_a_file_it_is_about() -> None:
+    """Averages are taken first, and some lack the statistics of batch norms."""
+    state = akamaster().state_dict()
+    averages = {name: tensor for name, tensor in state.items() if "running" not in name}
+    torch.save({"model": state, "ema": averages}, "mine.pth")
+    with pytest.raises(ReszooError, match=r"mine\.pth \(ema\) .*running_mean is missing"):
+        reszoo.import_checkpoint("mine.pth", arch="resnet8_v1")
+
+
 def test_a_pruned_module_of_ours_keeps_its_plan() -> None:
     theirs = randomise(reszoo.models.build(PRUNED))
     made = reszoo.import_checkpoint(theirs)

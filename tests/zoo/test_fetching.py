@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from webserver import Resource, WebServer, serving
+from webserver import Resource, Trouble, WebServer, serving
 
 import reszoo
 from reszoo.core.errors import NotFoundError, ReszooError, UnavailableError, UsageError
@@ -81,6 +81,13 @@ def test_what_is_not_there_is_said_with_what_was_tried(hub: WebServer) -> None:
         pass
     with pytest.raises(NotFoundError, match="the server answered 404"), opened("hf://me/net/w.pth"):
         pass
+
+
+def test_what_needs_a_login_is_said_to_be_downloaded_by_the_user(hub: WebServer) -> None:
+    hub.add("/huggingface.co/me/net/resolve/main/w.pth", Resource(content(), troubles=[Trouble(status=401)]))
+    with pytest.raises(ReszooError, match="the server answered 401") as caught, opened("hf://me/net/w.pth"):
+        pass
+    assert "download it where you are signed in, and import that file" in caught.value.fix
 
 
 def test_a_page_in_the_files_place_is_named(hub: WebServer) -> None:
