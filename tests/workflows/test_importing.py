@@ -428,13 +428,17 @@ def test_the_provenance_names_the_file_and_its_hash() -> None:
     assert type(made) is reszoo.Checkpoint
 
 
-def test_every_later_stage_works_on_it_and_says_what_it_lacks() -> None:
-    """On the weights of a bundled network, as its owner's loop would have saved them."""
+def import_digits(**options: Any) -> tuple[reszoo.Checkpoint, reszoo.Checkpoint]:
+    """The weights of a bundled network, imported as its owner's loop would have saved them; and that network."""
     bundled = reszoo.load("resnet8_v1.reszoo_digits")
     torch.save({"model": bundled.module().state_dict()}, "mine.pth")
     prepare = bundled.preprocess
     figures = f"mean={prepare.mean[0]},std={prepare.std[0]},crop=8"
-    made = reszoo.import_checkpoint("mine.pth", data="digits", preprocess=figures, out="mine")
+    return reszoo.import_checkpoint("mine.pth", preprocess=figures, **options), bundled
+
+
+def test_every_later_stage_works_on_it() -> None:
+    made, bundled = import_digits(data="digits")
     assert (made.labels, made.preprocess.input) == (bundled.labels, bundled.preprocess.input)
     assert made.evaluate().accuracy == bundled.metrics[0].value
     artifact = made.export("onnx", out="onnx")
@@ -444,7 +448,9 @@ def test_every_later_stage_works_on_it_and_says_what_it_lacks() -> None:
     image = np.zeros((8, 8, 1), np.uint8)
     assert [type(one).__name__ for one in artifact.predict(image)] == ["Prediction"]
 
-    nameless = reszoo.import_checkpoint("mine.pth", preprocess=figures, out="nameless")
+
+def test_later_stages_say_that_they_lack_a_data_set_and_take_one() -> None:
+    nameless, bundled = import_digits()
     assert repr(nameless) == "Checkpoint(resnet8_v1.mine: for unnamed images, 0.306 MB)"
     assert "tells 10 classes apart" in (nameless.export("onnx", out="plain").path / "README.md").read_text()
     lacking = [nameless.evaluate, lambda: nameless.quantize("onnx"), lambda: nameless.prune(macs=0.5)]
