@@ -65,12 +65,12 @@ def unrecognised(unknown: Unknown, specs: Mapping[str, ModelSpec]) -> ReszooErro
             f"{problem}; none is near",
             f"Residual networks are recognised, named as in {NAMED_AS}. Of others, give the name: `arch=vgg16_bn`.",
         )
-    told = "; ".join(f"{each.name} ({unknown.mismatch(each.spec)})" for each in nearest)
+    listing = "; ".join(f"{each.name} ({unknown.mismatch(each.spec)})" for each in nearest)
     fix = (
         f"Where you know which it is, say so and see what differs: `arch={nearest[0].name}`. Its tensors have to be "
         f"named as in {NAMED_AS}."
     )
-    return ReszooError(f"{problem}. The nearest: {told}", OURS_FIX if unknown.layout == "native" else fix)
+    return ReszooError(f"{problem}. The nearest: {listing}", OURS_FIX if unknown.layout == "native" else fix)
 
 
 def _nearest(unknown: Unknown, specs: Mapping[str, ModelSpec]) -> list[_Candidate]:
@@ -81,8 +81,8 @@ def _nearest(unknown: Unknown, specs: Mapping[str, ModelSpec]) -> list[_Candidat
         expected = state_shapes(spec)
         wanted = _weights(expected)
         share = (have & wanted).total() / max(have.total(), wanted.total())
-        fitting = sum(unknown.ours.get(key) == shape for key, shape in expected.items())
-        return _Candidate(name, spec, (share, fitting))
+        same = sum(unknown.ours.get(key) == shape for key, shape in expected.items())
+        return _Candidate(name, spec, (share, same))
 
     found = [candidate(name, spec) for name, spec in specs.items()]
     best = sorted(found, key=lambda each: each.likeness, reverse=True)[:NEAREST]
