@@ -88,9 +88,11 @@ def _export_weights(refs: list[str], to: str, out: Path | None, json: bool, is_p
     from ..workflows.references import checkpoints
 
     if to not in LIBRARIES:
-        raise UsageError(f"--to {to} mixes formats with a library's weights", "Export weights by themselves.")
+        raise UsageError(
+            f"--to {to} is more than weights for one library", "Export weights for one library, and by themselves."
+        )
     if not is_plain:
-        raise UsageError(f"weights for {to} have no options but --out", "Leave the others away.")
+        raise UsageError(f"weights for {to} have no options but --out", "Leave out the others.")
     with output.bar() as progress:
         sources = checkpoints(refs, progress)
     if out is not None and len(sources) > 1:

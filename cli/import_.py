@@ -9,7 +9,7 @@ from . import output
 from .options import Json
 
 if TYPE_CHECKING:
-    from ..core.types import Checkpoint
+    from ..core.types import Checkpoint, Preprocess
 
 Source = Annotated[
     str,
@@ -41,7 +41,7 @@ Preprocessing = Annotated[
     typer.Option(
         metavar="WORD|FIGURES",
         help="imagenet, cifar10, or as mean=0.5,std=0.25,resize=256,crop=224.",
-        show_default="by the size of its images",
+        show_default="as for the layout's public weights",
         rich_help_panel="What the weights do not say",
     ),
 ]
@@ -102,26 +102,34 @@ def import_(
     if json:
         output.print_json(made)
         return
-    for line in _told(made):
+    for line in _lines(made):
         output.console().print(line, markup=False)
 
 
-def _told(made: "Checkpoint") -> list[str]:
+def _lines(made: "Checkpoint") -> list[str]:
     """Where it is, what it was recognised as, and what was assumed."""
     from ..models.network import description
 
-    told, spec = made.provenance[-1].config, made.spec
+    how, spec = made.provenance[-1].config, made.spec
     channels, height, width = spec.input
     lines = [
         f"{made.ref} is in {output.nearby(made.weights_path.parent)}",
-        f"recognised as {told['arch']} in the layout {told['layout']}: all {told['tensors']} tensors fit",
+        f"recognised as {how['arch']} in the layout {how['layout']}: all {how['tensors']} tensors fit",
         f"{', '.join(description(spec).values())}; {spec.num_classes} classes, {channels} x {height} x {width}",
     ]
     taken = {"wrappers": "found under", "prefixes": "without the prefix", "ignore": "left out:"}
-    lines += [f"{words} {told[key]}" for key, words in taken.items() if key in told]
-    if "assumed" in told:
-        mean = " ".join(f"{value:g}" for value in made.preprocess.mean)
-        lines.append(f"assumed: normalised with the mean {mean}; `preprocess` says otherwise")
+    lines += [f"{words} {how[key]}" for key, words in taken.items() if key in how]
+    if "assumed" in how:
+        lines.append(f"assumed: {how['assumed']}, {_figures(made.preprocess)}; `preprocess` says otherwise")
     if not made.dataset:
         lines.append("no data set is named: `data` names one, for calibration and accuracy")
     return lines
+
+
+def _figures(preprocess: "Preprocess") -> str:
+    """As the option takes them, but with spaces."""
+    figures = {name: " ".join(f"{value:g}" for value in getattr(preprocess, name)) for name in ("mean", "std")}
+    if preprocess.resize:
+        figures |= {"resize": str(preprocess.resize), "crop": str(preprocess.crop)}
+        figures["interpolation"] = preprocess.interpolation
+    return ", ".join(f"{name} {value}" for name, value in figures.items())

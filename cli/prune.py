@@ -84,6 +84,14 @@ Exclude = Annotated[
         metavar="NAME", help="A channel group or a block that is not pruned, with wildcards.", rich_help_panel=REMOVED
     ),
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The data set of these images and of fine-tuning; that it was trained on by default.",
+        rich_help_panel=REMOVED,
+    ),
+]
 Images = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Training images for the importance; 256.", rich_help_panel=REMOVED),
@@ -169,6 +177,7 @@ def prune(
     round_to: RoundTo = None,
     min_share: MinShare = None,
     exclude: Exclude = None,
+    data: Data = None,
     images: Images = None,
     seed: Seed = None,
     measure: Measure = True,
@@ -207,7 +216,7 @@ def prune(
             **{"threads": threads, "batch": batch, "finetune": finetune, "teacher": teacher, "set": set_},
             **{"resume": resume, "device": device != "auto", "out": out},
         }
-        prune_sensitivity.show(ref, how, of_pruning, plot, json)
+        prune_sensitivity.show(ref, data, how, of_pruning, plot, json)
         return
     if plot:
         raise UsageError("--plot shows what --sensitivity finds", "Leave --plot away.")
@@ -221,6 +230,7 @@ def prune(
             source,
             **targets,
             **how,
+            data=data,
             blocks=blocks,
             ranking=ranking,
             steps=steps,

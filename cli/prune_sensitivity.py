@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 RATIOS = (0.25, 0.5, 0.75)
 
 
-def show(ref: str, how: dict[str, Any], of_pruning: dict[str, object], plot: Path | None, json: bool) -> None:
+def show(
+    ref: str, data: str | None, how: dict[str, Any], of_pruning: dict[str, object], plot: Path | None, json: bool
+) -> None:
     """`how` are options that go with it, `of_pruning` those of pruning, which it does not do."""
     from ..core.files import write_atomic
     from ..prune.planning import prunable
     from ..training.evaluate import accuracy_of
+    from ..workflows.class_names import with_data
     from ..workflows.pruning.prune import check, config_for, refuse
     from ..workflows.pruning.sensitivity_plot import sensitivity_plot
     from ..workflows.references import checkpoint
@@ -26,7 +29,7 @@ def show(ref: str, how: dict[str, Any], of_pruning: dict[str, object], plot: Pat
     refuse(of_pruning, "`sensitivity=True` makes no network")
     config, _ = config_for({**how, "round_to": 1})
     with output.bar() as progress:
-        source = checkpoint(ref, progress)
+        source = with_data(checkpoint(ref, progress), data)
     check(source, config)
     path = plot or Path(f"{source.ref}-sensitivity.svg")
     kind = plot_format(path)

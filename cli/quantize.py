@@ -33,6 +33,15 @@ FormatName = Annotated[
         rich_help_panel="How",
     ),
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The data set of the images to calibrate on, and of val.",
+        show_default="that it was trained on",
+        rich_help_panel="How",
+    ),
+]
 Calibration = Annotated[
     Literal["minmax", "percentile", "entropy", "mse"] | None,
     typer.Option(
@@ -124,6 +133,7 @@ def quantize(
     refs: Refs,
     scheme: SchemeName = None,
     to: FormatName = None,
+    data: Data = None,
     calibration: Calibration = None,
     images: Images = None,
     seed: Seed = None,
@@ -147,6 +157,7 @@ def quantize(
 
     Example: reszoo quantize resnet8_v1.reszoo_digits --max-drop 0.5% --out digits-int8
     """
+    from ..workflows.class_names import with_data
     from ..workflows.quantization.quantize import options_for
     from ..workflows.references import checkpoints
     from .shares import parse_share
@@ -170,7 +181,7 @@ def quantize(
     budget = parse_share(max_drop, "--max-drop") if max_drop else None
     _check_explain(explain, plot, max_drop, out)
     with output.bar() as progress:
-        sources = checkpoints(refs, progress)
+        sources = [with_data(source, data) for source in checkpoints(refs, progress)]
     if (name := "--out" if out else "--plot" if plot else None) and len(sources) > 1:
         raise UsageError(f"{name} is one, but {len(sources)} checkpoints match", f"Leave {name} away.")
     if explain:

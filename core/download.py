@@ -53,9 +53,11 @@ def fetch(source: Source, target: Path, *, progress: Progress = silent) -> str:
 def fetched(source: Source, target: Path, *, progress: Progress = silent) -> Iterator[str]:
     """The same for the length of the block, and locked: nobody collects the file. Afterwards it goes.
 
-    Where the block fails, a file that was verified stays for the next try.
+    Where the block fails, a file that was verified stays for the next try. One that cannot be is downloaded anew.
     """
     with locked(target):
+        if source.sha256 is None:
+            target.unlink(missing_ok=True)  # whatever it is that lies there
         digest = _brought(source, target, progress)
         try:
             yield digest

@@ -23,7 +23,16 @@ BACKOFF_S = 0.5  # doubled with each of them
 LONGEST_WAIT_S = 60.0  # however long the server asks us to stay away
 TIMEOUT_S = 30.0  # without a byte
 PROXY_FIX = "Mend HTTP_PROXY and HTTPS_PROXY: a proxy that wants a login is http://NAME:PASSWORD@HOST:PORT."
-FIXES = {407: PROXY_FIX, 511: "The network wants you to sign in first: open any web page in a browser."}
+LOGIN_FIX = (
+    "It needs a login, or is not there: download it where you are signed in, and import that file, "
+    "or name a mirror that has it with RESZOO_MIRROR."
+)
+FIXES = {
+    401: LOGIN_FIX,
+    403: LOGIN_FIX,
+    407: PROXY_FIX,
+    511: "The network wants you to sign in first: open any web page in a browser.",
+}
 HOPELESS = (501, 505, 511)  # of the server's own errors: it cannot at all, or somebody has to sign in
 
 
@@ -141,7 +150,7 @@ def _check_status(response: "httpx.Response", part: PartialFile) -> None:
         kind = NotFoundError if code in (404, 410) else ReszooError
         raise kind(
             f"cannot download {response.request.url}: {answer}",
-            FIXES.get(code, "The file has moved, or needs a login: name a mirror that has it with RESZOO_MIRROR."),
+            FIXES.get(code, "The file has moved: name a mirror that has it with RESZOO_MIRROR."),
         )
 
 

@@ -8,6 +8,7 @@ import hashlib
 import os
 import reprlib
 from itertools import pairwise
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -41,6 +42,7 @@ Skip = Literal[
 Norm = Literal["batch", "group", "layer", "none"]
 NormPlace = Literal["", "before", "after", "both"]
 Order = Literal["norm-act-conv", "act-norm-conv", "norm-conv"]
+Interpolation = Literal["bilinear", "bicubic"]
 Activation = Literal["relu", "leaky_relu", "elu", "silu", "gelu", "mish", "hardswish"]
 Init = Literal["he", "pytorch"]
 Layout = Literal["NCHW", "NHWC", "NC"]
@@ -96,13 +98,15 @@ class Preprocess(Record, frozen=True, kw_only=True):
     input: tuple[Positive, Positive, Positive]
     resize: Positive | None = None
     crop: Positive | None = None
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         if not len(self.mean) == len(self.std) == self.input[0]:
             raise ValueError(
                 f"mean has {len(self.mean)} values, std has {len(self.std)}, but the input has {self.input[0]} channels"
             )
+        if not all(map(isfinite, (*self.mean, *self.std))):
+            raise ValueError("mean and std must be finite numbers")
         if min(self.std) <= 0:
             raise ValueError("every value of std must be above 0")
         if self.crop is not None and self.input[1:] != (self.crop, self.crop):

@@ -51,7 +51,6 @@ DIGITS = DatasetInfo(
 )
 # of an imported checkpoint
 UNNAMED = "the checkpoint does not say which data set it was trained on"
-NAME_IT = "import it again with `data=NAME`"
 RESERVED = {DIGITS.name, "photos"}  # `photos` names the crops that parity is measured on
 
 
@@ -83,7 +82,9 @@ def info(name: str) -> DatasetInfo:
 
 def _missing(name: str) -> ReszooError:
     if not name:
-        return UsageError(UNNAMED, f"Bring in its images with `reszoo data add NAME PATH...`, and {NAME_IT}.")
+        return UsageError(
+            UNNAMED, "Bring in its images with `reszoo data add NAME PATH...`, and name them: `data=NAME`."
+        )
     bring = f"Bring in your own images with `reszoo data add {name} PATH...`."
     if name in ARCHIVES:
         return UnavailableError(

@@ -5,7 +5,7 @@ from typing import get_args
 from ..core.errors import UsageError
 from . import builtin, store
 from .dataset import Dataset
-from .info import DIGITS, NAME_IT, Split, info
+from .info import DIGITS, Split, info
 from .splits import shuffled
 
 
@@ -44,7 +44,9 @@ def calibration_sample(name: str, n: int, seed: int) -> Dataset:
 
 def where_to_measure(dataset: str) -> str:
     """What to do where a network is asked of another data set than its own, which may have no name."""
-    return f"Measure it on {dataset}." if dataset else f"It may know other classes, or no names: {NAME_IT} or `labels`."
+    if dataset:
+        return f"Measure it on {dataset}."
+    return "It may know other classes, or no names: import it again with `data=NAME` or `labels`."
 
 
 def check_classes(name: str, labels: tuple[str, ...], ref: str, fix: str = "") -> None:

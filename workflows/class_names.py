@@ -3,51 +3,77 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ..core.errors import UsageError
+from ..core.types import Checkpoint
 
 WRITE = "Give a file with one name in each line, in the order of the network's outputs, or a data set's name."
 
 
-def class_names(
-    labels: "str | os.PathLike[str] | Sequence[str] | None", data: str | None, classes: int
-) -> tuple[str, ...]:
-    """So many names: of a file, of a data set, or as given.
+class ClassNames(NamedTuple):
+    """Names in the order of the outputs, and what they are from; None where nobody gave any."""
 
-    None is those of the data set `data`, and without one the numbers from 0.
+    names: tuple[str, ...] | None
+    origin: str
 
-    Raises UsageError where there is no such file or data set, or where it has another number of classes.
+    def of(self, classes: int) -> tuple[str, ...]:
+        """The names of so many classes: without any, their numbers from 0. Raises UsageError for another count."""
+        if self.names is None:
+            return tuple(map(str, range(classes)))
+        if len(self.names) != classes:
+            raise UsageError(f"{self.origin} has {len(self.names)} classes, but the network has {classes}", WRITE)
+        return self.names
+
+
+def class_names(labels: "str | os.PathLike[str] | Sequence[str] | None", data: str | None) -> ClassNames:
+    """Those of a file, of a data set, or as given; None is those of the data set `data`.
+
+    Raises:
+        UsageError: There is no such file or data set, or something else than names was given.
+        UnavailableError: The data set is not on this machine.
     """
     if labels is None:
-        if not data:
-            return tuple(map(str, range(classes)))
-        if (known := _of_data(data)) is None:
-            raise UsageError(
-                f"the classes of {data} are not known here",
-                f"Bring it in first with `reszoo data add {data} PATH...`, or give `labels`.",
-            )
-        found, what = known, data
-    elif isinstance(labels, str | os.PathLike):
-        found, what = _named(labels), os.fspath(labels)
-    else:
-        found, what = tuple(labels), "`labels`"
-    if len(found) != classes:
-        raise UsageError(f"{what} has {len(found)} classes, but the network has {classes}", WRITE)
-    return found
+        return ClassNames(_of_data(data) if data else None, data or "")
+    if isinstance(labels, str | os.PathLike):
+        return ClassNames(_of_file(labels), os.fspath(labels))
+    names = tuple(labels)
+    if others := [name for name in names if not isinstance(name, str)]:
+        raise UsageError(f"`labels` has {others[0]!r}, which is no name", f"Give strings. {WRITE}")
+    return ClassNames(names, "`labels`")
 
 
-def _of_data(name: str) -> tuple[str, ...] | None:
+def with_data(checkpoint: Checkpoint, data: str | None) -> Checkpoint:
+    """The checkpoint with this data set in the place of its own; None leaves it as it is.
+
+    Where it names none, and its classes have numbers for names, the data set names them.
+
+    Raises UsageError where the data set has other classes, UnavailableError where it is not on this machine.
+    """
+    from msgspec.structs import replace
+
+    from .. import datasets
+    from ..datasets.info import info
+
+    if data is None:
+        return checkpoint
+    labels, classes = checkpoint.labels, info(data).classes
+    if not checkpoint.dataset and len(labels) == len(classes) and labels == tuple(map(str, range(len(labels)))):
+        labels = classes
+    datasets.check_classes(data, labels, checkpoint.ref, datasets.where_to_measure(checkpoint.dataset))
+    return replace(checkpoint, dataset=data, labels=labels)
+
+
+def _of_data(name: str) -> tuple[str, ...]:
     """Of a data set on this machine, or of one that the catalogue's networks were trained on."""
     from .. import datasets
     from ..datasets.info import info
     from ..zoo.labels import LISTS, labels
 
-    if datasets.is_installed(name):
-        return info(name).classes
-    return labels(name) if name in LISTS else None
+    return labels(name) if name in LISTS and not datasets.is_installed(name) else info(name).classes
 
 
-def _named(labels: "str | os.PathLike[str]") -> tuple[str, ...]:
+def _of_file(labels: "str | os.PathLike[str]") -> tuple[str, ...]:
     path, name = Path(labels), os.fspath(labels)
     if path.is_file():
         try:
@@ -55,6 +81,9 @@ def _named(labels: "str | os.PathLike[str]") -> tuple[str, ...]:
         except UnicodeDecodeError as error:
             raise UsageError(f"{path} is no text in UTF-8", WRITE) from error
         return tuple(line.strip() for line in lines if line.strip())
-    if (found := _of_data(name)) is None:
-        raise UsageError(f"{name} is neither a file nor a data set on this machine", WRITE)
-    return found
+    from .. import datasets
+    from ..zoo.labels import LISTS
+
+    if name in LISTS or datasets.is_installed(name):
+        return _of_data(name)
+    raise UsageError(f"{name} is neither a file nor a data set on this machine", WRITE)

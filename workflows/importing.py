@@ -5,13 +5,12 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import UsageError
 from ..core.progress import Progress, silent
-from ..core.types import Checkpoint, Preprocess, ProvenanceStep
+from ..core.types import Checkpoint, ModelSpec, Preprocess, ProvenanceStep
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,17 +18,22 @@ if TYPE_CHECKING:
     from ..zoo.reading import Found, State
     from ..zoo.recognition import Recognised
 
-NAME = re.compile(r"\w[\w.-]*")
-SMALL = 64  # the side in pixels up to which a network's images are taken for CIFAR's
+NAME = re.compile(r"\w[\w.+=,-]*")
 ENDINGS = re.compile(r"(\.(pth|pt|th|tar|bin|ckpt|safetensors))+$", re.IGNORECASE)
 
 
 class Source(NamedTuple):
-    """The weights that are imported; `what` names them in errors, `origin` in the provenance."""
+    """The weights that are imported.
+
+    what    names them in errors
+    title   names them in the checkpoint's name
+    origin  what the provenance says of where they are from
+    module  what they are from, if that is no file
+    """
 
     found: "Found"
     what: str
-    stem: str
+    title: str
     sha256: str
     origin: dict[str, str]
     module: "nn.Module | None" = None
@@ -50,19 +54,20 @@ def import_checkpoint(
 ) -> Checkpoint:
     """Import weights that were trained elsewhere. The architecture is told from the tensors, and all of them are used.
 
-    The layouts of torchvision, timm, akamaster, chenyaofo, kuangliu, bearpaw, Wide ResNet and reszoo are known. What
-    wrappers add to a file and to the names in it is taken off. Nothing in a file is ever run. What has no weights, such
-    as strides and activations, cannot be read from a file: a module is run beside reszoo's network to compare both, a
-    file's network should be evaluated.
+    The layouts of torchvision, timm, transformers, akamaster, chenyaofo, kuangliu, bearpaw, Wide ResNet and reszoo are
+    known. What wrappers add to a file and to the names in it is taken off. Nothing in a file is ever run. What has no
+    weights, such as strides and activations, cannot be read from a file: a module is run beside reszoo's network to
+    compare both, a file's network should be evaluated.
 
     Args:
-        source: A .pth, .pt, .th, .pth.tar, .bin or .safetensors file, `hf://OWNER/REPO[/FILE]` or another address, or
-            a module.
-        arch: The architecture's name; None finds it.
+        source: A .pth, .pt, .th, .pth.tar, .bin or .safetensors file, `hf://OWNER/REPO[@REVISION][/FILE]` or another
+            address, or a module.
+        arch: The architecture's name; None finds it. What leaves no trace in the weights is as the name says, such as
+            `resnet20_v1+activation=silu`.
         labels: The classes' names in the order of the logits: a file with one in each line, the name of a data set,
             or the names; None is those of `data`, and without it numbers.
-        preprocess: "imagenet", "cifar10" or figures, such as "mean=0.5,std=0.25,resize=256,crop=224"; None is
-            imagenet or cifar10, by the size of its images, where images have three channels.
+        preprocess: "imagenet", "cifar10" or figures, such as "mean=0.5,std=0.25,resize=256,crop=224"; None is what the
+            public weights of the same layout were trained with, where images have three channels.
         data: The data set that it was trained on, for calibration and accuracy; None names none.
         licence: Of the weights.
         name: The checkpoint's; None is ARCH.FILE.
@@ -74,145 +79,148 @@ def import_checkpoint(
         The checkpoint. Its provenance says how it was recognised, and what was assumed.
 
     Raises:
-        UsageError: A name or an option cannot be meant, there are tensors that the network has not, or `out` is taken.
+        UsageError: A name or an option cannot be meant, there are surplus tensors, several networks have these tensors,
+            or `out` is taken.
         ReszooError: The file is damaged, no file of weights, or of no network that reszoo knows; or weights are not
             finite.
         UnavailableError: PyTorch is needed to read the file, or nothing may be asked of the network.
     """
+    from msgspec.structs import replace
+
+    from .. import zoo
+    from ..core.files import check_replaceable
     from ..datasets.info import check_name
     from ..datasets.presets import parse_preprocess
+    from ..models import spec_of
+    from .class_names import class_names
 
     if name is not None and NAME.fullmatch(name) is None:
         raise UsageError(
             f"{name!r} cannot name a checkpoint", "Use letters, digits, `_`, `-` and `.`: resnet20_v1.mine."
         )
+    if arch is not None:
+        spec_of(arch)
     if data is not None:
         check_name(data)
     if isinstance(preprocess, str):
         parse_preprocess(preprocess)
+    named = class_names(labels, data)
+    folder = Path(out) if out is not None else Path("runs") / name if name else None
+    if folder:
+        check_replaceable(folder)
     patterns = (ignore,) if isinstance(ignore, str) else tuple(ignore)
-    with _opened(source, progress) as weights:
-        return _imported(weights, arch, labels, preprocess, data, licence, name, patterns, out)
-
-
-def _imported(
-    weights: Source,
-    arch: str | None,
-    labels: "str | os.PathLike[str] | Sequence[str] | None",
-    preprocess: str | Preprocess | None,
-    data: str | None,
-    licence: str,
-    name: str | None,
-    ignore: tuple[str, ...],
-    out: "str | os.PathLike[str] | None",
-) -> Checkpoint:
-    from msgspec.structs import replace
-
-    from .. import zoo
-    from ..zoo.recognition import recognise
-    from ..zoo.soundness import check_sound
-    from .class_names import class_names
-
-    kept = _kept(weights.found, ignore, weights.what)
-    check_sound(kept, weights.what)
-    recognised = recognise(kept, weights.what, arch)
-    assumed = "" if preprocess else "preprocess"
-    prepare = _preprocess(preprocess, recognised.spec.input)
-    spec = replace(recognised.spec, input=prepare.input)
-    if weights.module is not None:
-        _check_module(weights, recognised, spec.input)
-    ref = name or f"{recognised.arch}.{weights.stem}"
-    return zoo.save(
-        Path(out) if out is not None else Path("runs") / ref,
-        recognised.state,
-        ref=ref,
-        spec=spec,
-        preprocess=prepare,
-        labels=class_names(labels, data, spec.num_classes),
-        dataset=data or "",
-        metrics=(),
-        licence=licence,
-        provenance=_provenance(weights, recognised, ignore, assumed),
-    )
+    with _opened(source, patterns, progress) as weights:
+        recognised = _recognised(weights, arch)
+        prepare, assumed = _preprocess(preprocess, recognised)
+        spec = replace(recognised.spec, input=prepare.input)
+        if weights.module is not None:
+            _check_module(weights.module, recognised.state, spec, weights.what)
+        ref = name or f"{recognised.arch}.{weights.title}"
+        return zoo.save(
+            folder or Path("runs") / ref,
+            recognised.state,
+            ref=ref,
+            spec=spec,
+            preprocess=prepare,
+            labels=named.of(spec.num_classes),
+            dataset=data or "",
+            metrics=(),
+            licence=licence,
+            provenance=_provenance(weights, recognised, patterns, assumed),
+        )
 
 
 @contextmanager
-def _opened(source: "str | os.PathLike[str] | nn.Module", progress: Progress) -> Iterator[Source]:
-    from ..zoo.fetching import brought
+def _opened(
+    source: "str | os.PathLike[str] | nn.Module", ignore: tuple[str, ...], progress: Progress
+) -> Iterator[Source]:
+    from ..zoo.fetching import opened
     from ..zoo.reading import read
 
     if not isinstance(source, str | os.PathLike):
-        yield _of_module(source)
+        yield _of_module(source, ignore)
         return
-    with brought(os.fspath(source), progress) as file:
-        stem = re.sub(r"[^\w-]+", "_", ENDINGS.sub("", file.name)).strip("_") or "imported"
-        origin = {"url": file.url} if file.url else {}
-        what = file.url or str(file.path)
-        yield Source(read(file.path), what, stem, file.sha256, {"file": file.name, **origin})
+    with opened(os.fspath(source), progress) as file:
+        title = re.sub(r"[^\w-]+", "_", ENDINGS.sub("", file.title)).strip("_") or "imported"
+        origin = {"file": file.name} | ({"url": file.url} if file.url else {})
+        found, what = read(file.path, ignore), file.url or str(file.path)
+        what += f" ({'.'.join(found.wrappers)})" if found.wrappers else ""  # which of several networks it is
+        yield Source(found, what, title, file.sha256, origin)
 
 
-def _of_module(module: "nn.Module") -> Source:
+def _of_module(module: "nn.Module", ignore: tuple[str, ...]) -> Source:
     from ..core.missing import require
-    from ..zoo.reading import arrays, unprefixed
+    from ..zoo.reading import weights_of
 
     require("torch", "to import a module")
     from torch import nn
 
     if not isinstance(module, nn.Module):
         raise UsageError(
-            f"a {type(module).__name__} cannot be imported", "Give a module, or the path of the file of its weights."
+            f"an object of type {type(module).__name__} cannot be imported",
+            "Give a module, or the path of the file of its weights.",
         )
     what = type(module).__name__
-    found = unprefixed(arrays(module.state_dict(), what), (), what)
+    found = weights_of(module.state_dict(), what, ignore)
     digest = hashlib.sha256()
     for name, array in found.state.items():
         digest.update(name.encode() + array.tobytes())
     return Source(found, what, what.lower(), digest.hexdigest(), {"module": what}, module)
 
 
-def _kept(found: "Found", ignore: tuple[str, ...], what: str) -> "State":
-    """The tensors that no pattern leaves out, by the name in the file or without its prefixes."""
+def _recognised(weights: Source, arch: str | None) -> "Recognised":
+    from ..zoo.recognition import recognise
+    from ..zoo.soundness import check_sound
 
-    def is_ignored(name: str, pattern: str) -> bool:
-        return fnmatchcase(name, pattern) or fnmatchcase(found.names[name], pattern)
+    check_sound(weights.found.state, weights.what)
+    if weights.module is None:
+        return recognise(weights.found.state, weights.what, arch)
+    from ..models.resnet import ResNet
+    from ..zoo.logits import unwrapped
 
-    for pattern in ignore:
-        if not any(is_ignored(name, pattern) for name in found.state):
-            raise UsageError(f"{what} has no tensor that `ignore={pattern}` leaves out", "Leave that pattern away.")
-    return {
-        name: array for name, array in found.state.items() if not any(is_ignored(name, pattern) for pattern in ignore)
-    }
+    module = unwrapped(weights.module)
+    own = module.spec if isinstance(module, ResNet) else None
+    return recognise(weights.found.state, weights.what, arch, own, is_run=True)
 
 
-def _preprocess(given: str | Preprocess | None, shape: tuple[int, int, int]) -> Preprocess:
-    """What was given, for a network with this input; where nothing was, what such networks are mostly trained with."""
-    from ..datasets.preprocess import check_channels
+def _preprocess(given: str | Preprocess | None, recognised: "Recognised") -> tuple[Preprocess, str]:
+    """What was given, for that network; else what is assumed of such a network, and in words what that is."""
     from ..datasets.presets import parse_preprocess
+    from ..zoo.assumed import assumption
 
-    channels, side, _ = shape
+    channels, side, _ = recognised.spec.input
     if isinstance(given, Preprocess):
-        check_channels(channels, given, "the weights")
-        return given
-    if given is None and channels != 3:
+        if (others := given.input[0]) != channels:
+            raise UsageError(
+                f"the network takes images of {_channels(channels)}, and `preprocess` is for {_channels(others)}",
+                "Give its mean and its std a value for each channel.",
+            )
+        return given, ""
+    if given is not None:
+        return parse_preprocess(given).for_input(channels, side), ""
+    if channels != 3:
         raise UsageError(
-            f"the network takes images of {channels} channels, and no preprocessing is usual for these",
+            f"the network takes images of {_channels(channels)}, and no preprocessing is usual for these",
             "Say how its images were normalised: `preprocess=mean=0.5,std=0.25,crop=28`.",
         )
-    word = given or ("cifar10" if side <= SMALL else "imagenet")
-    return parse_preprocess(word).for_input(channels, side)
+    usual = assumption(recognised.layout, recognised.spec)
+    return parse_preprocess(usual.preprocess).for_input(channels, side), f"the preprocessing of {usual.whose} weights"
 
 
-def _check_module(weights: Source, recognised: "Recognised", shape: tuple[int, int, int]) -> None:
+def _channels(number: int) -> str:
+    return f"{number} channel{'s' if number > 1 else ''}"
+
+
+def _check_module(module: "nn.Module", state: "State", spec: ModelSpec, what: str) -> None:
     """By running it beside ours."""
     import torch
 
     from ..zoo.checkpoints import empty_network
     from ..zoo.logits import check_same_logits
 
-    network = empty_network(recognised.spec)
-    network.load_state_dict({key: torch.from_numpy(array) for key, array in recognised.state.items()}, assign=True)
-    if weights.module is not None:
-        check_same_logits(weights.module, network.eval(), shape, weights.what)
+    network = empty_network(spec)
+    network.load_state_dict({key: torch.from_numpy(array) for key, array in state.items()}, assign=True)
+    check_same_logits(module, network.eval(), spec.input, what)
 
 
 def _provenance(
@@ -221,15 +229,17 @@ def _provenance(
     """Where the weights are from, and how they were recognised."""
     from ..core.hosts import versions
 
-    told = {
+    found = weights.found
+    facts = {
         "layout": recognised.layout,
         "arch": recognised.arch,
-        "tensors": str(len(recognised.state)),
-        "wrappers": ",".join(weights.found.wrappers),
-        "prefixes": ",".join(weights.found.prefixes),
+        "tensors": str(len(found.state)),
+        "wrappers": ",".join(found.wrappers),
+        "prefixes": ",".join(found.prefixes),
         "ignore": ",".join(ignore),
+        "left_out": ",".join(found.left_out),
         "assumed": assumed,
     }
-    config = weights.origin | {name: text for name, text in told.items() if text}
+    config = weights.origin | {name: text for name, text in facts.items() if text}
     used = versions(("reszoo", "torch", "safetensors"))
     return (ProvenanceStep(name="import", config=config, versions=used, input_sha256=weights.sha256),)

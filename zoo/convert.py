@@ -1,5 +1,6 @@
 """Foreign weights into ours: checked, then renamed."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from ..core.errors import ReszooError
 from .converters import CONVERTERS, rename, restore
 from .reading import State, read_state
 from .soundness import check_sound
+
+IN_A_ROW = re.compile(r"^head\.\d+\.(weight|bias)$")  # of a classifier that lies in a row with a dropout
 
 
 def convert(path: Path, converter: str) -> State:
@@ -31,6 +34,7 @@ def renamed(foreign: Mapping[str, NDArray[Any]], converter: str, what: str) -> S
                 f"{what}: {their_key} of shape {array.shape} is no parameter of a {converter} network",
                 "The file is of another architecture: give the converter and the spec that it was made with.",
             )
+        key = IN_A_ROW.sub(r"head.\1", key)
         if (other := origins.setdefault(key, their_key)) != their_key:
             raise ReszooError(
                 f"{what} holds two networks: both {other} and {their_key} are {key}",

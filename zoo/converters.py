@@ -10,21 +10,20 @@ from functools import cache
 
 Rules = tuple[tuple[str, str], ...]
 
-_TORCHVISION_BODY: Rules = (
-    ("conv1.*", "stem.conv.*"),
-    ("bn1.*", "stem.norm.*"),
+_TORCHVISION_BLOCKS: Rules = (
     ("layer{S}.{u}.conv{K}.*", "stages.{S}.{u}.convs.{K}.*"),
     ("layer{S}.{u}.bn{K}.*", "stages.{S}.{u}.norms.{K}.*"),
 )
+_TORCHVISION_BODY: Rules = (("conv1.*", "stem.conv.*"), ("bn1.*", "stem.norm.*"), *_TORCHVISION_BLOCKS)
 # Two habits that others mix: each layout takes both, and writes the first.
 _DOWNSAMPLE, _SHORTCUT = (
     (f"layer{{S}}.{{u}}.{name}.*", "stages.{S}.{u}.shortcut.*") for name in ("downsample", "shortcut")
 )
-_FC, _LINEAR = (("fc.*", "head.*"), ("linear.*", "head.*"))
+_FC, _LINEAR, _LAST = ((f"{name}.*", "head.*") for name in ("fc", "linear", "last_linear"))
 CONVERTERS: dict[str, Rules] = {
     "native": (("*", "*"),),
-    # and timm's v1 networks, chenyaofo's, bearpaw's
-    "torchvision": (*_TORCHVISION_BODY, _DOWNSAMPLE, _SHORTCUT, _FC, _LINEAR),
+    # and timm's v1 networks, chenyaofo's, bearpaw's, Cadene's
+    "torchvision": (*_TORCHVISION_BODY, _DOWNSAMPLE, _SHORTCUT, _FC, _LINEAR, _LAST),
     # and kuangliu's
     "akamaster": (*_TORCHVISION_BODY, _SHORTCUT, _DOWNSAMPLE, _LINEAR, _FC),
     # Zagoruyko's networks as xternalz and bearpaw wrote them
@@ -43,6 +42,26 @@ CONVERTERS: dict[str, Rules] = {
         ("stages.{s}.blocks.{u}.downsample.conv.*", "stages.{s}.{u}.shortcut.*"),
         ("norm.*", "final.0.*"),
         ("head.fc.*", "head.*"),
+    ),
+    # the ResNets of Hugging Face's transformers, whose `resnet.` and `encoder.` are taken off as prefixes
+    "transformers": (
+        ("embedder.embedder.convolution.*", "stem.conv.*"),
+        ("embedder.embedder.normalization.*", "stem.norm.*"),
+        ("stages.{s}.layers.{u}.layer.{k}.convolution.*", "stages.{s}.{u}.convs.{k}.*"),
+        ("stages.{s}.layers.{u}.layer.{k}.normalization.*", "stages.{s}.{u}.norms.{k}.*"),
+        ("stages.{s}.layers.{u}.shortcut.convolution.*", "stages.{s}.{u}.shortcut.0.*"),
+        ("stages.{s}.layers.{u}.shortcut.normalization.*", "stages.{s}.{u}.shortcut.1.*"),
+        ("classifier.1.*", "head.*"),
+    ),
+    # PreActResNets that end with a norm: those that descend from kuangliu's, and bearpaw's PreResNet
+    "preact": (
+        ("conv1.*", "stem.conv.*"),
+        *_TORCHVISION_BLOCKS,
+        ("layer{S}.{u}.shortcut.0.*", "stages.{S}.{u}.shortcut.*"),
+        ("layer{S}.{u}.downsample.0.*", "stages.{S}.{u}.shortcut.*"),
+        ("bn.*", "final.0.*"),
+        _LINEAR,
+        _FC,
     ),
 }
 

@@ -1,32 +1,47 @@
 """Foreign files by where people say they are: on this machine, at an address, or on the Hugging Face hub."""
 
+import hashlib
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from ..core.errors import NotFoundError, UsageError
 from ..core.files import cache_dir, sha256_of
 from ..core.progress import Progress, silent
+from .checkpoints import DOCUMENT, WEIGHTS
 from .reading import check_readable
 
-HUB = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:/(.+))?")
+HUB = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w.-]+))?(?:/(.+))?")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in a repository, where no file is named
+# The address of the page about a file, as browsers show it, and what leads to the file itself.
+PAGES = (
+    (re.compile(r"(https://huggingface\.co/[^/]+/[^/]+)/blob/"), r"\1/resolve/"),
+    (re.compile(r"(https://github\.com/[^/]+/[^/]+)/blob/"), r"\1/raw/"),
+)
+LONGEST_NAME = 100  # of a file in the cache, where its name is not the whole address
 
 
 class Original(NamedTuple):
-    """A file on this machine, its sha256, what it was called, and where it was downloaded from, if it was."""
+    """A file on this machine.
+
+    name   what it was called where it came from
+    title  what a checkpoint of it may be called: the name of a repository, where its files have the same names in all
+    url    where it was downloaded from, without what identifies the user; "" where it was not
+    """
 
     path: Path
     sha256: str
     name: str
+    title: str
     url: str
 
 
 @contextmanager
-def brought(source: str, progress: Progress = silent) -> Iterator[Original]:
-    """The file that `source` names, for the length of the block; what was downloaded for it goes afterwards.
+def opened(source: str, progress: Progress = silent) -> Iterator[Original]:
+    """The file that `source` names. One that is downloaded is deleted at the end of the block.
 
     Raises:
         UsageError: There is no such file, or the source is no address.
@@ -34,54 +49,68 @@ def brought(source: str, progress: Progress = silent) -> Iterator[Original]:
         ReszooError: The download failed.
         UnavailableError: Nothing may be asked of the network.
     """
+    if "://" not in source:
+        path = Path(source)
+        _check_file(path)
+        yield Original(path, sha256_of(path), path.name, path.name, "")
+        return
     with ExitStack() as stack:
-        if "://" in source:
-            yield _downloaded(stack, addresses(source), progress)
-        else:
-            path = Path(source)
-            _check_file(path)
-            yield Original(path, sha256_of(path), path.name, "")
+        yield _downloaded(stack, source, progress)
 
 
 def addresses(source: str) -> list[str]:
-    """The addresses where the file may be, the likeliest first: `hf://owner/repo/file` is one on the hub."""
+    """The addresses where the file may be, the likeliest first: `hf://owner/repo@revision/file` is one on the hub."""
     if source.startswith(("https://", "http://")):
+        for page, file in PAGES:
+            source = page.sub(file, source)
         return [source]
     match = HUB.fullmatch(source)
     if match is None:
         raise UsageError(
-            f"{source!r} names no file", "Write hf://OWNER/REPO or hf://OWNER/REPO/FILE, https://..., or a path."
+            f"{source!r} names no file",
+            "Write hf://OWNER/REPO, hf://OWNER/REPO/FILE, hf://OWNER/REPO@REVISION/FILE, https://..., or a path.",
         )
-    repo, file = match.groups()
-    return [f"https://huggingface.co/{repo}/resolve/main/{name}" for name in ([file] if file else HUB_FILES)]
+    repo, revision, file = match.groups()
+    root = f"https://huggingface.co/{repo}/resolve/{revision or 'main'}"
+    return [f"{root}/{name}" for name in ([file] if file else HUB_FILES)]
 
 
-def _downloaded(stack: ExitStack, urls: list[str], progress: Progress) -> Original:
+def _downloaded(stack: ExitStack, source: str, progress: Progress) -> Original:
+    *others, last = addresses(source)
+    for url in others:
+        with suppress(NotFoundError):
+            return _fetched(stack, source, url, progress)
+    try:
+        return _fetched(stack, source, last, progress)
+    except NotFoundError as error:
+        if not others:
+            raise
+        raise NotFoundError(
+            f"the repository has neither {' nor '.join(HUB_FILES)} ({error.problem})",
+            "Name its file: hf://OWNER/REPO/FILE.",
+        ) from error
+
+
+def _fetched(stack: ExitStack, source: str, url: str, progress: Progress) -> Original:
     from ..core.download import Source, fetched
 
-    for url in urls:
-        name = PurePosixPath(url.partition("?")[0]).name
-        check_readable(name)
-        target = cache_dir() / "downloads" / re.sub(r"[^\w.-]+", "-", url.partition("://")[2])
-        try:
-            digest = stack.enter_context(fetched(Source(url=url, sha256=None), target, progress=progress))
-        except NotFoundError as error:
-            if url != urls[-1]:
-                continue
-            if len(urls) == 1:
-                raise
-            raise NotFoundError(
-                f"the repository has neither {' nor '.join(HUB_FILES)} ({error.problem})",
-                "Name its file: hf://OWNER/REPO/FILE.",
-            ) from error
-        return Original(target, digest, name, url)
-    raise AssertionError("there is always an address")
+    parts = urlsplit(url)
+    name = PurePosixPath(unquote(parts.path)).name
+    check_readable(name)
+    key, safe = hashlib.sha256(url.encode()).hexdigest()[:12], re.sub(r"[^\w.-]+", "-", name)
+    target = cache_dir() / "downloads" / f"{key}-{safe[-LONGEST_NAME:]}"
+    digest = stack.enter_context(fetched(Source(url=url, sha256=None), target, progress=progress))
+    hub = HUB.fullmatch(source)
+    title = hub[1].partition("/")[2] if hub and name in HUB_FILES else name
+    public = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    return Original(target, digest, name, title, public)
 
 
 def _check_file(path: Path) -> None:
-    is_ours = (path if path.is_dir() else path.parent) / "checkpoint.json"
-    if path.exists() and is_ours.is_file():
-        raise UsageError(f"{path} is a checkpoint of reszoo's already", f"Name its folder: {is_ours.parent}.")
+    folder = path if path.is_dir() else path.parent
+    is_ours = (folder / DOCUMENT).is_file() and (folder / WEIGHTS).is_file()
+    if is_ours and path in (folder, folder / WEIGHTS):
+        raise UsageError(f"{path} is a checkpoint of reszoo's already", f"Name its folder: {folder}.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder", "Name the file of the weights in it.")
     if not path.exists():

@@ -1,17 +1,21 @@
-"""What a file is that holds no weights that can be read: told by its content, whatever its name.
+"""Files that hold no weights that can be read, and what each of them is: told by its content, whatever its name.
 
-None of these is loaded. Each is one error that says what the file is and where the weights can be had instead.
+None of these is loaded. Each is an error that says what the file is and where the weights are instead.
 """
 
 import re
 import tarfile
 import zipfile
+from itertools import islice
 from pathlib import Path
 
 from ..core.errors import ReszooError
 from ..core.imposters import HEAD_BYTES, PAGE, POINTER
 
 SAVE_AGAIN = "torch.save(model.state_dict(), 'weights.pth')"
+COPY_AGAIN = "Copy or download it again."
+UNPACK = "Unpack it, and name the file in it."
+OTHER_LIBRARY = "Only PyTorch's files and safetensors are read."
 # The first bytes of what people have beside their weights, and where the weights are then.
 BEGINNINGS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (PAGE, "is a web page", "Download the file itself: a page was saved in its place, perhaps one to sign in on."),
@@ -28,19 +32,19 @@ BEGINNINGS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (
         re.compile(rb"\x89HDF\r\n"),
         "is an HDF5 file, as Keras writes them",
-        "Only PyTorch's files and safetensors are read.",
+        OTHER_LIBRARY,
     ),
-    (re.compile(rb"\x1f\x8b"), "is a gzip archive", "Unpack it, and name the file in it."),
+    (re.compile(rb"\x1f\x8b"), "is a gzip archive", UNPACK),
+    (re.compile(rb"BZh[1-9]1AY&SY"), "is a bzip2 archive", UNPACK),
+    (re.compile(rb"\xfd7zXZ\x00"), "is an xz archive", UNPACK),
 )
-TAR = "Unpack it, and name the file in it."
+MEMBERS = 8  # of a tar that are looked at: PyTorch's had four
 OLDEST_TAR = f"Load it with the PyTorch that wrote it (0.1.1 or older), and write it again: {SAVE_AGAIN}."
-ARCHIVE = "Unpack it, and name the file in it."
 SCRIPT = (
     "It holds code beside its weights, which is not run. Where you trust it: "
     "torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')."
 )
 PROGRAM = f"It holds a graph beside its weights. Write the weights alone where it was made: {SAVE_AGAIN}."
-CUT = "Copy or download it again."
 
 
 def is_safetensors(head: bytes) -> bool:
@@ -49,7 +53,7 @@ def is_safetensors(head: bytes) -> bool:
 
 
 def is_pickle(head: bytes) -> bool:
-    """Whether they are those of a zip, or of a pickle of protocol 2 or later."""
+    """Whether the first bytes are those of a zip, or of a pickle of protocol 2 or later."""
     return head.startswith((b"PK\x03\x04", b"\x80"))
 
 
@@ -62,7 +66,7 @@ def refuse_other_kinds(path: Path) -> None:
     """Raises ReszooError for a file that is known to be something else than weights."""
     head = head_of(path)
     if not head:
-        raise ReszooError(f"{path} is damaged: it is empty", CUT)
+        raise ReszooError(f"{path} is damaged: it is empty", COPY_AGAIN)
     if is_safetensors(head):
         return
     for beginning, what, fix in BEGINNINGS:
@@ -70,7 +74,7 @@ def refuse_other_kinds(path: Path) -> None:
             raise ReszooError(f"{path} {what}", fix)
     if head.startswith(b"PK\x03\x04"):
         _refuse_other_zips(path)
-    elif tarfile.is_tarfile(path):
+    else:
         _refuse_tar(path)
 
 
@@ -78,22 +82,35 @@ def _refuse_other_zips(path: Path) -> None:
     """PyTorch's files are zips, with `data.pkl` in a folder; those of TorchScript and torch.export hold more."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {name.partition("/")[2] for name in archive.namelist()}
+            full = archive.namelist()
     except zipfile.BadZipFile as error:
-        raise ReszooError(f"{path} is damaged: it ends before its own table of contents", CUT) from error
+        raise ReszooError(f"{path} is damaged: it ends before its own table of contents", COPY_AGAIN) from error
+    names = {name.partition("/")[2] for name in full}
     if "constants.pkl" in names or any(name.startswith("code/") for name in names):
         raise ReszooError(f"{path} is a TorchScript program", SCRIPT)
     if any(name.startswith(("models/", "serialized_")) or name == "archive_format" for name in names):
         raise ReszooError(f"{path} is a program of torch.export", PROGRAM)
+    if full and all(name.endswith(".npy") for name in full):
+        raise ReszooError(f"{path} is an archive of NumPy's arrays (.npz)", OTHER_LIBRARY)
+    if any(name.endswith(".weights.h5") for name in full):
+        raise ReszooError(f"{path} is a model of Keras", OTHER_LIBRARY)
     if "data.pkl" not in names:
-        raise ReszooError(f"{path} is a zip archive that PyTorch did not write", ARCHIVE)
+        raise ReszooError(f"{path} is a zip archive that PyTorch did not write", UNPACK)
 
 
 def _refuse_tar(path: Path) -> None:
-    with tarfile.open(path) as archive:
-        names = {Path(name).name for name in archive.getnames()}
+    try:
+        archive = tarfile.open(path, "r:")  # noqa: SIM115
+    except tarfile.TarError:
+        return
+    with archive:
+        try:
+            names = {Path(member.name).name for member in islice(archive, MEMBERS)}
+        except tarfile.TarError as error:
+            raise ReszooError(f"{path} is a damaged tar archive: {error}", COPY_AGAIN) from error
     if {"pickle", "storages", "tensors"} <= names:
         raise ReszooError(
             f"{path} is a tar of PyTorch's oldest format, which is not read without running it", OLDEST_TAR
         )
-    raise ReszooError(f"{path} is a tar archive", TAR)
+    if names:  # a file of zeros is a tar without any
+        raise ReszooError(f"{path} is a tar archive", UNPACK)

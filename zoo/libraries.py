@@ -1,6 +1,6 @@
 """Weights for other libraries: a file that their own network loads strictly, proven to give the same logits there."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UsageError
 from ..core.missing import require
@@ -39,10 +39,17 @@ def weights_for(library: str, checkpoint: Checkpoint) -> "dict[str, Tensor]":
     network: ResNet = build(checkpoint)  # type: ignore[assignment]
     is_v2 = library == "timm" and spec.family == "v2"
     state = to_timm(network) if is_v2 else to_torchvision(network)  # timm's v1 networks have torchvision's names
-    theirs = _of_timm_v2(spec) if is_v2 else _of_torchvision(spec)
+    theirs = network_of(library, spec)
     theirs.load_state_dict(state, strict=True)
     check_same_logits(theirs, network, spec.input, f"{library}'s network")
     return state
+
+
+def network_of(library: str, spec: ResNetSpec) -> "nn.Module":
+    """The library's own network of this spec, freshly initialised. The spec's structure has to be the library's."""
+    if library == "torchvision":
+        return _of_torchvision(spec)
+    return _of_timm_v2(spec) if spec.family == "v2" else _of_timm_v1(spec)
 
 
 def _of_torchvision(spec: ResNetSpec) -> "nn.Module":
@@ -54,6 +61,20 @@ def _of_torchvision(spec: ResNetSpec) -> "nn.Module":
     network: nn.Module = ResNet(block, depths, num_classes=spec.num_classes, width_per_group=width)
     if spec.input[0] != 3:
         network.conv1 = nn.Conv2d(spec.input[0], 64, 7, 2, padding=3, bias=False)
+    return network
+
+
+def _of_timm_v1(spec: ResNetSpec) -> "nn.Module":
+    from timm.models.resnet import BasicBlock, Bottleneck, ResNet
+
+    block: Any = BasicBlock if spec.block_type == "basic" else Bottleneck  # timm's annotation is of instances
+    network: nn.Module = ResNet(
+        block,
+        spec.depths,
+        num_classes=spec.num_classes,
+        in_chans=spec.input[0],
+        base_width=64 * spec.bottleneck_width,
+    )
     return network
 
 

@@ -21,6 +21,13 @@ def test_figures_in_any_order_with_spaces() -> None:
     assert parse_preprocess("mean=0.5,std=0.5").for_input(1, 28).input == (1, 28, 28)
 
 
+def test_a_word_keeps_the_networks_own_size() -> None:
+    """Many who train on CIFAR normalise with ImageNet's figures, and resize nothing."""
+    made = parse_preprocess("imagenet").for_input(3, 32)
+    assert (made.mean, made.resize, made.crop, made.input) == ((0.485, 0.456, 0.406), None, None, (3, 32, 32))
+    assert parse_preprocess("mean=0.5,std=0.5,resize=256,crop=224").for_input(3, 32).input == (3, 224, 224)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -32,6 +39,11 @@ def test_figures_in_any_order_with_spaces() -> None:
         ("mean=half,std=0.2", "could not convert"),
         ("mean=0.5,std=0.2,crop=0", "'0' is no number of pixels"),
         ("mean=0.5,std=0.2,resize=256,256", "too many values"),
+        ("mean=123.675,116.28,103.53,std=58.395,57.12,57.375", "divide those of pixels from 0 to 255 by 255"),
+        ("mean=nan,std=0.2", "mean and std are numbers from 0 to 1"),
+        ("mean=0.5,std=inf", "mean and std are numbers from 0 to 1"),
+        ("mean=0.5,std=0.2,resize=200,crop=224", "resize=200 needs a crop that is no larger"),
+        ("mean=0.5,std=0.2,resize=256", "resize=256 needs a crop that is no larger"),
         ("mean=0.5,std=0.2,interpolation=nearest", "interpolation is bilinear or bicubic"),
     ],
 )

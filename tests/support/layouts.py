@@ -137,30 +137,90 @@ class WideResNet(nn.Module):
 
 
 class PreActivated(nn.Module):
-    """bearpaw's PreResNet, which ends with `bn` and `fc`, and kuangliu's PreActResNet, with `linear` and no norm."""
+    """bearpaw's PreResNet, which ends with `bn` and `fc`, and kuangliu's PreActResNet, with `linear` and no norm.
 
-    def __init__(self, depths: Sequence[int], width: int, *, is_bearpaw: bool) -> None:
+    Networks that descend from kuangliu's end with `bn` and `linear`.
+    """
+
+    def __init__(
+        self,
+        depths: Sequence[int],
+        width: int,
+        *,
+        is_bearpaw: bool = False,
+        is_raw: bool | None = None,
+        has_norm: bool | None = None,
+    ) -> None:
         super().__init__()
         self.conv1, source, self.n, self.is_bearpaw = conv(3, width, 3), width, len(depths), is_bearpaw
+        self.has_norm = is_bearpaw if has_norm is None else has_norm
+        is_raw = is_bearpaw if is_raw is None else is_raw
         for stage, depth in enumerate(depths):
             blocks = []
             for number in range(depth):
                 stride, skip = 2 if stage and not number else 1, "downsample" if is_bearpaw else "shortcut"
-                blocks.append(PreBlock(source, width << stage, stride, skip=skip, is_raw=is_bearpaw))
+                blocks.append(PreBlock(source, width << stage, stride, skip=skip, is_raw=is_raw))
                 source = width << stage
             self.add_module(f"layer{stage + 1}", nn.Sequential(*blocks))
-        if is_bearpaw:
-            self.bn, self.fc = nn.BatchNorm2d(source), nn.Linear(source, 10)
-        else:
-            self.linear = nn.Linear(source, 10)
+        if self.has_norm:
+            self.bn = nn.BatchNorm2d(source)
+        self.add_module("fc" if is_bearpaw else "linear", nn.Linear(source, 10))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
         for stage in range(self.n):
             x = getattr(self, f"layer{stage + 1}")(x)
-        x = F.relu(self.bn(x)).mean((2, 3)) if self.is_bearpaw else x.mean((2, 3))
+        x = F.relu(self.bn(x)).mean((2, 3)) if self.has_norm else x.mean((2, 3))
         logits: Tensor = self.fc(x) if self.is_bearpaw else self.linear(x)
         return logits
+
+
+class Convolution(nn.Module):
+    """A convolution and its norm, as Hugging Face's transformers name them."""
+
+    def __init__(self, source: int, target: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.convolution, self.normalization = conv(source, target, kernel, stride), nn.BatchNorm2d(target)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.normalization(self.convolution(x))
+        return y
+
+
+class Layer(nn.Module):
+    """A bottleneck of transformers, which has its stride in the 3x3 convolution."""
+
+    def __init__(self, source: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.shortcut = Convolution(source, 4 * width, 1, stride)
+        parts = (Convolution(source, width, 1), Convolution(width, width, 3, stride), Convolution(width, 4 * width, 1))
+        self.layer = nn.Sequential(*parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, second, third = self.layer
+        return F.relu(third(F.relu(second(F.relu(first(x))))) + self.shortcut(x))
+
+
+class Transformers(nn.Module):
+    """ResNetForImageClassification of transformers, with one bottleneck in each stage."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        stages = [
+            nn.ModuleDict({"layers": nn.Sequential(Layer(source, width, stride))})
+            for source, width, stride in ((64, 64, 1), (256, 128, 2), (512, 256, 2), (1024, 512, 2))
+        ]
+        embedder, encoder = nn.ModuleDict({"embedder": Convolution(3, 64, 7, 2)}), nn.ModuleDict()
+        encoder["stages"] = nn.ModuleList(stages)
+        self.resnet = nn.ModuleDict({"embedder": embedder, "encoder": encoder})
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(2048, classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.resnet.get_submodule("embedder.embedder")(x)), 3, 2, 1)
+        for stage in range(4):
+            x = self.resnet.get_submodule(f"encoder.stages.{stage}.layers")(x)
+        y: Tensor = self.classifier(x.mean((2, 3)))
+        return y
 
 
 def logits(model: nn.Module, side: int, channels: int = 3) -> Tensor:

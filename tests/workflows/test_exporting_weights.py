@@ -17,8 +17,9 @@ import reszoo
 from reszoo.api import public
 from reszoo.cli import export as verb
 from reszoo.core.errors import UsageError
+from reszoo.core.types import ResNetSpec
 from reszoo.models import spec_of
-from reszoo.zoo.libraries import LIBRARIES
+from reszoo.zoo.libraries import LIBRARIES, network_of
 
 SHALLOW = (1, 1, 1, 1)
 # To a library, as an architecture of ours, and as the library's own network.
@@ -57,6 +58,17 @@ def test_the_library_gives_the_same_logits(name: str) -> None:
     theirs.load_state_dict(load_file(checkpoint.export_weights(library)), strict=True)
     expected = logits(checkpoint.module(), 64)
     torch.testing.assert_close(logits(theirs, 64), expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("library", "arch"), [("timm", "resnet18_v1"), ("timm", "resnet18_v2"), ("torchvision", "resnet18_v1")]
+)
+def test_the_proof_is_in_the_librarys_own_class(library: str, arch: str) -> None:
+    spec = spec_of(arch)
+    assert isinstance(spec, ResNetSpec)
+    theirs = network_of(library, replace(spec, depths=SHALLOW, input=(1, 64, 64)))
+    assert type(theirs).__module__.partition(".")[0] == library
+    assert theirs(torch.zeros(2, 1, 64, 64)).shape == (2, 1000)
 
 
 def test_a_pickle_holds_the_same() -> None:

@@ -1,5 +1,6 @@
 """Weights of others become checkpoints: every layout, recognised from its file, gives the logits of its own network."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,31 @@ import timm
 import torch
 import torchvision
 from foreign import randomise
-from layouts import V1, PreActivated, WideResNet, logits
+from layouts import V1, PreActivated, Transformers, WideResNet, logits
+from msgspec.structs import replace
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
 import reszoo
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.core.types import Preprocess
+from reszoo.core.types import ChannelPlan, Preprocess, ResNetSpec
 
 FIGURES = "mean=0.5,std=0.25"
+PRUNED = replace(reszoo.models.spec_of("resnet8_v1"), plan=ChannelPlan(channels={"stages.0.0.convs.0": (0, 5, 7)}))
 # A network as its library builds it, and what is told of it: architecture, layout, option, side of the images.
 LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, str, str, int]] = {
     "torchvision": (lambda: ResNet(BasicBlock, [2, 2, 2, 2], num_classes=7), "resnet18_v1", "torchvision", "B", 64),
-    "torchvision's bottlenecks": (lambda: ResNet(Bottleneck, [1, 1, 1, 1]), "resnet_v1", "torchvision", "B", 64),
+    "torchvision's bottlenecks": (
+        lambda: ResNet(Bottleneck, [1, 1, 1, 1]),
+        "resnet50_v1+depths=1,1,1,1",
+        "torchvision",
+        "B",
+        64,
+    ),
     "torchvision, wide": (
         lambda: ResNet(Bottleneck, [1, 2, 1, 1], width_per_group=128),
-        "resnet_v1",
+        "wide_resnet50_2_v1+depths=1,2,1,1",
         "torchvision",
         "B",
         64,
@@ -34,6 +43,7 @@ LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, str, str, int]] = {
     "timm v1": (lambda: timm.create_model("resnet18", num_classes=3), "resnet18_v1", "torchvision", "B", 64),
     "timm v1, grey": (lambda: timm.create_model("resnet18", in_chans=1), "resnet18_v1", "torchvision", "B", 64),
     "timm v2": (lambda: timm.create_model("resnetv2_18", num_classes=3), "resnet18_v2", "timm_resnetv2", "B", 64),
+    "transformers": (lambda: Transformers(3), "resnet50_v1+depths=1,1,1,1", "transformers", "B", 64),
     "akamaster": (lambda: V1([3, 3, 3], 16, projection="", head="linear"), "resnet20_v1", "akamaster", "A", 32),
     "akamaster, option B": (
         lambda: V1([1, 1, 1], 16, projection="shortcut", head="linear"),
@@ -58,7 +68,7 @@ LAYOUTS: dict[str, tuple[Callable[[], nn.Module], str, str, str, int]] = {
     ),
     "bearpaw": (
         lambda: V1([2, 2, 2], 16, projection="downsample", head="fc", is_deep=True),
-        "resnet_v1",
+        "resnet14_v1+block_type=bottleneck",
         "torchvision",
         "B",
         32,
@@ -94,8 +104,9 @@ def test_every_layout_is_recognised_and_gives_its_own_logits(layout: str) -> Non
     theirs = randomise(make())
     torch.save({"state_dict": theirs.state_dict()}, "mine.pth")
     made = reszoo.import_checkpoint("mine.pth", preprocess=FIGURES)
-    told = made.provenance[-1].config
-    assert (told["arch"], told["layout"], made.spec.shortcut) == (arch, converter, shortcut)
+    how = made.provenance[-1].config
+    assert (how["arch"], how["layout"], made.spec.shortcut) == (arch, converter, shortcut)
+    assert isinstance(reszoo.models.spec_of(how["arch"]), ResNetSpec)
     assert made.ref == f"{arch}.mine"
     assert_same(theirs, made, side)
 
@@ -109,8 +120,59 @@ def test_a_plain_network_is_one_where_it_is_said() -> None:
     assert_same(theirs, made)
     assert reszoo.import_checkpoint("mine.pth").spec.family == "v1"
     with pytest.raises(ReszooError, match="computes something else: logits differ by"):
-        reszoo.import_checkpoint(theirs)
-    assert_same(theirs, reszoo.import_checkpoint(theirs, arch="resnet8_plain"))
+        reszoo.import_checkpoint(theirs, arch="resnet8_v1")
+
+
+OURS = ["plain", "v1+activation=silu", "v2+skip=gate", "v2+skip=scale", "v2+norm=layer", "v2+order=norm-conv"]
+
+
+@pytest.mark.parametrize("variant", OURS)
+def test_variants_of_ours_are_what_their_module_or_their_name_says(variant: str) -> None:
+    arch = f"resnet8_{variant}"
+    theirs = randomise(reszoo.create_model(arch))
+    torch.save(theirs.state_dict(), "mine.pth")
+    of_module = reszoo.import_checkpoint(theirs, out="module")
+    of_file = reszoo.import_checkpoint("mine.pth", arch=arch, out="file")
+    assert of_module.spec == of_file.spec == theirs.spec
+    assert of_module.provenance[-1].config["arch"] == arch
+    assert_same(theirs, of_module)
+    assert_same(theirs, of_file)
+
+
+def test_an_error_says_which_of_several_networks_in_a_file_it_is_about() -> None:
+    """Averages are taken first, and some lack the statistics of batch norms."""
+    state = akamaster().state_dict()
+    averages = {name: tensor for name, tensor in state.items() if "running" not in name}
+    torch.save({"model": state, "ema": averages}, "mine.pth")
+    with pytest.raises(ReszooError, match=r"mine\.pth \(ema\) .*running_mean is missing"):
+        reszoo.import_checkpoint("mine.pth", arch="resnet8_v1")
+
+
+def test_a_pruned_module_of_ours_keeps_its_plan() -> None:
+    theirs = randomise(reszoo.models.build(PRUNED))
+    made = reszoo.import_checkpoint(theirs)
+    assert made.spec == PRUNED
+    assert_same(theirs, made)
+    torch.save(theirs.state_dict(), "mine.pth")
+    with pytest.raises(ReszooError, match="fits no network that reszoo knows") as caught:
+        reszoo.import_checkpoint("mine.pth")
+    assert "checkpoint.json" in caught.value.fix
+
+
+def test_preactivated_networks_are_told_apart_by_running_them() -> None:
+    """Those that descend from kuangliu's have the same tensors, whatever their projections take."""
+    theirs = randomise(PreActivated([1, 1, 1], 16, has_norm=True))
+    torch.save(theirs.state_dict(), "mine.pth")
+    with pytest.raises(UsageError, match="does not tell whether its projections take the activated signal"):
+        reszoo.import_checkpoint("mine.pth")
+    for made in (
+        reszoo.import_checkpoint(theirs, out="module"),
+        reszoo.import_checkpoint("mine.pth", arch="resnet8_v2", out="file"),
+    ):
+        assert (made.spec.family, made.provenance[-1].config["layout"]) == ("v2", "preact")
+        assert_same(theirs, made)
+    with pytest.raises(ReszooError, match="PreActivated has the tensors of reszoo's network and computes something"):
+        reszoo.import_checkpoint(randomise(PreActivated([1, 1, 1], 16, has_norm=True, is_raw=True)))
 
 
 def test_a_module_is_imported_and_stays_as_it_is() -> None:
@@ -129,16 +191,17 @@ def test_a_module_is_imported_and_stays_as_it_is() -> None:
     ("make", "said"),
     [
         (lambda: PreActivated([1, 1, 1], 16, is_bearpaw=True), "its projections take the raw signal, as in bearpaw's"),
-        (lambda: PreActivated([1, 1, 1], 16, is_bearpaw=False), "no norm after its last block, as kuangliu's"),
+        (lambda: PreActivated([1, 1, 1], 16), "no norm after its last block, as kuangliu's"),
     ],
     ids=["bearpaw", "kuangliu"],
 )
 def test_what_would_compute_something_else_is_refused_with_the_reason(make: Callable[[], nn.Module], said: str) -> None:
     theirs = randomise(make())
     torch.save(theirs.state_dict(), "mine.pth")
-    for source in ("mine.pth", theirs):
-        with pytest.raises(ReszooError, match=said):
-            reszoo.import_checkpoint(source)
+    with pytest.raises(ReszooError, match=said):
+        reszoo.import_checkpoint("mine.pth")
+    with pytest.raises(ReszooError, match=f"{said}|computes something else"):
+        reszoo.import_checkpoint(theirs)
 
 
 def test_a_module_with_other_strides_is_refused() -> None:
@@ -149,12 +212,28 @@ def test_a_module_with_other_strides_is_refused() -> None:
         reszoo.import_checkpoint(theirs)
 
 
+def test_a_compiled_module_is_run_as_it_was_before() -> None:
+    def fail(*_: object) -> None:
+        raise AssertionError("it was compiled")
+
+    theirs = akamaster()
+    made = reszoo.import_checkpoint(torch.compile(theirs, backend=fail))
+    assert_same(theirs, made)
+
+
+def test_a_module_that_cannot_be_copied_is_named() -> None:
+    theirs = akamaster()
+    theirs.cached = theirs.conv1.weight * 2  # type: ignore[union-attr, operator, assignment]
+    with pytest.raises(ReszooError, match=r"a copy of V1 cannot be run on .* RuntimeError: Only Tensors created"):
+        reszoo.import_checkpoint(theirs)
+
+
 def test_a_module_that_gives_no_logits_is_refused() -> None:
     theirs = akamaster()
     theirs.forward = lambda x: {"logits": x}  # type: ignore[method-assign, assignment, misc]
     with pytest.raises(ReszooError, match="V1 gives dict, expected logits of"):
         reszoo.import_checkpoint(theirs)
-    with pytest.raises(UsageError, match="a int cannot be imported"):
+    with pytest.raises(UsageError, match="an object of type int cannot be imported"):
         reszoo.import_checkpoint(3)  # type: ignore[arg-type]
     with torch.device("meta"), pytest.raises(ReszooError, match="is on the meta device"):
         reszoo.import_checkpoint(V1([1], 16, projection="", head="fc"))
@@ -162,59 +241,66 @@ def test_a_module_that_gives_no_logits_is_refused() -> None:
 
 def test_surplus_heads_are_named_and_left_out_on_request() -> None:
     theirs = akamaster()
-    state = theirs.state_dict() | {
-        "aux.fc.weight": torch.ones(3, 8),
-        "aux.fc.bias": torch.ones(3),
-        "scale": torch.ones(1),
-    }
+    aux = {"aux.0.fc.weight": torch.ones(10, 8), "aux.0.fc.bias": torch.ones(10), "rotation.weight": torch.ones(4, 64)}
+    state = theirs.state_dict() | aux
     torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, "mine.pth")
-    with pytest.raises(
-        UsageError, match=r"aux\.fc\.weight, aux\.fc\.bias, scale are no part of a resnet8_v1"
-    ) as caught:
+    said = r"aux\.0\.fc\.weight, aux\.0\.fc\.bias, rotation\.weight are no part of a resnet8_v1"
+    with pytest.raises(UsageError, match=said) as caught:
         reszoo.import_checkpoint("mine.pth")
-    assert caught.value.fix == "Leave them out: `ignore=aux.*` `ignore=scale`."
-    made = reszoo.import_checkpoint("mine.pth", ignore=["aux.*", "module.scale"])
+    hints = re.findall(r"`ignore='(.*?)'`", caught.value.fix)
+    assert hints == ["aux.*", "rotation.*"]
+    made = reszoo.import_checkpoint("mine.pth", ignore=hints, name="hinted")
     assert_same(theirs, made)
-    assert made.provenance[-1].config["ignore"] == "aux.*,module.scale"
-    with pytest.raises(UsageError, match=r"no tensor that `ignore=auks\.\*` leaves out"):
+    made = reszoo.import_checkpoint("mine.pth", ignore=["aux.*", "module.rotation.weight"])
+    assert_same(theirs, made)
+    how = made.provenance[-1].config
+    assert how["ignore"] == "aux.*,module.rotation.weight"
+    assert how["left_out"] == "module.aux.0.fc.weight,module.aux.0.fc.bias,module.rotation.weight"
+    with pytest.raises(UsageError, match=r"no tensor that `ignore='auks\.\*'` leaves out"):
         reszoo.import_checkpoint("mine.pth", ignore="auks.*")
 
 
 def test_another_network_is_told_with_the_nearest_and_their_first_mismatch() -> None:
     theirs = torchvision.models.resnext50_32x4d()
     torch.save(theirs.state_dict(), "mine.pth")
-    with pytest.raises(ReszooError, match="of no network that reszoo knows") as caught:
+    with pytest.raises(ReszooError, match="fits no network that reszoo knows") as caught:
         reszoo.import_checkpoint("mine.pth")
     first = "wide_resnet50_2_v1 (layer1.0.conv2.weight has shape 128x4x3x3, expected 128x128x3x3)"
     assert first in caught.value.problem
     assert 2 <= caught.value.problem.count("expected") <= 3
     assert "`arch=wide_resnet50_2_v1`" in caught.value.fix
-    with pytest.raises(ReszooError, match=r"is of no resnet50_v1: layer1\.0\.conv1\.weight has shape 128x64x1x1"):
+    with pytest.raises(ReszooError, match=r"does not fit resnet50_v1: layer1\.0\.conv1\.weight has shape 128x64x1x1"):
         reszoo.import_checkpoint("mine.pth", arch="resnet50_v1")
 
 
 @pytest.mark.parametrize("name", ["seresnet18", "resnet18d", "resnetv2_18d"])
 def test_variants_of_known_networks_are_refused_and_no_part_of_a_block_is_offered_to_be_ignored(name: str) -> None:
     torch.save(timm.create_model(name).state_dict(), "mine.pth")
-    with pytest.raises(ReszooError, match="of no network that reszoo knows") as caught:
+    with pytest.raises(ReszooError, match="fits no network that reszoo knows") as caught:
         reszoo.import_checkpoint("mine.pth")
     assert "ignore" not in caught.value.fix
 
 
-@pytest.mark.parametrize("name", ["resnet50_gn", "resnetv2_50x1_bit"])
-def test_group_norms_of_others_are_refused(name: str) -> None:
+def group_normed() -> nn.Module:
+    module: nn.Module = timm.create_model("resnet50_gn", layers=[1, 1, 1, 1], num_classes=3)
+    return module
+
+
+def bit() -> nn.Module:
+    return timm.models.resnetv2.ResNetV2([1, 1, 1, 1], num_classes=3)
+
+
+@pytest.mark.parametrize("make", [group_normed, bit], ids=lambda make: make.__name__)
+def test_group_norms_of_others_are_refused(make: Callable[[], nn.Module]) -> None:
     """Theirs go with standardised weights, or in other groups."""
-    with torch.device("meta"):
-        model = timm.create_model(name)
-    state = {key: torch.zeros(1).expand(tensor.shape) for key, tensor in model.state_dict().items()}
-    torch.save(state, "mine.pth")
+    torch.save(make().state_dict(), "mine.pth")
     with pytest.raises(ReszooError, match="running_mean is missing"):
         reszoo.import_checkpoint("mine.pth")
 
 
 def test_what_is_no_residual_network_is_near_to_none() -> None:
     torch.save(nn.Sequential(nn.Linear(3, 4)).state_dict(), "mine.pth")
-    with pytest.raises(ReszooError, match=r"called 0\.weight, 0\.bias, nor near to one"):
+    with pytest.raises(ReszooError, match=r"called 0\.weight, 0\.bias; none is near"):
         reszoo.import_checkpoint("mine.pth")
 
 
@@ -238,18 +324,33 @@ def test_labels_and_preprocessing_are_what_was_said() -> None:
     assert made.preprocess == expected
     assert made.spec.input == (3, 36, 36)
     assert "assumed" not in made.provenance[-1].config
+    cifar = reszoo.import_checkpoint("mine.pth", preprocess="imagenet", name="cifar")
+    assert (cifar.preprocess.mean, cifar.preprocess.resize, cifar.spec.input) == (
+        (0.485, 0.456, 0.406),
+        None,
+        (3, 32, 32),
+    )
+    grey = Preprocess(mean=(0.5,), std=(0.5,), input=(1, 32, 32))
+    with pytest.raises(UsageError, match="takes images of 3 channels, and `preprocess` is for 1 channel"):
+        reszoo.import_checkpoint("mine.pth", preprocess=grey)
     again = reszoo.import_checkpoint("mine.pth", labels=["a", "b", "c"], preprocess=expected, name="a.b")
     assert (again.labels, again.preprocess) == (("a", "b", "c"), expected)
+
+
+def test_timms_networks_are_fed_as_its_own() -> None:
+    torch.save(timm.create_model("resnetv2_18", layers=[1, 1, 1, 1]).state_dict(), "mine.pth")
+    made = reszoo.import_checkpoint("mine.pth")
+    assert made.preprocess == reszoo.zoo.cards()["resnet18_v2.timm_ra4_in1k"].preprocess
 
 
 def test_what_is_assumed_is_in_the_provenance() -> None:
     torch.save(akamaster().state_dict(), "mine.pth")
     made = reszoo.import_checkpoint("mine.pth")
-    assert made.provenance[-1].config["assumed"] == "preprocess"
-    assert made.preprocess.mean == (0.4914, 0.4822, 0.4465)
+    assert made.provenance[-1].config["assumed"] == "the preprocessing of akamaster's weights"
+    assert made.preprocess == reszoo.zoo.cards()["resnet20_v1.akamaster_cifar10"].preprocess
     assert (made.labels, made.dataset) == (tuple("0123456789"), "")
     torch.save(V1([1, 1], 8, projection="", head="fc", channels=1).state_dict(), "grey.pth")
-    with pytest.raises(UsageError, match="takes images of 1 channels, and no preprocessing is usual"):
+    with pytest.raises(UsageError, match="takes images of 1 channel, and no preprocessing is usual"):
         reszoo.import_checkpoint("grey.pth")
 
 
@@ -257,7 +358,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"labels": "nowhere.txt"}, "nowhere.txt is neither a file nor a data set on this machine"),
     ({"labels": ["a", "b"]}, "`labels` has 2 classes, but the network has 10"),
     ({"labels": "imagenet1k"}, "imagenet1k has 1000 classes, but the network has 10"),
-    ({"data": "flowers"}, "the classes of flowers are not known here"),
+    ({"data": "flowers"}, "unknown data set 'flowers'"),
+    ({"labels": range(10)}, "`labels` has 0, which is no name"),
+    ({"labels": {0: "cat", 1: "dog"}}, "`labels` has 0, which is no name"),
     ({"data": "My Flowers"}, "cannot name a data set"),
     ({"name": "../mine"}, "cannot name a checkpoint"),
     ({"preprocess": "imagnet"}, "`preprocess=imagnet` cannot be read at 'imagnet'"),
@@ -289,9 +392,21 @@ def test_what_is_there_is_not_replaced() -> None:
         reszoo.import_checkpoint("made/weights.safetensors")
     with pytest.raises(UsageError, match=r"there is no file nothing\.pth"):
         reszoo.import_checkpoint("nothing.pth")
+    with pytest.raises(UsageError, match="made is there already"):
+        reszoo.import_checkpoint("nothing.pth", out="made")
+    with pytest.raises(UsageError, match="no residual network has depth 19"):
+        reszoo.import_checkpoint("nothing.pth", arch="resnet19_v1")
+    with pytest.raises(UsageError, match=r"nowhere\.txt is neither a file nor a data set"):
+        reszoo.import_checkpoint("nothing.pth", labels="nowhere.txt")
     Path("empty").mkdir()
     with pytest.raises(UsageError, match="empty is a folder"):
         reszoo.import_checkpoint("empty")
+
+
+def test_the_checkpoints_of_other_tools_are_files_like_others() -> None:
+    torch.save(akamaster().state_dict(), "best.pth")
+    Path("checkpoint.json").write_text("{}")
+    assert reszoo.import_checkpoint("best.pth").ref == "resnet8_v1.best"
 
 
 def test_the_provenance_names_the_file_and_its_hash() -> None:
@@ -307,19 +422,23 @@ def test_the_provenance_names_the_file_and_its_hash() -> None:
         "arch": "resnet8_v1",
         "tensors": "44",
         "prefixes": "_orig_mod.module.",
-        "assumed": "preprocess",
+        "assumed": "the preprocessing of akamaster's weights",
     }
     assert made.ref == "resnet8_v1.my_net_v2"
     assert type(made) is reszoo.Checkpoint
 
 
-def test_every_later_stage_works_on_it_and_says_what_it_lacks() -> None:
-    """On the weights of a bundled network, as its owner's loop would have saved them."""
+def import_digits(**options: Any) -> tuple[reszoo.Checkpoint, reszoo.Checkpoint]:
+    """The weights of a bundled network, imported as its owner's loop would have saved them; and that network."""
     bundled = reszoo.load("resnet8_v1.reszoo_digits")
     torch.save({"model": bundled.module().state_dict()}, "mine.pth")
     prepare = bundled.preprocess
     figures = f"mean={prepare.mean[0]},std={prepare.std[0]},crop=8"
-    made = reszoo.import_checkpoint("mine.pth", data="digits", preprocess=figures, out="mine")
+    return reszoo.import_checkpoint("mine.pth", preprocess=figures, **options), bundled
+
+
+def test_every_later_stage_works_on_it() -> None:
+    made, bundled = import_digits(data="digits")
     assert (made.labels, made.preprocess.input) == (bundled.labels, bundled.preprocess.input)
     assert made.evaluate().accuracy == bundled.metrics[0].value
     artifact = made.export("onnx", out="onnx")
@@ -329,12 +448,17 @@ def test_every_later_stage_works_on_it_and_says_what_it_lacks() -> None:
     image = np.zeros((8, 8, 1), np.uint8)
     assert [type(one).__name__ for one in artifact.predict(image)] == ["Prediction"]
 
-    nameless = reszoo.import_checkpoint("mine.pth", preprocess=figures, out="nameless")
+
+def test_later_stages_say_that_they_lack_a_data_set_and_take_one() -> None:
+    nameless, bundled = import_digits()
     assert repr(nameless) == "Checkpoint(resnet8_v1.mine: for unnamed images, 0.306 MB)"
     assert "tells 10 classes apart" in (nameless.export("onnx", out="plain").path / "README.md").read_text()
     lacking = [nameless.evaluate, lambda: nameless.quantize("onnx"), lambda: nameless.prune(macs=0.5)]
     for call in lacking:
         with pytest.raises(UsageError, match="does not say which data set it was trained on") as caught:
             call()
-        assert "import it again with `data=NAME`" in caught.value.fix
+        assert "name them: `data=NAME`" in caught.value.fix
     assert nameless.evaluate("digits").accuracy == bundled.metrics[0].value
+    assert nameless.prune(macs=0.7, data="digits", images=32, measure=False, out="later").dataset == "digits"
+    with pytest.raises(UsageError, match="cannot draw 9999 calibration images from the 1295 training images of digits"):
+        nameless.quantize("onnx", data="digits", images=9999)

@@ -1,6 +1,8 @@
 """Files as people have them: wrapped, prefixed, halved, and what is no file of weights at all."""
 
+import bz2
 import io
+import lzma
 import pickle
 import re
 import tarfile
@@ -24,12 +26,15 @@ STATE: dict[str, torch.Tensor] = {
     "conv1.weight": torch.arange(6.0).reshape(1, 6),
     "bn1.num_batches_tracked": torch.tensor(7),
 }
+OTHER = {name: tensor + 1 for name, tensor in STATE.items()}
+# As Adam saves it, with moments of the weights' shapes.
+OPTIMIZER: dict[str, Any] = {"state": {0: {"step": 1, "exp_avg": torch.zeros(1, 6)}}, "param_groups": [{"lr": 0.1}]}
 
 
 def wrapped(*keys: str) -> Any:
     document: Any = STATE
     for key in reversed(keys):
-        document = {key: document, "epoch": 3, "best": torch.tensor(0.5), "optimizer": {"state": {0: {"step": 1}}}}
+        document = {key: document, "epoch": 3, "optimizer": OPTIMIZER}
     return document
 
 
@@ -48,6 +53,8 @@ def assert_read(path: Path) -> None:
         ("model_ema", "state_dict"),
         ("checkpoint", "model"),
         ("ema", "module"),
+        ("checkpoint", "model", "module"),
+        ("fold", "weights"),
     ],
     ids=str,
 )
@@ -59,16 +66,77 @@ def test_wrappers_in_any_nesting(tmp_path: Path, keys: tuple[str, ...], suffix: 
     assert read(path).wrappers == keys
 
 
+WITH_MORE: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "averages of EMA without weights": ({"state_dict": STATE, "ema": {}}, ("state_dict",)),
+    "averages of torch_ema, a list": (
+        {"model": STATE, "ema": {"decay": 0.999, "num_updates": 5, "shadow_params": [torch.zeros(1, 6)]}},
+        ("model",),
+    ),
+    "a description under a known key": ({"model": {"arch": "resnet18"}, "weights": STATE}, ("weights",)),
+    "tensors beside them": (
+        {"weights": STATE, "best": torch.tensor(0.5), "confusion": torch.zeros(2, 2)},
+        ("weights",),
+    ),
+    "the number of a fold": ({0: STATE}, ("0",)),
+    "figures in a mapping": ({"weights": STATE, "norm": {"mean": torch.zeros(3)}}, ("weights",)),
+    "the same under two keys": ({"net": STATE, "model": STATE}, ("net",)),
+}
+
+
+@pytest.mark.parametrize("kind", WITH_MORE)
+def test_weights_are_found_where_they_are(tmp_path: Path, kind: str) -> None:
+    document, wrappers = WITH_MORE[kind]
+    torch.save(document, tmp_path / "mine.pth")
+    assert_read(tmp_path / "mine.pth")
+    assert read(tmp_path / "mine.pth").wrappers == wrappers
+
+
+def test_of_several_networks_none_is_guessed(tmp_path: Path) -> None:
+    torch.save({"epoch": 1, "student": STATE, "teacher": OTHER}, tmp_path / "mine.pth")
+    with pytest.raises(ReszooError, match="holds several state dicts: student, teacher") as caught:
+        read(tmp_path / "mine.pth")
+    assert "torch.save(checkpoint['student'], 'weights.pth')" in caught.value.fix
+
+
+def test_a_document_that_holds_itself_has_an_end(tmp_path: Path) -> None:
+    endless: dict[str, Any] = {}
+    endless |= {"model": endless, "net": endless}
+    torch.save(endless, tmp_path / "mine.pth")
+    with pytest.raises(ReszooError, match="model is of type dict, expected a tensor"):
+        read(tmp_path / "mine.pth")
+    torch.save(endless | {"weights": STATE}, tmp_path / "mine.pth")
+    assert_read(tmp_path / "mine.pth")
+
+
+def test_a_few_bytes_that_stand_for_many_tensors_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(1).expand(10**11, 1)}, tmp_path / "mine.pth")
+    with pytest.raises(ReszooError, match="its tensors 400000000000: they repeat some values"):
+        read(tmp_path / "mine.pth")
+    tied = torch.arange(3e3).reshape(1, -1)
+    torch.save({"one.weight": tied, "other.weight": tied}, tmp_path / "mine.pth")
+    assert len(read(tmp_path / "mine.pth").state) == 2
+
+
 def test_of_two_the_averaged_weights_are_taken(tmp_path: Path) -> None:
-    other = {name: tensor + 1 for name, tensor in STATE.items()}
-    torch.save({"model": other, "model_ema": STATE}, tmp_path / "mine.pth")
+    torch.save({"model": OTHER, "model_ema": STATE}, tmp_path / "mine.pth")
     assert_read(tmp_path / "mine.pth")
     assert read(tmp_path / "mine.pth").wrappers == ("model_ema",)
 
 
 @pytest.mark.parametrize(
     "prefix",
-    ["module.", "_orig_mod.", "model.", "backbone.", "net.", "module._orig_mod.model.", "_orig_mod.module.backbone."],
+    [
+        "module.",
+        "_orig_mod.",
+        "model.",
+        "backbone.",
+        "net.",
+        "encoder.",
+        "resnet.",
+        "base_model.",
+        "module._orig_mod.model.",
+        "_orig_mod.module.backbone.",
+    ],
 )
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_prefixes_in_any_nesting(tmp_path: Path, prefix: str, suffix: str) -> None:
@@ -85,9 +153,42 @@ def test_a_prefix_of_some_names_and_the_counter_of_averaging(tmp_path: Path) -> 
 
 
 def test_two_networks_in_one_file_are_told_apart_by_no_guess(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    for one, other in (("", "model."), ("model.", ""), ("model.", "net."), ("net.model.", "net.")):
+        torch.save(
+            {one + name: tensor for name, tensor in STATE.items()}
+            | {other + name: tensor for name, tensor in OTHER.items()},
+            path,
+        )
+        with pytest.raises(ReszooError, match=rf"{one}conv1\.weight and {other}conv1\.weight differ") as caught:
+            read(path)
+        hint = re.search(r"`ignore='(.*)'`", caught.value.fix)
+        assert hint is not None
+        kept = read(path, [hint[1]])
+        assert len(kept.left_out) == len(kept.state) == len(STATE)
+
+
+def test_a_network_that_is_there_twice_is_one(tmp_path: Path) -> None:
     torch.save(STATE | {f"model.{name}": tensor for name, tensor in STATE.items()}, tmp_path / "mine.pth")
-    with pytest.raises(ReszooError, match=r"holds two networks: both conv1\.weight and model\.conv1\.weight"):
-        read(tmp_path / "mine.pth")
+    assert_read(tmp_path / "mine.pth")
+
+
+def test_what_is_left_out_may_be_anything(tmp_path: Path) -> None:
+    path = tmp_path / "mine.pth"
+    torch.save(STATE | {"head._extra_state": None, "step": 3}, path)
+    with pytest.raises(ReszooError, match=r"head\._extra_state is of type NoneType, expected a tensor"):
+        read(path)
+    found = read(path, ["*_extra_state", "step"])
+    assert found.left_out == ("head._extra_state", "step")
+    assert found.state.keys() == STATE.keys()
+
+
+def test_a_pattern_counts_for_the_names_in_the_file_first(tmp_path: Path) -> None:
+    torch.save({"model.conv1.weight": OTHER["conv1.weight"]} | STATE, tmp_path / "mine.pth")
+    assert read(tmp_path / "mine.pth", ["conv1.*"]).left_out == ("conv1.weight",)
+    assert read(tmp_path / "mine.pth", ["model.*"]).left_out == ("model.conv1.weight",)
+    torch.save({f"model.{name}": tensor for name, tensor in STATE.items()}, tmp_path / "mine.pth")
+    assert read(tmp_path / "mine.pth", ["bn1.*"]).left_out == ("model.bn1.num_batches_tracked",)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -143,6 +244,26 @@ def archive(path: Path) -> None:
         made.writestr("mine.pth", b"")
 
 
+def cut_tar(path: Path) -> None:
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("mine.pth")
+        member.size = 4000
+        archive.addfile(member, io.BytesIO(b"w" * 4000))
+        archive.addfile(tarfile.TarInfo("other.pth"))
+    path.write_bytes(path.read_bytes()[:3000])
+
+
+def keras(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as made:
+        made.writestr("config.json", "{}")
+        made.writestr("model.weights.h5", b"")
+
+
+def npz(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, w=np.zeros(2))
+
+
 def cut(suffix: str, keep: float) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         save_file(STATE, path) if suffix == ".safetensors" else torch.save(STATE, path)
@@ -165,6 +286,12 @@ IMPOSTERS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a module, wrapped": (pickled({"model": nn.Linear(2, 2)}), r"contains code .*none of it was run", r"torch\.save\("),
     "an old tar": (tar("sys_info", "pickle", "storages", "tensors"), "a tar of PyTorch's oldest format", "0.1.1"),
     "a tar": (tar("mine.pth"), "is a tar archive", "Unpack it"),
+    "a cut tar": (cut_tar, "is a damaged tar archive", "again"),
+    "npz": (npz, r"is an archive of NumPy's arrays \(\.npz\)", "Only PyTorch's files"),
+    "Keras": (keras, "is a model of Keras", "Only PyTorch's files"),
+    "bzip2": (lambda path: path.write_bytes(bz2.compress(b"w")), "is a bzip2 archive", "Unpack it"),
+    "xz": (lambda path: path.write_bytes(lzma.compress(b"w")), "is an xz archive", "Unpack it"),
+    "zeros": (lambda path: path.write_bytes(bytes(4096)), "is damaged, or holds more than", "again"),
     "a zip": (archive, "is a zip archive that PyTorch did not write", "Unpack it"),
     "gzip": (lambda path: path.write_bytes(b"\x1f\x8b\x08\x00"), "is a gzip archive", "Unpack it"),
     "HDF5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "is an HDF5 file", "Only PyTorch's files"),
@@ -193,7 +320,7 @@ def test_every_imposter_is_named_for_what_it_is(tmp_path: Path, kind: str, suffi
     make, said, fix = IMPOSTERS[kind]
     path = tmp_path / f"mine{suffix}"
     make(path)
-    if suffix == ".safetensors" and kind == "text":
+    if suffix == ".safetensors" and kind in ("text", "zeros"):
         said = "is damaged, or is no safetensors file"
     with pytest.raises(ReszooError, match=said) as caught:
         read(path)

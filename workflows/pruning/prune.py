@@ -9,6 +9,7 @@ from ...core.errors import ReszooError, UnavailableError, UsageError
 from ...core.measured import Scenario
 from ...core.progress import Progress, silent
 from ...core.types import Checkpoint
+from ..class_names import with_data
 from ..training import Device, recipe_for
 from . import older
 from .steps import Finetuning, Observer, OnWarnings, Pruned, Request, Target, TargetCost, run
@@ -36,6 +37,7 @@ def prune(
     round_to: int | Literal["auto"] | None = None,
     min_share: float | None = None,
     exclude: Sequence[str] = (),
+    data: str | None = None,
     images: int | None = None,
     seed: int | None = None,
     measure: bool = True,
@@ -71,6 +73,7 @@ def prune(
             chooses by what keeps most of the importance. None is 8 otherwise.
         min_share: The share of its channels that every channel group keeps; None is 0.1.
         exclude: Channel groups or blocks that are not pruned, as names with wildcards.
+        data: The data set of these images and of fine-tuning; None is the one that it was trained on.
         images: Training images for the importances; None is 256.
         seed: Chooses those images, and draws what is random; None is 0.
         measure: Compare the latency with the parent's, and refuse a network that is not faster.
@@ -96,6 +99,7 @@ def prune(
         UnavailableError: A runtime, a data set or a device is not on this machine.
         ReszooError: The network was refused as not faster than its parent, or missed the target.
     """
+    checkpoint = with_data(checkpoint, data)
     timing = {"runtime": runtime is not None, "threads": threads is not None, "batch": batch is not None}
     training = {"teacher": teacher, "changes": changes, "resume": resume, "device": device != "auto"}
     refuse({} if measure else timing, "without a speed check, no latency is measured")

@@ -39,6 +39,7 @@ def quantize(
     *,
     scheme: str | None = None,
     max_drop: float | None = None,
+    data: str | None = None,
     calibration: str | None = None,
     images: int | None = None,
     seed: int | None = None,
@@ -64,6 +65,7 @@ def quantize(
         to: The format; None is onnx, or what the scheme makes.
         scheme: How; None is the format's natural scheme.
         max_drop: Keep the fewest layers in float that lose at most this much accuracy on val, a fraction.
+        data: The data set of the training images to calibrate on, and of val; None is the one that it was trained on.
         calibration: How an activation's range is chosen: minmax, percentile, entropy or mse; None is the scheme's own.
         images: Training images to calibrate on; None is 512.
         seed: Chooses those images; None is 0.
@@ -98,8 +100,10 @@ def quantize(
     from ...export.exporting import export, exported, folder_name
     from ...export.formats.onnx import MODEL_FILE
     from ...quantize.summary import layers
+    from ..class_names import with_data
     from .budget_search import search_within_budget
 
+    checkpoint = with_data(checkpoint, data)
     format_name, options = options_for(
         to,
         scheme=scheme,
