@@ -28,6 +28,7 @@ class Study:
     measure     one run: a condition, a seed and the settings give figures; the same ones always, but for times
     figures     what is plotted
     caveats     what the answer does not say, for the page
+    alone       its runs measure time, so that they are done one after the other, however many workers there are
     """
 
     name: str
@@ -42,6 +43,7 @@ class Study:
     measure: Measure
     figures: tuple[Figure, ...] = ()
     caveats: tuple[str, ...] = ()
+    alone: bool = False
 
     @property
     def file(self) -> Path:

@@ -58,6 +58,11 @@ class Runs:
         """The runs of a condition by their seeds; none of one that the study does not run."""
         return self._by_seed.get(name_of(condition), {})
 
+    def values(self, condition: Condition, metric: str) -> dict[int, float]:
+        """The metric by seed, of those runs that could measure it."""
+        found = {seed: run.measured.values for seed, run in self.of(condition).items()}
+        return {seed: values[metric] for seed, values in found.items() if metric in values}
+
 
 def _fits(condition: Condition, wanted: Where) -> bool:
     allowed = {name: value if isinstance(value, tuple) else (value,) for name, value in wanted.items()}
@@ -137,10 +142,10 @@ def _samples(contrast: Contrast, runs: Runs) -> list[Sample]:
 
 def _values(contrast: Contrast, condition: Condition, runs: Runs) -> tuple[float, ...]:
     """One a seed, in the order of the seeds: the metric, or its difference to the run that it is paired with."""
-    own = {seed: run.measured.values[contrast.metric] for seed, run in runs.of(condition).items()}
+    own = runs.values(condition, contrast.metric)
     if contrast.against is None:
         return tuple(own[seed] for seed in sorted(own))
-    other = {seed: run.measured.values[contrast.metric] for seed, run in runs.of(condition | contrast.against).items()}
+    other = runs.values(condition | contrast.against, contrast.metric)
     return tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
 
 

@@ -1,11 +1,13 @@
 """A training as a trial: what is measured of one that goes well, of one that diverges, and of the controls."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from reszoo import zoo
 from reszoo.studies.engine.records import Settings
 from reszoo.studies.engine.trials import OTHER_SEEDS, epochs_to, trial
 from reszoo.training import fit, initialised, load, override, spec_for
@@ -62,6 +64,13 @@ def test_the_controls_train_less_and_with_other_seeds() -> None:
 def test_a_budget_is_of_arithmetic() -> None:
     found = trial("resnet14_v1", DIGITS, 0, 1, {"batch": "256"}, budget_of="resnet8_v1")
     assert found.images == 2 * 256  # of five steps an epoch; 14 layers cost over twice what 8 do
+
+
+def test_the_checkpoint_is_kept_where_it_is_wanted(tmp_path: Path) -> None:
+    found = trial("resnet8_v1", DIGITS, 0, 1, {"batch": "64", "steps": "1"}, out=tmp_path / "kept")
+    kept = zoo.read(tmp_path / "kept")
+    assert (kept.ref, kept.dataset) == ("resnet8_v1", "digits")
+    assert 100 * kept.metrics[0].value == found.accuracy
 
 
 def test_when_a_curve_reaches_a_target() -> None:
