@@ -16,7 +16,9 @@ from ..core.naming import Origin, in_network, named
 if TYPE_CHECKING:
     from torch import nn
 
-ROLES = dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), ("weight", "bias"))
+ROLES: dict[str, tuple[str, ...]] = dict.fromkeys(
+    ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"), ("weight", "bias")
+)
 
 
 def name_by_modules(model: Any, exported: "nn.Module") -> None:

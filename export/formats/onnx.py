@@ -162,14 +162,15 @@ def _group_norm(x: Any, groups: int, weight: Any, bias: Any, eps: float = 1e-5, 
     """
     from onnxscript import opset18
 
+    op: Any = opset18
     _, *kept = x.shape
-    ones = opset18.CastLike(opset18.Constant(value_floats=[1.0] * groups), x)
-    zeros = opset18.CastLike(opset18.Constant(value_floats=[0.0] * groups), x)
-    grouped = opset18.Reshape(x, opset18.Constant(value_ints=[0, groups, -1]))
-    normed = opset18.InstanceNormalization(grouped, ones, zeros, epsilon=eps)
-    apart = opset18.Reshape(normed, opset18.Constant(value_ints=[0, *kept]))
-    per_channel = opset18.Constant(value_ints=[-1, 1, 1])
-    return apart * opset18.Reshape(weight, per_channel) + opset18.Reshape(bias, per_channel)
+    ones = op.CastLike(op.Constant(value_floats=[1.0] * groups), x)
+    zeros = op.CastLike(op.Constant(value_floats=[0.0] * groups), x)
+    grouped = op.Reshape(x, op.Constant(value_ints=[0, groups, -1]))
+    normed = op.InstanceNormalization(grouped, ones, zeros, epsilon=eps)
+    apart = op.Reshape(normed, op.Constant(value_ints=[0, *kept]))
+    per_channel = op.Constant(value_ints=[-1, 1, 1])
+    return apart * op.Reshape(weight, per_channel) + op.Reshape(bias, per_channel)
 
 
 def _clean(model: "onnx.ModelProto") -> None:
