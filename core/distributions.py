@@ -50,6 +50,12 @@ def heads_quantile(probability: float, tosses: int) -> int:
     return int(np.searchsorted(np.cumsum(weights) / weights.sum(), probability - TIE))
 
 
+def binomial_tail(successes: int, trials: int, share: float) -> float:
+    """The probability of at least so many successes in so many trials, each of which has this share: exact."""
+    terms = (math.comb(trials, k) * share**k * (1 - share) ** (trials - k) for k in range(successes, trials + 1))
+    return min(math.fsum(terms), 1.0)
+
+
 def fair_coin_p(heads: int, tosses: int) -> float:
     """The probability that a fair coin's heads are at least as far from half of the tosses as these: exact."""
     fewer = min(heads, tosses - heads)

@@ -161,9 +161,11 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
     order             what precedes each convolution of a v2 block (He et al. 2016, figure 4): in act-norm-conv the
                       activation is first, in norm-conv there is none, so that a block's branch is linear
     skip              how the shortcut and the branch are joined; `models.blocks` has the formulas
+    gate_bias         where the bias of a gate or a shortcut_gate begins: at -6 the shortcut is nearly an identity
+                      (He et al. 2016, section 3.1)
     init              he: variance 2 / fan-out (He et al. 2015, "Delving deep"); pytorch: `nn.Conv2d`'s own
     se_ratio          reduction of a squeeze-and-excitation gate on the branch; 0 for none
-    stochastic_depth  probability of dropping the last branch; the others follow the linear rule
+    stochastic_depth  probability of dropping the last branch; from 0 for the first one it rises evenly
     plan              what is left of all this after pruning; None: everything
     """
 
@@ -181,6 +183,7 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
     order: Order = "norm-act-conv"
     activation: Activation = "relu"
     skip: Skip = "identity"
+    gate_bias: float = 0.0
     init: Init = "he"
     se_ratio: NotNegative = 0
     stochastic_depth: Fraction = 0.0
@@ -192,9 +195,20 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
             raise ValueError(f"{len(self.depths)} depths but {len(self.families)} families: give one of each per stage")
         families = set(self.families or (self.family,))
         if families == {"plain"} and self.skip != "identity":
-            raise ValueError(f"a plain network has no shortcut for skip = {self.skip!r} to act on")
+            raise ValueError(
+                f"a plain network has no shortcut for skip = {self.skip!r} to act on: leave it at identity, or give a "
+                "stage of v1 or v2"
+            )
+        if self.gate_bias and self.skip not in ("gate", "shortcut_gate"):
+            raise ValueError(
+                f"gate_bias = {self.gate_bias:g} is of gates, and skip = {self.skip!r} has none: give skip = gate or "
+                "shortcut_gate"
+            )
         if "v2" not in families and self.order != "norm-act-conv":
-            raise ValueError(f"order = {self.order!r} is of v2 blocks, and the network has none")
+            raise ValueError(
+                f"order = {self.order!r} is of v2 blocks, and the network has none: leave it at norm-act-conv, or give "
+                "a stage of v2"
+            )
         depths = {f"stages.{stage}": depth for stage, depth in enumerate(self.depths)}
         for stage, blocks in (self.plan or ChannelPlan()).blocks.items():
             if stage not in depths:
@@ -245,6 +259,10 @@ class InceptionSpec(NetworkSpec, frozen=True, kw_only=True, tag="inception"):
     stem_width: Positive
     stages: tuple[tuple[InceptionWidths, ...], ...]
 
+    def __post_init__(self) -> None:
+        if not self.stages or not all(self.stages):
+            raise ValueError("an Inception network needs a stage, and each stage a module")
+
 
 class DenseNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="densenet"):
     """A densely connected network (Huang et al. 2017, section 3).
@@ -261,6 +279,10 @@ class DenseNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="densenet"):
     stem_width: Positive
     bottleneck: bool = False
     compression: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.depths:
+            raise ValueError("a densely connected network needs a stage: give depths, such as 12,12,12")
 
 
 class MobileSpec(NetworkSpec, frozen=True, kw_only=True, tag="mobile"):

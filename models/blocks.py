@@ -174,8 +174,7 @@ class WeightedAddition(Addition):
         self.weight = nn.Parameter(weight)
 
     def forward(self, x: Tensor, s: Tensor, h: Tensor) -> Tensor:
-        w = self.weight.view(-1, 1, 1) if self.weight.ndim else self.weight
-        return w * h + s
+        return self.weight.view(-1, 1, 1) * h + s
 
 
 def make_addition(skip: Skip, block: BlockChannels) -> Addition:

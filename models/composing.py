@@ -17,9 +17,20 @@ from .blocks import make_stem
 from .channels import EXPANSION, Layout, layout
 from .fields import changed
 from .residual import Block
-from .resnet import initialise_he, make_block, make_final
+from .resnet import initialise, make_block, make_final
 
-VARIANTS = ("shortcut", "bottleneck_width", "norm", "norm_place", "order", "activation", "skip", "init", "se_ratio")
+VARIANTS = (
+    "shortcut",
+    "bottleneck_width",
+    "norm",
+    "norm_place",
+    "order",
+    "activation",
+    "skip",
+    "gate_bias",
+    "init",
+    "se_ratio",
+)
 BLOCK = ("out_channels", "stride", "family", "block_type", "drop", *VARIANTS)
 NETWORK = {"input": tuple[Positive, Positive, Positive], "num_classes": Positive, "stem": Stem, "stem_width": Positive}
 
@@ -51,8 +62,8 @@ def block(
         family: v1, v2 or plain.
         block_type: basic (two 3x3) or bottleneck (1x1, 3x3, 1x1).
         drop: The probability with which stochastic depth leaves the branch out while training.
-        **variants: Fields of `ResNetSpec`: shortcut, bottleneck_width, norm, norm_place, order, activation, skip, init,
-            se_ratio. The shortcut is a projection, "B", where none is named.
+        **variants: Fields of `ResNetSpec`: shortcut, bottleneck_width, norm, norm_place, order, activation, skip,
+            gate_bias, init, se_ratio. The shortcut is a projection, "B", where none is named.
 
     Raises:
         UsageError: For a field or a value that is not possible, with those that are.
@@ -86,7 +97,7 @@ def from_config(config: Mapping[str, Any]) -> nn.Sequential:
     stem = make_stem(stem_spec, first.channels.stem)
     return nn.Sequential(
         OrderedDict(
-            stem=stem.apply(initialise_he) if first.spec.init == "he" else stem,
+            stem=initialise(stem, first.spec),
             stages=_assembled(stages),
             final=nn.Sequential() if last.spec.family != "v2" else make_final(last.spec, last.channels.last),
             pool=nn.AdaptiveAvgPool2d(1),
@@ -114,7 +125,8 @@ def _part(in_channels: int, fields: Mapping[str, Any]) -> _Part:
     channels = layout(spec)
     (own,) = channels.blocks
     made = make_block(spec, replace(own, stride=stride, has_identity=own.has_identity and stride == 1), drop)
-    return _Part(made.apply(initialise_he) if spec.init == "he" else made, spec, channels)
+    initialise(made, spec)
+    return _Part(made, spec, channels)
 
 
 def _base(in_channels: int) -> ResNetSpec:

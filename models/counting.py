@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from .costs import Cost, LayerCost
+from .costs import Cost, LayerCost, kind_of
 
 
 def counted(model: nn.Module, input_shape: tuple[int, int, int]) -> Cost:
@@ -37,7 +37,4 @@ def _params(module: nn.Module) -> int:
 
 
 def _kind(module: nn.Conv2d | nn.Linear) -> str:
-    if isinstance(module, nn.Linear):
-        return "linear"
-    height, width = module.kernel_size
-    return f"conv{height}x{width}" + (f" /{module.stride[0]}" if module.stride[0] > 1 else "")
+    return kind_of(module.kernel_size, module.stride[0]) if isinstance(module, nn.Conv2d) else kind_of((), 1)

@@ -1,9 +1,12 @@
 """Densely connected networks: Huang et al. 2017 ("Densely connected convolutional networks"), section 3."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from ..core.types import DenseNetSpec
+from .initialising import initialise_he
 
 BOTTLENECK = 4  # channels of a bottleneck's 1x1 over the growth
 
@@ -50,7 +53,7 @@ class DenseNet(nn.Module):
         for number, depth in enumerate(spec.depths):
             stage = nn.Sequential()
             if number:
-                compressed = int(width * spec.compression)
+                compressed = max(int(width * spec.compression), 1)
                 transition = preactivated(width, (compressed, 1))
                 transition.add_module("pool", nn.AvgPool2d(2))
                 stage.add_module("transition", transition)
@@ -63,13 +66,7 @@ class DenseNet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.head = nn.Linear(width, spec.num_classes)
-        self.apply(_initialise)
+        self.apply(partial(initialise_he, fan="in"))  # as Huang et al. 2017 do
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.flatten(self.pool(self.final(self.stages(self.stem(x))))))
-
-
-def _initialise(module: nn.Module) -> None:
-    """He et al. 2015 ("Delving deep"), as Huang et al. 2017 do: variance 2 / fan-in."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

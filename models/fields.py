@@ -9,7 +9,7 @@ from msgspec.structs import fields, replace
 from ..core.choices import words
 from ..core.errors import UsageError
 from ..core.registry import unknown
-from ..core.types import ModelSpec, NetworkSpec
+from ..core.types import ModelSpec, NetworkSpec, ResNetSpec
 
 S = TypeVar("S", bound=NetworkSpec)
 NOT_SET = ("plan", "builder")  # pruning and other packages write these
@@ -43,10 +43,17 @@ def changed(spec: S, changes: Mapping[str, object]) -> S:
             raise UsageError(problem, f"It has {', '.join(kinds)}.")
     values = {name: _converted(name, value, kinds[name]) for name, value in changes.items()}
     try:
-        return replace(spec, **values)
+        return _normalised(replace(spec, **values))
     except ValueError as error:
         given = ", ".join(f"{name}={value}" for name, value in changes.items())
         raise UsageError(f"{given}: {error}", "Change the fields that do not go together.") from error
+
+
+def _normalised(spec: S) -> S:
+    """One spec for one network: stages that are all of one family are the network's family."""
+    if isinstance(spec, ResNetSpec) and len(set(spec.families)) == 1:
+        return replace(spec, family=spec.families[0], families=())
+    return spec
 
 
 def _converted(name: str, value: object, kind: Any) -> object:

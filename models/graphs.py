@@ -97,8 +97,10 @@ def _layer(layer: nn.Module) -> tuple[NodeKind, str]:
         kernel, stride = layer.kernel_size[0], layer.stride[0]
         kind = "depthwise" if layer.groups == layer.in_channels > 1 else "conv"
         return "conv", f"{kind} {kernel}×{kernel}" + (f" /{stride}" if stride > 1 else "")
+    if isinstance(layer, nn.GroupNorm):
+        return "norm", "layer norm" if layer.num_groups == 1 else "group norm"
     if "Norm" in name:
-        return "norm", {"BatchNorm2d": "batch norm", "GroupNorm": "group norm"}.get(name, name)
+        return "norm", {"BatchNorm2d": "batch norm"}.get(name, name)
     if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d):
         size, step = layer.kernel_size, layer.stride
         return "pool", f"{name[:3].lower()} pool {size}×{size}" + (f" /{step}" if step != 1 else "")

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ..core.types import InceptionSpec, InceptionWidths
+from .initialising import initialise_he
 
 
 class ConvNormAct(nn.Sequential):
@@ -58,7 +59,7 @@ class InceptionNet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.head = nn.Linear(source, spec.num_classes)
-        self.apply(_initialise)
+        self.apply(initialise_he)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.flatten(self.pool(self.stages(self.stem(x)))))
@@ -68,9 +69,3 @@ def outputs(widths: InceptionWidths) -> int:
     """The channels that a module gives."""
     one, (_, three), (_, five), pooled = widths
     return one + three + five + pooled
-
-
-def _initialise(module: nn.Module) -> None:
-    """He et al. 2015 ("Delving deep"): variance 2 / fan-out."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

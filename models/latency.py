@@ -8,13 +8,14 @@ single layers would not.
 """
 
 from itertools import pairwise
-from math import ceil
+from math import ceil, prod
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from ..core.types import ChannelPlan, ResNetSpec
 from .channels import BlockChannels, ChannelGroup, layout
+from .shapes import halved
 
 Kind = Literal["stem", "transition", "block"]
 KERNELS = {"basic": (3, 3), "bottleneck": (1, 3, 1)}
@@ -74,7 +75,7 @@ def parts(spec: ResNetSpec) -> list[Part]:
 
 def latency_signature(spec: ResNetSpec) -> ResNetSpec:
     """What decides the latency of a network's parts: the same for any depth, and whether pruned or not."""
-    return replace(spec, depths=(1,) * len(spec.depths), stochastic_depth=0.0, plan=None)
+    return replace(spec, depths=(1,) * len(spec.depths), stochastic_depth=0.0, gate_bias=0.0, plan=None)
 
 
 def probe_sets(spec: ResNetSpec, full_width: bool = False) -> list[ProbeSet]:
@@ -113,19 +114,27 @@ def _probe_set(spec: ResNetSpec, stage: int, channels: int, full_width: bool = F
 
 
 def _subnetwork(spec: ResNetSpec, stage: int, *depths: int) -> ResNetSpec:
-    """So many blocks of this stage, and of the next, behind a stem that gives them their resolution."""
+    """So many blocks of this stage, and of the next, behind a stem that gives them their resolution.
+
+    What stages of other families alone have is left to these.
+    """
     these = slice(stage, stage + len(depths))
+    families = {spec.family_of(number) for number in range(stage, stage + len(depths))}
+    has_shortcuts = families != {"plain"}
     subnetwork = replace(
         spec,
         depths=depths,
         widths=spec.widths[these],
         families=spec.families[these],
+        order=spec.order if "v2" in families else "norm-act-conv",
+        skip=spec.skip if has_shortcuts else "identity",
+        gate_bias=0.0,
         stochastic_depth=0.0,
         plan=None,
     )
     if stage == 0:
         return subnetwork
-    height, width = (_halved(size, _halvings(spec, stage)) for size in spec.input[1:])
+    height, width = halved(spec.input[1:], _halvings(spec, stage))
     return replace(subnetwork, stem="cifar", input=(spec.input[0], height, width))
 
 
@@ -195,9 +204,4 @@ def _halvings(spec: ResNetSpec, stage: int) -> int:
 
 
 def _pixels(spec: ResNetSpec, halvings: int) -> int:
-    return _halved(spec.input[1], halvings) * _halved(spec.input[2], halvings)
-
-
-def _halved(size: int, times: int) -> int:
-    """A convolution at stride 2 gives half of the pixels, rounded up."""
-    return ceil(size / (1 << times))
+    return prod(halved(spec.input[1:], halvings))

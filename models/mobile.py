@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..core.types import MobileSpec
 from .blocks import ACTIVATIONS
+from .initialising import initialise_he
 
 
 class InvertedResidual(nn.Module):
@@ -65,14 +66,7 @@ class MobileNet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.head = nn.Linear(source, spec.num_classes)
-        self.apply(_initialise)
+        self.apply(initialise_he)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.head(self.flatten(self.pool(self.final(self.stages(self.stem(x))))))
-
-
-def _initialise(module: nn.Module) -> None:
-    """He et al. 2015 ("Delving deep"): variance 2 / fan-out."""
-    if isinstance(module, nn.Conv2d):
-        fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1] // module.groups
-        nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5)

@@ -11,7 +11,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..core.errors import UsageError
 from .residual import Block
+
+FIX = "Choose one of `blocks_of(model)` whose output has its input's shape."
 
 
 class IdentityCheck(NamedTuple):
@@ -77,9 +80,12 @@ def verify_identity(block: nn.Module, x: Tensor) -> IdentityCheck:
     Args:
         block: A residual block of reszoo's assembly, whose output has the shape of its input.
         x: Its input (N, C, H, W).
+
+    Raises:
+        UsageError: The block is none, or changes the shape of its input.
     """
     if not isinstance(block, Block):
-        raise TypeError(f"{type(block).__name__} is no residual block of reszoo's")
+        raise UsageError(f"{type(block).__name__} is no residual block of reszoo's", FIX)
     with torch.no_grad():
         distance = _distance(block(x.clone()), x)
         with edited_branch(block, torch.zeros_like):
@@ -111,5 +117,5 @@ def block_names(model: nn.Module) -> list[str]:
 
 def _distance(y: Tensor, x: Tensor) -> float:
     if y.shape != x.shape:
-        raise ValueError(f"the block gives {tuple(y.shape)} for {tuple(x.shape)}: it cannot be an identity")
+        raise UsageError(f"the block gives {tuple(y.shape)} for {tuple(x.shape)}: it cannot be an identity", FIX)
     return float((y - x).norm() / x.norm())

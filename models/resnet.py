@@ -15,12 +15,15 @@ A pruned network is the same assembly with fewer channels and blocks: `channels`
 Blocks keep the numbers that they have in the unpruned network, so its parameters keep their names.
 """
 
+from typing import cast
+
 from torch import Tensor, nn
 
 from ..core.types import BlockType, ResNetSpec
-from .blocks import ACTIVATIONS, NORMS, RouteShortcut, make_stem
+from .blocks import ACTIVATIONS, NORMS, GatedAddition, make_stem
 from .branches import has_papers_order
 from .channels import BlockChannels, ChannelGroup, layout
+from .initialising import initialise_he
 from .residual import Block
 from .variants import VariantBlock
 
@@ -100,7 +103,7 @@ class ResNet(nn.Module):
         self.stages = nn.Sequential(*(nn.Sequential() for _ in spec.depths))
         last = max(sum(spec.depths) - 1, 1)
         for channels in plan.blocks:
-            # the linear rule of Huang et al. 2016: 0 for the first block, the full probability for the last
+            # a linear rule, as timm has it: 0 for the first block, which Huang et al. 2016 drop too, all for the last
             drop = spec.stochastic_depth * (sum(spec.depths[: channels.stage]) + channels.number) / last
             self.stages[channels.stage].add_module(str(channels.number), make_block(spec, channels, drop))
         self.final = nn.Sequential()
@@ -110,8 +113,7 @@ class ResNet(nn.Module):
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.head = nn.Linear(plan.last.width, spec.num_classes)
-        if spec.init == "he":
-            self.apply(initialise_he)
+        initialise(self, spec)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.final(self.stages(self.stem(x)))
@@ -123,9 +125,11 @@ def make_final(spec: ResNetSpec, group: ChannelGroup) -> nn.Sequential:
     return nn.Sequential(NORMS[spec.norm](group), ACTIVATIONS[spec.activation]())
 
 
-def initialise_he(module: nn.Module) -> None:
-    """He et al. 2015 ("Delving deep"): variance 2 / fan-out, kept through the backward pass of a ReLU network."""
-    if isinstance(module, nn.Conv2d) and not isinstance(module, RouteShortcut):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+def initialise(made: nn.Module, spec: ResNetSpec) -> nn.Module:
+    """The network or a part of it, with the weights and the gates' biases that its spec begins with."""
+    if spec.init == "he":
+        made.apply(initialise_he)
+    if spec.gate_bias:
+        for gated in (module for module in made.modules() if isinstance(module, GatedAddition)):
+            nn.init.constant_(cast(Tensor, gated.gate.bias), spec.gate_bias)
+    return made

@@ -4,13 +4,13 @@ Light: imports no torch. So weights can be checked, and costs computed, where it
 """
 
 from collections.abc import Iterator
-from math import prod
+from math import ceil, prod
 from typing import NamedTuple
 
 from ..core.types import Norm, ResNetSpec
 from .channels import Axes, BlockChannels, are_neighbours, layers, layout, routes
+from .family import Shape
 
-Shape = tuple[int, ...]
 Size = tuple[int, int]
 
 
@@ -43,12 +43,12 @@ def state_shapes(spec: ResNetSpec) -> dict[str, Shape]:
 def layer_shapes(spec: ResNetSpec) -> Iterator[LayerShapes]:
     """The layers that multiply: convolutions, in the order of the blocks, and the classifier."""
     network, products = layout(spec), _products(spec)
-    size = _halved(spec.input[1:]) if spec.stem == "imagenet" else spec.input[1:]
+    size = halved(spec.input[1:]) if spec.stem == "imagenet" else spec.input[1:]
     yield _layer(spec, "stem.conv", products["stem.conv"]["stem.conv"], 2 if spec.stem == "imagenet" else 1, size)
     if spec.stem == "imagenet":
-        size = _halved(size)
+        size = halved(size)
     for block in network.blocks:
-        before, size = size, _halved(size) if block.stride == 2 else size
+        before, size = size, halved(size) if block.stride == 2 else size
         yield from _layers_of(spec, block, products[block.name], before, size)
     yield _layer(spec, "head", products["head"]["head"], 1, None)
 
@@ -121,7 +121,7 @@ def _kernel(spec: ResNetSpec, name: str) -> int:
     return 3 if is_wide else 1
 
 
-def _halved(size: Size) -> Size:
-    """By a stride of 2, rounded up."""
+def halved(size: Size, times: int = 1) -> Size:
+    """By so many strides of 2, each of which rounds up."""
     height, width = size
-    return (height + 1) // 2, (width + 1) // 2
+    return ceil(height / (1 << times)), ceil(width / (1 << times))

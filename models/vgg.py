@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ..core.types import VGGSpec
+from .initialising import initialise_he
 
 
 class VGG(nn.Module):
@@ -45,9 +46,7 @@ class VGG(nn.Module):
 
 def _initialise(module: nn.Module) -> None:
     """He et al. 2015 for convolutions; a standard deviation of 0.01 for dense layers, as Simonyan & Zisserman 2014."""
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    elif isinstance(module, nn.Linear):
+    initialise_he(module)
+    if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, std=0.01)
-    if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -19,12 +19,17 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """`is_setting`: if all rows have the same, it is said once and not in a column."""
+    """One figure or one setting.
+
+    is_setting  if all rows have the same, it is said once and not in a column
+    names_row   it is part of what tells one row from another, which a narrow page says under the model
+    """
 
     title: str
     cell: Callable[[Row], Cell]
     is_number: bool = True
     is_setting: bool = False
+    names_row: bool = False
 
 
 class Table(NamedTuple):
@@ -40,9 +45,11 @@ def table(rows: Sequence[Row]) -> Table:
     shown, same = [], []
     for column in COLUMNS:
         texts = {column.cell(row).text for row in rows}
+        if texts == {""}:
+            continue
         if column.is_setting and len(texts) == 1:
             same.append((column.title, texts.pop()))
-        elif texts != {""}:
+        else:
             shown.append(column)
     return Table(shown, [[column.cell(row) for column in shown] for row in rows], same)
 
@@ -89,6 +96,11 @@ def _cold_start(row: Row) -> Cell:
     return Cell(seconds, milliseconds(seconds))
 
 
+def _cache(row: Row) -> Cell:
+    text = "cold" if row.cold_cache else "warm"
+    return Cell(text, text)
+
+
 def _warnings(row: Row) -> Cell:
     kinds = dict.fromkeys(warning.kind.replace("_", " ") for warning in row.warnings)
     return Cell(len(row.warnings), ", ".join(kinds))
@@ -96,23 +108,23 @@ def _warnings(row: Row) -> Cell:
 
 COLUMNS = (
     Column("model", _text(lambda row: row.model), is_number=False),
-    Column("runtime", _runtime, is_number=False),
-    Column("device", _text(lambda row: row.device), is_number=False, is_setting=True),
-    Column("precision", _text(lambda row: row.precision), is_number=False, is_setting=True),
-    Column("input", _text(lambda row: row.input_dtype), is_number=False, is_setting=True),
-    Column("batch", _number(lambda row: row.batch)),
-    Column("threads", _number(lambda row: row.threads)),
-    Column("streams", _number(lambda row: row.streams), is_setting=True),
-    Column("cache", _text(lambda row: "cold" if row.cold_cache else "warm"), is_number=False, is_setting=True),
-    Column("host", _number(lambda row: row.host + 1), is_setting=True),
+    Column("runtime", _runtime, is_number=False, names_row=True),
+    Column("device", _text(lambda row: row.device), is_number=False, is_setting=True, names_row=True),
+    Column("precision", _text(lambda row: row.precision), is_number=False, is_setting=True, names_row=True),
+    Column("input", _text(lambda row: row.input_dtype), is_number=False, is_setting=True, names_row=True),
+    Column("batch", _number(lambda row: row.batch), names_row=True),
+    Column("threads", _number(lambda row: row.threads), names_row=True),
+    Column("streams", _number(lambda row: row.streams), is_setting=True, names_row=True),
+    Column("cache", _cache, is_number=False, is_setting=True, names_row=True),
+    Column("host", _number(lambda row: row.host + 1), is_setting=True, names_row=True),
     Column("latency, ms", _latency),
-    Column("p90, ms", _tail),
-    Column("images/s", _throughput),
     Column("accuracy, %", _accuracy),
     Column("front", lambda row: Cell(int("latency" in row.pareto), FRONT_MARK * ("latency" in row.pareto))),
-    Column("warnings", _warnings, is_number=False),
+    Column("p90, ms", _tail),
+    Column("images/s", _throughput),
     Column("artifact, MB", _artifact),
     Column("memory, MB", lambda row: Cell(row.memory_bytes.taken, megabytes(row.memory_bytes.taken))),
     Column("cold start, ms", _cold_start),
     Column("samples", _number(lambda row: row.n_samples)),
+    Column("warnings", _warnings, is_number=False, is_setting=True),
 )

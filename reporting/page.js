@@ -6,13 +6,23 @@ document.querySelector("main").className = "drawn"; // painted once, after this 
 
 const page = JSON.parse(document.getElementById("data").textContent);
 const MOST_BARS = 40; // rows in each of the lower charts
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "star"];
+const MOST_NAMES = 14; // points with a name; of more, only those on the front
+const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "star"];
+// where a name may stand: pixels from its point, the best places first; from FAR on a line leads to it
+const RADII = [5, 12, 24, 36];
+const FAR = 24;
+const DIRECTIONS = [[1, -1], [-1, -1], [1, 1], [-1, 1], [1, 0], [-1, 0], [0, -1], [0, 1]];
+const NAME_SIZE = 11;
 const FILTERS = ["model", "runtime", "batch", "threads"];
-const state = { sort: null, descending: false, axis: Object.keys(page.axes)[0], scale: "relative" };
+const state = {
+  ...{ sort: null, descending: false, scale: "relative" },
+  ...{ axis: Object.keys(page.axes)[0], split: page.splits[0] },
+};
 
 const byId = (id) => document.getElementById(id);
 const unique = (values) => [...new Set(values)];
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;
+const pen = document.createElement("canvas").getContext("2d"); // measures texts
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** An element with attributes and children; strings become text. */
@@ -78,18 +88,23 @@ function drawFrame() {
     byId(`filter-${key}`).append(option("", "all"), ...values.map((value) => option(value, String(value))));
   }
   byId("axis").append(...Object.entries(page.axes).map(([key, title]) => option(key, title)));
+  byId("split").append(...page.splits.map((split) => option(split, split)));
+  byId("split-label").hidden = page.splits.length < 2;
   for (const [name, ...facts] of page.hostFacts) {
     const cells = facts.map((fact) => make("td", {}, fact));
     byId("hosts").tBodies[0].append(make("tr", {}, make("th", { scope: "row" }, name), ...cells));
   }
-  const headers = page.columns.map(([title, isNumber], column) => {
+  const headers = page.columns.map(([title, isNumber, namesRow], column) => {
     const button = make("button", { type: "button" }, title);
     button.addEventListener("click", () => sortBy(column));
-    return make("th", { scope: "col", class: isNumber ? "number" : "" }, button);
+    return make("th", { scope: "col", class: classes(isNumber && "number", namesRow && "names") }, button);
   });
   byId("rows").tHead.append(make("tr", {}, ...headers));
 }
 
+/** A name that may be broken after its dots. */
+const breakable = (name) => name.split(/(?<=\.)/).flatMap((part, i) => (i ? [make("wbr"), part] : [part]));
+const classes = (...names) => names.filter(Boolean).join(" ");
 const option = (value, text) => make("option", { value }, text);
 
 function drawTable(rows) {
@@ -99,9 +114,11 @@ function drawTable(rows) {
   });
   const lines = rows.map((row) => {
     const cells = row.cells.map(([, text, note], column) => {
-      const [title, isNumber] = page.columns[column];
-      const kind = { front: "mark", warnings: "warning" }[title] ?? (isNumber ? "number" : "");
-      return make("td", { class: kind }, text, ...(note ? [make("small", {}, note)] : []));
+      const [title, isNumber, namesRow] = page.columns[column];
+      const kind = { model: "model", front: "mark", warnings: "warning" }[title] ?? (isNumber && "number");
+      const small = title === "model" ? row.settings : note;
+      const shown = title === "model" ? breakable(text) : [text];
+      return make("td", { class: classes(kind, namesRow && "names") }, ...shown, ...(small ? [make("small", {}, small)] : []));
     });
     return make("tr", { id: `row-${row.index}` }, ...cells);
   });
@@ -119,7 +136,9 @@ function drawWarnings(rows) {
       row.warnings.filter(([its]) => its === kind).map(([, detail]) => make("li", {}, `${row.label}: ${detail}`)),
     );
     const title = make("h3", {}, kind.replaceAll("_", " "));
-    return [title, make("p", {}, page.advice[kind]), make("ul", { class: "quiet" }, ...seen)];
+    const summary = make("summary", {}, `seen ${plural(seen.length, "time")}`);
+    const details = make("details", { class: "quiet" }, summary, make("ul", {}, ...seen));
+    return [title, make("p", {}, page.advice[kind]), details];
   });
   byId("warnings").replaceChildren(make("p", { class: "quiet" }, summary), ...parts);
 }
@@ -171,7 +190,7 @@ function layout(changes) {
 /** An axis over `values`: logarithmic where they span more than a factor of ten, which its title then says. */
 function scaled(title, values) {
   const [least, most] = [Math.min(...values), Math.max(...values)];
-  if (least <= 0 || most <= 10 * least) return { type: "linear", title: { text: plain(title) } };
+  if (!isWide(least, most)) return { type: "linear", title: { text: plain(title) } };
   const ticks = [];
   for (let power = Math.floor(Math.log10(least)) - 1; power <= Math.log10(most) + 1; power++)
     ticks.push(...[1, 2, 5].map((digit) => Number(`${digit}e${power}`)));
@@ -179,28 +198,74 @@ function scaled(title, values) {
   return { type: "log", tickvals: ticks, ticktext: texts, title: { text: plain(`${title} (log scale)`) } };
 }
 
-function drawAccuracy(rows) {
-  const { axis } = state;
-  const shown = rows.filter((row) => row.accuracy && row.x[axis]);
-  byId("accuracy-note").textContent = accuracyNote(shown.length, rows.length - shown.length);
+const isWide = (least, most) => least > 0 && most > 10 * least;
+
+async function drawAccuracy(rows) {
+  const { axis, split } = state;
+  const shown = rows.filter((row) => row.split && row.split === split && row.x[axis]);
+  const elsewhere = rows.filter((row) => row.split && row.split !== split).length;
+  byId("accuracy-note").textContent = accuracyNote(shown.length, rows.length - shown.length - elsewhere, elsewhere);
   byId("accuracy").hidden = shown.length === 0;
   if (shown.length === 0) return;
   const places = shown.map((row) => row.x[axis][0]);
   const settings = layout({
     xaxis: { ...scaled(page.axes[axis], places), zeroline: false },
-    yaxis: { title: { text: plain(page.accuracyTitle) }, zeroline: false },
+    yaxis: { title: { text: plain(`top-1 accuracy on ${split}, %`) }, zeroline: false },
     hovermode: "closest",
   });
-  Plotly.react("accuracy", [...frontTraces(shown), ...pointTraces(shown)], settings, CONFIG);
+  state.shown = shown;
+  const drawn = await Plotly.react("accuracy", [...frontTraces(shown), ...pointTraces(shown)], settings, CONFIG);
+  if (state.shown === shown) Plotly.relayout(drawn, { annotations: names(drawn, shown) });
 }
 
-function accuracyNote(shown, unshown) {
+/** The points' names, each where it covers least of the points and of the names before it. */
+function names(drawn, shown) {
+  const { xaxis, yaxis, _size: inner } = drawn._fullLayout;
+  const points = shown.map((row) => [xaxis.d2p(row.x[state.axis][0]), yaxis.d2p(row.accuracy[0])]);
+  const whisker = ([x], [, low, high]) => [x - 1, yaxis.d2p(high), x + 1, yaxis.d2p(low)];
+  const taken = points.flatMap((point, i) => [boxAt(point, 14, 14), whisker(point, shown[i].accuracy)]);
+  const areNamed = (row) => row.name && (shown.length <= MOST_NAMES || row.pareto.includes(state.axis));
+  return [...shown.keys()].filter((i) => areNamed(shown[i])).map((i) => {
+    const [width, height] = [textWidth(shown[i].name) + 4, 15];
+    const covered = ([x, y]) => {
+      const box = boxAt([points[i][0] + x, points[i][1] + y], width, height);
+      const outside = width * height - overlap(box, [0, 0, inner.w, inner.h]);
+      return taken.reduce((sum, other) => sum + overlap(box, other), outside);
+    };
+    const places = RADII.flatMap((r) => DIRECTIONS.map(([x, y]) => [x * (r + width / 2), y * (r + height / 2), r]));
+    const [x, y, r] = places.reduce((best, place) => (covered(place) < covered(best) ? place : best));
+    taken.push(boxAt([points[i][0] + x, points[i][1] + y], width, height));
+    return {
+      ...{ text: plain(shown[i].name), font: { size: NAME_SIZE, color: colour("--ink") }, borderpad: 0 },
+      ...{ x: onAxis(xaxis, shown[i].x[state.axis][0]), y: shown[i].accuracy[0], ax: x, ay: y },
+      ...{ arrowhead: 0, arrowwidth: 0.6, arrowcolor: r >= FAR ? colour("--quiet") : "rgba(0,0,0,0)" },
+    };
+  });
+}
+
+const onAxis = (axis, value) => (axis.type === "log" ? Math.log10(value) : value);
+const boxAt = ([x, y], width, height) => [x - width / 2, y - height / 2, x + width / 2, y + height / 2];
+
+/** What two boxes, each [left, top, right, bottom], have in common, in square pixels. */
+function overlap(one, other) {
+  const width = Math.min(one[2], other[2]) - Math.max(one[0], other[0]);
+  const height = Math.min(one[3], other[3]) - Math.max(one[1], other[1]);
+  return Math.max(width, 0) * Math.max(height, 0);
+}
+
+function textWidth(text) {
+  pen.font = `${NAME_SIZE}px ${getComputedStyle(document.body).fontFamily}`;
+  return pen.measureText(text).width;
+}
+
+function accuracyNote(shown, unshown, elsewhere) {
   const lacking = state.axis === "throughput" ? "an accuracy or a throughput" : "an accuracy";
   const missing = `${plural(unshown, "row")} without ${lacking} ${unshown === 1 ? "is" : "are"} left out. `;
+  const others = elsewhere ? `${plural(elsewhere, "row")} of other data sets: choose one above. ` : "";
   const reading =
     "Filled points on a dotted line are on the Pareto front: no comparable row (same machine, data set, batch and " +
     "state of the caches) is better. Bars are 95 % intervals.";
-  if (shown) return (unshown ? missing : "") + reading;
+  if (shown || elsewhere) return (unshown ? missing : "") + others + (shown ? reading : "");
   return unshown ? `${missing}Measure it with reszoo bench --accuracy DATASET.` : "No row is left to show.";
 }
 
@@ -284,19 +349,19 @@ function drawLatency(rows) {
   }));
   byId("latency-note").textContent =
     `Of each row at most ${page.mostSamples} samples are drawn, evenly spaced from the fastest to the slowest; the ` +
-    "measurement's file has all. " +
-    (isRelative ? "Far outliers lie beyond the axis: double-click to see them." : "");
-  drawRows("latency", rows, traces, isRelative ? shareAxis(values) : scaled("latency of a batch, ms", values.flat()));
+    "measurement's file has all. Far outliers lie beyond the axis: double-click to see them.";
+  drawRows("latency", rows, traces, bulkAxis(values, isRelative ? "% of the row's median" : "latency of a batch, ms"));
 }
 
 /** From the fastest of all to the upper end of the widest row's bulk. `values` are sorted. */
-function shareAxis(values) {
+function bulkAxis(values, title) {
   const at = (sorted, share) => sorted[Math.floor(share * (sorted.length - 1))];
   const end = (its) => Math.min(at(its, 0.98), at(its, 0.75) + 3 * (at(its, 0.75) - at(its, 0.25)));
-  const near = Math.min(...values.map((its) => its[0]));
-  const far = Math.max(...values.map(end));
-  const margin = 0.04 * (far - near) || 1;
-  return { title: { text: "% of the row's median" }, range: [near - margin, far + margin] };
+  const [near, far] = [Math.min(...values.map((its) => its[0])), Math.max(...values.map(end))];
+  const axis = scaled(title, [near, far]);
+  const [low, high] = [onAxis(axis, near), onAxis(axis, far)];
+  const margin = 0.04 * (high - low) || 1;
+  return { ...axis, range: [low - margin, high + margin] };
 }
 
 function drawStack(id, rows, names, key, title) {
@@ -339,7 +404,7 @@ function choose(index) {
 drawFrame();
 update();
 
-let waiting;
+let waiting, resizing;
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("filters").addEventListener("input", () => {
   clearTimeout(waiting);
@@ -348,6 +413,14 @@ byId("filters").addEventListener("input", () => {
 byId("axis").addEventListener("input", (event) => {
   state.axis = event.target.value;
   drawAccuracy(visibleRows());
+});
+byId("split").addEventListener("input", (event) => {
+  state.split = event.target.value;
+  drawAccuracy(visibleRows());
+});
+addEventListener("resize", () => {
+  clearTimeout(resizing);
+  resizing = setTimeout(() => drawAccuracy(visibleRows()), 200); // the names find new places
 });
 byId("scale").addEventListener("input", (event) => {
   state.scale = event.target.value;

@@ -6,21 +6,23 @@ security policy allows the page's own scripts, by their hashes, and no connectio
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
+from typing import NamedTuple
 
 import msgspec
 
 from ..bench.rounding import figure
 from ..core.measured import Measurement
+from ..core.palette import COLOURS
 from .columns import Cell, table
-from .labels import host_facts, host_line, labels
+from .labels import host_facts, host_line, labels, settings
 from .pareto import AXES, MEASURES, group
 from .rounding import interval, percent
 from .rows import Axis, Estimate, Report, Row
-from .text import accuracy_title, notes
+from .text import notes, split_of, splits
 
 MOST_SAMPLES = 500
 ASSETS = Path(__file__).parent
@@ -45,17 +47,30 @@ AXIS_TEXTS: dict[Axis, AxisText] = {
 }
 
 
+class Texts(NamedTuple):
+    """What a row is called: in full, beside its point, and its settings alone."""
+
+    label: str
+    name: str
+    settings: str
+
+
 class PageRow(msgspec.Struct, rename="camel"):
     """What the page knows of a row. Texts are final; numbers are in the units that the page prints beside them.
 
+    name          beside its point: what the colour and the symbol do not say
+    settings      under its model, where the columns that hold them are not shown
     x             (value, low, high) on each axis
     accuracy      (value, low, high) in per cent
+    split         the data set that it was counted on, or ""
     group         rows with the same number are comparable
     quantiles_ms  the samples, or some of them, from the fastest to the slowest
-    warnings        (kind, detail)
+    warnings      (kind, detail)
     """
 
     label: str
+    name: str
+    settings: str
     model: str
     runtime: str
     batch: int
@@ -64,6 +79,7 @@ class PageRow(msgspec.Struct, rename="camel"):
     hover: list[str]
     x: dict[Axis, Span]
     accuracy: Span | None
+    split: str
     group: int | None
     pareto: tuple[Axis, ...]
     quantiles_ms: list[float]
@@ -74,16 +90,21 @@ class PageRow(msgspec.Struct, rename="camel"):
 
 
 class Page(msgspec.Struct, rename="camel"):
-    """All that `page.js` reads. `host_facts` has a line for each fact: its name, then each host's."""
+    """All that `page.js` reads.
+
+    columns     (title, whether numbers, whether it is part of the row's name)
+    splits      the data sets of the accuracies; a plot shows one
+    host_facts  a line for each fact: its name, then each host's
+    """
 
     title: str
     hosts: list[str]
     when: str
-    columns: list[tuple[str, bool]]
+    columns: list[tuple[str, bool, bool]]
     same: list[str]
     notes: list[str]
     axes: dict[Axis, str]
-    accuracy_title: str
+    splits: list[str]
     memory_parts: tuple[str, ...]
     cold_start_parts: tuple[str, ...]
     advice: dict[str, str]
@@ -100,7 +121,7 @@ def html_page(report: Report) -> str:
     return Template(_asset("page.html")).substitute(
         title=escape(page.title),
         script_hashes=f"{_hash_source(plotly)} {_hash_source(script)}",
-        style=_asset("page.css"),
+        style=f":root {{ {_palette()} }}\n{_asset('page.css')}",
         plotly=plotly,
         data=_inert(msgspec.json.encode(page).decode()),
         script=script,
@@ -111,44 +132,54 @@ def _page(report: Report) -> Page:
     found = table(report.rows)
     groups = [group(row, report.hosts) for row in report.rows]
     facts = [host_facts(host) for host in report.hosts]
-    named = labels(report.rows)
     dates = sorted({row.started_at[:10] for row in report.rows})
     models = len({row.model for row in report.rows})
     return Page(
         title=f"{_counted(len(report.rows), 'measurement')} of {_counted(models, 'model')}",
         hosts=[host_line(host) for host in report.hosts],
         when=dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}",
-        columns=[(column.title, column.is_number) for column in found.columns],
+        columns=[(column.title, column.is_number, column.names_row) for column in found.columns],
         same=[f"{title} {text}" for title, text in found.same],
         notes=notes(report),
         axes={axis: AXIS_TEXTS[axis].title for axis in AXES},
-        accuracy_title=accuracy_title(report.rows),
+        splits=splits(report.rows),
         memory_parts=MEMORY_PARTS,
         cold_start_parts=COLD_START_PARTS,
         advice={warning.kind: warning.advice for row in report.rows for warning in row.warnings},
         host_facts=[[key, *(its[key] for its in facts)] for key in facts[0]],
         most_samples=MOST_SAMPLES,
         rows=[
-            _page_row(row, m, label, cells, groups.index(its) if its else None)
-            for row, m, label, cells, its in zip(
-                report.rows, report.measurements, named, found.cells, groups, strict=True
+            _page_row(row, m, texts, cells, groups.index(its) if its else None)
+            for row, m, texts, cells, its in zip(
+                report.rows, report.measurements, _texts(report.rows), found.cells, groups, strict=True
             )
         ],
     )
 
 
-def _page_row(row: Row, m: Measurement, label: str, cells: list[Cell], group_index: int | None) -> PageRow:
+def _texts(rows: Sequence[Row]) -> Iterator[Texts]:
+    said = [settings(row) for row in rows]
+    differing = [key for key in said[0] if key != "format" and len({its[key] for its in said}) > 1]
+    named = labels(rows), labels(rows, without=("runtime", "batch"))
+    for label, name, its in zip(*named, said, strict=True):
+        yield Texts(label, name, ", ".join(its[key] for key in differing))
+
+
+def _page_row(row: Row, m: Measurement, texts: Texts, cells: list[Cell], group_index: int | None) -> PageRow:
     memory, cold = row.memory_bytes, row.cold_start
     return PageRow(
-        label=label,
+        label=texts.label,
+        name=texts.name,
+        settings=texts.settings,
         model=row.model,
         runtime=row.runtime,
         batch=row.batch,
         threads=row.threads,
         cells=cells,
-        hover=_hover(row, label),
+        hover=_hover(row, texts.label),
         x={axis: _span(its, AXIS_TEXTS[axis].unit) for axis in AXES if (its := MEASURES[axis](row))},
         accuracy=_span(row.accuracy, 0.01) if row.accuracy else None,
+        split=split_of(row),
         group=group_index,
         pareto=row.pareto,
         quantiles_ms=quantiles_ms(m.samples_s),
@@ -181,6 +212,10 @@ def _hover(row: Row, label: str) -> list[str]:
         ends = interval(its, unit=0.01, decimals=2)
         lines.append(f"{percent(its.value)} % ({ends}) of {its.n:,} images of {its.dataset}/{its.split}")
     return lines + (["with warnings: see below"] if row.warnings else [])
+
+
+def _palette() -> str:
+    return " ".join(f"--c{number}: {colour};" for number, colour in enumerate(COLOURS))
 
 
 def _counted(n: int, word: str) -> str:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..core.palette import INK, QUIET
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
@@ -14,7 +16,6 @@ DIRECTIONS = ((1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (0, 1), (0, -
 OFFSETS = [(r * x, r * y) for r in (7, 12, 20, 32, 46) for x, y in DIRECTIONS]
 # from here on, in points, a line leads from a label to its point
 FAR = 18
-INK, QUIET = "#1b1f24", "#59616b"
 
 
 def obstacles(axes: "Axes", x: Span, y: Span, radius: float) -> "list[Bbox]":

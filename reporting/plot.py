@@ -1,26 +1,33 @@
 """The static plot of accuracy against latency, for a README: PNG or SVG."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..core.errors import UsageError
 from ..core.missing import require
+from ..core.palette import COLOURS, INK, LINE, QUIET
 from .labels import labels
 from .pareto import group
 from .place import obstacles, place_label
 from .rows import Estimate, Report, Row, Top1
-from .text import accuracy_title
+from .text import split_of, splits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-# Okabe & Ito's colours, which colour-blind readers can tell apart; without yellow, which is faint on white
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+Kind = tuple[str, int]  # runtime and batch
+
 MARKERS = "osD^Pv*"
-INK, QUIET, LINE = "#1b1f24", "#59616b", "#dfe3e8"
 MARKER_SIZE = 7
+PANEL_INCHES = 4.7
 MOST_LABELS = 14
+
+
+class Style(NamedTuple):
+    colour: str
+    marker: str
 
 
 class Point(NamedTuple):
@@ -32,8 +39,8 @@ class Point(NamedTuple):
     y: tuple[float, float, float]
 
     @property
-    def kind(self) -> tuple[str, int]:
-        """What its colour and its marker mean: runtime and batch."""
+    def kind(self) -> Kind:
+        """What its colour and its marker mean."""
         return self.row.runtime, self.row.batch
 
     @property
@@ -42,7 +49,7 @@ class Point(NamedTuple):
 
 
 def pareto_plot(report: Report, kind: Literal["png", "svg"]) -> bytes:
-    """A colour for each runtime, a marker for each batch; the front is filled and joined.
+    """A colour for each runtime, a marker for each batch; the front is filled and joined. A panel for each data set.
 
     The same report gives the same bytes. Raises UsageError if no row has an accuracy.
     """
@@ -57,13 +64,19 @@ def pareto_plot(report: Report, kind: Literal["png", "svg"]) -> bytes:
             "Measure it: `bench(REF, accuracy=DATASET)`.",
         )
     with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 10}):
-        figure = Figure(figsize=(8.4, 5.2), layout="constrained", facecolor="white")
-        axes = figure.add_subplot()
-        _draw(axes, points)
-        _scale(axes, points)
-        _dress(axes, left_out=len(report.rows) - len(points))
+        panels = [[point for point in points if split_of(point.row) == split] for split in splits(report.rows)]
+        figure = Figure(figsize=(8.4, 0.5 + PANEL_INCHES * len(panels)), layout="constrained", facecolor="white")
+        styles = _styles(report.rows)
+        for number, panel in enumerate(panels, 1):
+            axes = figure.add_subplot(len(panels), 1, number)
+            _draw(axes, panel, styles)
+            _scale(axes, panel)
+            _dress(axes)
+        _add_legend(figure.axes[0], points, styles)
+        _add_note(figure, left_out=len(report.rows) - len(points))
         figure.draw_without_rendering()  # the layout must be known before labels can be placed
-        _label(axes, points)
+        for axes, panel in zip(figure.axes, panels, strict=True):
+            _label(axes, panel)
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
@@ -79,23 +92,26 @@ def _span(estimate: Estimate, scale: float) -> tuple[float, float, float]:
     return scale * estimate.value, scale * low, scale * high
 
 
-def _draw(axes: "Axes", points: Sequence[Point]) -> None:
-    runtimes = list(dict.fromkeys(point.row.runtime for point in points))
-    batches = sorted({point.row.batch for point in points})
-    for runtime, batch in sorted({point.kind for point in points}, key=lambda kind: (runtimes.index(kind[0]), kind[1])):
-        colour = COLOURS[runtimes.index(runtime) % len(COLOURS)]
-        marker = MARKERS[batches.index(batch) % len(MARKERS)]
-        name = f"{runtime}, batch {batch}" if len(batches) > 1 else runtime
-        axes.plot([], [], marker, color=colour, label=name)  # for the legend
-        for point in points:
-            if point.kind == (runtime, batch):
-                _draw_point(axes, point, colour, marker)
+def _styles(rows: Sequence[Row]) -> dict[Kind, Style]:
+    """Over all rows, with an accuracy or without: so the page's plot has the same colours and markers."""
+    runtimes, batches = list(dict.fromkeys(row.runtime for row in rows)), sorted({row.batch for row in rows})
+    return {
+        (runtime, batch): Style(COLOURS[r % len(COLOURS)], MARKERS[b % len(MARKERS)])
+        for r, runtime in enumerate(runtimes)
+        for b, batch in enumerate(batches)
+    }
+
+
+def _draw(axes: "Axes", points: Sequence[Point], styles: Mapping[Kind, Style]) -> None:
+    for point in points:
+        _draw_point(axes, point, styles[point.kind])
     for one in dict.fromkeys(point.group for point in points):
         front = sorted((p.x[0], p.y[0]) for p in points if p.group == one and p.is_on_front)
         axes.plot(*zip(*front, strict=True), ":", color=QUIET, linewidth=1, zorder=1, drawstyle="steps-post")
 
 
-def _draw_point(axes: "Axes", point: Point, colour: str, marker: str) -> None:
+def _draw_point(axes: "Axes", point: Point, style: Style) -> None:
+    colour, marker = style
     (x, left, right), (y, bottom, top) = point.x, point.y
     axes.errorbar(
         x,
@@ -121,7 +137,7 @@ def _scale(axes: "Axes", points: Sequence[Point]) -> None:
     latencies = [point.x[0] for point in points]
     is_log = max(latencies) > 10 * min(latencies)
     axes.set_xlabel(f"latency {of}, ms" + (" (log scale)" if is_log else ""), color=INK)
-    axes.set_ylabel(accuracy_title([point.row for point in points]), color=INK, parse_math=False)
+    axes.set_ylabel(f"top-1 accuracy on {split_of(points[0].row)}, %", color=INK, parse_math=False)
     if is_log:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -130,16 +146,26 @@ def _scale(axes: "Axes", points: Sequence[Point]) -> None:
     axes.margins(0.08, 0.12)
 
 
-def _dress(axes: "Axes", left_out: int) -> None:
+def _dress(axes: "Axes") -> None:
     axes.grid(color=LINE, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(LINE)
     axes.tick_params(colors=QUIET)
     axes.tick_params(which="minor", length=0)
+
+
+def _add_legend(axes: "Axes", points: Sequence[Point], styles: Mapping[Kind, Style]) -> None:
+    """Above the plot, of what is in it."""
+    drawn = {point.kind for point in points}
+    has_batches = len({batch for _, batch in drawn}) > 1
+    for (runtime, batch), (colour, marker) in styles.items():
+        if (runtime, batch) in drawn:
+            name = f"{runtime}, batch {batch}" if has_batches else runtime
+            axes.plot([], [], marker, color=colour, label=name)
     legend = axes.legend(
         loc="lower left",
-        bbox_to_anchor=(0, 1.02),  # above the plot
+        bbox_to_anchor=(0, 1.02),
         ncols=4,
         borderaxespad=0,
         fontsize=9,
@@ -148,9 +174,12 @@ def _dress(axes: "Axes", left_out: int) -> None:
     )
     for text in legend.get_texts():
         text.set_parse_math(False)
+
+
+def _add_note(figure: "Figure", left_out: int) -> None:
     note = "filled, dotted: Pareto front; bars: 95 % intervals"
     note += f"; {left_out} without an accuracy left out" if left_out else ""
-    axes.figure.supxlabel(note, fontsize=8, color=QUIET, x=0.99, ha="right")
+    figure.supxlabel(note, fontsize=8, color=QUIET, x=0.99, ha="right")
 
 
 def _label(axes: "Axes", points: Sequence[Point]) -> None:

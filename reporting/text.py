@@ -47,17 +47,21 @@ def markdown_text(report: Report) -> str:
 def notes(report: Report) -> list[str]:
     """How the table is to be read."""
     scores = [row.accuracy for row in report.rows if row.accuracy]
-    splits = sorted({f"{its.dataset}/{its.split} (n = {its.n:,})" for its in scores})
-    accuracy = [f"Accuracy is top-1 on {', '.join(splits)}."] if scores else []
+    counted = sorted({f"{its.dataset}/{its.split} (n = {its.n:,})" for its in scores})
+    accuracy = [f"Accuracy is top-1 on {', '.join(counted)}."] if scores else []
     if any(its.is_shared for its in scores):
         accuracy.append("It was counted in one scenario, and stands in all rows of the same artifact and runtime.")
     return [*NOTES, " ".join(accuracy)] if accuracy else list(NOTES)
 
 
-def accuracy_title(rows: Sequence[Row]) -> str:
-    """ "top-1 accuracy on cifar10/test, %"; without the data set if there are several."""
-    splits = {f"{row.accuracy.dataset}/{row.accuracy.split}" for row in rows if row.accuracy}
-    return f"top-1 accuracy{f' on {splits.pop()}' if len(splits) == 1 else ''}, %"
+def split_of(row: Row) -> str:
+    """ "cifar10/test": what its accuracy was counted on; "" without one."""
+    return f"{row.accuracy.dataset}/{row.accuracy.split}" if row.accuracy else ""
+
+
+def splits(rows: Sequence[Row]) -> list[str]:
+    """What the rows' accuracies were counted on, in the rows' order. A plot shows one of them."""
+    return list(dict.fromkeys(split_of(row) for row in rows if row.accuracy))
 
 
 def csv_text(report: Report) -> str:

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
 from .engine.deployed import FIRST, exported, latencies
+from .engine.designs import SMOKE
 from .engine.records import (
     Claim,
     Condition,
@@ -51,12 +52,11 @@ BUDGETS: dict[Scale, int] = {"smoke": 3, "cpu": 24, "gpu": 48}  # networks of a 
 POPULATIONS: dict[Scale, int] = {"smoke": 2, "cpu": 8, "gpu": 12}
 HAND: dict[Scale, tuple[int, ...]] = {"smoke": (1,), "cpu": (1, 2, 3), "gpu": (1, 2, 3)}  # blocks a stage
 TOY_BUDGET, TOY_POPULATION = 400, 20
-EPOCHS: dict[str, dict[Scale, int]] = {
+EPOCHS: dict[str, dict[Scale, float]] = {
     "digits": {"smoke": 1, "cpu": 10, "gpu": 10},
-    "cifar10": {"smoke": 1, "cpu": 1, "gpu": 10},
+    "cifar10": {"smoke": 0.5, "cpu": 0.5, "gpu": 10},
 }
 SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 5, "gpu": 5}
-CHANGES: dict[Scale, dict[str, str]] = {"smoke": {"batch": "32"}, "cpu": {}, "gpu": {}}
 CHANCE = 10.0  # %, of the ten classes
 SLOWEST = {"digits": 6.0, "cifar10": 3.0}  # times the bundled network's latency: what is slower is worth nothing
 TENTHS = 10
@@ -236,7 +236,7 @@ def _journal(condition: Condition, seed: int, settings: Settings) -> Iterator[Pa
     from ..core.files import cache_dir
     from ..core.locks import locked
 
-    name = f"{STUDY.sha256[:12]}-{settings.data}-{settings.scale}-{name_of(condition)}.{seed}"
+    name = f"{STUDY.version(settings)[:12]}-{settings.data}-{settings.scale}-{name_of(condition)}.{seed}"
     folder = cache_dir() / "searches" / name
     with locked(folder):
         folder.mkdir(exist_ok=True)
@@ -248,7 +248,7 @@ def network(choice: Choice, seed: int, settings: Settings) -> Found | None:
     """Train, export and time the network that was chosen; None where its training diverges."""
     from .. import zoo
 
-    epochs, changes = EPOCHS[settings.data][settings.scale], CHANGES[settings.scale]
+    epochs, changes = EPOCHS[settings.data][settings.scale], SMOKE if settings.scale == "smoke" else {}
     with TemporaryDirectory(prefix="reszoo-") as name:
         folder = Path(name)
         trained = trial(arch_of(choice), settings, seed, epochs, changes, out=folder / "checkpoint")
@@ -380,6 +380,7 @@ STUDY = Study(
     controls=CONTROLS,
     conditions=conditions,
     measure=measure,
+    trains=True,
     figures=(
         Figure(
             name="growth",

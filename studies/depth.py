@@ -6,8 +6,9 @@ He et al. 2015 (bottlenecks; 1202 layers are worse than 110), He et al. 2016 (10
 import copy
 import math
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from .engine.designs import SEEDS, Design, compared, controls
 from .engine.records import (
     Claim,
     Condition,
@@ -15,42 +16,53 @@ from .engine.records import (
     Control,
     Figure,
     Measured,
+    Region,
     Scale,
     Settings,
+    Where,
     above,
     below,
     between,
     within,
 )
 from .engine.study import Study, grid
-from .engine.trials import METRICS, controls, trial, with_controls
+from .engine.trials import METRICS
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from .engine.networks import Batch
 
-KINDS = {"basic": "v1", "bottleneck": "v1", "imagenet": "v1_cifar", "bottleneck-v2": "v2"}
+# The suffixes of the networks' names after the depth. `stream`: basic blocks whose stream is as wide as bottlenecks'.
+KINDS = {
+    "basic": "_v1",
+    "stream": "_v1+widths=64,128,256+stem_width=16",
+    "bottleneck": "_v1",
+    "imagenet": "_v1_cifar",
+    "bottleneck-v2": "_v2",
+}
 ALL: dict[str, tuple[int, ...]] = {
     "basic": (20, 32, 44, 56, 110),
+    "stream": (20,),
     "bottleneck": (29, 164, 1001),
     "imagenet": (50, 101, 152),
     "bottleneck-v2": (164, 1001),
 }
 STEPPED: dict[Scale, dict[str, tuple[int, ...]]] = {
-    "smoke": {"basic": (20, 56), "bottleneck": (29,)},
+    "smoke": {"basic": (20, 56), "stream": (20,), "bottleneck": (29,)},
     "cpu": ALL,
     "gpu": ALL,
 }
-IMAGENET = (50, 101, 152)  # with the ImageNet networks' widths, which are too large for a CPU to train
-DEPTHS: dict[Scale, tuple[int, ...]] = {"smoke": (11,), "cpu": (11, 29, 47), "gpu": (11, 29, 47, 164, *IMAGENET)}
-EPOCHS: dict[str, dict[Scale, int]] = {
-    "digits": {"smoke": 1, "cpu": 30, "gpu": 30},
-    "cifar10": {"smoke": 1, "cpu": 4, "gpu": 40},
+# The ImageNet networks' widths are too much for a CPU to train.
+TRAINED: dict[Scale, dict[str, tuple[int, ...]]] = {
+    "smoke": {"bottleneck": (11,)},
+    "cpu": {"bottleneck": (11, 29)},
+    "gpu": {"bottleneck": (11, 29, 47, 164), "imagenet": (50, 101, 152)},
 }
-SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 5, "gpu": 5}
-CHANGES: dict[Scale, dict[str, str]] = {"smoke": {"batch": "32"}, "cpu": {}, "gpu": {}}
-REFERENCE: Condition = {"part": "accuracy", "depth": 11}
+EPOCHS: dict[str, dict[Scale, float]] = {
+    "digits": {"smoke": 1, "cpu": 30, "gpu": 30},
+    "cifar10": {"smoke": 1, "cpu": 2, "gpu": 40},
+}
 STEPS: dict[Scale, int] = {"smoke": 5, "cpu": 10, "gpu": 50}
 IMAGES = 8
 RATES = (0.01, 0.001, 0.0001)  # the deepest networks need a small one at first, as in a warm-up
@@ -60,92 +72,130 @@ FALL = -0.05  # of the loss, which is one to speak of
 INFINITE = 10.0  # stands for the change of a loss that is no number any more
 LAYERS, WIDTH = 10, 1000  # of a control whose memory is known: each layer keeps its input
 
+BOTTLENECKS: Where = {"part": "steps", "kind": "bottleneck", "layers": 29}
+
+
+def _deeper(kind: str, depths: tuple[int, ...], reference: int) -> Contrast:
+    return compared("accuracy", {"part": "accuracy", "kind": kind, "depth": depths}, {"depth": reference}, above(3))
+
+
 CLAIMS = (
     Claim(
         key="any-depth-learns",
         hypothesis="A residual network of any depth lowers its loss in a few steps, at one of three rates, always.",
-        textbook="skip connections allow any depth; v1 fails at 152 and 1001 layers",
+        textbook="skip connections allow any depth",
         paper="He 2016: v1 with 1001 layers comes to 7.61 % of errors, v2 to 4.92 %",
         contrast=Contrast(metric="loss_change", where={"part": "steps"}, region=below(FALL)),
         is_universal=True,
     ),
     Claim(
-        key="bottlenecks-need-less-memory",
-        hypothesis="Nine bottlenecks keep less for the backward pass than nine basic blocks of the same widths.",
-        textbook="bottlenecks reduce memory and computation",
-        paper="He 2015: they have a similar complexity",
+        key="v1-fails-when-deep",
+        hypothesis="v1 with 152 or 1001 layers does not lower its loss, at any of three rates.",
+        textbook="v1 fails at 152 and 1001 layers",
+        paper="He 2016: v1 with 1001 layers comes to 7.61 % of errors",
         contrast=Contrast(
-            metric="kept_mb",
-            where={"part": "steps", "kind": "bottleneck", "layers": 29},
-            against={"kind": "basic", "layers": 20},
-            region=below(0),
+            metric="loss_change",
+            where={"part": "steps", "kind": ("imagenet", "bottleneck"), "layers": (152, 1001)},
+            region=above(FALL),
+        ),
+    ),
+    Claim(
+        key="bottlenecks-need-less-memory",
+        hypothesis="Nine bottlenecks keep less for the backward pass than nine basic blocks on streams of their width, "
+        "by at least 0.01 MB an image.",
+        textbook="they save both memory and arithmetic",
+        paper="He 2015: they allow deeper networks at the same cost",
+        contrast=Contrast(
+            metric="kept_mb", where=BOTTLENECKS, against={"kind": "stream", "layers": 20}, region=below(-0.01)
+        ),
+    ),
+    Claim(
+        key="bottlenecks-need-less-arithmetic",
+        hypothesis="They need less arithmetic than these, by at least a million multiply-accumulates.",
+        textbook="they save both memory and arithmetic",
+        paper="He 2015: they allow deeper networks at the same cost",
+        contrast=Contrast(metric="macs", where=BOTTLENECKS, against={"kind": "stream", "layers": 20}, region=below(-1)),
+    ),
+    Claim(
+        key="bottlenecks-need-less-memory-than-narrow-blocks",
+        hypothesis="They keep less than nine basic blocks that are as wide as they are inside, by at least 0.01 MB.",
+        textbook="they save both memory and arithmetic",
+        paper="He 2015, figure 5: the two have about the same arithmetic",
+        contrast=Contrast(
+            metric="kept_mb", where=BOTTLENECKS, against={"kind": "basic", "layers": 20}, region=below(-0.01)
         ),
     ),
     Claim(
         key="deeper-is-better",
-        hypothesis="More bottlenecks are better than one a stage, always.",
-        textbook="accuracy improves with depth",
+        hypothesis="More bottlenecks are better than one a stage, by at least 3 points, always.",
+        textbook="the more layers, the more accurate",
         paper="He 2015: up to 110 layers; 1202 are worse",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"part": "accuracy", "depth": (29, 47, 164), "training": "usual"},
-            against={"depth": 11},
-            region=above(0),
-        ),
+        contrast=_deeper("bottleneck", (29, 47, 164), 11),
         is_universal=True,
     ),
     Claim(
         key="50-101-152",
-        hypothesis="With the widths of ImageNet's networks, 101 and 152 layers are better than 50, always.",
+        hypothesis="With the widths of ImageNet's networks, 101 and 152 layers are better than 50 by 3 points, always.",
         textbook="80, 82 and 83 %",
         paper="",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"part": "accuracy", "depth": (101, 152), "training": "usual"},
-            against={"depth": 50},
-            region=above(0),
-        ),
+        contrast=_deeper("imagenet", (101, 152), 50),
         is_universal=True,
     ),
 )
 
 
+def _known(name: str, kind: Literal["positive", "negative"], says: str, metric: str, region: Region) -> Control:
+    return Control(
+        key=name, kind=kind, says=says, contrast=Contrast(metric=metric, where={"control": name}, region=region)
+    )
+
+
 CONTROLS = (
-    *controls({"part": "accuracy", "depth": 11}),
-    Control(
-        key="linear",
-        kind="positive",
-        says="a linear classifier, whose loss falls with any small step",
-        contrast=Contrast(metric="loss_change", where={"control": "linear"}, region=below(FALL)),
+    *controls(CLAIMS),
+    _known(
+        "linear", "positive", "a linear classifier, whose loss falls with any small step", "loss_change", below(FALL)
     ),
-    Control(
-        key="no-step",
-        kind="negative",
-        says="20 layers that are trained with a rate of 0",
-        contrast=Contrast(metric="loss_change", where={"control": "no-step"}, region=within(1e-6)),
+    _known("no-step", "negative", "20 layers that are trained with a rate of 0", "loss_change", within(1e-6)),
+    _known(
+        "known-memory",
+        "positive",
+        "ten linear layers, which keep ten inputs of 1,000 values: 0.04 MB",
+        "kept_mb",
+        between(0.0399, 0.0401),
     ),
-    Control(
-        key="known-memory",
-        kind="positive",
-        says="ten linear layers, which keep ten inputs of 1,000 values: 0.04 MB",
-        contrast=Contrast(metric="kept_mb", where={"control": "known-memory"}, region=between(0.0399, 0.0401)),
+    _known("frozen", "negative", "20 layers that learn nothing, and so have no backward pass", "kept_mb", within(1e-9)),
+    _known(
+        "known-arithmetic",
+        "positive",
+        "8 layers for 3x32x32, by hand: 12.24 million multiply-accumulates",
+        "macs",
+        between(12.23, 12.25),
     ),
-    Control(
-        key="frozen",
-        kind="negative",
-        says="20 layers that learn nothing, and so have no backward pass",
-        contrast=Contrast(metric="kept_mb", where={"control": "frozen"}, region=within(1e-9)),
-    ),
+    _known("shortcuts", "negative", "8 layers less the same without shortcuts, which cost none", "macs", within(1e-9)),
 )
 
 
+def arch_of(condition: Condition, settings: Settings) -> str:
+    return f"resnet{condition['depth']}{KINDS[str(condition['kind'])]}"
+
+
+def networks(settings: Settings) -> list[Condition]:
+    return [
+        {"part": "accuracy", "kind": kind, "depth": depth}
+        for kind, depths in TRAINED[settings.scale].items()
+        for depth in depths
+    ]
+
+
+DESIGN = Design(networks=networks, arch=arch_of, epochs=EPOCHS)
+
+
 def conditions(settings: Settings) -> list[Condition]:
-    trained = grid({"part": ("accuracy",), "depth": DEPTHS[settings.scale]})
     stepped = STEPPED[settings.scale].items()
     return [
-        *with_controls(trained, REFERENCE),
+        *DESIGN.conditions(settings),
         *(each for kind, layers in stepped for each in grid({"part": ("steps",), "kind": (kind,), "layers": layers})),
-        *grid({"control": ("linear", "no-step", "known-memory", "frozen")}),
+        *grid({"control": ("linear", "no-step", "known-memory", "frozen", "known-arithmetic", "shortcuts")}),
     ]
 
 
@@ -153,11 +203,8 @@ def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
     if "control" in condition:
         return _measure_control(str(condition["control"]), seed, settings)
     if condition["part"] == "steps":
-        return _measure_steps(f"resnet{condition['layers']}_{KINDS[str(condition['kind'])]}", seed, settings)
-    arch = f"resnet{condition['depth']}_v1" + ("_cifar" if condition["depth"] in IMAGENET else "")
-    epochs, training = EPOCHS[settings.data][settings.scale], str(condition["training"])
-    found = trial(arch, settings, seed, epochs, CHANGES[settings.scale], training=training)
-    return found.measured(settings.data, _costs(arch, settings))
+        return _measure_steps(f"resnet{condition['layers']}{KINDS[str(condition['kind'])]}", seed, settings)
+    return DESIGN.trial(condition, seed, settings).measured(_costs(arch_of(condition, settings), settings))
 
 
 def _measure_steps(arch: str, seed: int, settings: Settings) -> Measured:
@@ -175,6 +222,9 @@ def _measure_control(name: str, seed: int, settings: Settings) -> Measured:
     import torch
     from torch import nn
 
+    if name in ("known-arithmetic", "shortcuts"):
+        residual, plain = (_macs(f"resnet8_{family}") for family in ("v1", "plain"))
+        return Measured(values={"macs": residual if name == "known-arithmetic" else residual - plain})
     model, batch = _network("resnet20_v1", seed, settings)
     if name == "linear":
         flat = batch.images.flatten(1)
@@ -245,6 +295,14 @@ def kept_mb(model: "nn.Module", batch: "Batch") -> float:
     return sum(storages.values()) / MEGA / len(batch.labels)
 
 
+def _macs(arch: str) -> float:
+    """In millions, of the network at its own size."""
+    from ..models import spec_of
+    from ..models.cost import cost_of
+
+    return cost_of(spec_of(arch)).macs / MEGA
+
+
 def _costs(arch: str, settings: Settings) -> dict[str, float]:
     from ..models.cost import cost_of
     from .engine.networks import spec_for
@@ -261,8 +319,7 @@ def _network(arch: str, seed: int, settings: Settings) -> "tuple[nn.Module, Batc
 
     device = "cuda" if settings.scale == "gpu" else "cpu"
     spec = spec_for(arch, settings.data)
-    batch = draw(settings.data, "train", preprocess_for(settings.data, spec), IMAGES, seed)
-    batch = batch._replace(images=batch.images.to(device), labels=batch.labels.to(device))
+    batch = draw(settings.data, "train", preprocess_for(settings.data, spec), IMAGES, seed).to(device)
     return initialised(spec, seed).to(device).train(), batch
 
 
@@ -284,6 +341,7 @@ STUDY = Study(
     controls=CONTROLS,
     conditions=conditions,
     measure=measure,
+    trains=True,
     figures=(
         *(
             Figure(
@@ -306,11 +364,11 @@ STUDY = Study(
         ),
         Figure(
             name="accuracy",
-            title="Accuracy of networks of bottlenecks with depth",
+            title="Accuracy with depth",
             y="accuracy",
             x="depth",
             where={"part": "accuracy", "training": "usual"},
-            lines=("training",),
+            lines=("kind",),
             x_title="depth, layers",
         ),
     ),

@@ -1,73 +1,44 @@
 """Networks whose stages are of different families: v1 in some, v2 in others."""
 
-from .engine.records import Claim, Condition, Contrast, Measured, Scale, Settings, above, within
+from .engine.designs import BASE, EPOCHS, SEEDS, Design, compared, controls, curves
+from .engine.records import Claim, Condition, Settings, Where, above, within
 from .engine.study import Study, grid
-from .engine.trials import METRICS, controls, curves, trial, with_controls
+from .engine.trials import METRICS
 
 MIXED = ("v1,v1,v2", "v1,v2,v2", "v2,v1,v1", "v2,v2,v1")
 PURE_V1, PURE_V2 = "v1,v1,v1", "v2,v2,v2"
-DEPTHS: dict[Scale, int] = {"smoke": 8, "cpu": 20, "gpu": 56}
-EPOCHS: dict[str, dict[Scale, int]] = {
-    "digits": {"smoke": 1, "cpu": 30, "gpu": 30},
-    "cifar10": {"smoke": 1, "cpu": 4, "gpu": 40},
-}
-SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 3, "gpu": 5}
-CHANGES: dict[Scale, dict[str, str]] = {"smoke": {"batch": "32"}, "cpu": {}, "gpu": {}}
-REFERENCE: Condition = {"stages": PURE_V2}
+OF_BOTH: Where = {"stages": MIXED}
 
 CLAIMS = (
     Claim(
         key="better-than-v2",
-        hypothesis="A network of both families is better than v2 alone, by at least a point.",
+        hypothesis="A network of both families is better than v2 alone, by at least 2 points.",
         textbook="worth trying",
         paper="",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"stages": MIXED, "training": "usual"},
-            against={"stages": PURE_V2},
-            region=above(1),
-        ),
+        contrast=compared("accuracy", OF_BOTH, {"stages": PURE_V2}, above(2)),
     ),
     Claim(
         key="as-good-as-v2",
         hypothesis="A network of both families is as good as v2 alone, within 3 points.",
         textbook="",
         paper="",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"stages": MIXED, "training": "usual"},
-            against={"stages": PURE_V2},
-            region=within(3),
-        ),
+        contrast=compared("accuracy", OF_BOTH, {"stages": PURE_V2}, within(3)),
     ),
     Claim(
         key="as-good-as-v1",
         hypothesis="A network of both families is as good as v1 alone, within 3 points.",
         textbook="",
         paper="",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"stages": MIXED, "training": "usual"},
-            against={"stages": PURE_V1},
-            region=within(3),
-        ),
+        contrast=compared("accuracy", OF_BOTH, {"stages": PURE_V1}, within(3)),
     ),
 )
 
 
-def arch_of(stages: str, settings: Settings) -> str:
-    return f"resnet{DEPTHS[settings.scale]}_v2+families={stages}"
+def arch_of(condition: Condition, settings: Settings) -> str:
+    return f"{BASE[settings.scale]}+families={condition['stages']}"
 
 
-def conditions(settings: Settings) -> list[Condition]:
-    return with_controls(grid({"stages": (PURE_V1, *MIXED, PURE_V2)}), REFERENCE)
-
-
-def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
-    arch, epochs = arch_of(str(condition["stages"]), settings), EPOCHS[settings.data][settings.scale]
-    changes, training = CHANGES[settings.scale], str(condition["training"])
-    return trial(arch, settings, seed, epochs, changes, training=training).measured(settings.data)
-
+DESIGN = Design(networks=lambda settings: grid({"stages": (PURE_V2, PURE_V1, *MIXED)}), arch=arch_of, epochs=EPOCHS)
 
 STUDY = Study(
     name="hybrid",
@@ -77,9 +48,10 @@ STUDY = Study(
     seeds=SEEDS,
     metrics=METRICS,
     claims=CLAIMS,
-    controls=controls({"stages": PURE_V2}),
-    conditions=conditions,
-    measure=measure,
+    controls=controls(CLAIMS),
+    conditions=DESIGN.conditions,
+    measure=DESIGN.measure,
+    trains=True,
     figures=curves(("stages",)),
-    caveats=("A few seeds of a small network for a few epochs: differences of a point can hardly be shown.",),
+    caveats=("A few seeds of a small network for a few epochs: differences of a point cannot be shown.",),
 )

@@ -39,7 +39,7 @@ DEPTHS: dict[str, dict[Scale, tuple[int, ...]]] = {
 }
 EPOCHS: dict[str, dict[Scale, int]] = {
     "digits": {"smoke": 2, "cpu": 30, "gpu": 30},
-    "cifar10": {"smoke": 1, "cpu": 8, "gpu": 40},
+    "cifar10": {"smoke": 1, "cpu": 5, "gpu": 40},
 }
 SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 5, "gpu": 10}
 BUNDLED = {
@@ -361,6 +361,7 @@ STUDY = Study(
     controls=CONTROLS,
     conditions=conditions,
     measure=measure,
+    trains=True,
     figures=(
         Figure(
             name="deleted",

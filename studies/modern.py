@@ -5,111 +5,98 @@ et al. 2017 (dense), Simonyan & Zisserman 2014 (VGG), Szegedy et al. 2014 (Incep
 al. 2021: recipes change more than most architectures.
 """
 
-from .engine.records import Claim, Condition, Contrast, Measured, Scale, Settings, above, below, within
+from .engine.designs import SEEDS, Design, compared, controls, curves
+from .engine.records import Claim, Condition, Scale, Settings, Where, above, below, within
 from .engine.study import Study
-from .engine.trials import METRICS, controls, curves, trial, with_controls
+from .engine.trials import METRICS
 
-SMALL = {
-    "v2": "resnet8_v2",
-    "wide": "wide_resnet10_2_v2",
-    "se": "resnet8_v2+se_ratio=4",
-    "stochastic-depth": "resnet8_v2",
-}
-LARGE = {
+# Of about the same cost, so that all get about as many steps.
+ARCHS = {
     "v2": "resnet20_v2",
     "wide": "wide_resnet10_2_v2",
     "se": "resnet20_v2+se_ratio=4",
     "stochastic-depth": "resnet20_v2",
-    "dense": "densenet40_k12_cifar",
-    "vgg": "vgg11_bn_cifar",
-    "inception": "inception6_bn_cifar",
+    "dense": "densenet40_k12_cifar+depths=4,4,4",
+    "vgg": "vgg11_bn_cifar+widths=32,64,128,256,256+dense=512",
+    "inception": "inception6_narrow_bn_cifar",
 }
-ARCHS: dict[Scale, dict[str, str]] = {"smoke": SMALL, "cpu": LARGE, "gpu": LARGE}
 DROPPED = {"stochastic_depth": "0.2"}  # the last branch; the others less
-POOR = {  # without what makes the usual one good
+POOR = {  # what many begin with
     "lr": "0.01",
-    "momentum": "0",
+    "momentum": "0.9",
     "nesterov": "false",
-    "weight_decay": "0",
+    "weight_decay": "1e-4",
     "schedule": "constant",
     "warmup": "0",
     "flip": "false",
     "padding": "0",
 }
-EPOCHS: dict[str, dict[Scale, int]] = {  # of v2; what is larger gets fewer, what is smaller more
+EPOCHS: dict[str, dict[Scale, float]] = {  # of v2
     "digits": {"smoke": 1, "cpu": 30, "gpu": 30},
-    "cifar10": {"smoke": 1, "cpu": 4, "gpu": 40},
+    "cifar10": {"smoke": 1, "cpu": 1.5, "gpu": 40},
 }
-SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 3, "gpu": 5}
-CHANGES: dict[Scale, dict[str, str]] = {"smoke": {"batch": "32"}, "cpu": {}, "gpu": {}}
-REFERENCE: Condition = {"network": "v2", "recipe": "good"}
-OTHERS = ("wide", "se", "stochastic-depth", "dense", "vgg", "inception")
+OTHERS = tuple(network for network in ARCHS if network != "v2")
+V2: Condition = {"network": "v2"}
+
+
+def _good(*networks: str) -> Where:
+    return {"network": networks, "recipe": "good"}
+
 
 CLAIMS = (
     Claim(
         key="recipe-matters",
-        hypothesis="With a poor recipe v2 loses at least 5 points.",
+        hypothesis="With a poor recipe v2 loses at least 3 points.",
         textbook="training matters more than the architecture",
         paper="Bello 2021: recipes change more than most architectures",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"network": "v2", "recipe": "poor", "training": "usual"},
-            against={"recipe": "good"},
-            region=below(-5),
-        ),
+        contrast=compared("accuracy", {"network": "v2", "recipe": "poor"}, {"recipe": "good"}, below(-3)),
+    ),
+    Claim(
+        key="recipe-matters-more",
+        hypothesis="Any other architecture with the good recipe is better than v2 with the poor one, by 2 points.",
+        textbook="training matters more than the architecture",
+        paper="Bello 2021: recipes change more than most architectures",
+        contrast=compared("accuracy", _good(*OTHERS), {"network": "v2", "recipe": "poor"}, above(2)),
     ),
     Claim(
         key="architecture-hardly-matters",
         hypothesis="With as much arithmetic, the other architectures are as good as v2 within 5 points.",
         textbook="training matters more than the architecture",
         paper="",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"network": OTHERS, "recipe": "good", "training": "usual"},
-            against={"network": "v2"},
-            region=within(5),
-        ),
+        contrast=compared("accuracy", _good(*OTHERS), V2, within(5)),
     ),
     Claim(
         key="wide-is-better",
-        hypothesis="A wide network with as much arithmetic is better than v2, by at least a point.",
+        hypothesis="A wide network with as much arithmetic is better than v2, by at least 2 points.",
         textbook="better, with more parameters",
         paper="Zagoruyko 2016: 4.00 % of errors with 28 layers ten times as wide",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"network": "wide", "recipe": "good", "training": "usual"},
-            against={"network": "v2"},
-            region=above(1),
-        ),
+        contrast=compared("accuracy", _good("wide"), V2, above(2)),
     ),
     Claim(
         key="stochastic-depth-is-better",
-        hypothesis="Stochastic depth makes v2 better by at least half a point.",
+        hypothesis="Stochastic depth makes v2 better by at least 2 points.",
         textbook="",
         paper="Huang 2016: 5.25 % of errors instead of 6.41 at 110 layers; slightly worse on ImageNet",
-        contrast=Contrast(
-            metric="accuracy",
-            where={"network": "stochastic-depth", "recipe": "good", "training": "usual"},
-            against={"network": "v2"},
-            region=above(0.5),
-        ),
+        contrast=compared("accuracy", _good("stochastic-depth"), V2, above(2)),
     ),
 )
 
 
-def conditions(settings: Settings) -> list[Condition]:
-    networks: list[Condition] = [{"network": name, "recipe": "good"} for name in ARCHS[settings.scale]]
-    return with_controls([*networks, {"network": "v2", "recipe": "poor"}], REFERENCE)
+def networks(settings: Settings) -> list[Condition]:
+    good: list[Condition] = [{"network": name, "recipe": "good"} for name in ARCHS]
+    return [*good, {"network": "v2", "recipe": "poor"}]
 
 
-def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
-    archs, name = ARCHS[settings.scale], str(condition["network"])
-    changes = CHANGES[settings.scale] | (DROPPED if name == "stochastic-depth" else {})
-    changes |= POOR if condition["recipe"] == "poor" else {}
-    epochs, training = EPOCHS[settings.data][settings.scale], str(condition["training"])
-    found = trial(archs[name], settings, seed, epochs, changes, training=training, budget_of=archs["v2"])
-    return found.measured(settings.data)
+def arch_of(condition: Condition, settings: Settings) -> str:
+    return ARCHS[str(condition["network"])]
 
+
+def changes(condition: Condition, settings: Settings) -> dict[str, str]:
+    dropped = DROPPED if condition["network"] == "stochastic-depth" else {}
+    return dropped | (POOR if condition["recipe"] == "poor" else {})
+
+
+DESIGN = Design(networks=networks, arch=arch_of, epochs=EPOCHS, changes=changes, is_equal=True)
 
 STUDY = Study(
     name="modern",
@@ -119,12 +106,16 @@ STUDY = Study(
     seeds=SEEDS,
     metrics=METRICS,
     claims=CLAIMS,
-    controls=controls({"network": "v2", "recipe": "good"}),
-    conditions=conditions,
-    measure=measure,
+    controls=controls(CLAIMS),
+    conditions=DESIGN.conditions,
+    measure=DESIGN.measure,
+    trains=True,
     figures=curves(("network", "recipe")),
     caveats=(
-        "The budget is of multiply-accumulates: a network that needs more for an image sees fewer images.",
-        "A few epochs of a small network. Dense and wide ones come into their own with many.",
+        "The budget is of multiply-accumulates, and every network is about as large as v2 in them. Concatenation and "
+        "gates are bound by memory, and take more time for the same budget.",
+        "They are small members of families that are made to be large: what is compared is how they are built.",
+        "A few epochs. Dense and wide ones, and stochastic depth, come into their own with many, and so does a recipe "
+        "with augmentation and weight decay.",
     ),
 )

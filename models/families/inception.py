@@ -14,8 +14,15 @@ SMALL = (
     ((96, (48, 104), (8, 24), 32), (128, (80, 160), (16, 64), 64)),
     ((128, (80, 160), (16, 64), 64), (192, (96, 192), (24, 64), 64)),
 )
+# At two fifths of those, in multiples of 4: as much arithmetic as ResNet-20.
+NARROW = (
+    ((12, (20, 24), (4, 8), 8), (24, (24, 40), (8, 20), 12)),
+    ((40, (20, 40), (4, 8), 12), (52, (32, 64), (8, 24), 24)),
+    ((52, (32, 64), (8, 24), 24), (76, (40, 76), (8, 24), 24)),
+)
 NAMED: dict[str, ModelSpec] = {
-    "inception6_bn_cifar": InceptionSpec(stem_width=64, stages=SMALL, num_classes=10, input=(3, 32, 32))
+    "inception6_bn_cifar": InceptionSpec(stem_width=64, stages=SMALL, num_classes=10, input=(3, 32, 32)),
+    "inception6_narrow_bn_cifar": InceptionSpec(stem_width=24, stages=NARROW, num_classes=10, input=(3, 32, 32)),
 }
 
 

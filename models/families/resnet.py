@@ -7,7 +7,7 @@ from msgspec.structs import fields, replace
 
 from ...core.types import ChannelPlan, ModelSpec, ResNetSpec, Unavailable
 from .. import channels, latency
-from ..costs import Cost, LayerCost
+from ..costs import Cost, LayerCost, kind_of
 from ..family import Family, Pruning, Shape
 from ..shapes import LayerShapes, layer_shapes, state_shapes
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 # what a network has besides, shown where it is not the default
-OTHERS = ("bottleneck_width", "norm_place", "order", "init", "se_ratio", "stochastic_depth")
+OTHERS = ("bottleneck_width", "norm_place", "order", "gate_bias", "init", "se_ratio", "stochastic_depth")
 FAMILIES = {"v1": "v1 (post-activation)", "v2": "v2 (pre-activation)", "plain": "plain"}
 
 
@@ -118,18 +118,11 @@ def _cost(layer: LayerShapes) -> LayerCost:
     places = prod(layer.output[1:])
     return LayerCost(
         name=layer.name,
-        kind=_kind(layer),
+        kind=kind_of(layer.weight[2:], layer.stride),
         output=layer.output,
         params=layer.params,
         macs=prod(layer.weight) * places,
     )
-
-
-def _kind(layer: LayerShapes) -> str:
-    if len(layer.weight) == 2:
-        return "linear"
-    height, width = layer.weight[2:]
-    return f"conv{height}x{width}" + (f" /{layer.stride}" if layer.stride > 1 else "")
 
 
 PRUNING = Pruning(

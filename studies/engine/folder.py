@@ -1,6 +1,6 @@
 """A results folder: every finished run is a file of its own, so that whatever is killed loses only what it was doing.
 
-study.json          the study, the hash of its file, and the settings
+study.json          the study, the hash of what decides its runs, the settings, and the recipe
 runs/NAME.SEED.json one finished run
 result.json         the verdicts
 README.md           the page
@@ -52,10 +52,10 @@ class Folder:
 
     def keep(self, task: Task, result: RunResult) -> None:
         """Raises ReszooError for one of another version of the study, which a worker elsewhere may have."""
-        if result.file_sha256 != self.plan.file_sha256:
+        if result.version != self.plan.version:
             raise ReszooError(
                 f"a worker has another version of the study {self.plan.study} than this process",
-                "Install the same reszoo on all machines, and leave the study's file alone while it runs.",
+                "Install the same reszoo on all machines, and leave the study's files alone while it runs.",
             )
         write_json(self._file(task), result)
 
@@ -70,11 +70,6 @@ def check_same(before: Plan, now: Plan, path: Path) -> None:
     """Raises UsageError where finished runs are not those that would be done now."""
     if before.study != now.study:
         raise UsageError(f"{path} holds the study {before.study}, not {now.study}", "Choose another `out`.")
-    if before.file_sha256 != now.file_sha256:
-        raise UsageError(
-            f"{path} was made by another version of the study {now.study}",
-            "Choose another `out`: what the two versions measured cannot be told apart.",
-        )
     for field in now.settings.__struct_fields__:
         old, new = getattr(before.settings, field), getattr(now.settings, field)
         if old != new:
@@ -82,3 +77,13 @@ def check_same(before: Plan, now: Plan, path: Path) -> None:
                 f"{path} holds a study with other settings: {field} is {old} there, and {new} here",
                 f"Give `{field}={old}`, or choose another `out`.",
             )
+    fix = "Choose another `out`: what the two measured cannot be told apart."
+    for field, value in now.recipe.items():
+        if before.recipe.get(field) != value:
+            raise UsageError(
+                f"{path} holds trainings with another recipe: {field} is {before.recipe.get(field)} there, "
+                f"and {value} here",
+                fix,
+            )
+    if before.version != now.version:
+        raise UsageError(f"{path} was made by another version of the study {now.study}", fix)

@@ -10,12 +10,10 @@ from ... import datasets, training, zoo
 from ...core.types import ModelSpec, Preprocess
 from ...datasets.preprocess import normalise
 from ...datasets.splits import shuffled
+from .recipes import recipe_for
 
 if TYPE_CHECKING:
     from ...datasets.info import Split
-    from ...training import Recipe
-
-RECIPES = {"digits": "digits", "cifar10": "cifar-fast"}
 
 
 class Batch(NamedTuple):
@@ -24,6 +22,9 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
 
+    def to(self, device: str | torch.device) -> "Batch":
+        return Batch(self.images.to(device), self.labels.to(device))
+
 
 class Trained(NamedTuple):
     """A trained network in eval mode, how it is fed, and how many images it was trained with, repeated ones counted."""
@@ -31,10 +32,6 @@ class Trained(NamedTuple):
     model: nn.Module
     preprocess: Preprocess
     images: int
-
-
-def recipe_for(data: str) -> "Recipe":
-    return training.load(RECIPES[data])
 
 
 def spec_for(arch: str, data: str) -> ModelSpec:
@@ -57,7 +54,7 @@ def part(data: str, split: "Split", preprocess: Preprocess, number: int, parts: 
 def train(arch: str, data: str, seed: int, epochs: int, *, on_gpu: bool) -> Trained:
     """Train the architecture from this seed's weights, with the data set's recipe."""
     device: Literal["cpu", "cuda"] = "cuda" if on_gpu else "cpu"
-    recipe = training.override(recipe_for(data), {"epochs": str(epochs), "seed": str(seed), "threads": "1"})
+    recipe = training.override(recipe_for(data), {"epochs": str(epochs), "seed": str(seed)})
     spec = spec_for(arch, data)
     with TemporaryDirectory() as folder:
         model = training.initialised(spec, seed)

@@ -1,9 +1,10 @@
 """The page of a study: one screen of Markdown that says what was claimed, what was measured, and what follows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .records import Case, Checked, Finding, StudyResult, name_of
 from .study import Study
+from .verdicts import reach
 
 HEADERS = ("claim", "textbook says", "paper says", "measured (95 % interval, n)", "verdict")
 CONTROL_HEADERS = ("control", "kind", "measured (95 % interval, n)", "as it has to be")
@@ -38,6 +39,8 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def measured(case: Case) -> str:
     """ "1.19 (1.18 to 1.2, n = 5)"."""
+    if case.mean is None:
+        return "nothing that could tell (n = 0)"
     interval = "no interval" if case.low is None or case.high is None else f"{case.low:.3g} to {case.high:.3g}"
     return f"{case.mean:.3g} ({interval}, n = {case.n})"
 
@@ -81,19 +84,42 @@ def _cases(cases: Sequence[Case]) -> str:
 
 def _reading(answer: StudyResult) -> str:
     cases = sum(len(finding.cases) for finding in answer.findings)
+    seeds = answer.settings.seeds
     return (
         "A claim is supported where the mean lies in its region, refuted where it lies outside, each at 5 % over all "
-        f"{cases} cases of this study together (Student's t, Holm's correction); conditional where some cases support "
-        "it and others refute it. Intervals are of single cases. Differences are paired by seed."
+        f"{cases} cases of this study together (Student's t, of shares the exact binomial test; Holm's correction); "
+        "conditional where some cases support it and others refute it. Intervals are of single cases. Differences are "
+        f"paired by seed.{_power(cases, seeds)}"
+    )
+
+
+def _power(cases: int, seeds: int) -> str:
+    if not cases or seeds < 2:
+        return ""
+    return (
+        f" With {seeds} seeds, the first of {cases} cases is decided where its mean lies at least "
+        f"{reach(cases, seeds):.2g} standard deviations of what seeds change away from the ends of its region."
     )
 
 
 def _cost(answer: StudyResult) -> str:
     settings = answer.settings
     again = f"reszoo study {answer.study} --scale {settings.scale} --data {settings.data} --seeds {settings.seeds}"
-    hosts = "; ".join(answer.hosts)
     return (
-        f"{answer.runs} runs, {answer.core_minutes:.1f} core-minutes, {answer.images:,} images through a network. "
-        f"{hosts}. The study's file has the SHA-256 {answer.file_sha256[:16]}; every run is a file in `runs/`.\n\n"
-        f"    {again}"
+        f"{answer.runs} runs, {answer.core_minutes:.1f} core-minutes, {answer.images:,} images through a network."
+        f"{_extremes(answer.core_s)}{_training(answer)} {'; '.join(answer.hosts)}. What decides the runs has "
+        f"the SHA-256 {answer.version[:16]}; every run is a file in `runs/`.\n\n    {again}"
     )
+
+
+def _extremes(core_s: Mapping[str, float]) -> str:
+    """What an equal number of multiply-accumulates may hide."""
+    if len(core_s) < 2:
+        return ""
+    cheapest, dearest = min(core_s, key=core_s.__getitem__), max(core_s, key=core_s.__getitem__)
+    return f" A run takes from {core_s[cheapest]:.2g} core-seconds ({cheapest}) to {core_s[dearest]:.2g} ({dearest})."
+
+
+def _training(answer: StudyResult) -> str:
+    recipe = answer.recipe
+    return f" Networks are trained by the recipe {recipe['name']}, in {recipe['precision']}." if recipe else ""

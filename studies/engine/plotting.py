@@ -72,17 +72,16 @@ def lines_of(figure: Figure, runs: Runs) -> dict[str, list[Point]]:
 
 
 def _points(figure: Figure, condition: Condition, runs: Runs) -> Iterator[Point]:
-    if figure.x == POSITION:
-        series = zip(*(run.measured.series[figure.y] for run in runs.of(condition).values()), strict=True)
-        yield from (_point(float(position), values, figure.log_y) for position, values in enumerate(series, 1))
-        return
+    """Of the runs in which it could be measured."""
+    known = [run.measured.series for run in runs.of(condition).values() if figure.y in run.measured.series]
+    for position, there in enumerate(zip(*(each[figure.y] for each in known), strict=True)):
+        place = position + 1.0 if figure.x == POSITION else known[0][figure.x][position]
+        yield _point(place, there, figure.log_y)
     values = runs.values(condition, figure.y)
-    if figure.x in condition:
-        places = dict.fromkeys(values, float(condition[figure.x]))
-    else:
-        places = runs.values(condition, figure.x)
-    if known := [seed for seed in values if seed in places]:
-        yield _point(fmean(places[seed] for seed in known), [values[seed] for seed in known], figure.log_y)
+    varied = condition.get(figure.x)
+    places = runs.values(condition, figure.x) if varied is None else dict.fromkeys(values, float(varied))
+    if both := [seed for seed in values if seed in places]:
+        yield _point(fmean(places[seed] for seed in both), [values[seed] for seed in both], figure.log_y)
 
 
 def _point(x: float, values: Sequence[float], is_log: bool) -> Point:

@@ -1,7 +1,7 @@
 """The records of a study: what it claims, what it runs, and what it found. Frozen, typed, and plain data."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -70,12 +70,17 @@ class Contrast(Record, frozen=True, kw_only=True):
         where: The conditions it is about: all that have these values. Each is a case, judged by itself.
         against: Paired differences instead: less the value of the same seed in the condition that has these values.
         region: Where the mean over the seeds has to lie. Its ends are the smallest effects of interest.
+        floor: What fails gives no more than this: a pair of which neither value is above it says nothing of a
+            difference, and is left out. None: every pair counts.
+        is_share: Each value is 0 or 1, and their mean a share, which is tested by the exact binomial distribution.
     """
 
     metric: str
     where: Where
     against: Condition | None = None
     region: Region
+    floor: float | None = None
+    is_share: bool = False
 
 
 class Claim(Record, frozen=True, kw_only=True):
@@ -117,7 +122,8 @@ class Figure(Record, frozen=True, kw_only=True):
         name: Of its files.
         title: What it shows.
         y: A metric, or a series.
-        x: What is varied along the axis, or a metric, whose mean is the place; `position` for a series.
+        x: What is varied along the axis, or a metric, whose mean is the place. For a series, `position`, or a series of
+            these places.
         where: The conditions that are drawn.
         lines: Each combination of these gets a line.
         x_title: With its unit.
@@ -137,7 +143,10 @@ class Figure(Record, frozen=True, kw_only=True):
 
 
 class Measured(Record, frozen=True, kw_only=True):
-    """What one run gives: figures by name, series by name, and how many images went through a network for them."""
+    """What one run gives: figures by name, series by name, and how many images went through a network for them.
+
+    A figure that could not be measured is left out.
+    """
 
     values: dict[str, float]
     series: dict[str, tuple[float, ...]] = msgspec.field(default_factory=dict)
@@ -145,17 +154,22 @@ class Measured(Record, frozen=True, kw_only=True):
 
 
 class Plan(Record, frozen=True, kw_only=True):
-    """What a results folder is for. Only a study that says the same may go on with it."""
+    """What a results folder is for. Only a study that says the same may go on with it.
+
+    version  the hash of all that decides the runs, `Study.version`
+    recipe   the fields of the recipe that networks are trained with, where a study trains
+    """
 
     study: str
-    file_sha256: Sha256
+    version: Sha256
     settings: Settings
+    recipe: dict[str, Any]
 
 
 class RunResult(Record, frozen=True, kw_only=True):
     """One finished run: a condition with a seed, what was measured, what it cost, and by which version of the study."""
 
-    file_sha256: Sha256
+    version: Sha256
     condition: Condition
     seed: NotNegative
     measured: Measured
@@ -166,13 +180,14 @@ class RunResult(Record, frozen=True, kw_only=True):
 class Case(Record, frozen=True, kw_only=True):
     """A contrast in one condition: the mean, its 95 % interval over `n` runs, and how surely it is in or out.
 
-    `low` and `high` are None where nothing is known of the spread. `p` is of the better of the two answers, two-sided;
-    `adjusted_p` is after Holm's correction over all cases of the study's claims.
+    `low` and `high` are None where nothing is known of the spread, `mean` too where no run says anything (`n` is 0).
+    `p` is of the better of the two answers, two-sided; `adjusted_p` is after Holm's correction over all cases of the
+    study's claims.
     """
 
     condition: Condition
-    n: Positive
-    mean: float
+    n: NotNegative
+    mean: float | None
     low: float | None
     high: float | None
     p: float
@@ -207,24 +222,28 @@ class StudyResult(Record, frozen=True, kw_only=True):
     Attributes:
         study: Its name.
         question: What it asks.
-        file_sha256: Of the file that defines it.
+        version: The hash of all that decides its runs.
         settings: What was chosen.
+        recipe: The fields of the recipe that networks are trained with, where it trains any.
         findings: Its claims with their verdicts.
         controls: What the controls of its probes gave.
         runs: How many there were.
         core_minutes: Of processor time, over all runs.
+        core_s: Of processor time, the mean run of each condition.
         images: How many went through a network.
         hosts: Where it ran, and with which versions.
     """
 
     study: str
     question: str
-    file_sha256: Sha256
+    version: Sha256
     settings: Settings
+    recipe: dict[str, Any]
     findings: tuple[Finding, ...]
     controls: tuple[Checked, ...]
     runs: Positive
     core_minutes: float
+    core_s: dict[str, float]
     images: NotNegative
     hosts: tuple[str, ...]
 

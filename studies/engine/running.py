@@ -5,6 +5,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
+from statistics import fmean
 
 from ...core.errors import ReszooError
 from ...core.files import explained, write_atomic
@@ -29,7 +30,8 @@ def run(
     progress: Progress = silent,
 ) -> StudyResult:
     """Do what is not done, and write the answer to `out`. The executor is entered only if there is something to do."""
-    plan = Plan(study=study.name, file_sha256=study.sha256, settings=settings)
+    version, recipe = study.version(settings), study.recipe(settings)
+    plan = Plan(study=study.name, version=version, settings=settings, recipe=recipe)
     folder = Folder(out, plan)
     with locked(out, wait=False), explained(out):
         folder.enter(resume)
@@ -58,12 +60,17 @@ def judged(study: Study, plan: Plan, results: Sequence[RunResult]) -> StudyResul
     return StudyResult(
         study=study.name,
         question=study.question,
-        file_sha256=plan.file_sha256,
+        version=plan.version,
         settings=plan.settings,
+        recipe=plan.recipe,
         findings=verdicts.withheld(verdicts.findings(study.claims, runs), controls),
         controls=controls,
         runs=len(results),
         core_minutes=sum(result.core_s for result in results) / 60,
+        core_s={
+            name: fmean(run.core_s for run in runs.of(condition).values())
+            for name, condition in runs.conditions.items()
+        },
         images=sum(result.measured.images for result in results),
         hosts=tuple(sorted({result.host for result in results})),
     )

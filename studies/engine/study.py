@@ -1,15 +1,23 @@
 """What a study is: claims and controls as data, and one function that measures a condition."""
 
-import sys
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from ...core.files import sha256_of
 from .records import Claim, Condition, Control, Figure, Measured, Scale, Settings
 
 Measure = Callable[[Condition, int, Settings], Measured]
+
+ENGINE = Path(__file__).parent
+# These decide where runs are done and what is made of them, but not what they measure.
+AROUND = {"executors.py", "folder.py", "page.py", "plotting.py", "registry.py", "running.py", "verdicts.py"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +34,7 @@ class Study:
     controls    what is known beforehand, measured by the same probes
     conditions  what is run for each seed
     measure     one run: a condition, a seed and the settings give figures; the same ones always, but for times
+    trains      whether runs train networks, with the data set's recipe of `engine.recipes`
     figures     what is plotted
     caveats     what the answer does not say, for the page
     alone       its runs measure time, so that they are done one after the other, however many workers there are
@@ -41,6 +50,7 @@ class Study:
     controls: tuple[Control, ...]
     conditions: Callable[[Settings], Sequence[Condition]]
     measure: Measure
+    trains: bool = False
     figures: tuple[Figure, ...] = ()
     caveats: tuple[str, ...] = ()
     alone: bool = False
@@ -48,11 +58,23 @@ class Study:
     @property
     def file(self) -> Path:
         """The file that defines it."""
-        return Path(str(sys.modules[self.measure.__module__].__file__))
+        package = __name__.rpartition(".engine.")[0]
+        spec = find_spec(f"{package}.{self.name.replace('-', '_')}")
+        return Path(str(spec and spec.origin))
 
-    @property
-    def sha256(self) -> str:
-        return sha256_of(self.file)
+    def recipe(self, settings: Settings) -> dict[str, Any]:
+        """The fields of the recipe that its networks are trained with, as on disk; none where it trains none."""
+        from .recipes import recipe_for
+
+        document = msgspec.json.encode(recipe_for(settings.data) if self.trains else {})
+        return msgspec.json.decode(document, type=dict[str, Any])
+
+    def version(self, settings: Settings) -> str:
+        """The hash of what decides its runs: its file, the files of the engine that runs go through, and the recipe."""
+        engine = sorted(path for path in ENGINE.glob("*.py") if path.name not in AROUND)
+        parts = [sha256_of(path) for path in (self.file, *engine)]
+        decisive = msgspec.json.encode([parts, self.recipe(settings)], order="deterministic")
+        return hashlib.sha256(decisive).hexdigest()
 
 
 def grid(factors: Mapping[str, Iterable[str | int]]) -> list[Condition]:

@@ -36,7 +36,7 @@ def perform(task: Task) -> RunResult:
         core_s = _core_s() - start
     _check_finite(task, measured)
     return RunResult(
-        file_sha256=study.sha256,
+        version=study.version(task.settings),
         condition=task.condition,
         seed=task.seed,
         measured=measured,
@@ -53,18 +53,20 @@ def _core_s() -> float:
 
 def _check_finite(task: Task, measured: Measured) -> None:
     """A document cannot hold what is not a number, and no mean survives it."""
-    for name, value in measured.values.items():
+    series = ((name, value) for name, values in measured.series.items() for value in values)
+    for name, value in (*measured.values.items(), *series):
         if not math.isfinite(value):
             raise ReszooError(f"the run {task.name} of {task.study} gave {name} = {value}", "This is a defect.")
 
 
 def _host() -> str:
-    """ "AMD EPYC, 2 cores; reszoo 0.1.0 (3f2a), torch 2.13.0": what may change a result."""
+    """What may change a result: "AMD EPYC, 2 cores, avx2 fma; reszoo 0.1.0 (3f2a), torch 2.13.0"."""
     host = hosts.describe()
     commit = f" ({host.commit})" if host.commit else ""
     versions = f"reszoo {host.versions.get('reszoo', 'unknown')}{commit}, torch {host.versions.get('torch', 'unknown')}"
     gpu = f", {host.gpu}" if host.gpu else ""
-    return f"{host.cpu}, {host.cores} cores{gpu}; {versions}"
+    sets = f", {' '.join(host.instruction_sets)}" if host.instruction_sets else ""
+    return f"{host.cpu}, {host.cores} cores{sets}{gpu}; {versions}"
 
 
 @contextmanager

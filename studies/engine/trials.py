@@ -1,44 +1,66 @@
-"""Trainings as trials: a network under a recipe, with its curves. One that diverges is a result like any other.
+"""A training as a trial: a network under a recipe, with its curves. One that diverges is a result like any other.
 
 The networks of one seed see the same images in the same order. They are trained on the split `train`. The curves are of
-`val`; `test` is read once, after a number of epochs that was fixed before, so that nothing is chosen by it.
+`val`; `test` is read once, after a number of steps that was fixed before, so that nothing is chosen by it.
 """
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
-from .records import Condition, Contrast, Control, Figure, Measured, Settings, Where, below, within
+from .recipes import FIXED, recipe_for
+from .records import Measured, Scale, Settings
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from ...core.types import ModelSpec
     from ...training import Recipe
     from ...training.progress import Epoch
 
 Probe = Callable[["nn.Module"], tuple[float, ...]]
 
-TARGETS = {"digits": 80.0, "cifar10": 60.0}  # accuracy on val, %, whose epoch says how fast a network is trained
-SHORT = 10  # the control `short` has so much less training
-OTHER_SEEDS = 1000  # how far those of the control `reseeded` are from all others
-MARGIN = 5.0  # points by which the mean of a few small trainings may differ from that of a few others
+FLOOR = 15.0  # %: a network that tells ten classes apart no better than this has learnt nothing
 
 METRICS = {
-    "accuracy": "accuracy on test, read once after the last epoch, %",
+    "accuracy": "accuracy on test, read once after the last step, %",
     "train": "accuracy in the last epoch on the augmented training images, %",
-    "val_mean": "accuracy on val, mean over the epochs, %",
-    "epochs_to": "epochs to 60 % on val (80 % on digits), one more than there are where it stays below",
-    "largest_fall": "largest fall of the accuracy on val from one epoch to the next, points",
+    "val_mean": "accuracy on val, mean over the ends of all epochs, %",
+    "failed": "share of trainings that end at no more than 15 % on test",
     "diverged": "share of trainings whose numbers went to infinity",
+    "budget": "share of the training",
     "train_curve": "accuracy on the augmented training images, %",
     "val_curve": "accuracy on val, %",
     "loss_curve": "loss on the training images",
+}
+
+
+class Training(NamedTuple):
+    """How a trial is trained: as usual, or as a control is.
+
+    changes  fields of the recipe that differ
+    seeds    how far the seed is from all of those that are trained as usual
+    """
+
+    changes: Mapping[str, str] = {}
+    seeds: int = 0
+
+
+TRAININGS = {
+    "usual": Training(),
+    "coarse": Training(),  # in batches so many times as large as COARSENESS says
+    "reseeded": Training(seeds=1000),
+    "diverging": Training(changes={"lr": "1e30", "warmup": "0"}),
+}
+# Steps of so many times the images, and so fewer: what loses some points, where more steps still give some.
+COARSENESS: dict[str, dict[Scale, int]] = {
+    "digits": {"smoke": 2, "cpu": 8, "gpu": 8},
+    "cifar10": {"smoke": 2, "cpu": 2, "gpu": 16},
 }
 
 
@@ -46,6 +68,7 @@ class Trial(NamedTuple):
     """What came of one training. The curves have a value an epoch.
 
     accuracy  on test, %; chance where it diverged
+    budget    what share of all steps was taken at each of their places
     images    that it was trained with, repeated ones counted
     probed    what the probe gave before the first step and after each epoch, where there is one
     """
@@ -54,23 +77,28 @@ class Trial(NamedTuple):
     train: tuple[float, ...]
     val: tuple[float, ...]
     loss: tuple[float, ...]
+    budget: tuple[float, ...]
     diverged: bool
     images: int
     probed: tuple[tuple[float, ...], ...]
 
-    def measured(self, data: str, values: Mapping[str, float] | None = None) -> Measured:
+    def measured(self, values: Mapping[str, float] | None = None) -> Measured:
         """The figures of `METRICS`, with more values of the study's own."""
         return Measured(
             values={
                 "accuracy": self.accuracy,
                 "train": self.train[-1],
                 "val_mean": fmean(self.val),
-                "epochs_to": epochs_to(TARGETS[data], self.val),
-                "largest_fall": max(before - after for before, after in pairwise((self.val[0], *self.val))),
+                "failed": float(self.accuracy <= FLOOR),
                 "diverged": float(self.diverged),
                 **(values or {}),
             },
-            series={"train_curve": self.train, "val_curve": self.val, "loss_curve": self.loss},
+            series={
+                "budget": self.budget,
+                "train_curve": self.train,
+                "val_curve": self.val,
+                "loss_curve": self.loss,
+            },
             images=self.images,
         )
 
@@ -79,7 +107,7 @@ def trial(
     arch: str,
     settings: Settings,
     seed: int,
-    epochs: int,
+    epochs: float,
     changes: Mapping[str, str] | None = None,
     *,
     training: str = "usual",
@@ -94,8 +122,8 @@ def trial(
         settings: Data and scale.
         seed: Of the weights and of the order of the images.
         epochs: How many, whatever comes of them.
-        changes: Fields of the recipe that differ.
-        training: `usual`, or that of a control: `short`, a tenth of the steps, or `reseeded`, other seeds.
+        changes: Fields of the recipe that differ. What `recipes.FIXED` has stays.
+        training: One of `TRAININGS`.
         budget_of: An architecture whose epochs are the budget: what costs more than it gets fewer steps, what costs
             less more; "" is the architecture itself.
         probe: Figures of a copy of the network in training mode, before the first step and after each epoch.
@@ -103,96 +131,48 @@ def trial(
     """
     from ... import datasets
     from ... import training as trainings
-    from ...models.cost import cost_of
     from ...training.health import DivergedError
-    from .networks import recipe_for, spec_for
 
-    seed += OTHER_SEEDS if training == "reseeded" else 0
-    spec = spec_for(arch, settings.data)
-    usual = spec_for(budget_of, settings.data) if budget_of else spec
-    affordable = epochs * cost_of(usual).macs / cost_of(spec).macs  # epochs
-    fields = {"epochs": str(math.ceil(affordable)), "seed": str(seed), "threads": "1", "train_on": "train"}
-    recipe = trainings.override(recipe_for(settings.data), fields | dict(changes or {}))
-    steps = round(affordable * (len(datasets.load(settings.data, "train")) // recipe.batch))
-    steps = min(steps, recipe.steps or steps) // (SHORT if training == "short" else 1)
-    recipe = trainings.override(recipe, {"steps": str(max(steps, 1))})
+    seed += TRAININGS[training].seeds
+    recipe = _recipe(settings, changes or {}, training)
+    spec = trainings.spec_for(arch, settings.data, recipe)
+    usual = trainings.spec_for(budget_of, settings.data, recipe_for(settings.data)) if budget_of else spec
+    per_epoch = len(datasets.load(settings.data, "train")) // recipe.batch
+    recipe = _within(recipe, epochs * relative_cost(usual, spec), per_epoch, seed)
     model = trainings.initialised(spec, seed)
     device: Literal["cpu", "cuda"] = "cuda" if settings.scale == "gpu" else "cpu"
     seen = _Seen(model, probe)
     accuracy: float | None = None
     with TemporaryDirectory() as folder, suppress(DivergedError):
-        checkpoint = trainings.fit(
-            model,
-            spec,
-            settings.data,
-            recipe,
-            out or f"{folder}/run",
-            ref=arch,
-            device=device,
-            watchers=(seen,),
-        )
+        kept = out or Path(folder) / "run"
+        checkpoint = trainings.fit(model, spec, settings.data, recipe, kept, ref=arch, device=device, watchers=(seen,))
         accuracy = 100 * checkpoint.metrics[0].value
-    return seen.trial(accuracy, recipe, spec.num_classes)
+    return seen.trial(accuracy, recipe, per_epoch, spec.num_classes)
 
 
-def epochs_to(target: float, curve: Sequence[float]) -> float:
-    """Where the curve first reaches the target, between two epochs as if it rose evenly."""
-    for epoch, (before, after) in enumerate(pairwise((0.0, *curve))):
-        if after >= target:
-            return epoch + (target - before) / (after - before)
-    return len(curve) + 1.0
+def relative_cost(one: "ModelSpec", other: "ModelSpec") -> float:
+    """The multiply-accumulates of one network over those of another: how many epochs of the second one of it buys."""
+    from ...models.cost import cost_of
+
+    return cost_of(one).macs / cost_of(other).macs
 
 
-def with_controls(networks: Sequence[Condition], reference: Condition) -> list[Condition]:
-    """All of these trained as usual, and the reference, which is one of them, as the controls are."""
-    controls = [reference | {"training": training} for training in ("short", "reseeded")]
-    return [*({**network, "training": "usual"} for network in networks), *controls]
+def _recipe(settings: Settings, changes: Mapping[str, str], training: str) -> "Recipe":
+    from ...training import override
+
+    recipe = override(recipe_for(settings.data), {**changes, **TRAININGS[training].changes, **FIXED})
+    if training != "coarse":
+        return recipe
+    return override(recipe, {"batch": str(recipe.batch * COARSENESS[settings.data][settings.scale])})
 
 
-def controls(reference: Where) -> tuple[Control, Control]:
-    """Of every study that compares trainings: a difference that is there is seen, and none where there is none."""
+def _within(recipe: "Recipe", epochs: float, per_epoch: int, seed: int) -> "Recipe":
+    """The recipe with as many steps as these epochs have, or as it has itself if these are fewer."""
+    from ...training import override
 
-    def against_usual(training: str) -> Where:
-        return {**reference, "training": training}
-
-    return (
-        Control(
-            key="short",
-            kind="positive",
-            says="a network with a tenth of its training is worse",
-            contrast=Contrast(
-                metric="accuracy", where=against_usual("short"), against={"training": "usual"}, region=below(-2)
-            ),
-        ),
-        Control(
-            key="reseeded",
-            kind="negative",
-            says="networks of other seeds, trained in the same way, are as good",
-            contrast=Contrast(
-                metric="accuracy",
-                where=against_usual("reseeded"),
-                against={"training": "usual"},
-                region=within(MARGIN),
-            ),
-        ),
-    )
-
-
-def curves(lines: tuple[str, ...], where: Where | None = None) -> tuple[Figure, ...]:
-    """Training and validation curves, a line for each combination of these."""
-    titles = {"train_curve": "Training accuracy", "val_curve": "Validation accuracy"}
-    return tuple(
-        Figure(
-            name=name.replace("_", "-"),
-            title=title,
-            y=name,
-            x="position",
-            where={"training": "usual", **(where or {})},
-            lines=lines,
-            x_title="epoch",
-        )
-        for name, title in titles.items()
-    )
+    steps = max(round(epochs * per_epoch), 1)
+    steps = min(steps, recipe.steps or steps)
+    return override(recipe, {"epochs": str(math.ceil(steps / per_epoch)), "steps": str(steps), "seed": str(seed)})
 
 
 class _Seen:
@@ -222,18 +202,18 @@ class _Seen:
         if self.probe:
             self.probed.append(self.probe(copy.deepcopy(self.model).train()))
 
-    def trial(self, accuracy: float | None, recipe: "Recipe", classes: int) -> Trial:
-        """All of it; a training that diverged stays at chance from there on, a short one as it was."""
+    def trial(self, accuracy: float | None, recipe: "Recipe", per_epoch: int, classes: int) -> Trial:
+        """All of it; a training that diverged stays at chance from there on."""
         chance = 100 / classes
-        rows = [(100 * row.accuracy, 100 * (row.val_accuracy or 0.0), row.loss) for row in self.rows]
-        last = rows[-1] if rows and accuracy is not None else (chance, chance, math.log(classes))
+        rows = [(100 * row.accuracy, 100 * cast(float, row.val_accuracy), row.loss) for row in self.rows]
         left = recipe.epochs - len(rows)
-        train, val, loss = zip(*rows, *[last] * left, strict=True)
+        train, val, loss = zip(*rows, *[(chance, chance, math.log(classes))] * left, strict=True)
         return Trial(
             accuracy=chance if accuracy is None else accuracy,
             train=train,
             val=val,
             loss=loss,
+            budget=tuple(min(epoch * per_epoch / recipe.steps, 1.0) for epoch in range(1, recipe.epochs + 1)),
             diverged=accuracy is None,
             images=self.step * recipe.batch,
             probed=(*self.probed, *self.probed[-1:] * left),

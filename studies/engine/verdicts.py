@@ -8,8 +8,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ...core.distributions import student_t_p
+from ...core.distributions import binomial_tail, student_t, student_t_p
 from ...core.estimates import mean_interval
+from ...core.statistics import Interval, exact_interval
 from .records import (
     Case,
     Checked,
@@ -29,12 +30,13 @@ ALPHA = 0.05
 
 
 class Sample(NamedTuple):
-    """One case before it is judged: a value for every seed, and the p-value of either answer."""
+    """One case before it is judged: a value for every seed that says anything, and the p-value of either answer."""
 
     condition: Condition
     values: tuple[float, ...]
     p_inside: float
     p_outside: float
+    is_share: bool
 
     @property
     def p(self) -> float:
@@ -107,36 +109,62 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def p_values(values: Sequence[float], region: Region) -> tuple[float, float]:
+def reach(cases: int, n: int) -> float:
+    """How far from an end of its region a mean of `n` runs has to lie, in standard deviations, to be decided.
+
+    That is at the first step of Holm's correction over so many cases: those that are left after it need less.
+    """
+    return student_t(1 - ALPHA / cases, n - 1) / math.sqrt(n)
+
+
+def p_values(values: Sequence[float], region: Region, is_share: bool = False) -> tuple[float, float]:
     """How easily chance gives these values although the mean is not inside the region, or not outside.
 
     Both are two-sided, so that at 0.05 they agree with the 95 % interval: equivalence is not made easier by the 90 %
     interval that two one-sided tests may use.
     """
-    above = 1.0 if region.low is None else _p_above(values, region.low)
-    below = 1.0 if region.high is None else _p_above([-value for value in values], -region.high)
-    ends = [p for p, end in ((above, region.low), (below, region.high)) if end is not None]
-    opposite = [
-        _p_above([-value for value in values], -region.low) if region.low is not None else 1.0,
-        _p_above(values, region.high) if region.high is not None else 1.0,
-    ]
-    return max(ends), min(opposite)
+    above, below = (_share_above, _share_below) if is_share else (_mean_above, _mean_below)
+    inside, outside = [], []
+    if region.low is not None:
+        inside.append(above(values, region.low))
+        outside.append(below(values, region.low))
+    if region.high is not None:
+        inside.append(below(values, region.high))
+        outside.append(above(values, region.high))
+    return max(inside), min(outside)
 
 
-def _p_above(values: Sequence[float], limit: float) -> float:
-    """Two-sided, of the mean being above the limit; 1 where it is not."""
-    n, mean = len(values), math.fsum(values) / len(values)
-    if mean <= limit or n == 1:
+def _mean_above(values: Sequence[float], limit: float) -> float:
+    """Student's t, two-sided; 1 where the mean is not above the limit, and where one value says nothing of a spread."""
+    n = len(values)
+    if n < 2 or (mean := math.fsum(values) / n) <= limit:
         return 1.0
     spread = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     return student_t_p((mean - limit) / (spread / math.sqrt(n)), n - 1) if spread else 0.0
 
 
+def _mean_below(values: Sequence[float], limit: float) -> float:
+    return _mean_above([-value for value in values], -limit)
+
+
+def _share_above(values: Sequence[float], limit: float) -> float:
+    """Exact, twice the probability of this side; 1 where the share is not above the limit."""
+    n, successes = len(values), round(sum(values))
+    return min(2 * binomial_tail(successes, n, limit), 1.0) if successes > limit * n else 1.0
+
+
+def _share_below(values: Sequence[float], limit: float) -> float:
+    return _share_above([1 - value for value in values], 1 - limit)
+
+
 def _samples(contrast: Contrast, runs: Runs) -> list[Sample]:
+    """A case of each condition that was run, and whose partner was."""
     found = []
     for condition in runs.where(contrast.where):
-        if values := _values(contrast, condition, runs):
-            found.append(Sample(condition, values, *p_values(values, contrast.region)))
+        if contrast.against is None or runs.of(condition | contrast.against):
+            values = _values(contrast, condition, runs)
+            inside, outside = p_values(values, contrast.region, contrast.is_share)
+            found.append(Sample(condition, values, inside, outside, contrast.is_share))
     return found
 
 
@@ -146,12 +174,12 @@ def _values(contrast: Contrast, condition: Condition, runs: Runs) -> tuple[float
     if contrast.against is None:
         return tuple(own[seed] for seed in sorted(own))
     other = runs.values(condition | contrast.against, contrast.metric)
-    return tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
+    pairs = [(own[seed], other[seed]) for seed in sorted(own.keys() & other.keys())]
+    return tuple(a - b for a, b in pairs if contrast.floor is None or max(a, b) > contrast.floor)
 
 
 def _case(sample: Sample, adjusted_p: float) -> Case:
-    mean, (low, high) = mean_interval(sample.values)
-    is_known = math.isfinite(low)
+    mean, (low, high) = _estimate(sample)
     verdict: Verdict = "cannot tell"
     if adjusted_p < ALPHA:
         verdict = "supported" if sample.p_inside < sample.p_outside else "refuted"
@@ -159,17 +187,30 @@ def _case(sample: Sample, adjusted_p: float) -> Case:
         condition=sample.condition,
         n=len(sample.values),
         mean=mean,
-        low=low if is_known else None,
-        high=high if is_known else None,
+        low=low if math.isfinite(low) else None,
+        high=high if math.isfinite(high) else None,
         p=sample.p,
         adjusted_p=adjusted_p,
         verdict=verdict,
     )
 
 
+def _estimate(sample: Sample) -> tuple[float | None, Interval]:
+    """The mean and its 95 % interval, as far as they are known."""
+    if not sample.values:
+        return None, Interval(-math.inf, math.inf)
+    mean, interval = mean_interval(sample.values)
+    if sample.is_share:
+        return mean, exact_interval(round(sum(sample.values)), len(sample.values))
+    return mean, interval
+
+
 def _over_cases(cases: Sequence[Case], is_universal: bool) -> Verdict:
-    """One verdict for all cases: where some support a claim and others refute it, it depends on the condition."""
-    verdicts: set[Verdict] = {case.verdict for case in cases}
+    """One verdict for all cases in which anything could be measured.
+
+    Where some support a claim and others refute it, it depends on the condition.
+    """
+    verdicts: set[Verdict] = {case.verdict for case in cases if case.n}
     if is_universal and "refuted" in verdicts:
         return "refuted"
     if {"supported", "refuted"} <= verdicts:

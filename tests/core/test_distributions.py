@@ -6,7 +6,7 @@ import scipy.fft
 import scipy.stats
 
 from reszoo.core.cosines import cosines
-from reszoo.core.distributions import fair_coin_p, heads_quantile, student_t, student_t_p
+from reszoo.core.distributions import binomial_tail, fair_coin_p, heads_quantile, student_t, student_t_p
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 31, 64, 127, 128, 256, 999, 10_000)
 
@@ -43,3 +43,11 @@ def test_cosines(n: int) -> None:
 @pytest.mark.parametrize("t", [0.0, 0.3, -1.0, 2.5, 12.0])
 def test_the_probability_of_students_t(t: float, freedom: int) -> None:
     assert student_t_p(t, freedom) == pytest.approx(2 * scipy.stats.t.sf(abs(t), freedom), rel=1e-6, abs=1e-14)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.2, 0.5, 0.97, 1.0])
+@pytest.mark.parametrize("trials", [1, 3, 5, 10, 40])
+def test_the_tail_of_a_binomial_distribution(trials: int, share: float) -> None:
+    for successes in range(trials + 1):
+        expected = scipy.stats.binom.sf(successes - 1, trials, share)
+        assert binomial_tail(successes, trials, share) == pytest.approx(expected, rel=1e-9, abs=1e-300)

@@ -119,3 +119,26 @@ def test_without_its_branch_an_inverted_residual_is_the_identity() -> None:
     torch.nn.init.zeros_(block.get_submodule("convs.2").weight)
     x = torch.randn(1, 24, 8, 8)
     assert torch.equal(block(x), x)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "wide_resnet10_2_v2",
+        "densenet40_k12_cifar+depths=4,4,4",
+        "vgg11_bn_cifar+widths=32,64,128,256,256+dense=512",
+        "inception6_narrow_bn_cifar",
+    ],
+)
+def test_small_members_of_families_are_as_large_as_resnet_20(name: str) -> None:
+    assert cost_of(spec_of(name)).macs == pytest.approx(cost_of(spec_of("resnet20_v2")).macs, rel=0.15)
+
+
+def test_an_inception_network_has_modules_in_every_stage() -> None:
+    with pytest.raises(ValueError, match="needs a stage, and each stage a module"):
+        msgspec.structs.replace(spec_of("inception6_bn_cifar"), stages=((),))
+
+
+def test_a_transition_keeps_a_channel_however_much_it_compresses() -> None:
+    spec = msgspec.structs.replace(OTHERS["densenet"], compression=0.001)
+    assert build(spec)(torch.randn(2, *spec.input)).shape == (2, 10)

@@ -78,7 +78,7 @@ def test_a_name_carries_fields_of_the_spec() -> None:
         ("+skip=gates", ("skip='gates'", "Choose from identity, scale, gate", "skipinit")),
         ("+families=v1,v3,v2", ("not possible", "Choose from v1, v2, plain")),
         ("+norm=", ("norm=''", "batch, group, layer, none")),
-        ("+skipp=gate", ("unknown field of a network 'skipp'", "norm_place", "skip,")),
+        ("+skipp=gate", ("unknown field of such a network 'skipp'", "norm_place", "skip,")),
         ("+plan=x", ("unknown field", "families")),
         ("+se_ratio=many", ("se_ratio='many'", "Expected `int`")),
         ("+skip", ("not +FIELD=VALUE", "Write it as resnet20_v2+skip=gate")),
@@ -103,3 +103,25 @@ def test_a_network_of_another_package_keeps_what_its_package_decides() -> None:
             UsageError, match=rf"unknown field of such a network '{name}'(?s:.*)It has num_classes, input"
         ):
             changed(spec, {name: "gate"})
+
+
+def test_stages_that_are_all_of_one_family_are_a_network_of_that_family() -> None:
+    assert spec_of("resnet20_v2+families=v1,v1,v1") == spec_of("resnet20_v1")
+    assert changed(spec_of("resnet20_v1"), {"families": ("v2", "v2", "v2")}) == spec_of("resnet20_v2")
+
+
+def test_a_gates_bias_may_be_negative() -> None:
+    spec = spec_of("resnet20_v2+skip=gate+gate_bias=-6")
+    assert spec == replace(spec_of("resnet20_v2"), skip="gate", gate_bias=-6.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("densenet40_k12_cifar+depths=", "a densely connected network needs a stage"),
+        ("resnet20_v2+gate_bias=-6", "gate_bias = -6 is of gates"),
+    ],
+)
+def test_fields_that_contradict_each_other_are_refused(name: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        spec_of(name)

@@ -6,6 +6,7 @@ from families import FAMILIES, images, randomised
 from torch import nn
 from torch.nn import functional as F
 
+from reszoo.core.errors import UsageError
 from reszoo.core.types import ModelSpec
 from reszoo.models.probes import blocks_of, edited_branch, gradient_norms, verify_identity
 
@@ -86,10 +87,11 @@ def test_a_plain_block_without_its_branch_is_no_identity() -> None:
 
 def test_what_cannot_be_an_identity_is_refused() -> None:
     block = blocks_of(randomised(FAMILIES["v1, option A"]))["stages.1.0"]
-    with pytest.raises(ValueError, match=r"gives \(2, 16, 4, 4\) for \(2, 8, 8, 8\): it cannot be an identity"):
+    with pytest.raises(UsageError, match=r"gives \(2, 16, 4, 4\) for \(2, 8, 8, 8\): it cannot be an identity"):
         verify_identity(block, torch.rand(2, 8, 8, 8, dtype=torch.float64))
-    with pytest.raises(TypeError, match="Linear is no residual block"):
+    with pytest.raises(UsageError, match="Linear is no residual block") as refused:
         verify_identity(nn.Linear(2, 2), torch.rand(2, 2))
+    assert "blocks_of(model)" in refused.value.fix
 
 
 def test_an_edit_ends_with_its_block() -> None:

@@ -274,7 +274,7 @@ def test_variants_that_contradict_the_network_are_refused(changes: dict[str, obj
 
 
 def test_a_specs_older_document_stands_for_the_same_network() -> None:
-    added = ("families", "norm_place", "order", "init")
+    added = ("families", "norm_place", "order", "init", "gate_bias")
     older = {name: value for name, value in msgspec.to_builtins(BASE).items() if name not in added}
     assert msgspec.convert(older, ModelSpec) == BASE
 
@@ -288,3 +288,20 @@ def test_every_parameter_of_every_kind_of_network_is_used(name: str) -> None:
     F.cross_entropy(model(torch.randn(4, *channels)), torch.arange(4)).backward()
     idle = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert idle == []
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("init", ["he", "pytorch"])
+def test_gates_begin_where_their_bias_says(init: str) -> None:
+    network = build(variant(skip="gate", gate_bias=-6.0, init=init))
+    gates = [block.addition.gate for block in blocks_of(network).values()]
+    assert all(bool((gate.bias == -6).all()) for gate in gates)
+    x = torch.randn(2, *BASE.input)
+    shortcuts = [1 - torch.sigmoid(gate(torch.zeros(1, gate.in_channels, 1, 1))) for gate in gates]
+    assert all(float(open_share.min()) > 0.997 for open_share in shortcuts)
+    assert network(x).isfinite().all()
+
+
+def test_a_gates_bias_needs_a_gate() -> None:
+    with pytest.raises(ValueError, match=r"gate_bias = -6 is of gates, and skip = 'attention' has none"):
+        variant(skip="attention", gate_bias=-6.0)

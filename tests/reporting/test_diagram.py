@@ -74,3 +74,8 @@ def test_what_a_gate_gives_is_no_skip() -> None:
 def test_shapes_stand_where_they_change() -> None:
     texts = [text.text for text in picture(block_graph(OTHERS["mobile"])).iter(f"{SVG}text")]
     assert [text for text in texts if text and text.count("×") == 2] == ["16×32×32", "64×32×32", "16×32×32", "16×32×32"]
+
+
+def test_a_layer_norm_and_a_group_norm_have_their_own_names() -> None:
+    assert "layer norm" in labels(block_graph(FAMILIES["v2, layer norms"]))
+    assert "group norm" in labels(block_graph(FAMILIES["v2, group norms"]))

@@ -18,6 +18,7 @@ from reszoo import zoo
 from reszoo.bench.harness import subject
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Accuracy, MeasurementWarning
+from reszoo.core.palette import COLOURS
 from reszoo.export import ExportOptions, export
 from reszoo.quantize import QuantizeConfig
 from reszoo.reporting import build
@@ -278,9 +279,9 @@ def test_the_plot_is_a_picture_with_the_names_in_it(tmp_path: Path) -> None:
         assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 50
     svg = pareto_plot(report, "svg")
     assert svg == pareto_plot(report, "svg")  # the same each time: a README's picture changes only if its figures do
-    comments = b"".join(part.split(b"-->")[0] for part in svg.split(b"<!--")[1:]).decode()
+    comments = texts_in(svg)
     for text in ("resnet56_v1", "onnxruntime, batch 32", "latency of a batch, ms (log scale)", "cifar10/test, %"):
-        assert text in comments  # matplotlib draws text as paths, and says in a comment what each one reads
+        assert text in comments
     assert ElementTree.fromstring(svg).tag.endswith("svg")  # noqa: S314 - our own
 
 
@@ -304,6 +305,29 @@ def test_labels_of_twelve_points_do_not_overlap(monkeypatch: pytest.MonkeyPatch)
     assert len(placed) == 12
     boxes = [(i, j) for i in range(12) for j in range(i) if common_area(placed[i], placed[j]) > 0]
     assert boxes == []
+
+
+def texts_in(svg: bytes) -> str:
+    """matplotlib draws text as paths, and says in a comment what each one reads."""
+    return b"".join(part.split(b"-->")[0] for part in svg.split(b"<!--")[1:]).decode()
+
+
+def test_each_data_set_has_a_plot_of_its_own() -> None:
+    other = Accuracy(dataset="things", split="val", correct=281, n=300)
+    two = [a_measurement(), msgspec.structs.replace(a_measurement(seed=1), accuracy=other)]
+    texts = texts_in(pareto_plot(build(two), "svg"))
+    assert "top-1 accuracy on cifar10/test, %" in texts
+    assert "top-1 accuracy on things/val, %" in texts
+
+
+def test_a_runtime_has_the_colour_that_the_page_gives_it() -> None:
+    """Also where a runtime before it has no accuracy and so no point."""
+    unseen, seen = a_measurement(runtime="aaa", correct=None), a_measurement(runtime="torch", seed=1)
+    report = build([unseen, seen])
+    assert [row.runtime for row in report.rows] == ["aaa", "torch"]
+    svg = pareto_plot(report, "svg").decode().lower()
+    assert COLOURS[1].lower() in svg
+    assert COLOURS[0].lower() not in svg
 
 
 def test_names_are_not_formulas_in_the_plot() -> None:

@@ -1,6 +1,7 @@
 """The page in a browser: from the file system, without a network, with names that try to run."""
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from browser import Visit, chromium
 from measurements import HOST, a_measurement, a_zoo
 
-from reszoo.core.measured import Measurement, MeasurementWarning
+from reszoo.core.measured import Accuracy, Measurement, MeasurementWarning
 from reszoo.reporting import build
 from reszoo.reporting.page import html_page
 
@@ -49,7 +50,8 @@ def column(page: Any, title: str) -> list[str]:
         """title => {
             const at = [...document.querySelectorAll('#rows th')].findIndex(th => th.innerText.trim() === title);
             const cells = [...document.querySelectorAll('#rows tbody tr')].map(tr => tr.cells[at]);
-            return cells.map(cell => cell.firstChild?.textContent ?? '');
+            const text = cell => [...cell.childNodes].filter(it => it.nodeName !== 'SMALL').map(it => it.textContent);
+            return cells.map(cell => text(cell).join(''));
         }""",
         title,
     )
@@ -123,6 +125,73 @@ def test_the_axis_can_be_chosen(visit: Open) -> None:
         "size": "artifact, MB",
         "memory": "memory taken, MB",
     }
+
+
+def names_at_points(page: Any) -> list[str]:
+    page.wait_for_selector("#accuracy .annotation")
+    return page.locator("#accuracy .annotation").all_text_contents()  # type: ignore[no-any-return]
+
+
+def test_points_have_their_names_beside_them(visit: Open) -> None:
+    """So that one who looks at a picture of the page sees which network it is; of many, those on the front."""
+    few = [a_measurement(), a_measurement(source_ref="resnet56_v2.mine", median_s=0.02, correct=9300, seed=1)]
+    assert names_at_points(visit(few).page) == ["resnet20_v1", "resnet56_v2"]
+    page = visit(a_zoo()).page
+    assert len(names_at_points(page)) == 8
+    boxes = [label.bounding_box() for label in page.locator("#accuracy .annotation-text").all()]
+    for one, other in combinations(boxes, 2):
+        assert not (
+            one["x"] < other["x"] + other["width"]
+            and other["x"] < one["x"] + one["width"]
+            and one["y"] < other["y"] + other["height"]
+            and other["y"] < one["y"] + one["height"]
+        )
+
+
+def test_a_plot_shows_one_data_set(visit: Open) -> None:
+    """Accuracies of two data sets say nothing of each other."""
+    other = Accuracy(dataset="things", split="val", correct=281, n=300)
+    page = visit([a_measurement(), msgspec.structs.replace(a_measurement(seed=1), accuracy=other)]).page
+    assert page.locator("#accuracy .scatterlayer .point").count() == 1
+    assert page.text_content("#accuracy .ytitle") == "top-1 accuracy on cifar10/test, %"
+    assert "1 row of other data sets" in page.inner_text("#accuracy-note")
+    page.select_option("#split", "things/val")
+    expect(page.locator("#accuracy .ytitle")).to_have_text("top-1 accuracy on things/val, %")
+    assert page.locator("#accuracy .scatterlayer .point").count() == 1
+    assert not visit([a_measurement()]).page.locator("#split").is_visible()
+
+
+def test_a_phone_shows_the_model_its_latency_and_its_accuracy(visit: Open) -> None:
+    page = visit(a_zoo(), viewport={"width": 390, "height": 800}).page
+    for title in ("model", "latency, ms", "accuracy, %"):
+        header = page.locator("#rows th", has_text=title).bounding_box()
+        assert header["x"] >= 0
+        assert header["x"] + header["width"] <= 390
+    assert "torch, batch 32" in page.locator("#rows td.model small").all_inner_texts()
+    page.locator(".scroll").first.evaluate("it => it.scrollLeft = 300")
+    assert page.locator("#rows td.model").first.bounding_box()["x"] >= 0  # it stays in place
+
+
+def test_a_wide_page_shows_every_column(visit: Open) -> None:
+    page = visit(a_zoo(), viewport={"width": 1400, "height": 800}).page
+    assert page.locator(".scroll").first.evaluate("it => it.scrollWidth <= it.clientWidth")
+
+
+def test_an_outlier_does_not_flatten_the_distributions(visit: Open) -> None:
+    samples = (*a_measurement().samples_s[:-1], 100.0)
+    page = visit([msgspec.structs.replace(a_measurement(), samples_s=samples)]).page
+    for scale, most in (("relative", 1000), ("absolute", 100)):
+        page.select_option("#scale", scale)
+        page.wait_for_timeout(300)
+        _, high = page.evaluate("document.getElementById('latency').layout.xaxis.range")
+        assert high < most
+
+
+def test_everything_that_scrolls_can_be_reached_by_keyboard_and_has_a_name_of_its_own(visit: Open) -> None:
+    page = visit(a_zoo()).page
+    regions = page.locator(".scroll").all()
+    assert all(region.get_attribute("tabindex") == "0" for region in regions)
+    assert len({region.get_attribute("aria-label") for region in regions}) == len(regions) == 2
 
 
 def test_pointing_shows_the_row_and_clicking_finds_it(visit: Open) -> None:

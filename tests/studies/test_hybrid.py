@@ -1,20 +1,10 @@
-"""Every mixture has a network of its own, and what the study finds on digits."""
+"""What the study finds on digits."""
 
 import pytest
-from smoke import Smoke
+from smoke import Smoke, mean_of
 
 from reszoo.core.documents import read_json
-from reszoo.models import spec_of
 from reszoo.studies import StudyResult
-from reszoo.studies.engine.records import Scale, Settings
-from reszoo.studies.hybrid import MIXED, PURE_V1, PURE_V2, arch_of
-
-
-@pytest.mark.parametrize("scale", ["smoke", "cpu", "gpu"])
-def test_its_networks_have_names(scale: Scale) -> None:
-    settings = Settings(scale=scale, data="digits", seeds=1)
-    specs = {repr(spec_of(arch_of(stages, settings))) for stages in (PURE_V1, *MIXED, PURE_V2)}
-    assert len(specs) == 6
 
 
 @pytest.mark.long
@@ -23,4 +13,4 @@ def test_what_it_finds_on_digits(smoke: Smoke) -> None:
     cases = {
         (finding.claim.key, case.condition["stages"]): case for finding in result.findings for case in finding.cases
     }
-    assert all(abs(case.mean) < 20 for case in cases.values())
+    assert all(abs(mean_of(case)) < 20 for case in cases.values())

@@ -1,7 +1,7 @@
-"""What the study finds on digits: too little to tell v1 from v2, and enough to see that a training was too short."""
+"""What the study finds on digits: that fewer steps are worse."""
 
 import pytest
-from smoke import Smoke
+from smoke import Smoke, mean_of
 
 from reszoo.core.documents import read_json
 from reszoo.studies import StudyResult
@@ -10,9 +10,5 @@ from reszoo.studies import StudyResult
 @pytest.mark.long
 def test_what_it_finds_on_digits(smoke: Smoke) -> None:
     result = read_json(smoke("preactivation") / "result.json", StudyResult, "")
-    means = {finding.claim.key: finding.cases[0].mean for finding in result.findings}
-    assert abs(means["better"]) < 5
-    assert means["better"] == means["equivalent"]
-    assert result.verdicts["equivalent"] == "cannot tell"
-    short = next(checked for checked in result.controls if checked.control.key == "short").cases[0]
-    assert short.mean < -50
+    coarse = next(checked for checked in result.controls if checked.control.key == "coarse-accuracy").cases[0]
+    assert mean_of(coarse) < -5

@@ -29,6 +29,7 @@ class Visit:
 
     def __init__(self, browser: Any, file: Path, **context: Any) -> None:
         self.context = browser.new_context(offline=True, **context)
+        self.context.set_default_timeout(120_000)  # ms: enough on a machine that is busy with other work
         self.page = self.context.new_page()
         self.requests: list[str] = []
         self.errors: list[str] = []

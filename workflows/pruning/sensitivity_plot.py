@@ -6,9 +6,10 @@ from math import ceil, nan
 from typing import TYPE_CHECKING, Literal
 
 from ...core.missing import require
+from ...core.palette import COLOURS, INK, LINE, QUIET
 from ...core.statistics import proportion_interval
 from ...prune.sensitivity import Row
-from ...reporting.plot import COLOURS, INK, LINE, MARKERS, QUIET
+from ...reporting.plot import MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ...core.missing import require
+from ...core.palette import COLOURS, INK, LINE, QUIET
 from ...export.explanation import Explanation
 from ...quantize.diagnosis import LEAST_DB, Diagnosis
 from ...quantize.noise import EXACT_DB
-from ...reporting.plot import COLOURS, INK, LINE, QUIET
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,7 @@ from reszoo.studies.engine.verdicts import Runs
 
 def run(condition: Condition, seed: int, value: float) -> RunResult:
     measured = Measured(values={"factor": value}, series={"norms": (value, 2 * value)})
-    return RunResult(file_sha256="0" * 64, condition=condition, seed=seed, measured=measured, core_s=0, host="")
+    return RunResult(version="0" * 64, condition=condition, seed=seed, measured=measured, core_s=0, host="")
 
 
 VALUES = {("v1", 20): [1.0, 2.0, 4.0], ("v1", 8): [1.0, 1.0, 1.0], ("v2", 8): [3.0, 5.0, 4.0]}
@@ -106,3 +106,36 @@ def test_the_same_runs_give_the_same_bytes() -> None:
     study = study_named("gradient-flow")
     for kind in plotting.KINDS:
         assert plotting.draw(study, figure(), RUNS, kind) == plotting.draw(study, figure(), RUNS, kind)
+
+
+def test_a_series_may_be_drawn_over_another() -> None:
+    runs = Runs(
+        [
+            RunResult(
+                version="0" * 64,
+                condition={"family": "v1"},
+                seed=seed,
+                measured=Measured(values={}, series={"budget": (0.4, 1.0), "val": (value, 2 * value)}),
+                core_s=0,
+                host="",
+            )
+            for seed, value in enumerate((3.0, 5.0))
+        ]
+    )
+    (points,) = plotting.lines_of(figure(y="val", x="budget"), runs).values()
+    assert [(point.x, point.mean) for point in points] == [(0.4, 4), (1.0, 8)]
+
+
+def test_what_a_run_could_not_measure_is_left_out() -> None:
+    nothing = RunResult(
+        version="0" * 64,
+        condition={"family": "v1", "depth": 8},
+        seed=3,
+        measured=Measured(values={}),
+        core_s=0,
+        host="",
+    )
+    known = [run for condition in RUNS.conditions.values() for run in RUNS.of(condition).values()]
+    both = Runs([*known, nothing])
+    assert plotting.lines_of(figure(), both) == plotting.lines_of(figure(), RUNS)
+    assert plotting.lines_of(figure(), Runs([nothing])) == {}

@@ -1,6 +1,7 @@
 """Runs are kept one by one, a study goes on from them, and a folder is never taken for another study's."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,8 +14,12 @@ from coins import coins
 import reszoo
 from reszoo.core.documents import read_json
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.core.hosts import describe
 from reszoo.studies import StudyResult
+from reszoo.studies.engine.study import ENGINE
 from reszoo.studies.engine.tasks import perform
+from reszoo.studies.engine.verdicts import reach
+from reszoo.training.recipe import FOLDER
 
 PNG, SVG = b"\x89PNG", b"<?xml"
 
@@ -75,7 +80,7 @@ def test_the_page_has_the_claims_the_controls_and_the_cost(file: Path, tmp_path:
     assert "Nothing is said of dice." in page
     assert "10 runs, " in page
     assert "2,000 images" in page
-    assert f"SHA-256 {found.file_sha256[:16]}" in page
+    assert f"SHA-256 {found.version[:16]}" in page
     assert "reszoo study coins --scale smoke --data digits --seeds 5" in page
     for name in ("line.svg",):
         assert f"]({name})" in page
@@ -180,6 +185,36 @@ def test_a_folder_of_another_version_is_refused(file: Path, tmp_path: Path) -> N
         study(tmp_path / "out", resume=True)
 
 
+@pytest.mark.parametrize(("changed", "is_refused"), [("trials.py", True), ("page.py", False)])
+def test_a_folder_of_another_engine_is_refused_where_it_decides_the_runs(
+    changed: str, is_refused: bool, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Path(shutil.copytree(ENGINE, tmp_path / "engine"))
+    monkeypatch.setattr("reszoo.studies.engine.study.ENGINE", engine)
+    study(tmp_path / "out")
+    (engine / changed).write_text((engine / changed).read_text() + "# another word\n")
+    if is_refused:
+        with pytest.raises(UsageError, match="another version of the study coins"):
+            study(tmp_path / "out", resume=True)
+    else:
+        assert study(tmp_path / "out", resume=True).runs == 10
+
+
+def test_a_folder_of_trainings_with_another_recipe_is_refused(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipes = Path(shutil.copytree(FOLDER, tmp_path / "recipes"))
+    monkeypatch.setattr("reszoo.training.recipe.FOLDER", recipes)
+    file.write_text(file.read_text().replace("    measure=measure,", "    measure=measure,\n    trains=True,"))
+    found = study(tmp_path / "out")
+    assert (found.recipe["name"], found.recipe["precision"], found.recipe["lr"]) == ("digits", "fp32", 0.1)
+    assert "by the recipe digits, in fp32" in (tmp_path / "out" / "README.md").read_text()
+    assert study(tmp_path / "out", resume=True) == found
+    (recipes / "digits.toml").write_text((recipes / "digits.toml").read_text().replace("lr = 0.1", "lr = 0.3"))
+    with pytest.raises(UsageError, match=r"another recipe: lr is 0\.1 there, and 0\.3 here"):
+        study(tmp_path / "out", resume=True)
+
+
 def test_a_worker_with_another_version_is_found_out(file: Path, tmp_path: Path) -> None:
     """As one on another machine may have it."""
 
@@ -271,3 +306,23 @@ def test_a_task_can_be_pickled() -> None:
     import pickle
 
     assert pickle.loads(pickle.dumps(perform)) is perform  # noqa: S301
+
+
+def test_a_run_says_what_processor_it_was_on(file: Path, tmp_path: Path) -> None:
+    """Instruction sets above all: a processor's name says little of its arithmetic."""
+    (host,) = study(tmp_path / "out").hosts
+    assert all(name in host for name in describe().instruction_sets)
+
+
+def test_a_series_that_is_no_number_is_refused(file: Path, tmp_path: Path) -> None:
+    file.write_text(file.read_text().replace("(1.0, 2.0)", '(1.0, float("inf"))'))
+    with pytest.raises(ReszooError, match=r"the run fair\.0 of coins gave run = inf"):
+        study(tmp_path / "out")
+
+
+def test_the_page_says_how_much_can_be_decided_and_what_runs_take(file: Path, tmp_path: Path) -> None:
+    found = study(tmp_path / "out")
+    page = (tmp_path / "out" / "README.md").read_text()
+    assert f"at least {reach(5, 5):.2g} standard deviations" in page
+    assert set(found.core_s) == {"fair", "bent"}
+    assert "A run takes from " in page

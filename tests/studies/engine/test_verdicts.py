@@ -19,12 +19,12 @@ from reszoo.studies.engine.records import (
     between,
     within,
 )
-from reszoo.studies.engine.verdicts import Runs, checked, findings, holm, p_values, withheld
+from reszoo.studies.engine.verdicts import Runs, checked, findings, holm, p_values, reach, withheld
 
 
 def run(condition: Condition, seed: int, value: float) -> RunResult:
     measured = Measured(values={"m": value})
-    return RunResult(file_sha256="0" * 64, condition=condition, seed=seed, measured=measured, core_s=1.0, host="here")
+    return RunResult(version="0" * 64, condition=condition, seed=seed, measured=measured, core_s=1.0, host="here")
 
 
 def runs(**values: list[float]) -> Runs:
@@ -32,12 +32,21 @@ def runs(**values: list[float]) -> Runs:
     return Runs([run({"kind": name}, seed, value) for name, each in values.items() for seed, value in enumerate(each)])
 
 
-def claim(region: Region, where: object = "a", against: str | None = None, **more: bool) -> Claim:
+def claim(
+    region: Region,
+    where: object = "a",
+    against: str | None = None,
+    floor: float | None = None,
+    is_share: bool = False,
+    **more: bool,
+) -> Claim:
     contrast = Contrast(
         metric="m",
         where={"kind": where} if where else {},  # type: ignore[dict-item]
         against={"kind": against} if against else None,
         region=region,
+        floor=floor,
+        is_share=is_share,
     )
     return Claim(key="k", hypothesis="h", textbook="t", paper="p", contrast=contrast, **more)
 
@@ -159,3 +168,82 @@ def test_no_verdict_stands_on_a_control_that_came_out_wrong() -> None:
 
     assert withheld(found, checked([control(within(1))], known))[0].verdict == "supported"
     assert withheld(found, checked([control(above(1))], known))[0].verdict == "cannot tell"
+
+
+@pytest.mark.parametrize("successes", range(6))
+@pytest.mark.parametrize("limit", [0.1, 0.2, 0.5, 0.8])
+def test_shares_are_tested_exactly(successes: int, limit: float) -> None:
+    values = [1.0] * successes + [0.0] * (5 - successes)
+    more, fewer = (
+        min(2 * stats.binomtest(successes, 5, limit, alternative=side).pvalue, 1) for side in ("greater", "less")
+    )
+    inside, outside = p_values(values, above(limit), is_share=True)
+    assert inside == pytest.approx(more if successes / 5 > limit else 1)
+    assert outside == pytest.approx(fewer if successes / 5 < limit else 1)
+    assert p_values(values, below(limit), is_share=True) == (outside, inside)
+
+
+def test_runs_that_all_end_alike_do_not_make_a_share_certain() -> None:
+    known = runs(a=[1.0, 1.0, 1.0])
+    assert findings([claim(above(0.5))], known)[0].verdict == "supported"  # as if it were a mean
+    (found,) = findings([claim(above(0.5), is_share=True)], known)
+    assert found.verdict == "cannot tell"
+    (case,) = found.cases
+    assert case.p == pytest.approx(0.25)
+    interval = stats.binomtest(3, 3).proportion_ci(0.95, method="exact")
+    assert (case.low, case.high) == pytest.approx((interval.low, interval.high))
+    (found,) = findings([claim(above(0.2), is_share=True)], runs(a=[1.0] * 5))
+    assert found.verdict == "supported"
+
+
+def test_pairs_that_both_fail_say_nothing() -> None:
+    failed, works = [10.0, 10.0, 10.0], [50.0, 51.0, 52.0]
+    both = runs(a=failed, b=failed)
+    assert findings([claim(above(-3), "a", against="b")], both)[0].verdict == "supported"  # nothing is lost, indeed
+    (found,) = findings([claim(above(-3), "a", against="b", floor=15)], both)
+    assert found.verdict == "cannot tell"
+    assert (found.cases[0].n, found.cases[0].mean, found.cases[0].p) == (0, None, 1)
+    (found,) = findings([claim(below(-30), "a", against="b", floor=15)], runs(a=failed, b=works))
+    assert (found.verdict, found.cases[0].n) == ("supported", 3)
+    (found,) = findings([claim(above(30), "a", against="b", floor=15)], runs(a=[60.0, *failed], b=[20.0, *failed]))
+    assert (found.verdict, found.cases[0].n) == ("cannot tell", 1)
+
+
+def test_a_case_that_says_nothing_leaves_the_verdict_to_the_others() -> None:
+    results = [
+        run({"kind": kind, "rate": rate}, seed, value)
+        for kind, rate, values in (
+            ("a", 1, LOW),
+            ("b", 1, LOW),
+            ("a", 2, [30.0] * 5),
+            ("b", 2, [50.0, 51.0, 52.0, 53, 54]),
+        )
+        for seed, value in enumerate(values)
+    ]
+    (found,) = findings([claim(below(-5), "a", against="b", floor=15)], Runs(results))
+    assert [case.n for case in found.cases] == [0, 5]
+    assert found.verdict == "supported"
+
+
+def test_runs_without_a_figure_are_left_out() -> None:
+    known = runs(a=HIGH)
+    without = RunResult(
+        version="0" * 64, condition={"kind": "a"}, seed=9, measured=Measured(values={}), core_s=1.0, host="here"
+    )
+    both = Runs([*known.of({"kind": "a"}).values(), without])
+    (found,) = findings([claim(above(4))], both)
+    assert (found.verdict, found.cases[0].n) == ("supported", 5)
+    (found,) = findings([claim(above(4))], Runs([without]))
+    assert (found.verdict, found.cases[0].n) == ("cannot tell", 0)
+
+
+@pytest.mark.parametrize(("cases", "n"), [(1, 5), (15, 5), (3, 10)])
+def test_how_far_a_mean_has_to_lie_from_the_end_to_be_decided_first(cases: int, n: int) -> None:
+    assert reach(cases, n) == pytest.approx(stats.t.ppf(1 - 0.025 / cases, n - 1) / n**0.5)
+    deviates = [(-1.0) ** i for i in range(n)]
+    scale = (sum(each**2 for each in deviates) - sum(deviates) ** 2 / n) / (n - 1)
+    spread = [(each - sum(deviates) / n) / scale**0.5 for each in deviates]  # a mean of 0, and a deviation of 1
+    for share, verdict in ((0.99, "cannot tell"), (1.01, "supported")):
+        values = {f"c{i}": [share * reach(cases, n) + each for each in spread] for i in range(cases)}
+        found = findings([claim(above(0), where=name) for name in values], runs(**values))
+        assert {finding.verdict for finding in found} == {verdict}

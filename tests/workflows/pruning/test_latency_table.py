@@ -75,6 +75,22 @@ def test_a_block_of_any_plan_takes_what_its_macs_take(arch: str, plan: ChannelPl
     assert table.seconds(longer) - table.seconds(shorter) == pytest.approx(1e-9 * macs)
 
 
+@pytest.mark.parametrize(
+    "suffix",
+    [
+        "+order=norm-conv+families=v2,v1,v1",
+        "+order=act-norm-conv+families=v1,v2,plain",
+        "+skip=gate+gate_bias=-6+families=v1,plain,v2",
+        "+skip=scale+families=plain,plain,v1",
+    ],
+)
+def test_a_part_of_a_network_of_several_families_is_measured_in_networks_of_its_own(suffix: str) -> None:
+    """What one stage alone has, such as an order of v2 blocks, does not stand in the way of the others."""
+    spec = spec_of(f"resnet20_v2{suffix}")
+    table = known(spec, lambda part, inner: 1e-9 * part.macs)
+    assert table.seconds(spec) == pytest.approx(1e-9 * sum(part.macs for part in latency.parts(spec)))
+
+
 def test_a_part_that_is_smaller_than_all_known_ones_is_promised_nothing() -> None:
     spec = spec_of("resnet20_v1")
     table = known(spec, lambda part, inner: 1e-9 * part.macs)
