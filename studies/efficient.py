@@ -327,8 +327,8 @@ STUDY = Study(
     trains=True,
     figures=_fronts(),
     caveats=(
-        "All are trained for as many epochs, on a CPU for one of CIFAR-10: their order after it need not be that at the "
-        "end. The bundled networks, which the others are timed with, are "
+        "All are trained for as many epochs, on a CPU for one of CIFAR-10: their order after it need not be the last. "
+        "The bundled networks, which the others are timed with, are "
         f"{REFERENCES['digits']} and {REFERENCES['cifar10']}: of 8 layers and of 20.",
         "Times are of this machine's CPU, one image on one thread. No phone, no matrix unit and no GPU was measured.",
         "A runtime that is not installed is left out, and so is int8 that does not pass the proof of parity.",
