@@ -67,7 +67,10 @@ def verify(json: Json = False) -> None:
 @app.command()
 def gc(
     everything: Annotated[
-        bool, typer.Option("--all", help="Remove checkpoints, downloads, exports and latency tables as well.")
+        bool,
+        typer.Option(
+            "--all", help="Remove checkpoints, downloads, exports, latency tables and unfinished searches as well."
+        ),
     ] = False,
     json: Json = False,
 ) -> None:

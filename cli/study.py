@@ -31,7 +31,14 @@ def study(
     data: Annotated[
         str | None, typer.Option(help="digits or cifar10.", show_default="digits", rich_help_panel="Study")
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.", rich_help_panel="Machines")] = 2,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes on this machine; studies that measure time use one.",
+            rich_help_panel="Machines",
+        ),
+    ] = 2,
     dask: Annotated[
         str | None,
         typer.Option(

@@ -42,7 +42,7 @@ def study(
         seeds: Runs of each condition; None is the scale's own number.
         data: The data set; None is the study's first one.
         out: The folder for the runs, the plots and the page; None is `studies-out/NAME`.
-        workers: Processes on this machine.
+        workers: Processes on this machine. A study that measures time uses one.
         dask: The address of a Dask scheduler, "tcp://HOST:PORT", whose workers are used instead.
         executor: Any other executor to use instead; it stays open.
         resume: Go on with the study in `out`, if there is one.

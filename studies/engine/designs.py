@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .records import (
     Claim,
@@ -63,7 +64,9 @@ class Design:
     def measure(self, condition: Condition, seed: int, settings: Settings) -> Measured:
         return self.trial(condition, seed, settings).measured()
 
-    def trial(self, condition: Condition, seed: int, settings: Settings, probe: Probe | None = None) -> Trial:
+    def trial(
+        self, condition: Condition, seed: int, settings: Settings, probe: Probe | None = None, out: Path | None = None
+    ) -> Trial:
         return trial(
             self.arch(condition, settings),
             settings,
@@ -73,6 +76,7 @@ class Design:
             training=str(condition["training"]),
             budget_of=self.arch(self.networks(settings)[0], settings) if self.is_equal else "",
             probe=probe,
+            out=out,
         )
 
 

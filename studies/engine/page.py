@@ -79,7 +79,7 @@ def _cases(cases: Sequence[Case]) -> str:
         for case in cases[:MOST_CASES]
     ]
     more = [f"and {len(cases) - MOST_CASES} more in result.json"] if len(cases) > MOST_CASES else []
-    return "<br>".join([*lines, *more]) or "not run at this scale"
+    return "<br>".join([*lines, *more]) or "not measured at this scale, or on this machine"
 
 
 def _reading(answer: StudyResult) -> str:

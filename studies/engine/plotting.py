@@ -4,6 +4,7 @@ import io
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ...core.estimates import mean_interval
@@ -20,6 +21,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKERS = "osD^Pv*"
 STYLES = ("-", "--", ":", "-.")
 MOST_MARKS = 12
+POSITION = "position"  # stands for the axis of a series
 KINDS: tuple[Literal["png", "svg"], ...] = ("png", "svg")
 
 
@@ -51,14 +53,17 @@ def draw(study: Study, figure: Figure, runs: Runs, kind: Literal["png", "svg"]) 
         for number, (label, points) in enumerate(lines.items()):
             _draw_line(axes, points, label, number)
         _dress(axes, study, figure)
-        _mark(axes, sorted({point.x for points in lines.values() for point in points}), figure.log_x)
+        if figure.x in study.metrics:
+            axes.set_xscale("log" if figure.log_x else "linear")
+        else:
+            _mark(axes, sorted({point.x for points in lines.values() for point in points}), figure.log_x)
         buffer = io.BytesIO()
         sheet.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
 
 
 def lines_of(figure: Figure, runs: Runs) -> dict[str, list[Point]]:
-    """The points of each line, by its label."""
+    """The points of each line, by its label; none of one that could not be measured."""
     lines: dict[str, list[Point]] = {}
     for condition in runs.where(figure.where):
         label = " ".join(str(condition[field]) for field in figure.lines)
@@ -68,15 +73,15 @@ def lines_of(figure: Figure, runs: Runs) -> dict[str, list[Point]]:
 
 def _points(figure: Figure, condition: Condition, runs: Runs) -> Iterator[Point]:
     """Of the runs in which it could be measured."""
-    measured = [run.measured for run in runs.of(condition).values()]
-    if figure.x in condition:
-        if values := [each.values[figure.y] for each in measured if figure.y in each.values]:
-            yield _point(float(condition[figure.x]), values, figure.log_y)
-        return
-    known = [each.series for each in measured if figure.y in each.series]
+    known = [run.measured.series for run in runs.of(condition).values() if figure.y in run.measured.series]
     for position, there in enumerate(zip(*(each[figure.y] for each in known), strict=True)):
-        place = position + 1.0 if figure.x == "position" else known[0][figure.x][position]
+        place = position + 1.0 if figure.x == POSITION else known[0][figure.x][position]
         yield _point(place, there, figure.log_y)
+    values = runs.values(condition, figure.y)
+    varied = condition.get(figure.x)
+    places = runs.values(condition, figure.x) if varied is None else dict.fromkeys(values, float(varied))
+    if both := [seed for seed in values if seed in places]:
+        yield _point(fmean(places[seed] for seed in both), [values[seed] for seed in both], figure.log_y)
 
 
 def _point(x: float, values: Sequence[float], is_log: bool) -> Point:
@@ -92,6 +97,8 @@ def _draw_line(axes: "Axes", points: Sequence[Point], label: str, number: int) -
     marker = MARKERS[number % len(MARKERS)] if len(points) < 30 else ""
     axes.plot(x, mean, style, color=colour, marker=marker, markersize=5, linewidth=1.4, label=label)
     axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+    if len(points) == 1:  # which has no band
+        axes.vlines(x, low, high, color=colour, linewidth=1.4)
 
 
 def _dress(axes: "Axes", study: Study, figure: Figure) -> None:
@@ -103,8 +110,9 @@ def _dress(axes: "Axes", study: Study, figure: Figure) -> None:
     axes.grid(color="#dfe3e8", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    axes.figure.supxlabel("bands: 95 % intervals of the mean over the seeds", fontsize=8, x=0.99, ha="right")
+    if axes.lines:
+        axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.figure.supxlabel("bands and bars: 95 % intervals of the mean over the seeds", fontsize=8, x=0.99, ha="right")
 
 
 def _mark(axes: "Axes", places: Sequence[float], is_log: bool) -> None:

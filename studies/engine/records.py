@@ -66,7 +66,7 @@ class Contrast(Record, frozen=True, kw_only=True):
     """What has to be true of which runs.
 
     Attributes:
-        metric: A value that each of these runs has.
+        metric: A value that these runs have. One that could not measure it is left out.
         where: The conditions it is about: all that have these values. Each is a case, judged by itself.
         against: Paired differences instead: less the value of the same seed in the condition that has these values.
         region: Where the mean over the seeds has to lie. Its ends are the smallest effects of interest.
@@ -122,7 +122,8 @@ class Figure(Record, frozen=True, kw_only=True):
         name: Of its files.
         title: What it shows.
         y: A metric, or a series.
-        x: What is varied along the axis. For a series, `position`, or a series of these places.
+        x: What is varied along the axis, or a metric, whose mean is the place. For a series, `position`, or a series of
+            these places.
         where: The conditions that are drawn.
         lines: Each combination of these gets a line.
         x_title: With its unit.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import AbstractContextManager, contextmanager
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 
@@ -38,7 +39,7 @@ def run(
         done = folder.finished(tasks)
         if missing := [task for task in tasks if task.name not in done]:
             with _explained(), executor as pool:
-                done |= _work(missing, pool, folder, progress, len(tasks))
+                done |= _work(missing, pool, folder, progress, len(tasks), 1 if study.alone else len(tasks))
         results = [done[task.name] for task in tasks]
         answer = judged(study, plan, results)
         folder.write_result(answer)
@@ -76,15 +77,24 @@ def judged(study: Study, plan: Plan, results: Sequence[RunResult]) -> StudyResul
 
 
 def _work(
-    tasks: Sequence[Task], pool: Executor, folder: Folder, progress: Progress, total: int
+    tasks: Sequence[Task], pool: Executor, folder: Folder, progress: Progress, total: int, at_once: int
 ) -> dict[str, RunResult]:
-    """Each result is on disk as soon as it is known. After one fails, those under way are waited for and kept."""
+    """Each result is on disk as soon as it is known. After one fails, those under way are waited for and kept.
+
+    The pool is given no more than `at_once` of them.
+    """
     done: dict[str, RunResult] = {}
     failures: list[BaseException] = []
     progress("runs", total - len(tasks), total)
-    futures: dict[Future[RunResult], Task] = {pool.submit(perform, task): task for task in tasks}
-    waiting = set(futures)
-    while waiting:
+    queue, futures = iter(tasks), dict[Future[RunResult], Task]()
+    waiting: set[Future[RunResult]] = set()
+    while True:
+        if not failures:
+            added = {pool.submit(perform, task): task for task in islice(queue, at_once - len(waiting))}
+            futures |= added
+            waiting |= added.keys()
+        if not waiting:
+            break
         finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
         for future in finished:
             if error := future.exception():

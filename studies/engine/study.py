@@ -37,6 +37,7 @@ class Study:
     trains      whether runs train networks, with the data set's recipe of `engine.recipes`
     figures     what is plotted
     caveats     what the answer does not say, for the page
+    alone       its runs measure time, so that they are done one after the other, however many workers there are
     """
 
     name: str
@@ -52,6 +53,7 @@ class Study:
     trains: bool = False
     figures: tuple[Figure, ...] = ()
     caveats: tuple[str, ...] = ()
+    alone: bool = False
 
     @property
     def file(self) -> Path:

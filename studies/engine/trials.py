@@ -113,6 +113,7 @@ def trial(
     training: str = "usual",
     budget_of: str = "",
     probe: Probe | None = None,
+    out: Path | None = None,
 ) -> Trial:
     """Train the named architecture with the data set's recipe.
 
@@ -126,6 +127,7 @@ def trial(
         budget_of: An architecture whose epochs are the budget: what costs more than it gets fewer steps, what costs
             less more; "" is the architecture itself.
         probe: Figures of a copy of the network in training mode, before the first step and after each epoch.
+        out: Where the checkpoint is kept, if the training does not diverge; None keeps none.
     """
     from ... import datasets
     from ... import training as trainings
@@ -141,13 +143,10 @@ def trial(
     device: Literal["cpu", "cuda"] = "cuda" if settings.scale == "gpu" else "cpu"
     seen = _Seen(model, probe)
     accuracy: float | None = None
-    with TemporaryDirectory() as folder:
-        out = Path(folder) / "run"
-        with suppress(DivergedError):
-            checkpoint = trainings.fit(
-                model, spec, settings.data, recipe, out, ref=arch, device=device, watchers=(seen,)
-            )
-            accuracy = 100 * checkpoint.metrics[0].value
+    with TemporaryDirectory() as folder, suppress(DivergedError):
+        kept = out or Path(folder) / "run"
+        checkpoint = trainings.fit(model, spec, settings.data, recipe, kept, ref=arch, device=device, watchers=(seen,))
+        accuracy = 100 * checkpoint.metrics[0].value
     return seen.trial(accuracy, recipe, per_epoch, spec.num_classes)
 
 

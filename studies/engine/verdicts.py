@@ -60,6 +60,11 @@ class Runs:
         """The runs of a condition by their seeds; none of one that the study does not run."""
         return self._by_seed.get(name_of(condition), {})
 
+    def values(self, condition: Condition, metric: str) -> dict[int, float]:
+        """The metric by seed, of those runs that could measure it."""
+        found = {seed: run.measured.values for seed, run in self.of(condition).items()}
+        return {seed: values[metric] for seed, values in found.items() if metric in values}
+
 
 def _fits(condition: Condition, wanted: Where) -> bool:
     allowed = {name: value if isinstance(value, tuple) else (value,) for name, value in wanted.items()}
@@ -165,18 +170,12 @@ def _samples(contrast: Contrast, runs: Runs) -> list[Sample]:
 
 def _values(contrast: Contrast, condition: Condition, runs: Runs) -> tuple[float, ...]:
     """One a seed, in the order of the seeds: the metric, or its difference to the run that it is paired with."""
-    own = _measured(contrast.metric, condition, runs)
+    own = runs.values(condition, contrast.metric)
     if contrast.against is None:
         return tuple(own[seed] for seed in sorted(own))
-    other = _measured(contrast.metric, condition | contrast.against, runs)
+    other = runs.values(condition | contrast.against, contrast.metric)
     pairs = [(own[seed], other[seed]) for seed in sorted(own.keys() & other.keys())]
     return tuple(a - b for a, b in pairs if contrast.floor is None or max(a, b) > contrast.floor)
-
-
-def _measured(metric: str, condition: Condition, runs: Runs) -> dict[int, float]:
-    """By seed, of the runs in which it could be measured."""
-    found = {seed: run.measured.values for seed, run in runs.of(condition).items()}
-    return {seed: values[metric] for seed, values in found.items() if metric in values}
 
 
 def _case(sample: Sample, adjusted_p: float) -> Case:

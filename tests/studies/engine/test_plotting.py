@@ -4,6 +4,7 @@ import math
 
 import pytest
 from matplotlib.figure import Figure as Canvas
+from msgspec.structs import replace
 
 from reszoo.core.estimates import mean_interval
 from reszoo.studies.engine import plotting
@@ -50,6 +51,35 @@ def test_a_logarithmic_axis_has_geometric_means_whose_intervals_are_above_0() ->
 def test_a_series_is_drawn_by_its_positions() -> None:
     lines = plotting.lines_of(figure(y="norms", x="position", where={"depth": 8}), RUNS)
     assert [(point.x, point.mean) for point in lines["v2"]] == [(1, 4), (2, 8)]
+
+
+def test_one_metric_against_another_is_drawn_at_its_mean_and_what_was_not_measured_is_left_out() -> None:
+    def measured(family: str, seed: int, **values: float) -> RunResult:
+        made = run({"family": family}, seed, 0.0)
+        return replace(made, measured=Measured(values=values))
+
+    found = plotting.lines_of(
+        figure(x="ms"),
+        Runs(
+            [
+                *(measured("v1", seed, ms=seed + 1.0, factor=10.0 * seed) for seed in range(3)),
+                measured("v2", 0, ms=4.0, factor=7.0),
+                measured("v2", 1, factor=9.0),
+                measured("v2", 2, ms=6.0),
+                measured("plain", 0, factor=1.0),
+            ]
+        ),
+    )
+    assert list(found) == ["v1", "v2"]
+    ((x, mean, low, high),) = found["v1"]
+    assert (x, mean) == (2, 10)
+    assert low < 10 < high
+    assert [point[:2] for point in found["v2"]] == [(4, 7)]
+
+
+def test_a_figure_of_nothing_is_drawn() -> None:
+    study = study_named("gradient-flow")
+    assert plotting.draw(study, figure(), Runs([]), "png").startswith(b"\x89PNG")
 
 
 def test_one_run_has_no_interval() -> None:

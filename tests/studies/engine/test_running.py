@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from coins import coins
@@ -116,6 +116,38 @@ def test_what_a_run_raises_is_raised_and_what_was_done_is_kept(file: Path, tmp_p
         study(tmp_path / "out", Failing())
     assert len(list((tmp_path / "out" / "runs").iterdir())) == 9
     assert study(tmp_path / "out", resume=True).runs == 10
+
+
+ALONE = ("measure=measure,", "measure=measure, alone=True,")
+
+
+def test_runs_that_measure_time_are_done_one_by_one(file: Path, tmp_path: Path) -> None:
+    class Counting(ThreadPoolExecutor):
+        futures: ClassVar[list[Future[Any]]] = []
+
+        def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+            assert all(future.done() for future in self.futures)
+            self.futures.append(super().submit(work, *args, **options))
+            return self.futures[-1]
+
+    file.write_text(file.read_text().replace(*ALONE))
+    with Counting(4) as pool:
+        assert study(tmp_path / "out", pool).runs == 10
+    assert len(Counting.futures) == 10
+
+
+def test_after_a_failure_none_of_them_is_begun(file: Path, tmp_path: Path) -> None:
+    text = file.read_text().replace(*ALONE)
+    file.write_text(text.replace("    draw =", "    draw = 1 / (2 - seed) and"))
+    with ThreadPoolExecutor(2) as pool, pytest.raises(ZeroDivisionError):
+        study(tmp_path / "out", pool)
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 4
+
+
+def test_what_processes_of_a_run_take_is_counted(file: Path, tmp_path: Path) -> None:
+    burn = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'sum(range(10_000_000))'])"
+    file.write_text(file.read_text().replace("    draw =", f"    {burn}\n    draw ="))
+    assert 60 * study(tmp_path / "out", seeds=1).core_minutes > 0.1
 
 
 def test_an_executor_of_ones_own_stays_open(file: Path, tmp_path: Path) -> None:

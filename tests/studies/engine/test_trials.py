@@ -1,11 +1,13 @@
 """A training as a trial: what is measured of one that goes well, of one that diverges, and of the controls."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from reszoo import zoo
 from reszoo.studies.engine.records import Settings
 from reszoo.studies.engine.trials import FLOOR, TRAININGS, trial
 from reszoo.training import fit, initialised, load, override, spec_for
@@ -92,3 +94,10 @@ def test_a_budget_is_of_arithmetic_and_may_be_a_part_of_an_epoch() -> None:
     assert found.images == 8 * 256
     assert found.budget == pytest.approx((5 / 8, 1))
     assert len(found.val) == 2
+
+
+def test_the_checkpoint_is_kept_where_it_is_wanted(tmp_path: Path) -> None:
+    found = trial("resnet8_v1", DIGITS, 0, 1, {"batch": "64", "steps": "1"}, out=tmp_path / "kept")
+    kept = zoo.read(tmp_path / "kept")
+    assert (kept.ref, kept.dataset) == ("resnet8_v1", "digits")
+    assert 100 * kept.metrics[0].value == found.accuracy

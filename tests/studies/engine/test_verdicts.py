@@ -100,6 +100,18 @@ def test_cases_that_differ_make_it_conditional_and_one_exception_refutes_always(
     assert findings([claim(above(0.5), where="nothing")], known)[0].verdict == "cannot tell"
 
 
+def test_a_run_that_could_not_measure_it_is_left_out() -> None:
+    known = [run({"kind": "a"}, seed, 5.0) for seed in range(2)] + [run({"kind": "b"}, seed, 1.0) for seed in range(3)]
+    lacking = RunResult(
+        version="0" * 64, condition={"kind": "a"}, seed=2, measured=Measured(values={}), core_s=1.0, host="here"
+    )
+    for contrast in (claim(above(3)), claim(above(3), against="b")):
+        (found,) = findings([contrast], Runs([*known, lacking]))
+        assert (found.verdict, found.cases[0].n) == ("supported", 2)
+    (found,) = findings([claim(above(3))], Runs([lacking]))
+    assert (found.verdict, found.cases[0].n) == ("cannot tell", 0)
+
+
 def test_one_run_decides_nothing_and_has_no_interval() -> None:
     (found,) = findings([claim(above(0))], runs(a=[5.0]))
     assert (found.verdict, found.cases[0].low, found.cases[0].n) == ("cannot tell", None, 1)
