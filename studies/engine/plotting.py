@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ...core.estimates import mean_interval
 from ...core.missing import require
+from ...core.palette import COLOURS
 from .records import Condition, Figure, RunResult
 from .study import Study
 from .verdicts import Runs
@@ -16,8 +17,6 @@ from .verdicts import Runs
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe & Ito's colours, which colour-blind readers can tell apart; without yellow, which is faint on white
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = "osD^Pv*"
 STYLES = ("-", "--", ":", "-.")
 MOST_MARKS = 12
