@@ -195,7 +195,7 @@ def search(
 
     require("optuna", "to search architectures", extra="search")
     import optuna
-    from optuna.distributions import CategoricalDistribution
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
     from optuna.storages import InMemoryStorage, JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import TrialState
@@ -203,7 +203,7 @@ def search(
     from ..core.silence import quietly
 
     over = (TrialState.COMPLETE, TrialState.FAIL)
-    space = {name: CategoricalDistribution(values) for name, values in SPACE.items()}
+    space: dict[str, BaseDistribution] = {name: CategoricalDistribution(values) for name, values in SPACE.items()}
     with quietly():
         storage = JournalStorage(JournalFileBackend(str(journal))) if journal else InMemoryStorage()
         study = optuna.create_study(
