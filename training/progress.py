@@ -1,6 +1,9 @@
 """What a run tells while it goes on: rows of the curve, a live display for people, a line per epoch for logs."""
 
+import math
 import sys
+import threading
+import time
 from typing import Protocol
 
 from rich.console import Console
@@ -10,6 +13,8 @@ from rich.progress import Progress as Bars
 from ..core.progress import Progress
 from ..core.types import Record
 from .recipe import Recipe
+
+PAUSE_S = 30.0  # a log in which nothing appears for longer looks as if nothing went on
 
 
 class Epoch(Record, frozen=True, kw_only=True):
@@ -75,20 +80,39 @@ class Steps:
 
 
 class Lines:
-    """A line per epoch on standard error."""
+    """A line per epoch on standard error, and one whenever there was none for `PAUSE_S` seconds."""
+
+    steps = step = 0
+    loss = math.nan
+    told_at = 0.0
+    over: threading.Event | None = None
 
     def began(self, steps: int, done: int) -> None:
+        self.steps, self.step, self.told_at = steps, done, time.monotonic()
         if done:
-            print(f"going on from step {done} of {steps}", file=sys.stderr, flush=True)
+            self._print(f"going on from step {done} of {steps}")
+        self.over = threading.Event()
+        # by the clock, because one step may take longer, and so may an epoch's validation
+        threading.Thread(target=self._tell, args=(self.over,), daemon=True).start()
 
     def stepped(self, step: int, loss: float) -> None:
-        pass
+        self.step, self.loss = step, loss
 
     def epoch_ended(self, row: Epoch) -> None:
-        print(row, file=sys.stderr, flush=True)
+        self._print(row)
 
     def ended(self) -> None:
-        pass
+        if self.over:
+            self.over.set()
+
+    def _tell(self, over: threading.Event) -> None:
+        while not over.wait(max(self.told_at + PAUSE_S - time.monotonic(), 0)):
+            if time.monotonic() >= self.told_at + PAUSE_S:
+                self._print(f"step {self.step} of {self.steps}  loss {self.loss:.4f}")
+
+    def _print(self, line: object) -> None:
+        self.told_at = time.monotonic()
+        print(line, file=sys.stderr, flush=True)
 
 
 class Display:
