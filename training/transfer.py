@@ -67,9 +67,9 @@ def check_parent(parent: Checkpoint | None, data: str, recipe: Recipe, head: Hea
 def freeze(model: nn.Module, patterns: Iterable[str], new_head: str) -> None:
     """Keep the parameters whose names match one of the glob `patterns` as they are; `new_head` is a new layer or "".
 
-    Raises UsageError for a pattern that matches nothing, and where nothing or only what was trained before is left.
+    Raises UsageError for a pattern that matches nothing, and where nothing is left to train or the new layer is kept.
     """
-    parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    parameters = dict(model.named_parameters())
     frozen: set[str] = set()
     for pattern in patterns:
         matching = {name for name in parameters if fnmatchcase(name, pattern)}
@@ -77,7 +77,7 @@ def freeze(model: nn.Module, patterns: Iterable[str], new_head: str) -> None:
             raise UsageError(f"`freeze={pattern}` matches no parameter of the network", _near(pattern, parameters))
         frozen |= matching
     fix = f"Leave the head out, as in `freeze={next(iter(parameters)).partition('.')[0]}.*`."
-    if frozen == parameters.keys():
+    if frozen >= {name for name, parameter in parameters.items() if parameter.requires_grad}:
         raise UsageError("`freeze` leaves nothing to train", fix)
     if new_head and any(name.startswith(f"{new_head}.") for name in frozen):
         raise UsageError(f"`freeze` would keep the new head, {new_head}, as it is initialised", fix)

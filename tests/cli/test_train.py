@@ -89,6 +89,7 @@ def test_a_checkpoint_goes_on_with_other_classes_which_is_said(tmp_path, monkeyp
     )
     document = json.loads((tmp_path / "runs" / f"{REF}-parity" / "checkpoint.json").read_text())
     assert document["labels"] == ["even", "odd"]
+    assert "train > train (new head for parity)" in reszoo("show", f"runs/{REF}-parity").stdout
     assert document["provenance"][-1]["config"]["freeze"] == '["stem.*","stages.[01].*"]'
 
 
