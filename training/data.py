@@ -45,7 +45,8 @@ class DeviceBatches:
         images = torch.from_numpy(dataset.images.copy()).to(device)
         self.padded = augment.pad(images, recipe.padding, recipe.padding_mode, preprocess)
         self.labels = torch.from_numpy(dataset.labels).to(device)
-        self.crop = augment.largest_crop(images.shape[1:3], preprocess.input[1:])
+        _, height, width, _ = images.shape
+        self.crop = augment.largest_crop((height, width), preprocess.input[1:])
         self.classes, self.preprocess, self.recipe, self.world = len(dataset.classes), preprocess, recipe, world
         self.normalise = augment.Normalise(preprocess, device)
         self.per_epoch = len(dataset) // recipe.batch

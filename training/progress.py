@@ -1,6 +1,5 @@
 """What a run tells while it goes on: rows of the curve, a live display for people, a line per epoch for logs."""
 
-import math
 import sys
 import threading
 import time
@@ -82,36 +81,37 @@ class Steps:
 class Lines:
     """A line per epoch on standard error, and one whenever there was none for `PAUSE_S` seconds."""
 
-    steps = step = 0
-    loss = math.nan
-    told_at = 0.0
-    over: threading.Event | None = None
+    _steps = _step = 0
+    _loss: float | None = None
+    _told_at = 0.0
+    _over: threading.Event | None = None
 
     def began(self, steps: int, done: int) -> None:
-        self.steps, self.step, self.told_at = steps, done, time.monotonic()
+        self._steps, self._step, self._told_at = steps, done, time.monotonic()
         if done:
             self._print(f"going on from step {done} of {steps}")
-        self.over = threading.Event()
+        self._over = threading.Event()
         # by the clock, because one step may take longer, and so may an epoch's validation
-        threading.Thread(target=self._tell, args=(self.over,), daemon=True).start()
+        threading.Thread(target=self._tell, args=(self._over,), daemon=True).start()
 
     def stepped(self, step: int, loss: float) -> None:
-        self.step, self.loss = step, loss
+        self._step, self._loss = step, loss
 
     def epoch_ended(self, row: Epoch) -> None:
         self._print(row)
 
     def ended(self) -> None:
-        if self.over:
-            self.over.set()
+        if self._over:
+            self._over.set()
 
     def _tell(self, over: threading.Event) -> None:
-        while not over.wait(max(self.told_at + PAUSE_S - time.monotonic(), 0)):
-            if time.monotonic() >= self.told_at + PAUSE_S:
-                self._print(f"step {self.step} of {self.steps}  loss {self.loss:.4f}")
+        while not over.wait(max(self._told_at + PAUSE_S - time.monotonic(), 0)):
+            if time.monotonic() >= self._told_at + PAUSE_S:
+                loss = "" if self._loss is None else f"  loss {self._loss:.4f}"
+                self._print(f"step {self._step} of {self._steps}{loss}")
 
     def _print(self, line: object) -> None:
-        self.told_at = time.monotonic()
+        self._told_at = time.monotonic()
         print(line, file=sys.stderr, flush=True)
 
 

@@ -126,8 +126,8 @@ def override(recipe: Recipe, changes: Mapping[str, str | Sequence[str]]) -> Reci
     for name, text in changes.items():
         if name not in fields:
             raise unknown(name, fields, "recipe field")
-        is_list = isinstance(fields[name], list | tuple) and isinstance(text, str)
-        fields[name] = [item for item in text.split(",") if item] if is_list else text
+        is_list = isinstance(fields[name], list | tuple)
+        fields[name] = [item for item in text.split(",") if item] if is_list and isinstance(text, str) else text
     try:
         return msgspec.convert(fields, Recipe, strict=False)
     except msgspec.ValidationError as error:

@@ -97,7 +97,8 @@ class _Crops(TorchDataset[tuple[Tensor, int]]):
 def random_crop(height: int, width: int, least: float) -> tuple[int, int, int, int]:
     """Top, left, height and width of a part of an image, of at least this share of its area (Szegedy et al. 2014)."""
     frame = torch.empty(1, height, width, device="meta")
-    return RandomResizedCrop.get_params(frame, [least, 1.0], [3 / 4, 4 / 3])
+    top, left, h, w = RandomResizedCrop.get_params(frame, [least, 1.0], [3 / 4, 4 / 3])
+    return top, left, h, w
 
 
 def shrink_for(crop: Sequence[int], wanted: Sequence[int]) -> int:

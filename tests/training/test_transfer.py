@@ -202,10 +202,10 @@ def test_classes_in_another_order_keep_what_was_learnt_of_them(tmp_path, parent)
 
 class StopAt(Lines):
     def __init__(self, step):
-        self.at = step
+        self.step = step
 
     def stepped(self, step, loss):
-        if step == self.at:
+        if step == self.step:
             signal.raise_signal(signal.SIGINT)
 
 
