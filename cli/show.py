@@ -143,7 +143,10 @@ def _origin(source: "Checkpoint | Card") -> dict[str, str]:
 
 def _described(step: ProvenanceStep) -> str:
     strength = step.config.get("group_sparsity", "0.0")
-    return step.name if float(strength) == 0 else f"{step.name} (group sparsity {strength})"
+    notes = [f"group sparsity {strength}"] if float(strength) else []
+    if step.config.get("head") == "new":
+        notes.append(f"new head for {step.config['dataset']}")
+    return f"{step.name} ({', '.join(notes)})" if notes else step.name
 
 
 def _layers(cost: "Cost") -> object:

@@ -19,7 +19,7 @@ RecipeName = Annotated[
     str,
     typer.Option(
         metavar="NAME|FILE",
-        help="digits, cifar, cifar-fast, cifar-he2015, imagenet, a TOML file; with --from, prune-sparse, "
+        help="digits, cifar, cifar-fast, cifar-he2015, imagenet, a TOML file; with --from, finetune, prune-sparse, "
         "prune-finetune, prune-finetune-full, too.",
         rich_help_panel="What is trained",
     ),
@@ -32,7 +32,7 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="REF",
-        help="A checkpoint to go on with, in the place of ARCH.",
+        help="A checkpoint to go on with, in the place of ARCH. It gets a new head if NAME has other classes.",
         rich_help_panel="What is trained",
     ),
 ]
@@ -41,7 +41,17 @@ Changes = Annotated[
     typer.Option(
         "--set",
         metavar="FIELD=VALUE",
-        help="Any other field of the recipe or of the network, as lr=0.1 or skip=gate.",
+        help="Any other field of the recipe or of the network, as label_smoothing=0.1 or skip=gate. With --from, "
+        "backbone_lr=0.1 is a factor on the rate of all layers but the head.",
+        rich_help_panel="Recipe",
+    ),
+]
+Freeze = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN",
+        help="With --from, the parameters that stay as they are, as 'stages.[01].*'; batch norms among them keep their "
+        "statistics. May be given again.",
         rich_help_panel="Recipe",
     ),
 ]
@@ -51,13 +61,14 @@ TeacherRef = Annotated[
 Tag = Annotated[
     str | None,
     typer.Option(
-        help="The checkpoint is named ARCH.TAG.  [default: reszoo_NAME; with --from, REF-RECIPE]",
+        help="The checkpoint is named ARCH.TAG. Without it: reszoo_NAME; with --from, REF-RECIPE, or REF-NAME with a "
+        "new head.",
         rich_help_panel="Output",
     ),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="The checkpoint's folder.  [default: runs/ARCH.TAG]", rich_help_panel="Output"),
+    typer.Option(metavar="DIR", help="The checkpoint's folder. Without it: runs/ARCH.TAG.", rich_help_panel="Output"),
 ]
 Resume = Annotated[
     bool,
@@ -94,6 +105,7 @@ def train(
     seed: Annotated[
         int | None, typer.Option(help="Of the first weights, the order and the augmentation.", rich_help_panel="Recipe")
     ] = None,
+    freeze: Freeze = None,
     set_: Changes = None,
     teacher: TeacherRef = None,
     tag: Tag = None,
@@ -116,6 +128,8 @@ def train(
 
     Example: reszoo train resnet8_v1 --data digits --recipe digits
 
+    For other classes: reszoo train --from resnet20_v2.reszoo_cifar10 --data flowers --recipe finetune
+
     Several processes: torchrun --standalone --nproc-per-node 4 -m reszoo.cli.main train ...
     """
     from ..training.distributed import current
@@ -131,11 +145,14 @@ def train(
     with output.bar() as progress:
         init = checkpoint(from_, progress) if from_ else None
         heard = checkpoint(teacher, progress) if teacher else None
+    if init and current().is_first and (told := _head(init, data, chosen.seed)):
+        output.err_console().print(told, markup=False)
     made = run(
         arch,
         data=data,
         recipe=chosen,
         init=init,
+        freeze=freeze or (),
         teacher=heard,
         tag=tag,
         device=device,
@@ -166,6 +183,28 @@ def watchers(recipe: "Recipe", tensorboard: Path | None) -> "list[Watcher]":
 
     shown: Watcher = Display(recipe, output.err_console()) if sys.stderr.isatty() else Lines()
     return [shown, TensorBoard(tensorboard)] if tensorboard else [shown]
+
+
+def _head(init: "Checkpoint", data: str, seed: int) -> str:
+    """What becomes of the checkpoint's head, unless it stays as it is."""
+    from ..datasets.info import info
+    from ..training.transfer import head_for
+
+    labels, classes = init.labels, info(data).classes
+    match head_for(labels, classes):
+        case "own":
+            return ""
+        case "reordered":
+            return f"{data} has the classes of {init.ref} in another order: the rows of its head are put in that order"
+        case "new":
+            return (
+                f"{init.ref} knows {_some(labels)}, {data} has {_some(classes)}: "
+                f"the network gets a new head, from seed {seed}"
+            )
+
+
+def _some(classes: tuple[str, ...]) -> str:
+    return f"{len(classes)} classes ({', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''})"
 
 
 def _print(checkpoint: "Checkpoint", json: bool) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from ..core.errors import UsageError
 from ..core.hosts import available_cores
 from ..core.types import Preprocess
-from .images import MODES, decode, opener, read, to_array
+from .images import MODES, decode, opener, read, read_header, to_array
 from .info import DatasetInfo, Split
 from .preprocess import check_channels, fit, geometry
 
@@ -92,10 +92,16 @@ class FileDataset(Dataset):
     files: tuple[Path, ...]
     upright: bool = True  # heeds the EXIF orientation
 
-    def picture(self, index: int, channels: int) -> Image.Image:
-        """The stored image of that number, decoded."""
+    def picture(self, index: int, channels: int, shrink: int = 1) -> Image.Image:
+        """The stored image of that number, decoded; `decode` says what `shrink` does."""
         path = self.files[index]
-        return decode(read(opener(path), str(path)), str(path), channels, upright=self.upright)
+        return decode(read(opener(path), str(path)), str(path), channels, upright=self.upright, shrink=shrink)
+
+    def size(self, index: int) -> tuple[int, int]:
+        """(height, width) of that picture, from its file's header."""
+        path = self.files[index]
+        header = read_header(opener(path), str(path), upright=self.upright)
+        return header.height, header.width
 
     def _image_batches(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]:
         channels = preprocess.input[0]

@@ -46,13 +46,20 @@ def replace_head(model: "nn.Module", spec: ModelSpec, num_classes: int) -> None:
     """Give a network of this spec a fresh linear layer for another number of classes, in place."""
     from torch import nn
 
+    name = head_name(spec)
+    head = cast("nn.Linear", model.get_submodule(name))
+    model.set_submodule(name, nn.Linear(head.in_features, num_classes))
+
+
+def head_name(spec: ModelSpec) -> str:
+    """The linear layer that gives the logits. Raises UsageError where it is not known."""
     family = family_of(spec)
     if not (name := family.head(spec)):
         raise UsageError(
-            f"reszoo does not know which layer of {family.title} tells classes apart", "Leave `num_classes` away."
+            f"reszoo does not know which layer of {family.title} tells classes apart",
+            "Keep its classes and their order, and one learning rate for all of its layers.",
         )
-    head = cast("nn.Linear", model.get_submodule(name))
-    model.set_submodule(name, nn.Linear(head.in_features, num_classes))
+    return name
 
 
 def with_stochastic_depth(spec: ModelSpec, probability: float) -> ModelSpec:

@@ -6,16 +6,18 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean, median
 from typing import Any, NamedTuple
 
-from figures import MEASUREMENTS, Figure, SavedComparison, load, saved_comparison, saved_comparisons
+from figures import MEASUREMENTS, Figure, SavedComparison, known, load, saved_comparison, saved_comparisons
 from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TIMED, WAYS, slug
 from quantization import DEFAULT, NNCF
 from runtimes import NETWORKS
+from transfer import OUT as TRANSFER
+from transfer import SCRATCH
 
 from reszoo import training as trains
 from reszoo import zoo
 from reszoo.bench.rounding import milliseconds
 from reszoo.core.documents import to_builtins
-from reszoo.core.estimates import Ratio
+from reszoo.core.estimates import Ratio, mean_interval
 from reszoo.core.measured import AGAIN
 from reszoo.core.statistics import proportion_interval
 
@@ -110,6 +112,30 @@ def training() -> Iterator[Row]:
         times = middle([ours / base for ours, base in zip(by_round, plain[device], strict=True)])
         where = {"device": device + share, "loop": loop, "arithmetic": arithmetic}
         yield {**where, "images_per_s": middle(by_round), "times": times}
+
+
+def transfer() -> Iterator[Row]:
+    """Top-1 after two epochs, the mean over the seeds, and the paired difference to training from scratch."""
+    found: dict[str, dict[str, dict[int, Figure]]] = defaultdict(lambda: defaultdict(dict))
+    for each in known(TRANSFER):
+        found[each["data"]][each["way"]][each["seed"]] = each
+    for data, ways in found.items():
+        scratch = ways[SCRATCH]
+        for way, by_seed in ways.items():
+            gains = [_percent(each) - _percent(scratch[seed]) for seed, each in by_seed.items()]
+            mean, (low, high) = mean_interval(gains)
+            is_scratch, (first, *_) = way == SCRATCH, by_seed.values()
+            yield {
+                "data": f"{data}, {first['images']:,} images, {first['classes']} classes" if is_scratch else "",
+                "way": "from scratch" if is_scratch else way,
+                "top_1": fmean(map(_percent, by_seed.values())),
+                "gain": "" if is_scratch else f"{Span(mean, low, high):+.1f}",
+                "seeds": len(by_seed),
+            }
+
+
+def _percent(found: Figure) -> float:
+    return 100 * found["correct"] / found["n"]
 
 
 def bundled() -> Iterator[Row]:

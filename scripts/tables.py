@@ -117,6 +117,11 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "device | loop | arithmetic | images/s | times the plain loop",
         "{device} | {loop} | {arithmetic} | {images_per_s:,.0f} | {times:.2f}",
     ),
+    "transfer": Table(
+        rows.transfer,
+        "data | network | top-1 | points more than from scratch (paired 95 %) | seeds",
+        "{data} | {way} | {top_1:.1f} % | {gain} | {seeds}",
+    ),
     "coverage": Table(
         rows.coverage,
         "stream | fixed length | samples | until known to 1 % | samples, mean | trials each",

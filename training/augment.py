@@ -46,8 +46,24 @@ def crop_and_flip(padded: Tensor, chosen: Tensor, size: tuple[int, int], flip: b
     return padded[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
+def largest_crop(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the largest part of an image of this size that has the proportions of `wanted`."""
+    scale = min(have / want for have, want in zip(size, wanted, strict=True))
+    return round(scale * wanted[0]), round(scale * wanted[1])
+
+
+def resize(images: Tensor, preprocess: Preprocess) -> Tensor:
+    """uint8 (n, h, w, C) -> float32 (n, H, W, C) of the network's size; of that size already, they stay uint8."""
+    size = preprocess.input[1:]
+    if images.shape[1:3] == size:
+        return images
+    planes = images.permute(0, 3, 1, 2).float()
+    resized = F.interpolate(planes, size, mode=preprocess.interpolation, antialias=True)
+    return resized.clamp(0, 255).permute(0, 2, 3, 1)
+
+
 class Normalise:
-    """uint8 (n, H, W, C) -> float32 (n, C, H, W): (x / 255 - mean) / std, with the constants on the device."""
+    """From 0 to 255 (n, H, W, C) -> float32 (n, C, H, W): (x / 255 - mean) / std, with the constants on the device."""
 
     def __init__(self, preprocess: Preprocess, device: torch.device) -> None:
         self.mean, self.std = (torch.from_numpy(values).to(device) for values in in_steps(preprocess))

@@ -45,6 +45,8 @@ class DeviceBatches:
         images = torch.from_numpy(dataset.images.copy()).to(device)
         self.padded = augment.pad(images, recipe.padding, recipe.padding_mode, preprocess)
         self.labels = torch.from_numpy(dataset.labels).to(device)
+        _, height, width, _ = images.shape
+        self.crop = augment.largest_crop((height, width), preprocess.input[1:])
         self.classes, self.preprocess, self.recipe, self.world = len(dataset.classes), preprocess, recipe, world
         self.normalise = augment.Normalise(preprocess, device)
         self.per_epoch = len(dataset) // recipe.batch
@@ -58,9 +60,9 @@ class DeviceBatches:
             yield self.world.part(images), self.world.part(targets)
 
     def _batch(self, chosen: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        recipe, (_, height, width) = self.recipe, self.preprocess.input
-        cropped = augment.crop_and_flip(self.padded, chosen, (height, width), recipe.flip, random)
-        images = self.normalise(cropped)
+        recipe = self.recipe
+        cropped = augment.crop_and_flip(self.padded, chosen, self.crop, recipe.flip, random)
+        images = self.normalise(augment.resize(cropped, self.preprocess))
         if recipe.cutout:
             images = augment.cutout(images, recipe.cutout, random)
         return augment.mix(images, self.labels[chosen], self.classes, recipe, random)

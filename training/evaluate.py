@@ -16,13 +16,15 @@ BATCH = 500
 
 @torch.inference_mode()
 def count_correct(model: nn.Module, dataset: Dataset, preprocess: Preprocess, device: torch.device) -> int:
-    """How many images get their label as top-1 answer. The model is left in training mode."""
+    """How many images get their label as top-1 answer. Every layer is left in the mode that it was in."""
+    in_training = [module for module in model.modules() if module.training]
     model.eval()
     correct = 0
     for images, labels in dataset.batches(preprocess, BATCH):
         inputs = torch.from_numpy(normalise(images, preprocess)).to(device, memory_format=torch.channels_last)
         correct += int((model(inputs).argmax(1).cpu() == torch.from_numpy(labels)).sum())
-    model.train()
+    for module in in_training:
+        module.training = True
     return correct
 
 

@@ -51,13 +51,14 @@ class Loop:
     def run(self) -> None:
         """Raises StoppedError when the user stops it; then everything is saved."""
         trainer = self.trainer
-        with self.interrupts.caught(alone=trainer.world.size == 1), self._watched():
+        with self.interrupts.caught(alone=trainer.world.size == 1):
             # An epoch may be interrupted after its last step and before its row.
             while trainer.step < trainer.steps or self._epoch_start < trainer.step:
                 self._epoch()
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def watched(self) -> Iterator[None]:
+        """The watchers are told when the block begins and ends: it may go on after the last step."""
         for watcher in self.watchers:
             watcher.began(self.trainer.steps, self.trainer.step)
         try:

@@ -1,6 +1,8 @@
 """What a run tells while it goes on: rows of the curve, a live display for people, a line per epoch for logs."""
 
 import sys
+import threading
+import time
 from typing import Protocol
 
 from rich.console import Console
@@ -10,6 +12,8 @@ from rich.progress import Progress as Bars
 from ..core.progress import Progress
 from ..core.types import Record
 from .recipe import Recipe
+
+PAUSE_S = 30.0  # a log in which nothing appears for longer looks as if nothing went on
 
 
 class Epoch(Record, frozen=True, kw_only=True):
@@ -75,20 +79,40 @@ class Steps:
 
 
 class Lines:
-    """A line per epoch on standard error."""
+    """A line per epoch on standard error, and one whenever there was none for `PAUSE_S` seconds."""
+
+    _steps = _step = 0
+    _loss: float | None = None
+    _told_at = 0.0
+    _over: threading.Event | None = None
 
     def began(self, steps: int, done: int) -> None:
+        self._steps, self._step, self._told_at = steps, done, time.monotonic()
         if done:
-            print(f"going on from step {done} of {steps}", file=sys.stderr, flush=True)
+            self._print(f"going on from step {done} of {steps}")
+        self._over = threading.Event()
+        # by the clock, because one step may take longer, and so may an epoch's validation
+        threading.Thread(target=self._tell, args=(self._over,), daemon=True).start()
 
     def stepped(self, step: int, loss: float) -> None:
-        pass
+        self._step, self._loss = step, loss
 
     def epoch_ended(self, row: Epoch) -> None:
-        print(row, file=sys.stderr, flush=True)
+        self._print(row)
 
     def ended(self) -> None:
-        pass
+        if self._over:
+            self._over.set()
+
+    def _tell(self, over: threading.Event) -> None:
+        while not over.wait(max(self._told_at + PAUSE_S - time.monotonic(), 0)):
+            if time.monotonic() >= self._told_at + PAUSE_S:
+                loss = "" if self._loss is None else f"  loss {self._loss:.4f}"
+                self._print(f"step {self._step} of {self._steps}{loss}")
+
+    def _print(self, line: object) -> None:
+        self._told_at = time.monotonic()
+        print(line, file=sys.stderr, flush=True)
 
 
 class Display:

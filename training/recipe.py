@@ -1,6 +1,6 @@
 """A recipe: everything that decides how a network is trained, as one typed document."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,6 +26,9 @@ class Recipe(Choices, frozen=True, kw_only=True):
         decay_all: Weight decay on norms and biases too, as the papers had it.
         clip_norm: The largest norm of all gradients together.
         ema_decay: Keep a moving average of the weights and use it in place of the last ones.
+        backbone_lr: Of a checkpoint that is gone on with, a factor on the learning rate of all layers but the head.
+        freeze: Of such a checkpoint, glob patterns of the parameters that stay as they are, as in "stages.[01].*". A
+            batch norm all of whose parameters do keeps its statistics too.
         group_sparsity: Shrinks the weakest channels of coupled layers, so that pruning them costs little.
         schedule: After the warm-up: half a cosine, a straight line (one cycle), or drops by `drop_factor` at the
             `milestones`.
@@ -58,6 +61,8 @@ class Recipe(Choices, frozen=True, kw_only=True):
     decay_all: bool = False
     clip_norm: NotNegativeFloat = 0.0
     ema_decay: Fraction = 0.0
+    backbone_lr: PositiveFloat = 1.0
+    freeze: tuple[str, ...] = ()
     group_sparsity: NotNegativeFloat = 0.0
 
     schedule: Literal["cosine", "one_cycle", "step", "constant"] = "cosine"
@@ -112,14 +117,17 @@ def load(name_or_path: StrPath) -> Recipe:
     return read_toml(FOLDER / f"{name}.toml", Recipe, "Install reszoo again.")
 
 
-def override(recipe: Recipe, changes: Mapping[str, str]) -> Recipe:
-    """The recipe with fields replaced, given as text: {"epochs": "30", "milestones": "0.5,0.75", "flip": "false"}."""
+def override(recipe: Recipe, changes: Mapping[str, str | Sequence[str]]) -> Recipe:
+    """The recipe with fields replaced, given as text: {"epochs": "30", "milestones": "0.5,0.75", "flip": "false"}.
+
+    A field that is a list may be given as a list of texts.
+    """
     fields: dict[str, Any] = to_builtins(recipe)
     for name, text in changes.items():
         if name not in fields:
             raise unknown(name, fields, "recipe field")
-        is_list = name == "milestones"
-        fields[name] = [item for item in text.split(",") if item] if is_list else text
+        is_list = isinstance(fields[name], list | tuple)
+        fields[name] = [item for item in text.split(",") if item] if is_list and isinstance(text, str) else text
     try:
         return msgspec.convert(fields, Recipe, strict=False)
     except msgspec.ValidationError as error:

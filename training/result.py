@@ -17,6 +17,7 @@ from ..core.statistics import proportion_interval
 from ..core.types import Checkpoint, Metric, ModelSpec, Positive, Preprocess, ProvenanceStep, Record
 from .progress import Epoch
 from .recipe import Recipe
+from .transfer import Head
 
 DOCUMENT = "training.json"
 CURVE = "curve.jsonl"
@@ -24,7 +25,10 @@ LICENCE = "MIT"
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """All that decides which weights come out. `parent` and `teacher` are "ref sha256" of checkpoints."""
+    """All that decides which weights come out. `parent` and `teacher` are "ref sha256" of checkpoints.
+
+    head  what became of the parent's, see `transfer.head_for`; a network without a parent has its own
+    """
 
     schema: ClassVar[Schema] = migrations.RUN
 
@@ -34,6 +38,7 @@ class Run(Record, frozen=True, kw_only=True):
     preprocess: Preprocess
     recipe: Recipe
     parent: str | None
+    head: Head = "own"
     teacher: str | None
     device: str
     threads: Positive
@@ -118,7 +123,9 @@ def _metric(accuracy: Accuracy) -> Metric:
 def _step(run: Run, input_sha256: str) -> ProvenanceStep:
     """The recipe's fields and what else decided the weights, by name."""
     fields = to_builtins(run.recipe)
-    fields |= {name: getattr(run, name) for name in ("dataset", "teacher", "device", "threads", "processes")}
+    fields |= {
+        name: getattr(run, name) for name in ("dataset", "parent", "head", "teacher", "device", "threads", "processes")
+    }
     config = {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in fields.items()
     }

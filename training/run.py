@@ -23,6 +23,7 @@ from ..core.locks import locked
 from ..core.measured import Accuracy
 from ..core.staging import staging
 from ..core.types import Checkpoint, ModelSpec, StrPath
+from ..models import network
 from ..models.pruning import layers
 from . import distributed, result
 from .data import Batches, batches_for
@@ -34,9 +35,10 @@ from .progress import Watcher
 from .randomness import seed_for
 from .recipe import Recipe
 from .result import Run
-from .specs import preprocess_for
+from .specs import preprocess_for, preprocess_of
 from .state import Slots
 from .trainer import Trainer
+from .transfer import Head, check_parent, freeze
 
 DOCUMENT = "run.json"
 SAVE_EVERY_S = 300.0
@@ -59,6 +61,7 @@ def fit(
     *,
     ref: str,
     parent: Checkpoint | None = None,
+    head: Head = "own",
     teacher: Checkpoint | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     resume: bool = False,
@@ -69,6 +72,7 @@ def fit(
     """Train `model`, a network of `spec`, on the data set `data`; write the checkpoint `ref` to the folder `out`.
 
     parent        the checkpoint that `model` comes from; its provenance is continued, and the network is fed as it was
+    head          what `transfer.fit_head` has made of the parent's head for the classes of `data`
     teacher       a checkpoint whose soft answers are targets too
     resume        go on with the unfinished run in `out`, if there is one
     save_every_s  seconds between saves, besides the one after each epoch
@@ -79,16 +83,15 @@ def fit(
     world, out = distributed.current(), Path(out)
     where = pick_device(device, world)
     work = beside(out, ".unfinished")
+    check_parent(parent, data, recipe, head)
+    freeze(model, recipe.freeze, network.head_name(spec) if head == "new" else "")
     with locked(out, wait=False) if world.is_first else nullcontext():
         before = enter(out, work, resume)
         own_choice = before.threads if before else min(torch.get_num_threads(), hosts.available_cores())
         with _threads(recipe.threads or own_choice):
-            if parent:
-                fix = f"Choose the data that it was trained on: {parent.dataset}."
-                datasets.check_classes(data, parent.labels, parent.ref, fix)
             if recipe.group_sparsity:
                 layers(spec)  # says so where reszoo does not know them
-            run = describe_run(ref, spec, data, recipe, where, world, parent, teacher)
+            run = describe_run(ref, spec, data, recipe, where, world, parent, teacher, head)
             if before:
                 check_same(before, run, work)
             rng = torch.random.fork_rng([where] if where.type == "cuda" else [])
@@ -101,12 +104,13 @@ def fit(
                 elif world.is_first:
                     Slots(work).clear()
                     write_json(work / DOCUMENT, run)
-                loop.run()
-                with world.first_alone(where) as is_first:
-                    if is_first:
-                        result.check_still_free(out)
-                        _finish(loop, run, out, parent, where)
-                        _remove(work, out)
+                with loop.watched():
+                    loop.run()
+                    with world.first_alone(where) as is_first:
+                        if is_first:
+                            result.check_still_free(out)
+                            _finish(loop, run, out, parent, where)
+                            _remove(work, out)
             return zoo.read(out)
 
 
@@ -130,15 +134,17 @@ def describe_run(
     world: World,
     parent: Checkpoint | None,
     teacher: Checkpoint | None,
+    head: Head = "own",
 ) -> Run:
     """The run as it will be on this machine."""
     return Run(
         ref=ref,
         spec=spec,
         dataset=data,
-        preprocess=parent.preprocess if parent else preprocess_for(data, spec),
+        preprocess=preprocess_of(parent, data) if parent else preprocess_for(data, spec),
         recipe=msgspec.structs.replace(recipe, precision=pick_precision(recipe, device)),
         parent=_identity(parent),
+        head=head,
         teacher=_identity(teacher),
         device=device.type,
         threads=torch.get_num_threads(),
@@ -231,6 +237,7 @@ def _prepare(
         steps=min(batches.per_epoch * run.recipe.epochs, run.recipe.steps or sys.maxsize),
         world=world,
         teacher=_teacher(teacher, run, device) if teacher else None,
+        head=network.head_name(run.spec) if run.recipe.backbone_lr != 1 else "",
         monitor_gradients=monitor_gradients,
     )
     return trainer, batches

@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 
 from ..core.errors import UsageError
-from ..core.types import ModelSpec, Preprocess
+from ..core.types import Checkpoint, ModelSpec, Preprocess
 from ..datasets.info import info
+from ..datasets.preprocess import check_channels
 from ..models import spec_of
 from ..models.names import parsed
 from ..models.network import with_stochastic_depth
@@ -52,3 +53,23 @@ def preprocess_for(data: str, spec: ModelSpec) -> Preprocess:
     if info(data).image:
         return Preprocess(mean=mean, std=std, input=spec.input)
     return Preprocess(mean=mean, std=std, input=spec.input, resize=round(height / CROP_SHARE), crop=height)
+
+
+def preprocess_of(parent: Checkpoint, data: str) -> Preprocess:
+    """How images of the data set `data` are fed to a network that goes on with `parent`: as it was fed before.
+
+    Where it resizes nothing and these images have other sizes, they are resized to its input. Raises UsageError where
+    the images are grey and the network takes colour, or the other way round.
+    """
+    own, image = parent.preprocess, info(data).image
+    if image:
+        check_channels(image[2], own, data)
+    _, height, width = own.input
+    if own.resize or data == parent.dataset or (image and image[:2] == (height, width)):
+        return own
+    if height != width:
+        raise UsageError(
+            f"{data} has images of other sizes than the {height}x{width} that {parent.ref} takes",
+            "Use images of that size: only square ones are resized to.",
+        )
+    return msgspec.structs.replace(own, resize=height if image else round(height / CROP_SHARE), crop=height)

@@ -1,16 +1,19 @@
 """Large images: decoded and cropped by worker processes, normalised and mixed on the device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
-from torchvision.transforms import v2
+from torchvision.transforms import RandomResizedCrop
 
 from ..core.hosts import available_cores
 from ..core.types import Preprocess
 from ..datasets import FileDataset
+from ..datasets.images import to_array
+from ..datasets.preprocess import RESAMPLING
 from . import augment
 from .distributed import World
 from .randomness import generator, seed_for
@@ -64,21 +67,41 @@ class _Order(Sampler[list[Key]]):
 
 
 class _Crops(TorchDataset[tuple[Tensor, int]]):
-    """Random crops, uint8 (H, W, C). What is random depends on the key alone, not on the worker."""
+    """Random crops, uint8 (H, W, C). What is random depends on the key alone, not on the worker.
+
+    The crop is chosen by the file's header, and a JPEG is then decoded at the least size at which the crop still has
+    that of the network: decoding is what streaming costs.
+    """
 
     def __init__(self, dataset: FileDataset, preprocess: Preprocess, recipe: Recipe) -> None:
-        self.dataset, self.preprocess, self.seed = dataset, preprocess, recipe.seed
-        size = preprocess.input[1:]
-        self.transform = v2.Compose(
-            [
-                v2.RandomResizedCrop(size, scale=(recipe.crop_scale, 1.0)),
-                v2.RandomHorizontalFlip(0.5 if recipe.flip else 0.0),
-                v2.PILToTensor(),
-            ]
-        )
+        self.dataset, self.preprocess, self.recipe = dataset, preprocess, recipe
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
         epoch, index = key
-        torch.manual_seed(seed_for(self.seed, f"crop/{epoch}", index))
-        image = self.dataset.picture(self.dataset.indices[index], self.preprocess.input[0])
-        return self.transform(image).permute(1, 2, 0), int(self.dataset.labels[index])
+        torch.manual_seed(seed_for(self.recipe.seed, f"crop/{epoch}", index))
+        stored = int(self.dataset.indices[index])
+        height, width = self.dataset.size(stored)
+        top, left, h, w = random_crop(height, width, self.recipe.crop_scale)
+        is_mirrored = self.recipe.flip and bool(torch.rand(()) < 0.5)
+
+        channels, *wanted = self.preprocess.input
+        picture = self.dataset.picture(stored, channels, shrink_for((h, w), wanted))
+        x, y = picture.width / width, picture.height / height
+        box = (left * x, top * y, (left + w) * x, (top + h) * y)
+        crop = picture.resize((wanted[1], wanted[0]), RESAMPLING[self.preprocess.interpolation], box)
+        if is_mirrored:
+            crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        return torch.from_numpy(to_array(crop).copy()), int(self.dataset.labels[index])
+
+
+def random_crop(height: int, width: int, least: float) -> tuple[int, int, int, int]:
+    """Top, left, height and width of a part of an image, of at least this share of its area (Szegedy et al. 2014)."""
+    frame = torch.empty(1, height, width, device="meta")
+    top, left, h, w = RandomResizedCrop.get_params(frame, [least, 1.0], [3 / 4, 4 / 3])
+    return top, left, h, w
+
+
+def shrink_for(crop: Sequence[int], wanted: Sequence[int]) -> int:
+    """8, 4, 2 or 1: how many times smaller a crop may become and still have the `wanted` size."""
+    spare = min(have / want for have, want in zip(crop, wanted, strict=True))
+    return next((shrink for shrink in (8, 4, 2) if shrink <= spare), 1)

@@ -17,6 +17,7 @@ from .randomness import seed_for
 from .recipe import Recipe
 from .schedule import learning_rate
 from .sparsity import GroupSparsity
+from .transfer import frozen_norms
 
 
 class Trainer:
@@ -24,6 +25,8 @@ class Trainer:
 
     tally   float64 sums over the epoch so far: loss * images, right answers, images
     norms   float64 sum over the epoch's steps of each parameter's gradient norm, where these are monitored
+    head    the layer to whose learning rate the recipe's `backbone_lr` does not apply
+    rates   the learning rate of each group of the optimizer over that of the recipe
     """
 
     def __init__(
@@ -35,13 +38,17 @@ class Trainer:
         steps: int,
         world: World,
         teacher: Teacher | None = None,
+        head: str = "",
         monitor_gradients: bool = False,
     ) -> None:
         self.layout = pick_layout(model, recipe, device)
         self.model = world.share_norms(model.to(device).to(memory_format=self.layout), device).train()
+        for norm in frozen_norms(self.model):
+            norm.eval()
         self.recipe, self.device, self.world, self.teacher = recipe, device, world, teacher
         self.steps = steps
-        self.optimizer = optim.make_optimizer(self.model, recipe)
+        self.optimizer = optim.make_optimizer(self.model, recipe, head)
+        self.rates = [group["lr"] / recipe.lr for group in self.optimizer.param_groups]
         self.ema = optim.make_ema(self.model, recipe.ema_decay)
         strength = recipe.group_sparsity
         self.sparsity = GroupSparsity(cast(ResNet, self.model), strength) if strength else None
@@ -61,8 +68,8 @@ class Trainer:
         # For what draws inside the network: stochastic depth, dropout.
         torch.manual_seed(seed_for(self.recipe.seed, f"network/{self.world.rank}", self.step))
         rate = self.learning_rate(self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for group, share in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * share
         self.optimizer.zero_grad(set_to_none=True)
         logits, loss = self._run(self.forward, images, targets)
         torch.autograd.backward(loss)

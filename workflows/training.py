@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..training.progress import Watcher
     from ..training.recipe import Recipe
+    from ..training.transfer import Head
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -25,7 +26,8 @@ class Start(NamedTuple):
     model: "nn.Module"
     spec: ModelSpec
     ref: str
-    parent: Checkpoint | None
+    parent: Checkpoint | None = None
+    head: "Head" = "own"
 
 
 def train(
@@ -34,6 +36,7 @@ def train(
     data: str,
     recipe: "str | os.PathLike[str] | Recipe",
     init: Checkpoint | None = None,
+    freeze: str | Sequence[str] = (),
     changes: Mapping[str, object] | None = None,
     teacher: Checkpoint | None = None,
     tag: str | None = None,
@@ -51,11 +54,15 @@ def train(
         arch: The name of an architecture, such as resnet20_v2 or resnet20_v2+skip=gate.
         data: The name of a data set on this machine.
         recipe: A recipe's name, its TOML file, or the recipe itself.
-        init: A checkpoint to go on with, in the place of `arch`.
+        init: A checkpoint to go on with, in the place of `arch`. Where the data set has other classes, it gets a new
+            head for them; where it has the same ones in another order, the rows of its head are put in that order.
+        freeze: Glob patterns over the names of parameters that stay as `init` has them, such as "stages.[01].*". Batch
+            norms among them keep their statistics too.
         changes: Fields of the recipe that are set otherwise, such as {"epochs": 5}, and of the network's spec that
             are none of the recipe, such as {"skip": "gate"}: these become a part of the architecture's name.
         teacher: A checkpoint whose answers are learnt as well.
-        tag: The checkpoint is called ARCH.TAG; None is reszoo_DATA, or REF-RECIPE where a checkpoint goes on.
+        tag: The checkpoint is called ARCH.TAG; None is reszoo_DATA, or where a checkpoint goes on, REF-RECIPE, or
+            REF-DATA with a new head.
         device: Where to train.
         resume: Go on with the unfinished run in `out`, if there is one.
         checkpoint_every: Seconds between saves, besides the one after each epoch.
@@ -76,8 +83,10 @@ def train(
 
     check_source(arch, init)
     arch, of_recipe = divided(arch, changes or {})
+    if freeze:
+        of_recipe["freeze"] = [freeze] if isinstance(freeze, str) else list(freeze)
     chosen = recipe_for(recipe, of_recipe)
-    start = _continued(init, chosen, tag) if init else _fresh(arch or "", data, chosen, tag)
+    start = _continued(init, data, chosen, tag) if init else _fresh(arch or "", data, chosen, tag)
     return training.fit(
         start.model,
         start.spec,
@@ -86,6 +95,7 @@ def train(
         Path(out) if out is not None else Path("runs") / start.ref,
         ref=start.ref,
         parent=start.parent,
+        head=start.head,
         teacher=teacher,
         device=device,
         resume=resume,
@@ -99,22 +109,36 @@ def _fresh(arch: str, data: str, recipe: "Recipe", tag: str | None) -> Start:
     from .. import training
 
     spec = training.spec_for(arch, data, recipe)
-    return Start(training.initialised(spec, recipe.seed), spec, f"{arch}.{tag or f'reszoo_{data}'}", None)
+    return Start(training.initialised(spec, recipe.seed), spec, f"{arch}.{tag or f'reszoo_{data}'}")
 
 
-def _continued(init: Checkpoint, recipe: "Recipe", tag: str | None) -> Start:
+def _continued(init: Checkpoint, data: str, recipe: "Recipe", tag: str | None) -> Start:
     from msgspec.structs import replace
 
     from .. import training, zoo
+    from ..datasets.info import info
+    from ..training.specs import preprocess_of
+    from ..training.transfer import fit_head
 
+    preprocess_of(init, data)  # whose images may not fit the network, with no head
+    classes = info(data).classes
     spec = training.for_training(init.spec, recipe)
-    ref = f"{init.ref.partition('.')[0]}.{tag}" if tag else f"{init.ref}-{recipe.name}"
-    return Start(zoo.build(replace(init, spec=spec)), spec, ref, init)
+    model = zoo.build(replace(init, spec=spec))
+    head = fit_head(model, spec, init.labels, classes, recipe.seed)
+    usual = f"{init.ref}-{data if head == 'new' else recipe.name}"
+    ref = f"{init.ref.partition('.')[0]}.{tag}" if tag else usual
+    return Start(model, replace(spec, num_classes=len(classes)), ref, init, head)
 
 
 def check_source(arch: str | None, init: object | None) -> None:
     """Raises UsageError unless there is one of the two."""
-    if bool(arch) == bool(init):
+    if arch and init:
+        raise UsageError(
+            f"{arch} and `init` are two networks to begin with: a checkpoint has its own architecture",
+            f"Leave {arch} away to go on with the checkpoint, or `init` to train {arch} from scratch. "
+            "`teacher` lets one network learn from another.",
+        )
+    if not (arch or init):
         raise UsageError(
             "training begins with an architecture or with a checkpoint",
             "Give one of them: `train(resnet20_v2)`, or `train(from=REF)`.",
@@ -150,11 +174,15 @@ def recipe_for(recipe: "str | os.PathLike[str] | Recipe", changes: Mapping[str, 
     from .. import training
 
     known = recipe if isinstance(recipe, training.Recipe) else training.load(os.fspath(recipe))
-    return training.override(known, {name: _text(value) for name, value in changes.items()})
+    given = {
+        name: [str(item) for item in value] if isinstance(value, list | tuple) else _text(value)
+        for name, value in changes.items()
+    }
+    return training.override(known, given)
 
 
 def _text(value: object) -> str:
-    """As a recipe's field is written on the command line."""
+    """As a field is written on the command line."""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

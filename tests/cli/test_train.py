@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 from inprocess import reszoo
+from PIL import Image
 from processes import started
 
+from reszoo import datasets
+
+REF = "resnet8_v1.reszoo_digits"
+FROM = ("--from", REF, "--data", "digits", "--recipe", "finetune")
 COMMAND = [sys.executable, "-c", "from reszoo.cli.main import main; main()"]
 
 
@@ -66,6 +71,28 @@ def test_an_architecture_is_shown_by_its_extended_name():
     assert "norm_place both" in shown.stdout
 
 
+def test_a_checkpoint_goes_on_with_other_classes_which_is_said(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    digits = datasets.load("digits", "train")
+    for i in range(40):
+        path = tmp_path / "parity" / ("even", "odd")[digits.labels[i] % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(digits.images[i, ..., 0]).save(path)
+    datasets.add("parity", [tmp_path / "parity"])
+    quick = ("--data", "parity", "--recipe", "finetune", "--epochs", "1", "--batch", "16", "--threads", "1")
+    done = reszoo("train", "--from", REF, *quick, "--freeze", "stem.*", "--freeze", "stages.[01].*", "--seed", "3")
+    assert done.returncode == 0, done.stderr
+    assert f"{REF}-parity is in runs/{REF}-parity" in done.stdout
+    assert (
+        f"{REF} knows 10 classes (0, 1, 2, ...), parity has 2 classes (even, odd): the network gets a new head, from "
+        "seed 3" in done.stderr
+    )
+    document = json.loads((tmp_path / "runs" / f"{REF}-parity" / "checkpoint.json").read_text())
+    assert document["labels"] == ["even", "odd"]
+    assert "train > train (new head for parity)" in reszoo("show", f"runs/{REF}-parity").stdout
+    assert document["provenance"][-1]["config"]["freeze"] == '["stem.*","stages.[01].*"]'
+
+
 @pytest.mark.long
 def test_ctrl_c_then_resume(tmp_path):
     short = ["--epochs", "10", "--out", str(tmp_path / "run")]
@@ -94,7 +121,16 @@ def test_ctrl_c_then_resume(tmp_path):
         (("resnet8_v1", "--data", "digits", "--recipe", "digit"), 2, "unknown recipe 'digit'\nDid you mean digits"),
         (("resnet8_v1", "--data", "digits"), 2, "Missing option '--recipe'"),
         (("--data", "digits", "--recipe", "digits"), 2, "training begins with an architecture or with a checkpoint"),
-        (("resnet8_v1", "--from", "x", "--data", "digits", "--recipe", "digits"), 2, "Give one of them"),
+        (("resnet8_v1", "--from", "x", "--data", "digits", "--recipe", "digits"), 2, "Leave resnet8_v1 away to go"),
+        (
+            ("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "backbone_lr=0.1"),
+            2,
+            "checkpoint to go on",
+        ),
+        (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--freeze", "stem.*"), 2, "--freeze: from scratch"),
+        ((*FROM, "--freeze", "stem.*", "--freeze", "layer2.*"), 2, "--freeze layer2.* matches no parameter"),
+        ((*FROM, "--freeze", "*"), 2, "--freeze leaves nothing to train\nLeave the head out, as in --freeze stem.*"),
+        (("--from", "resnet8_v1.reszoo_cifar10", *FROM[2:]), 2, "digits: grey images do not fit the network"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "lr"), 2, "--set 'lr' is not FIELD=VALUE"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "rl=1"), 2, "Did you mean lr"),
         (("resnet8_v1", "--data", "digits", "--recipe", "digits", "--set", "skip=gates"), 2, "Choose from identity"),

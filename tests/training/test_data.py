@@ -1,8 +1,12 @@
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from reszoo import datasets, training
 from reszoo.core.errors import UsageError
+from reszoo.core.types import Preprocess
+from reszoo.training import stream
 from reszoo.training.data import batches_for
 from reszoo.training.distributed import World
 from reszoo.training.specs import preprocess_for
@@ -77,6 +81,39 @@ def test_a_network_is_fitted_to_the_data(photos):
     assert (spec.input, spec.num_classes, spec.stochastic_depth) == ((3, 224, 224), 3, 0.0)
     preprocess = preprocess_for(photos, spec)
     assert (preprocess.resize, preprocess.crop) == (256, 224)
+
+
+def test_large_photographs_are_decoded_no_larger_than_their_crop_needs(tmp_path, monkeypatch):
+    """A JPEG of 600x800, cropped to 32x32: nearly the same pixels as from the whole image."""
+    waves = np.add.outer(np.sin(np.arange(600) / 40), np.cos(np.arange(800) / 60))
+    pixels = np.stack([100 + 40 * waves, 120 - 50 * waves, 90 + 20 * waves], -1).astype(np.uint8)
+    Image.fromarray(pixels).save(path := tmp_path / "large.jpg", quality=95)
+    one = np.zeros(1, np.int64)
+    photo = datasets.FileDataset(name="x", split="train", classes=("a",), labels=one, indices=one, files=(path,))
+    assert photo.size(0) == (600, 800)
+    assert photo.picture(0, 3, shrink=4).size == (200, 150)
+
+    preprocess = Preprocess(mean=(0.5,) * 3, std=(1.0,) * 3, input=(3, 32, 32), resize=37, crop=32)
+    crops = stream._Crops(photo, preprocess, recipe(flip="true"))
+    small = [crops[epoch, 0][0] for epoch in range(4)]
+    used = []
+    monkeypatch.setattr(stream, "shrink_for", lambda crop, wanted: used.append(shrink_for(crop, wanted)) or 1)
+    for epoch, crop in enumerate(small):
+        whole = crops[epoch, 0][0]
+        assert crop.shape == whole.shape == (32, 32, 3)
+        assert (crop.float() - whole.float()).abs().mean() < 2
+    assert max(used) == 8
+
+
+def shrink_for(crop, wanted):
+    return next((shrink for shrink in (8, 4, 2) if min(crop) >= shrink * max(wanted)), 1)
+
+
+@pytest.mark.parametrize(
+    ("crop", "shrink"), [((224, 224), 1), ((447, 900), 1), ((448, 900), 2), ((900, 1000), 4), ((4000, 4000), 8)]
+)
+def test_a_crop_is_never_decoded_smaller_than_the_network_takes_it(crop, shrink):
+    assert stream.shrink_for(crop, (224, 224)) == shrink
 
 
 def test_a_batch_larger_than_the_data_is_refused():

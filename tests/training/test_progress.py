@@ -1,11 +1,13 @@
 import importlib.util
 import io
+import time
 
 import pytest
 from rich.console import Console
 
 from reszoo import training
 from reszoo.core.errors import UnavailableError
+from reszoo.training import progress
 from reszoo.training.progress import Display, Epoch, Lines
 from reszoo.training.tensorboard import TensorBoard
 
@@ -33,6 +35,29 @@ def test_a_log_gets_a_line_an_epoch(capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == ["going on from step 4 of 8", str(ROW)]
+
+
+def test_a_log_in_which_nothing_appears_gets_a_line_of_how_far_it_is(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "PAUSE_S", 0.05)
+    lines = Lines()
+
+    def wait_for(line):
+        """However long a step takes, there is a line."""
+        until = time.monotonic() + 60
+        while line not in capsys.readouterr().err.splitlines():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    lines.began(steps=8, done=0)
+    wait_for("step 0 of 8")
+    lines.stepped(5, loss=1.25)
+    wait_for("step 5 of 8  loss 1.2500")
+    wait_for("step 5 of 8  loss 1.2500")
+    lines.ended()
+    time.sleep(0.02)
+    capsys.readouterr()
+    time.sleep(0.12)
+    assert capsys.readouterr().err == ""
 
 
 def test_tensorboard_is_written_where_it_is_installed(tmp_path):
