@@ -15,6 +15,7 @@ from ..core.hosts import available_cores
 from ..core.progress import Progress, silent
 from ..core.types import StrPath
 from . import store
+from .classes import named
 from .images import Header, bombs_refused, decode, read, read_header, to_array
 from .info import DatasetInfo, check_new_name, home, info, is_installed, locked
 from .listing import Entry, Folder, Listing, Member, opened
@@ -71,10 +72,12 @@ def _import(listing: Listing, folder: Path, name: str, origin: str, progress: Pr
     }
     own_val = np.arange(len(train), len(train) + len(val))
     cut_val = train and not val
+    classes, wnids = named(listing.classes)
     store.seal(
         folder,
         name,
-        classes=listing.classes,
+        classes=classes,
+        wnids=wnids,
         labels=labels,
         val=stratified_cut(labels["trainval"], keys["trainval"], VAL_FRACTION) if cut_val else own_val,
         image=image,

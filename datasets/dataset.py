@@ -15,6 +15,7 @@ from PIL import Image
 from ..core.errors import UsageError
 from ..core.hosts import available_cores
 from ..core.types import Preprocess
+from .classes import class_map, own_images
 from .images import MODES, decode, opener, read, to_array
 from .info import DatasetInfo, Split
 from .preprocess import check_channels, fit, geometry
@@ -43,6 +44,14 @@ class Dataset(ABC):
         """The images at these positions of this data set, in this order."""
         chosen = np.asarray(indices, np.int64)
         return replace(self, labels=self.labels[chosen], indices=self.indices[chosen])
+
+    def relabelled(self, classes: tuple[str, ...], positions: Sequence[int]) -> Self:
+        """The same images with other classes, of which `positions` says where each of the present ones stands."""
+        return replace(self, classes=classes, labels=np.array(positions, np.int64)[self.labels])
+
+    def for_network(self, ref: str, labels: tuple[str, ...]) -> Self:
+        """The same images, labelled with the outputs of the network `ref`. Raises UsageError where it does not fit."""
+        return self.relabelled(labels, class_map(self.name, labels, ref, fix=own_images(self.name)).targets)
 
     def batches(self, preprocess: Preprocess, size: int) -> Batches:
         """Yield (uint8 (n, H, W, C), int64 (n,)), resized and cropped to `preprocess.input`; n is `size`.

@@ -23,6 +23,7 @@ NAME = re.compile(r"[a-z0-9_-]+")
 class DatasetInfo(Record, frozen=True, kw_only=True):
     """A data set, as `dataset.json` describes it.
 
+    wnids           the WordNet ids of the classes; empty where their folders had other names
     counts          images per split; a split that the data set does not have is missing
     image           (height, width, channels) where all images are one array; None where they are files
     origin          where the images came from, for people
@@ -33,6 +34,7 @@ class DatasetInfo(Record, frozen=True, kw_only=True):
 
     name: str
     classes: tuple[str, ...]
+    wnids: tuple[str, ...] = ()
     counts: dict[Split, Positive]
     image: tuple[Positive, Positive, Positive] | None
     size_bytes: NotNegative

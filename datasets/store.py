@@ -42,6 +42,7 @@ def seal(
     name: str,
     *,
     classes: tuple[str, ...],
+    wnids: tuple[str, ...] = (),
     labels: dict[Part, NDArray[np.int64]],
     val: NDArray[np.int64],
     image: tuple[int, int, int] | None,
@@ -57,6 +58,7 @@ def seal(
     description = DatasetInfo(
         name=name,
         classes=classes,
+        wnids=wnids,
         counts={split: count for split, count in counts.items() if count},
         image=image,
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),

@@ -47,7 +47,7 @@ def markdown_text(report: Report) -> str:
 def notes(report: Report) -> list[str]:
     """How the table is to be read."""
     scores = [row.accuracy for row in report.rows if row.accuracy]
-    splits = sorted({f"{its.dataset}/{its.split} (n = {its.n:,})" for its in scores})
+    splits = sorted({f"{its.where} (n = {its.n:,})" for its in scores})
     accuracy = [f"Accuracy is top-1 on {', '.join(splits)}."] if scores else []
     if any(its.is_shared for its in scores):
         accuracy.append("It was counted in one scenario, and stands in all rows of the same artifact and runtime.")
@@ -56,7 +56,7 @@ def notes(report: Report) -> list[str]:
 
 def accuracy_title(rows: Sequence[Row]) -> str:
     """ "top-1 accuracy on cifar10/test, %"; without the data set if there are several."""
-    splits = {f"{row.accuracy.dataset}/{row.accuracy.split}" for row in rows if row.accuracy}
+    splits = {row.accuracy.where for row in rows if row.accuracy}
     return f"top-1 accuracy{f' on {splits.pop()}' if len(splits) == 1 else ''}, %"
 
 
