@@ -100,11 +100,13 @@ class FileDataset(Dataset):
 
     files: tuple[Path, ...]
     upright: bool = True  # heeds the EXIF orientation
+    max_pixels: int | None = None  # of one image, where that is above Pillow's limit
 
     def picture(self, index: int, channels: int) -> Image.Image:
         """The stored image of that number, decoded."""
         path = self.files[index]
-        return decode(read(opener(path), str(path)), str(path), channels, upright=self.upright)
+        content = read(opener(path), str(path))
+        return decode(content, str(path), channels, upright=self.upright, max_pixels=self.max_pixels)
 
     def _image_batches(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]:
         channels = preprocess.input[0]
@@ -142,6 +144,7 @@ def assemble(
             indices=indices,
             files=images,
             upright=info.decoding >= 2,
+            max_pixels=info.max_pixels,
         )
     return ArrayDataset(
         name=info.name, split=split, classes=info.classes, labels=labels[indices], indices=indices, stored=images

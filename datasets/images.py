@@ -4,7 +4,6 @@ The rule, which `DatasetInfo.decoding` numbers: the first frame; turned upright 
 grey the high byte; grey or RGB as the network asks, without transparency.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core.errors import UsageError
+from .pixels import UNLIMITED, limit
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")
@@ -39,14 +39,25 @@ class Header(NamedTuple):
 
 
 def read_header(open_file: Opener, where: str) -> Header:
-    """Read size and mode, and refuse what must not be decoded. `where` names the file in errors."""
-    with _named(where), open_file() as file, Image.open(file, formats=FORMATS) as image:
+    """Read size and mode, and refuse what must not be decoded. `where` names the file in errors.
+
+    How many pixels there are is for `check_pixels`.
+    """
+    with _named(where), limit.at_least(UNLIMITED), open_file() as file, Image.open(file, formats=FORMATS) as image:
         if image.mode in DEEP_MODES:
             raise UsageError(f"{where} has 32 bits per channel", "Convert it to 8 or 16 bits per channel.")
         width, height = image.size
         if width != height and image.getexif().get(ORIENTATION, 1) >= 5:
             width, height = height, width
         return Header(height, width, image.mode in GREY_MODES)
+
+
+def check_pixels(header: Header, where: str, most: int | None = None, fix: str = "Shrink it.") -> None:
+    """Refuse an image of more pixels than `most`; None is Pillow's own limit."""
+    pixels, most = header.height * header.width, most or limit.own
+    if most is not None and pixels > most:
+        size = f"{pixels:,} pixels ({header.width}x{header.height})"
+        raise UsageError(f"{where} has {size}, and the limit is {most:,}, against files that fill the memory", fix)
 
 
 def opener(path: Path) -> Opener:
@@ -65,9 +76,18 @@ def read(open_file: Opener, where: str) -> bytes:
         return file.read()
 
 
-def decode(content: bytes, where: str, channels: int, *, upright: bool = True) -> Image.Image:
-    """Decode a whole file to grey (1 channel) or RGB (3). `upright` heeds its EXIF orientation."""
-    with _named(where), Image.open(BytesIO(content), formats=FORMATS) as image:
+def decode(
+    content: bytes, where: str, channels: int, *, upright: bool = True, max_pixels: int | None = None
+) -> Image.Image:
+    """Decode a whole file to grey (1 channel) or RGB (3). `upright` heeds its EXIF orientation.
+
+    `max_pixels` lets a picture through that is above Pillow's limit.
+    """
+    with (
+        _named(where),
+        limit.at_least(max_pixels),
+        Image.open(BytesIO(content), formats=FORMATS) as image,
+    ):
         return plain(ImageOps.exif_transpose(image) if upright else image, channels)
 
 
@@ -83,14 +103,6 @@ def plain(image: Image.Image, channels: int) -> Image.Image:
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
     """uint8 (H, W, C)."""
     return np.asarray(image).reshape(image.height, image.width, -1)
-
-
-@contextmanager
-def bombs_refused() -> Iterator[None]:
-    """Make Pillow refuse an image above its pixel limit, of which it only warns up to twice that size."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 @contextmanager

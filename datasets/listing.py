@@ -7,7 +7,8 @@ unpacked: a zip's entries are read where they are, and those that could do harm 
 import os
 import stat
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +19,12 @@ from ..core.errors import UsageError
 from .images import MAX_FILE_BYTES, SUFFIXES, Opener, check_plain, opener
 
 Folder = Literal["train", "val", "test"]
-SPLITS: dict[str, Folder] = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+SPLITS: dict[str, Folder] = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+HIDDEN = "hidden, or a system's own"
 JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 LAYOUT = (
     "Expected [train/|val/|test/]CLASS/image.png: one folder per class, above them at most one for the split; "
@@ -48,10 +54,10 @@ class Entry:
 
 @dataclass
 class Listing:
-    """The images of each split, sorted by class, then by file name; `ignored` counts the files that are no images."""
+    """The images of each split, sorted by class, then by file name; `left_out` counts the other files by reason."""
 
     entries: dict[Folder, list[Entry]] = field(default_factory=lambda: {"train": [], "val": [], "test": []})
-    ignored: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -67,7 +73,7 @@ class Found(NamedTuple):
 
 def images_in(folder: Path) -> Found:
     """What `opened` takes for an image, whatever folders it lies in; it may turn out not to be readable."""
-    files = [path for path in _walk(folder) if not path.is_dir()]
+    files = [path for path in _walk(folder, Counter()) if not path.is_dir()]
     images = sorted(path for path in files if _is_image(path))
     return Found(images, len(files) - len(images))
 
@@ -83,7 +89,7 @@ def opened(paths: Iterable[Path], split: Folder) -> Iterator[Listing]:
     with ExitStack() as stack:
         for path in paths:
             default = SPLITS.get(path.resolve().stem.lower(), split)
-            for member in _members(path, stack):
+            for member in _members(path, stack, listing.left_out):
                 _sort_in(member, default, listing, seen)
         for entries in listing.entries.values():
             entries.sort(key=lambda entry: (entry.label, entry.member.path.name, entry.member.where))
@@ -101,7 +107,7 @@ def _sort_in(member: Member, default: Folder, listing: Listing, seen: dict[tuple
     if member.is_dir:
         return
     if not _is_image(member.path):
-        listing.ignored += 1
+        listing.left_out[f"no image ({member.path.suffix.lower() or 'without a suffix'})"] += 1
         return
     if len(folders) != 1:
         raise UsageError(f"{member.where} lies {'too deep' if folders else 'in no class folder'}", LAYOUT)
@@ -116,49 +122,47 @@ def _check(listing: Listing, seen: dict[tuple[Folder, str], str]) -> None:
     classes = {split: {entry.label for entry in entries} for split, entries in listing.entries.items() if entries}
     if not classes:
         raise UsageError("no images found", LAYOUT)
-    for (split, label), where in seen.items():
-        if label not in classes.get(split, ()):
+    for (_, label), where in seen.items():
+        if not any(label in labels for labels in classes.values()):
             raise UsageError(f"the class folder {label!r} holds no image ({where})", f"Fill or remove it. {LAYOUT}")
-    (first, known), *others = classes.items()
-    for split, labels in others:
-        if labels != known:
-            problem = f"{split} has other classes than {first}: "
-            more, less = sorted(labels - known), sorted(known - labels)
+    for split, labels in classes.items():
+        if more := sorted(labels - classes.get("train", labels)):
             raise UsageError(
-                problem + "; ".join(_only(kind, names) for kind, names in ((split, more), (first, less)) if names),
-                "Every split needs images of the same classes.",
+                f"{split} has classes that train has not: {some(more)}", "Add training images of them, or remove them."
             )
 
 
-def _only(split: str, names: list[str]) -> str:
-    return f"only in {split}: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
+def some(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
-def _members(path: Path, stack: ExitStack) -> Iterator[Member]:
+def _members(path: Path, stack: ExitStack, left_out: Counter[str]) -> Iterator[Member]:
     if path.is_dir():
-        return _folder_members(path)
+        return _folder_members(path, left_out)
     if not path.exists():
         raise UsageError(f"{path} does not exist", "Give image folders or zips.")
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise UsageError(f"{path} is neither a folder nor a readable zip: {error}", "Give folders or zips.") from error
-    return _zip_members(path.name, archive)
+    return _zip_members(path.name, archive, left_out)
 
 
-def _folder_members(root: Path) -> Iterator[Member]:
-    for path in _walk(root):
+def _folder_members(root: Path, left_out: Counter[str]) -> Iterator[Member]:
+    for path in _walk(root, left_out):
         where, is_dir = str(path), path.is_dir()
         if not is_dir:
             check_plain(path)
         yield Member(path.relative_to(root), where, is_dir, path.stat().st_size, opener(path))
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _walk(root: Path, left_out: Counter[str]) -> Iterator[Path]:
     """All files and folders in a folder, but for junk. Links are followed; one to a folder above it leads nowhere."""
     for folder, folders, files in os.walk(root, onerror=_raise, followlinks=True):
         here = Path(folder).resolve()
         folders[:] = [name for name in folders if Path(folder, name).resolve() not in (here, *here.parents)]
+        if junk := sum(map(_is_junk, (*folders, *files))):
+            left_out[HIDDEN] += junk
         folders[:] = [name for name in folders if not _is_junk(name)]
         yield from (Path(folder, name) for name in (*folders, *files) if not _is_junk(name))
 
@@ -167,7 +171,8 @@ def _raise(error: OSError) -> None:
     raise UsageError(f"cannot read the folder {error.filename}: {error.strerror}", "Give yourself permission.")
 
 
-def _zip_members(zip_name: str, archive: zipfile.ZipFile) -> Iterator[Member]:
+def _zip_members(zip_name: str, archive: zipfile.ZipFile, left_out: Counter[str]) -> Iterator[Member]:
+    junk: set[tuple[str, ...]] = set()
     for info in archive.infolist():
         where = f"{zip_name}: {info.filename}"
         path = PureWindowsPath(info.filename)  # knows both kinds of slashes, and drives
@@ -177,8 +182,12 @@ def _zip_members(zip_name: str, archive: zipfile.ZipFile) -> Iterator[Member]:
             raise UsageError(f"{where} is a symbolic link", "Put the image itself into the zip.")
         if info.flag_bits & 0x1:
             raise UsageError(f"{where} is encrypted", "Make the zip without a password.")
-        if path.parts and not any(map(_is_junk, path.parts)):
+        if (first := next((depth for depth, name in enumerate(path.parts, 1) if _is_junk(name)), None)) is not None:
+            junk.add(path.parts[:first])
+        elif path.parts:
             yield Member(PurePosixPath(*path.parts), where, info.is_dir(), info.file_size, partial(archive.open, info))
+    if junk:
+        left_out[HIDDEN] += len(junk)
 
 
 def _is_image(path: PurePath) -> bool:
