@@ -42,8 +42,11 @@ def add(
     name: Annotated[str, typer.Argument(help="Name of the new data set: lower-case letters, digits, - and _.")],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Image folders and zips, merged.")],
     split: Annotated[
-        Literal["train", "val", "test"], typer.Option(help="Where images in no split folder belong.")
-    ] = "train",
+        Literal["train", "val", "test"] | None,
+        typer.Option(
+            help="Where images in no split folder belong.", show_default="train; val for ImageNet's validation images"
+        ),
+    ] = None,
     max_pixels: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="The most pixels of an image.", show_default="Pillow's limit, 89478485"),
@@ -55,6 +58,9 @@ def add(
 
     Training, valid, validation and testing name splits, too, and so does a folder or zip that is itself named like one.
     Formats: png, jpg, bmp, webp, gif, tif. Without images in val, a stratified 10 % of the training images become val.
+
+    Folders named by WordNet ids get ImageNet's class names. Its validation images may lie in one folder, as they are
+    published, if another PATH is LOC_val_solution.csv, val.txt of Caffe, or the development kit.
     """
     from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 

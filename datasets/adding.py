@@ -32,12 +32,15 @@ T = TypeVar("T")
 def add(
     name: str,
     paths: Sequence[StrPath],
-    split: Folder = "train",
+    split: Folder | None = None,
     replace: bool = False,
     max_pixels: int | None = None,
     progress: Progress = silent,
 ) -> DatasetInfo:
     """Import the images of folders and zips in `[split/]class/image` layout as the data set `name`.
+
+    Images in no split folder belong to `split`; None is train, and val for ImageNet's validation images, told by their
+    names. These may also lie in no class folders, if one of `paths` has the file that says their classes (`ilsvrc`).
 
     Every image is decoded once, so that a broken one is refused here and not in the middle of a training.
     `progress` counts steps, two for each image. An image of more than `max_pixels` is refused; None is Pillow's limit.

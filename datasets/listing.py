@@ -16,7 +16,8 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Literal, NamedTuple
 
 from ..core.errors import UsageError
-from .images import MAX_FILE_BYTES, SUFFIXES, Opener, check_plain, opener
+from . import ilsvrc
+from .images import MAX_FILE_BYTES, SUFFIXES, Opener, check_plain, opener, read
 
 Folder = Literal["train", "val", "test"]
 SPLITS: dict[str, Folder] = {
@@ -59,6 +60,17 @@ class Listing:
     entries: dict[Folder, list[Entry]] = field(default_factory=lambda: {"train": [], "val": [], "test": []})
     left_out: Counter[str] = field(default_factory=Counter)
 
+    def put(self, split: Folder, label: str, member: Member) -> None:
+        """An image of that class. Raises UsageError for one whose file is too large."""
+        if member.size_bytes > MAX_FILE_BYTES:
+            size, limit = member.size_bytes / 1e6, MAX_FILE_BYTES / 1e6
+            raise UsageError(f"{member.where} is {size:.0f} MB, the limit is {limit:.0f} MB", "Shrink or remove it.")
+        self.entries[split].append(Entry(split, label, member))
+
+    def leave_out(self, member: Member) -> None:
+        """What is no image, by its suffix."""
+        self.left_out[f"no image ({member.path.suffix.lower() or 'without a suffix'})"] += 1
+
     @property
     def classes(self) -> tuple[str, ...]:
         return tuple(sorted({entry.label for entries in self.entries.values() for entry in entries}))
@@ -79,50 +91,85 @@ def images_in(folder: Path) -> Found:
 
 
 @contextmanager
-def opened(paths: Iterable[Path], split: Folder) -> Iterator[Listing]:
+def opened(paths: Iterable[Path], split: Folder | None) -> Iterator[Listing]:
     """List all images of `paths`; those in no split folder belong to `split`. The zips stay open until the end.
 
-    A PATH that is itself named like a split (`test/`, `val.zip`) is a split folder, too.
+    A PATH that is itself named like a split (`test/`, `val.zip`) is a split folder, too. None is val for ImageNet's
+    validation images, which are told by their names, and train for all others.
     """
     listing = Listing()
-    seen: dict[tuple[Folder, str], str] = {}  # each class folder, and where it was
+    seen = _Seen()
     with ExitStack() as stack:
         for path in paths:
             default = SPLITS.get(path.resolve().stem.lower(), split)
             for member in _members(path, stack, listing.left_out):
                 _sort_in(member, default, listing, seen)
+        if seen.flat:
+            _sort_in_flat(listing, seen)
+        else:
+            for member in seen.truth:
+                listing.leave_out(member)
         for entries in listing.entries.values():
             entries.sort(key=lambda entry: (entry.label, entry.member.path.name, entry.member.where))
-        _check(listing, seen)
+        _check(listing, {} if seen.flat else seen.folders)
         yield listing
 
 
-def _sort_in(member: Member, default: Folder, listing: Listing, seen: dict[tuple[Folder, str], str]) -> None:
+@dataclass
+class _Seen:
+    """What says something about the images, while they are listed.
+
+    folders  each class folder, and where it was
+    flat     ImageNet's validation images that lie in none
+    truth    the files that say which classes these are of, perhaps
+    """
+
+    folders: dict[str, str] = field(default_factory=dict)
+    flat: list[tuple[Folder, Member]] = field(default_factory=list)
+    truth: list[Member] = field(default_factory=list)
+
+
+def _sort_in(member: Member, default: Folder | None, listing: Listing, seen: _Seen) -> None:
     *folders, name = member.path.parts
-    split = SPLITS[folders.pop(0).lower()] if folders and folders[0].lower() in SPLITS else default
+    number = ilsvrc.number_of(name)
+    split: Folder = default or ("train" if number is None else "val")
+    if folders and folders[0].lower() in SPLITS:
+        split = SPLITS[folders.pop(0).lower()]
     if folders:
-        seen.setdefault((split, folders[0]), member.where)
+        seen.folders.setdefault(folders[0], member.where)
     elif member.is_dir and name.lower() not in SPLITS:
-        seen.setdefault((split, name), member.where)
+        seen.folders.setdefault(name, member.where)
     if member.is_dir:
         return
-    if not _is_image(member.path):
-        listing.left_out[f"no image ({member.path.suffix.lower() or 'without a suffix'})"] += 1
-        return
-    if len(folders) != 1:
+    if name in ilsvrc.FILES:
+        seen.truth.append(member)
+    elif not _is_image(member.path):
+        listing.leave_out(member)
+    elif not folders and number is not None:
+        seen.flat.append((split, member))
+    elif len(folders) != 1:
         raise UsageError(f"{member.where} lies {'too deep' if folders else 'in no class folder'}", LAYOUT)
-    if member.size_bytes > MAX_FILE_BYTES:
-        size, limit = member.size_bytes / 1e6, MAX_FILE_BYTES / 1e6
-        raise UsageError(f"{member.where} is {size:.0f} MB, the limit is {limit:.0f} MB", "Shrink or remove it.")
-    listing.entries[split].append(Entry(split, folders[0], member))
+    else:
+        listing.put(split, folders[0], member)
 
 
-def _check(listing: Listing, seen: dict[tuple[Folder, str], str]) -> None:
+def _sort_in_flat(listing: Listing, seen: _Seen) -> None:
+    """ImageNet's validation images, each into the class that a file says."""
+    classes = ilsvrc.classes({member.path.name: read(member.open, member.where) for member in seen.truth})
+    for split, member in seen.flat:
+        number = ilsvrc.number_of(member.path.name)
+        if number not in classes:
+            names = ", ".join(member.path.name for member in seen.truth)
+            raise UsageError(f"{names}: nothing is said of {member.where}", "Remove the image, or add the whole file.")
+        listing.put(split, classes[number], member)
+
+
+def _check(listing: Listing, folders: dict[str, str]) -> None:
     """Refuse an import that would make another data set than its user means."""
     classes = {split: {entry.label for entry in entries} for split, entries in listing.entries.items() if entries}
     if not classes:
         raise UsageError("no images found", LAYOUT)
-    for (_, label), where in seen.items():
+    for label, where in folders.items():
         if not any(label in labels for labels in classes.values()):
             raise UsageError(f"the class folder {label!r} holds no image ({where})", f"Fill or remove it. {LAYOUT}")
     for split, labels in classes.items():
@@ -141,6 +188,8 @@ def _members(path: Path, stack: ExitStack, left_out: Counter[str]) -> Iterator[M
         return _folder_members(path, left_out)
     if not path.exists():
         raise UsageError(f"{path} does not exist", "Give image folders or zips.")
+    if path.name in ilsvrc.FILES:
+        return iter([Member(PurePath(path.name), str(path), False, path.stat().st_size, opener(path))])
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
