@@ -1,6 +1,6 @@
 """`add`: a user's folders and zips of images become a data set, whole or not at all."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -72,45 +72,40 @@ def _import(listing: Listing, folder: Path, name: str, origin: str, max_pixels: 
     image = _common_shape(headers)
 
     position = {label: index for index, label in enumerate(listing.classes)}
-    labels: dict[store.Part, NDArray[np.int64]] = {
-        part: np.array([position[entry.label] for entry in entries], np.int64) for part, entries in parts.items()
-    }
-    keys = {
-        part: _write_array(folder / f"{part}.npy", entries, image, steps)
-        if image
-        else _write_files(folder / part, entries, max_pixels, steps)
-        for part, entries in parts.items()
-    }
-    own_val = np.arange(len(train), len(train) + len(val))
-    cut_val = train and not val
-    val_cut = stratified_cut(labels["trainval"], keys["trainval"], VAL_FRACTION) if cut_val else own_val
+    stored: dict[store.Part, Part] = {}
+    for part, entries in parts.items():
+        labels = np.array([position[entry.label] for entry in entries], np.int64)
+        if image:
+            keys = _write_array(folder / f"{part}.npy", entries, image, steps)
+        else:
+            keys = _write_files(folder / part, entries, max_pixels, steps)
+        stored[part] = Part(entries, labels, keys)
+    val_positions = np.arange(len(train), len(train) + len(val))
+    if train and not val:
+        val_positions = stratified_cut(stored["trainval"].labels, stored["trainval"].keys, VAL_FRACTION)
     classes, wnids = named(listing.classes)
     store.seal(
         folder,
         name,
         classes=classes,
         wnids=wnids,
-        labels=labels,
-        val=val_cut,
+        labels={part: its.labels for part, its in stored.items()},
+        val=val_positions,
         image=image,
         origin=origin,
         left_out=listing.left_out,
-        warnings=tuple(warnings_of(classes, _splits(parts, labels, keys, val_cut))),
+        warnings=tuple(warnings_of(classes, _splits(stored, val_positions))),
         max_pixels=_raised_limit(headers, max_pixels),
     )
 
 
-def _splits(
-    entries: dict[store.Part, list[Entry]],
-    labels: dict[store.Part, NDArray[np.int64]],
-    keys: dict[store.Part, NDArray[np.uint64]],
-    val: NDArray[np.int64],
-) -> dict[str, Part]:
-    parts = {part: Part(entries[part], labels[part], keys[part]) for part in entries}
-    splits = {"test": parts["test"]} if "test" in parts else {}
-    if stored := parts.get("trainval"):
-        train = np.setdiff1d(np.arange(len(stored.entries)), val)
-        splits = {"train": stored.at(train), "val": stored.at(val), **splits}
+def _splits(stored: Mapping[store.Part, Part], val: NDArray[np.int64]) -> dict[str, Part]:
+    splits: dict[str, Part] = {}
+    if trainval := stored.get("trainval"):
+        train = np.setdiff1d(np.arange(len(trainval.entries)), val)
+        splits |= {"train": trainval.at(train), "val": trainval.at(val)}
+    if test := stored.get("test"):
+        splits["test"] = test
     return splits
 
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import get_args
+from typing import SupportsIndex, get_args
 
 from ..core.errors import UsageError
 from ..core.imagenet import WNID, names_by_wnid, wnid_of
@@ -175,8 +175,10 @@ def own_images(name: str) -> str:
 
 def _as_given(data: DatasetInfo, outputs: _Outputs, given: Given) -> list[int]:
     """The output of each class, as a file or a mapping says."""
-    is_file = isinstance(given, str | os.PathLike)
-    where, pairs = (os.fspath(given), _read(Path(given), data)) if is_file else ("`classes`", dict(given))
+    if not isinstance(given, str | os.PathLike | Mapping):
+        raise UsageError(f"`classes` is a {type(given).__name__}", f"Give a CSV file or a mapping. {FORMAT}")
+    where = "`classes`" if isinstance(given, Mapping) else os.fspath(given)
+    pairs: Mapping[str, str | int] = given if isinstance(given, Mapping) else _read(Path(given), data)
     found: dict[str, int] = {}
     for theirs, ours in pairs.items():
         name = _class_of(data, theirs)
@@ -218,9 +220,12 @@ def _class_of(data: DatasetInfo, text: str) -> str | None:
 
 def _output_of(outputs: _Outputs, given: str | int, where: str) -> int:
     """A name or a WordNet id, else a number."""
-    found = outputs.find(given) if isinstance(given, str) else given
-    if found is None and isinstance(given, str) and given.isdecimal():
-        found = int(given)
+    if isinstance(given, str):
+        found = outputs.find(given)
+        if found is None and given.isdecimal():
+            found = int(given)
+    else:
+        found = int(given) if isinstance(given, SupportsIndex) else None
     if found is None or not 0 <= found < len(outputs.labels):
         problem = f"{where}: {outputs.ref} has no class {given!r}"
         raise UsageError(problem, f"Its {len(outputs.labels)} classes are {_some(outputs.labels)}. {FORMAT}")

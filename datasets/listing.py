@@ -101,7 +101,7 @@ def opened(paths: Iterable[Path], split: Folder | None) -> Iterator[Listing]:
     seen = _Seen()
     with ExitStack() as stack:
         for path in paths:
-            default = SPLITS.get(path.resolve().stem.lower(), split)
+            default = SPLITS.get(path.resolve().stem.lower()) or split
             for member in _members(path, stack, listing.left_out):
                 _sort_in(member, default, listing, seen)
         if seen.flat:

@@ -1,6 +1,6 @@
 """Which output of a network a class is: never by its position alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,8 @@ def test_a_name_that_looks_like_a_number_is_a_name(add) -> None:
         ({"cat": 0, "dog": 1, "parrot": 2, "cow": 3}, "pets has no class 'cow'"),
         ({"cat": 0, "dog": 1, "parrot": 1000}, "net has no class 1000"),
         ({"cat": 0, "dog": 1, "parrot": -1}, "net has no class -1"),
+        ({"cat": 0, "dog": 1, "parrot": 1.5}, r"net has no class 1\.5"),
+        (["cat", "dog", "parrot"], "`classes` is a list"),
         ({"cat": 0, "dog": 1, "parrot": "polly"}, "net has no class 'polly'"),
         ({"cat": 0, "dog": 1, "parrot": 1}, "dog and parrot of pets are one class of the network, 'goldfish'"),
         ("cat,0\ndog,1\nparrot,2,3\n", r"map.csv, line 3 has 3 columns, not 2"),
@@ -135,11 +137,11 @@ def test_a_name_that_looks_like_a_number_is_a_name(add) -> None:
         (None, r"nowhere.csv cannot be read: No such file"),
     ],
 )
-def test_a_map_with_a_mistake_is_refused(given: Mapping[str, Any] | str | None, said: str, add, tmp_path: Path) -> None:
+def test_a_map_with_a_mistake_is_refused(given: Any, said: str, add, tmp_path: Path) -> None:
     add("pets", PETS)
     if isinstance(given, str):
         (tmp_path / "map.csv").write_text(given)
-    classes = given if isinstance(given, dict) else tmp_path / ("map.csv" if given else "nowhere.csv")
+    classes = given if isinstance(given, dict | list) else tmp_path / ("map.csv" if given else "nowhere.csv")
     with pytest.raises(UsageError, match=said) as caught:
         outputs("pets", IMAGENET, classes=classes)
     assert caught.value.fix
