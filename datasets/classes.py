@@ -28,12 +28,13 @@ FORMAT = (
 class ClassMap(Record, frozen=True, kw_only=True):
     """How the logits of a network answer a data set.
 
-    names      the classes that an answer is chosen among
-    outputs    the network's output for each of them
-    positions  where each of the data set's classes stands in `names`
-    known      how many classes the network tells apart
-    among      where it knows more than the data set has: whether an answer is one of all that it knows, or one of the
-               data set's
+    Attributes:
+        names: The classes that an answer is chosen among.
+        outputs: The network's output for each of them.
+        positions: Where each of the data set's classes stands in `names`.
+        known: How many classes the network tells apart.
+        among: Where it knows more than the data set has: whether an answer is one of all that it knows ("network"), or
+            one of the data set's ("data").
     """
 
     names: tuple[str, ...]
