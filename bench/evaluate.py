@@ -9,6 +9,7 @@ from .. import datasets
 from ..core.errors import ReszooError, UsageError
 from ..core.progress import Count
 from ..core.types import Artifact, Candidate
+from ..datasets.classes import ClassMap, own_images
 from ..datasets.info import Split
 from ..export.contract.runtime import Session
 from ..export.feeding import feed
@@ -22,13 +23,18 @@ def evaluate(
     split: Split,
     batch: int,
     count: Count,
+    classes: ClassMap | None = None,
 ) -> Predictions:
     """Run the split through `session` in batches of `batch` images, or of the nearest number that the model takes.
 
-    One batch of images is held at a time. After each, `count` is told of the images. Raises ReszooError where
-    the logits are not a finite number for each class: such a network is broken, not inaccurate.
+    One batch of images is held at a time. After each, `count` is told of the images. `classes` is how the model's
+    logits are read; None is by the classes' names. Raises ReszooError where the logits are not a finite number for each
+    class: such a network is broken, not inaccurate. UsageError where the classes are not the model's.
     """
-    data = datasets.load(dataset, split)
+    if classes is None:
+        classes = datasets.class_map(dataset, model.labels, model.source_ref, fix=own_images(dataset))
+    data = datasets.load(dataset, split).relabelled(classes.names, classes.positions)
+    outputs = list(classes.outputs)
     n, k = len(data), min(KEPT, len(data.classes))
     top5, logits = np.empty((n, k), np.uint16), np.empty((n, k), np.float32)
     fingerprint = hashlib.sha256()
@@ -38,8 +44,8 @@ def evaluate(
         found = predict(session, model, images)
         batch_slice = slice(done, done + len(labels))
         where = f"images {done} to {batch_slice.stop - 1} of {dataset}/{split}"
-        _check(found, (len(labels), len(data.classes)), model, where)
-        top5[batch_slice], logits[batch_slice] = _best(found, k)
+        _check(found, (len(labels), len(model.labels)), model, where)
+        top5[batch_slice], logits[batch_slice] = _best(found[:, outputs], k)
         done = batch_slice.stop
         count(done, n)
     return Predictions(

@@ -22,6 +22,7 @@ from ..core.measured import (
 )
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, FileRecord
+from ..datasets.classes import ClassMap
 from ..datasets.info import Split
 from . import gpu, protocol
 from .client import PATIENCE_S, WORKER, Worker, WorkerError
@@ -40,6 +41,7 @@ class Evaluation(NamedTuple):
     split: Split
     batch: int
     predictions: Path
+    classes: ClassMap
 
 
 def measure(

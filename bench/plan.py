@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from ..core.measured import Failure, Scenario
+from ..core.measured import Among, Failure, Scenario
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, Unavailable
+from ..datasets.classes import ClassMap, Given
+from ..datasets.info import Split
 from ..export.attempts import Outcome, attempt
 from ..export.contract.options import ExportOptions
 from ..export.contract.runtime import Runtime, runtimes
@@ -30,10 +32,13 @@ class Planned(NamedTuple):
 
 
 class AccuracyRequest(NamedTuple):
-    """Accuracy on this data set's test split, its predictions kept in `folder`."""
+    """Accuracy on a split of this data set, its predictions kept in `folder`; the rest is as in `class_map`."""
 
     dataset: str
     folder: Path
+    split: Split = "test"
+    classes: Given | None = None
+    among: Among = "network"
 
 
 def plan(
@@ -55,7 +60,7 @@ def plan(
     if missing := _missing(runtime, common):
         return [missing]
     if request:
-        check_labels(target, request.dataset)
+        classes_of(target, request)
     artifact = target if isinstance(target, Artifact) else exported(target, runtime.formats[0])
     if artifact.format not in runtime.formats:
         return [_wrong_format(artifact, runtime)]
@@ -78,7 +83,7 @@ def plan_all(
     is its own format alone. `progress` is told which format a checkpoint is being exported to.
     """
     if request:
-        check_labels(target, request.dataset)
+        classes_of(target, request)
     made: dict[str, Outcome] = {target.format: target} if isinstance(target, Artifact) else {}
     for runtime in runtimes().values():
         scenario = replace(common, runtime=runtime.name)
@@ -123,13 +128,15 @@ def _every_count(
     return planned
 
 
-def check_labels(target: Checkpoint | Artifact, dataset: str) -> None:
-    """Refuse a data set whose classes are not the network's, in its order: the accuracy would mean nothing."""
+def classes_of(target: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap:
+    """What the network's answers mean. Raises UsageError where its classes are not the data set's."""
     from .. import datasets
 
-    name = target.ref if isinstance(target, Checkpoint) else target.source_ref
-    datasets.load(dataset, "test")  # refused where there is none
-    datasets.check_classes(dataset, target.labels, name, datasets.where_to_measure(target.dataset))
+    ref = target.ref if isinstance(target, Checkpoint) else target.source_ref
+    datasets.load(request.dataset, request.split)  # refused where there is none
+    return datasets.class_map(
+        request.dataset, target.labels, ref, classes=request.classes, among=request.among, own=target.dataset
+    )
 
 
 def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:
@@ -150,9 +157,10 @@ def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
 def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest) -> Evaluation:
     return Evaluation(
         dataset=request.dataset,
-        split="test",
+        split=request.split,
         batch=batch_size(artifact, EVALUATION_BATCH),
-        predictions=predictions_path(request.folder, artifact, scenario, request.dataset, "test"),
+        predictions=predictions_path(request.folder, artifact, scenario, request.dataset, request.split),
+        classes=classes_of(artifact, request),
     )
 
 

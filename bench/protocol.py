@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from ..core.measured import Accuracy, ColdStart, Pages, Scenario
+from ..datasets.classes import ClassMap
 from ..datasets.info import Split
 
 
@@ -55,6 +56,7 @@ class Evaluate(Request, frozen=True, kw_only=True):
     split: Split
     batch: int
     predictions: Path
+    classes: ClassMap
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=True):

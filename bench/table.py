@@ -134,7 +134,7 @@ def accuracies(measurements: Sequence[Measurement]) -> list[str]:
         if a := m.accuracy:
             low, high = proportion_interval(a.correct, a.n)
             share = f"{100 * a.value:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
-            lines.append(f"top-1 on {a.dataset}/{a.split}: {share}, n = {a.n}, {m.subject.scenario.runtime_name}")
+            lines.append(f"top-1 on {a.where}: {share}, n = {a.n}, {m.subject.scenario.runtime_name}")
     return lines
 
 

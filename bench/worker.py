@@ -154,9 +154,15 @@ def _evaluate(session: Session, artifact: Artifact, request: protocol.Evaluate, 
     def count(done: int, total: int | None) -> None:
         tell(protocol.Progress(done=done, total=total or done))
 
-    made = evaluate(session, artifact, request.dataset, request.split, request.batch, count)
-    file = made.write(request.predictions)
-    accuracy = Accuracy(dataset=request.dataset, split=request.split, n=made.n, correct=made.correct, predictions=file)
+    made = evaluate(session, artifact, request.dataset, request.split, request.batch, count, request.classes)
+    accuracy = Accuracy(
+        dataset=request.dataset,
+        split=request.split,
+        n=made.n,
+        correct=made.correct,
+        among=request.classes.among if request.classes.is_partial else None,
+        predictions=made.write(request.predictions),
+    )
     return protocol.Evaluated(accuracy=accuracy)
 
 

@@ -47,7 +47,9 @@ TimeLimit = Annotated[
 Accuracy = Annotated[
     str | None,
     typer.Option(
-        metavar="DATASET", help="Measure top-1 accuracy on this data set's test split.", rich_help_panel="Accuracy"
+        metavar="DATASET[/SPLIT]",
+        help="Measure top-1 accuracy on this data set's test split, or another.",
+        rich_help_panel="Accuracy",
     ),
 ]
 Reference = Annotated[
@@ -82,6 +84,8 @@ def bench(
     patience: options.Patience = 300.0,
     seed: options.Seed = 0,
     accuracy: Accuracy = None,
+    classes: options.Classes = None,
+    among: options.Among = "network",
     reference: Reference = None,
     max_drop: MaxDrop = None,
     per_class: PerClass = False,
@@ -100,7 +104,7 @@ def bench(
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
-    gate.check_options(accuracy, reference, max_drop, per_class, json)
+    gate.check_options(accuracy, reference, max_drop, per_class, json, classes)
     limit = parse_share(max_drop, "--max-drop") if max_drop else None
     counts = parse_counts(threads, "--threads"), parse_counts(batch, "--batch")
     common = scenario_of(
@@ -113,7 +117,10 @@ def bench(
         precision=parse_precision(precision),
         sampling_limit_s=time_limit,
     )
-    request = AccuracyRequest(accuracy, out) if accuracy else None
+    request = None
+    if accuracy:
+        dataset, split = gate.parse_accuracy(accuracy)
+        request = AccuracyRequest(dataset, out, split, classes, among)
     with output.bar() as progress:
         models = resolve_all(refs, progress)
         planned = sweep(models, words(runtime), common, *counts, accuracy=request, bind=bind, progress=progress)

@@ -42,15 +42,25 @@ def add(
     name: Annotated[str, typer.Argument(help="Name of the new data set: lower-case letters, digits, - and _.")],
     paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Image folders and zips, merged.")],
     split: Annotated[
-        Literal["train", "val", "test"], typer.Option(help="Where images in no split folder belong.")
-    ] = "train",
+        Literal["train", "val", "test"] | None,
+        typer.Option(
+            help="Where images in no split folder belong.", show_default="train; val for ImageNet's validation images"
+        ),
+    ] = None,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The most pixels of an image.", show_default="Pillow's limit, 89478485"),
+    ] = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Import image folders or zips in the layout CLASS/image.png or SPLIT/CLASS/image.png, SPLIT train, val or test.
 
-    A folder or zip that is itself named train, val or test is a split, too. Formats: png, jpg, bmp, webp, gif, tif.
-    Without images in val, a stratified 10 % of the training images become val.
+    Training, valid, validation and testing name splits, too, and so does a folder or zip that is itself named like one.
+    Formats: png, jpg, bmp, webp, gif, tif. Without images in val, a stratified 10 % of the training images become val.
+
+    Folders named by WordNet ids get ImageNet's class names. Its validation images may lie in one folder, as they are
+    published, if another PATH is LOC_val_solution.csv, val.txt of Caffe, or the development kit.
     """
     from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
@@ -58,7 +68,7 @@ def add(
 
     with output.progress("{task.description}", BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task(name, total=None)
-        info = add(name, paths, split, replace, output.counting(bar, task))
+        info = add(name, paths, split, replace, max_pixels, output.counting(bar, task))
     _show(info, json)
 
 
@@ -87,8 +97,10 @@ def _show(info: "DatasetInfo", json: bool) -> None:
     counts = ", ".join(f"{info.counts[split]} {split}" for split in ("train", "val", "test") if split in info.counts)
     print_ = output.console().print
     print_(f"{info.name}: {len(info.classes)} classes, {counts}; {_image(info)}, {output.size(info.size_bytes)}")
-    if info.ignored_files:
-        output.tell_ignored(info.ignored_files)
+    for reason, files in info.left_out.items():
+        print_(f"{files} left out: {reason}", markup=False)
+    for warning in info.warnings:
+        output.err_console().print(f"! {warning}", markup=False)
 
 
 def _image(info: "DatasetInfo") -> str:

@@ -8,20 +8,39 @@ from ..core.errors import UsageError
 from . import output
 
 if TYPE_CHECKING:
+    from ..datasets.info import Split
     from ..workflows.benchmarking import Outcome
     from ..workflows.losses import Loss
 
 
 def check_options(
-    accuracy: str | None, reference: str | None, max_drop: str | None, per_class: bool, json: bool
+    accuracy: str | None,
+    reference: str | None,
+    max_drop: str | None,
+    per_class: bool,
+    json: bool,
+    classes: Path | None = None,
 ) -> None:
     if per_class and json:
         raise UsageError("--per-class prints a table", "Leave --json away.")
-    if (reference or per_class) and not accuracy:
-        option = "--reference" if reference else "--per-class"
+    if (reference or per_class or classes) and not accuracy:
+        option = "--reference" if reference else "--per-class" if per_class else "--classes"
         raise UsageError(f"{option} needs an accuracy", "Add --accuracy DATASET.")
     if max_drop and not reference:
         raise UsageError("--max-drop needs something to lose against", "Add --reference REF.")
+
+
+def parse_accuracy(text: str) -> "tuple[str, Split]":
+    """ "cifar10" -> its test split, "imagenet1k/val" -> that one."""
+    from typing import get_args
+
+    from ..datasets.info import Split
+
+    name, _, split = text.partition("/")
+    found: Split | None = next((known for known in get_args(Split) if known == (split or "test")), None)
+    if found is None:
+        raise UsageError(f"--accuracy {text!r}: there is no split {split!r}", f"Write --accuracy {name}/val.")
+    return name, found
 
 
 def print_losses(found: "Sequence[Loss]", reference: str) -> None:

@@ -17,6 +17,7 @@ from . import (
     data,
     doctor,
     download,
+    evaluate,
     export,
     import_,
     predict,
@@ -50,6 +51,7 @@ app.command("prune")(prune.prune)
 app.command("export")(export.export)
 app.command("quantize")(quantize.quantize)
 app.command("predict")(predict.predict)
+app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)

@@ -56,6 +56,22 @@ ComputeCapability = Annotated[
         rich_help_panel="Artifact",
     ),
 ]
+Classes = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV",
+        help="Two columns: a class of the data set; the network's name of it, its number from 0 or its WordNet id.",
+        show_default="by WordNet ids, else by names",
+        rich_help_panel="Accuracy",
+    ),
+]
+Among = Annotated[
+    Literal["network", "data"],
+    typer.Option(
+        help="Where the network knows more classes: the best of all is its answer, or the best of the data set's.",
+        rich_help_panel="Accuracy",
+    ),
+]
 Results = Annotated[
     Path, typer.Option(metavar="DIR", help="Where the JSON files with all samples go.", rich_help_panel="Output")
 ]

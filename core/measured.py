@@ -140,14 +140,33 @@ class Memory(Record, frozen=True, kw_only=True):
         return self.peak_bytes - self.started.resident_bytes
 
 
+Among = Literal["network", "data"]
+
+
+def split_name(dataset: str, split: str, among: Among | None) -> str:
+    """ "digits/test"; "flowers/test, answers among all classes of the network"."""
+    classes = {None: "", "network": ", answers among all classes of the network", "data": ", answers among its classes"}
+    return f"{dataset}/{split}{classes[among]}"
+
+
 class Accuracy(Record, frozen=True, kw_only=True):
-    """Top-1 accuracy on a whole split: how many of `n` were right, and the file with every single prediction."""
+    """Top-1 accuracy on a whole split: how many of `n` were right, and the file with every single prediction.
+
+    among   where the network knows more classes than the data set has: whether its answers were chosen among all that
+            it knows, or among those of the data set
+    """
 
     dataset: str
     split: str
     n: Positive
     correct: NotNegative
+    among: Among | None = None
     predictions: FileRecord | None = None
+
+    @property
+    def where(self) -> str:
+        """What it was measured on."""
+        return split_name(self.dataset, self.split, self.among)
 
     @property
     def value(self) -> float:

@@ -1,4 +1,4 @@
-"""How checkpoints, artifacts and trainings of older schemas are read.
+"""How checkpoints, artifacts, trainings and data sets of older schemas are read.
 
 In schema 1, some of their fields had other names:
 
@@ -12,6 +12,8 @@ In schema 1, some of their fields had other names:
 
 In schema 2, every spec had the fields of a `ResNetSpec` and a `builder`: "" for reszoo's own networks, or the
 architecture of another package. In schema 3, its `type` says which spec it is. Artifacts have no spec: they stay at 2.
+
+In schema 1 a data set had the number of its `ignored_files`; in schema 2, what is `left_out` has reasons.
 
 What is not of the expected kind is left as it is: the record is checked after this, and says what is wrong.
 """
@@ -50,6 +52,13 @@ def _training(fields: Any) -> Any:
 
 def _training_2(fields: Any) -> Any:
     return _changed(fields, "run", _run_2)
+
+
+def _dataset(fields: Any) -> Any:
+    if not isinstance(fields, dict) or "ignored_files" not in fields:
+        return fields
+    others = {name: value for name, value in fields.items() if name != "ignored_files"}
+    return others | {"left_out": {"no image": fields["ignored_files"]} if fields["ignored_files"] else {}}
 
 
 def _run(fields: Any) -> Any:
@@ -106,5 +115,6 @@ def _changed(fields: Any, name: str, change: Callable[[Any], Any]) -> Any:
 
 CHECKPOINT = Schema(readers={1: _checkpoint, 2: _checkpoint_2, 3: unchanged})
 ARTIFACT = Schema(readers={1: _artifact, 2: unchanged})
+DATASET = Schema(readers={1: _dataset, 2: unchanged})
 RUN = Schema(readers={1: _run, 2: _run_2, 3: unchanged})
 TRAINING = Schema(readers={1: _training, 2: _training_2, 3: unchanged})

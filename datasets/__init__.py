@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .adding import add as add
+    from .classes import ClassMap as ClassMap
+    from .classes import class_map as class_map
     from .dataset import ArrayDataset as ArrayDataset
     from .dataset import Dataset as Dataset
     from .dataset import FileDataset as FileDataset
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "ArrayDataset": "dataset",
+    "ClassMap": "classes",
     "Dataset": "dataset",
     "DatasetInfo": "info",
     "FileDataset": "dataset",
@@ -32,6 +35,7 @@ _HOME = {
     "add": "adding",
     "calibration_sample": "loading",
     "check_classes": "loading",
+    "class_map": "classes",
     "get": "downloading",
     "installed": "info",
     "is_installed": "info",

@@ -1,6 +1,6 @@
 """`add`: a user's folders and zips of images become a data set, whole or not at all."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -15,9 +15,12 @@ from ..core.hosts import available_cores
 from ..core.progress import Progress, silent
 from ..core.types import StrPath
 from . import store
-from .images import Header, bombs_refused, decode, read, read_header, to_array
+from .checking import Part, warnings_of
+from .classes import named
+from .images import Header, check_pixels, decode, read, read_header, to_array
 from .info import DatasetInfo, check_new_name, home, info, is_installed, locked
 from .listing import Entry, Folder, Listing, Member, opened
+from .pixels import limit
 from .splits import VAL_FRACTION, content_keys, stratified_cut
 
 MAX_ARRAY_SIDE = 96  # pixels: up to here, images of one size become one array
@@ -29,15 +32,23 @@ T = TypeVar("T")
 def add(
     name: str,
     paths: Sequence[StrPath],
-    split: Folder = "train",
+    split: Folder | None = None,
     replace: bool = False,
+    max_pixels: int | None = None,
     progress: Progress = silent,
 ) -> DatasetInfo:
     """Import the images of folders and zips in `[split/]class/image` layout as the data set `name`.
 
+    Images in no split folder belong to `split`; None is train, and val for ImageNet's validation images, told by their
+    names. These may also lie in no class folders, if one of `paths` has the file that says their classes (`ilsvrc`).
+
     Every image is decoded once, so that a broken one is refused here and not in the middle of a training.
-    `progress` counts steps, two for each image. Raises UsageError for what is refused.
+    `progress` counts steps, two for each image. An image of more than `max_pixels` is refused; None is Pillow's limit.
+
+    Raises UsageError for what is refused. What may be a mistake is in the result's `warnings`.
     """
+    if max_pixels is not None and max_pixels < 1:
+        raise UsageError(f"`max_pixels={max_pixels}` lets no image in", "Give a number of pixels.")
     check_new_name(name)
     if isinstance(paths, str):
         raise UsageError(f"{paths!r} is one path, where a list of them is expected", f"Give [{paths!r}].")
@@ -47,45 +58,71 @@ def add(
             raise UsageError(f"there is a data set {name} already", "Choose another name, or give `replace=True`.")
         with opened(places, split) as listing, staged_folder(home(name), store.is_ours) as folder:
             origin = ", ".join(path.resolve().name for path in places)
-            _import(listing, folder, name, origin, progress)
+            _import(listing, folder, name, origin, max_pixels, progress)
         return info(name)
 
 
-def _import(listing: Listing, folder: Path, name: str, origin: str, progress: Progress) -> None:
+def _import(listing: Listing, folder: Path, name: str, origin: str, max_pixels: int | None, progress: Progress) -> None:
     """Fill `folder`. An own val folder follows the training images in the stored training part."""
     train, val, test = (listing.entries[split] for split in ("train", "val", "test"))
     parts: dict[store.Part, list[Entry]] = {"trainval": [*train, *val], "test": test}
     parts = {part: entries for part, entries in parts.items() if entries}
     steps = _Steps(2 * sum(map(len, parts.values())), progress)
-    image = _common_shape(_headers(chain(*parts.values()), steps))
+    headers = _headers(chain(*parts.values()), max_pixels, steps)
+    image = _common_shape(headers)
 
     position = {label: index for index, label in enumerate(listing.classes)}
-    labels: dict[store.Part, NDArray[np.int64]] = {
-        part: np.array([position[entry.label] for entry in entries], np.int64) for part, entries in parts.items()
-    }
-    keys = {
-        part: _write_array(folder / f"{part}.npy", entries, image, steps)
-        if image
-        else _write_files(folder / part, entries, steps)
-        for part, entries in parts.items()
-    }
-    own_val = np.arange(len(train), len(train) + len(val))
-    cut_val = train and not val
+    stored: dict[store.Part, Part] = {}
+    for part, entries in parts.items():
+        labels = np.array([position[entry.label] for entry in entries], np.int64)
+        if image:
+            keys = _write_array(folder / f"{part}.npy", entries, image, steps)
+        else:
+            keys = _write_files(folder / part, entries, max_pixels, steps)
+        stored[part] = Part(entries, labels, keys)
+    val_positions = np.arange(len(train), len(train) + len(val))
+    if train and not val:
+        val_positions = stratified_cut(stored["trainval"].labels, stored["trainval"].keys, VAL_FRACTION)
+    classes, wnids = named(listing.classes)
     store.seal(
         folder,
         name,
-        classes=listing.classes,
-        labels=labels,
-        val=stratified_cut(labels["trainval"], keys["trainval"], VAL_FRACTION) if cut_val else own_val,
+        classes=classes,
+        wnids=wnids,
+        labels={part: its.labels for part, its in stored.items()},
+        val=val_positions,
         image=image,
         origin=origin,
-        ignored_files=listing.ignored,
+        left_out=listing.left_out,
+        warnings=tuple(warnings_of(classes, _splits(stored, val_positions))),
+        max_pixels=_raised_limit(headers, max_pixels),
     )
 
 
-def _headers(entries: Iterable[Entry], steps: "_Steps") -> set[Header]:
-    with bombs_refused():
-        return {read_header(entry.member.open, entry.member.where) for entry in steps.over(entries)}
+def _splits(stored: Mapping[store.Part, Part], val: NDArray[np.int64]) -> dict[str, Part]:
+    splits: dict[str, Part] = {}
+    if trainval := stored.get("trainval"):
+        train = np.setdiff1d(np.arange(len(trainval.entries)), val)
+        splits |= {"train": trainval.at(train), "val": trainval.at(val)}
+    if test := stored.get("test"):
+        splits["test"] = test
+    return splits
+
+
+def _headers(entries: Iterable[Entry], max_pixels: int | None, steps: "_Steps") -> set[Header]:
+    found = set()
+    for entry in steps.over(entries):
+        header = read_header(entry.member.open, entry.member.where)
+        pixels = header.height * header.width
+        check_pixels(header, entry.member.where, max_pixels, f"Shrink it, or let it in with `max_pixels={pixels}`.")
+        found.add(header)
+    return found
+
+
+def _raised_limit(headers: set[Header], max_pixels: int | None) -> int | None:
+    """What later readers have to allow: nothing where no image is above Pillow's limit."""
+    largest = max(header.height * header.width for header in headers)
+    return max_pixels if limit.own is not None and largest > limit.own else None
 
 
 def _common_shape(headers: set[Header]) -> tuple[int, int, int] | None:
@@ -107,14 +144,14 @@ def _write_array(path: Path, entries: list[Entry], image: tuple[int, int, int], 
     return content_keys(image.tobytes() for image in np.load(path, mmap_mode="r"))
 
 
-def _write_files(folder: Path, entries: list[Entry], steps: "_Steps") -> NDArray[np.uint64]:
+def _write_files(folder: Path, entries: list[Entry], max_pixels: int | None, steps: "_Steps") -> NDArray[np.uint64]:
     """Copy the images to 0000000.png, 0000001.jpg, ..., and decode each to see that it is whole."""
     folder.mkdir()
 
     def copy(index: int) -> bytes:
         member = entries[index].member
         content = read(member.open, member.where)
-        decode(content, member.where, 3)
+        decode(content, member.where, 3, max_pixels=max_pixels)
         (folder / f"{index:07d}{member.path.suffix.lower()}").write_bytes(content)
         return content
 

@@ -15,6 +15,7 @@ from PIL import Image
 from ..core.errors import UsageError
 from ..core.hosts import available_cores
 from ..core.types import Preprocess
+from .classes import class_map, own_images
 from .images import MODES, decode, opener, read, read_header, to_array
 from .info import DatasetInfo, Split
 from .preprocess import check_channels, fit, geometry
@@ -43,6 +44,14 @@ class Dataset(ABC):
         """The images at these positions of this data set, in this order."""
         chosen = np.asarray(indices, np.int64)
         return replace(self, labels=self.labels[chosen], indices=self.indices[chosen])
+
+    def relabelled(self, classes: tuple[str, ...], positions: Sequence[int]) -> Self:
+        """The same images with other classes, of which `positions` says where each of the present ones stands."""
+        return replace(self, classes=classes, labels=np.array(positions, np.int64)[self.labels])
+
+    def for_network(self, ref: str, labels: tuple[str, ...]) -> Self:
+        """The same images, labelled with the outputs of the network `ref`. Raises UsageError where it does not fit."""
+        return self.relabelled(labels, class_map(self.name, labels, ref, fix=own_images(self.name)).targets)
 
     def batches(self, preprocess: Preprocess, size: int) -> Batches:
         """Yield (uint8 (n, H, W, C), int64 (n,)), resized and cropped to `preprocess.input`; n is `size`.
@@ -91,11 +100,13 @@ class FileDataset(Dataset):
 
     files: tuple[Path, ...]
     upright: bool = True  # heeds the EXIF orientation
+    max_pixels: int | None = None  # of one image, where that is above Pillow's limit
 
     def picture(self, index: int, channels: int, shrink: int = 1) -> Image.Image:
         """The stored image of that number, decoded; `decode` says what `shrink` does."""
         path = self.files[index]
-        return decode(read(opener(path), str(path)), str(path), channels, upright=self.upright, shrink=shrink)
+        content = read(opener(path), str(path))
+        return decode(content, str(path), channels, upright=self.upright, shrink=shrink, max_pixels=self.max_pixels)
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of that picture, from its file's header."""
@@ -139,6 +150,7 @@ def assemble(
             indices=indices,
             files=images,
             upright=info.decoding >= 2,
+            max_pixels=info.max_pixels,
         )
     return ArrayDataset(
         name=info.name, split=split, classes=info.classes, labels=labels[indices], indices=indices, stored=images

@@ -4,7 +4,6 @@ The rule, which `DatasetInfo.decoding` numbers: the first frame; turned upright 
 grey the high byte; grey or RGB as the network asks, without transparency.
 """
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core.errors import UsageError
+from .pixels import UNLIMITED, limit
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")
@@ -39,14 +39,25 @@ class Header(NamedTuple):
 
 
 def read_header(open_file: Opener, where: str, *, upright: bool = True) -> Header:
-    """Read size and mode, and refuse what must not be decoded. `where` names the file in errors."""
-    with _named(where), open_file() as file, Image.open(file, formats=FORMATS) as image:
+    """Read size and mode, and refuse what must not be decoded. `where` names the file in errors.
+
+    How many pixels there are is for `check_pixels`.
+    """
+    with _named(where), limit.at_least(UNLIMITED), open_file() as file, Image.open(file, formats=FORMATS) as image:
         if image.mode in DEEP_MODES:
             raise UsageError(f"{where} has 32 bits per channel", "Convert it to 8 or 16 bits per channel.")
         width, height = image.size
         if upright and width != height and image.getexif().get(ORIENTATION, 1) >= 5:
             width, height = height, width
         return Header(height, width, image.mode in GREY_MODES)
+
+
+def check_pixels(header: Header, where: str, most: int | None = None, fix: str = "Shrink it.") -> None:
+    """Refuse an image of more pixels than `most`; None is Pillow's own limit."""
+    pixels, most = header.height * header.width, most or limit.own
+    if most is not None and pixels > most:
+        size = f"{pixels:,} pixels ({header.width}x{header.height})"
+        raise UsageError(f"{where} has {size}, and the limit is {most:,}, against files that fill the memory", fix)
 
 
 def opener(path: Path) -> Opener:
@@ -65,12 +76,30 @@ def read(open_file: Opener, where: str) -> bytes:
         return file.read()
 
 
-def decode(content: bytes, where: str, channels: int, *, upright: bool = True, shrink: int = 1) -> Image.Image:
-    """Decode a whole file to grey (1 channel) or RGB (3). `upright` heeds its EXIF orientation.
+def decode(
+    content: bytes,
+    where: str,
+    channels: int,
+    *,
+    upright: bool = True,
+    shrink: int = 1,
+    max_pixels: int | None = None,
+) -> Image.Image:
+    """Decode a whole file to grey (1 channel) or RGB (3).
 
-    With `shrink` 2, 4 or 8 a JPEG is decoded at that fraction of its size, which is faster; other files stay whole.
+    Args:
+        content: The file's bytes.
+        where: Names the file in errors.
+        channels: 1 or 3.
+        upright: Heed its EXIF orientation.
+        shrink: 2, 4 or 8 decodes a JPEG at that fraction of its size, which is faster; other files stay whole.
+        max_pixels: Lets a picture through that is above Pillow's limit.
     """
-    with _named(where), Image.open(BytesIO(content), formats=FORMATS) as image:
+    with (
+        _named(where),
+        limit.at_least(max_pixels),
+        Image.open(BytesIO(content), formats=FORMATS) as image,
+    ):
         if shrink > 1:
             image.draft(None, (image.width // shrink, image.height // shrink))
         return plain(ImageOps.exif_transpose(image) if upright else image, channels)
@@ -88,14 +117,6 @@ def plain(image: Image.Image, channels: int) -> Image.Image:
 def to_array(image: Image.Image) -> NDArray[np.uint8]:
     """uint8 (H, W, C)."""
     return np.asarray(image).reshape(image.height, image.width, -1)
-
-
-@contextmanager
-def bombs_refused() -> Iterator[None]:
-    """Make Pillow refuse an image above its pixel limit, of which it only warns up to twice that size."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        yield
 
 
 @contextmanager

@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from ..core import locks
+from msgspec import field
+
+from ..core import locks, migrations
 from ..core.documents import read_json
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.files import cache_dir, explained
 from ..core.registry import unknown
+from ..core.schemas import Schema
 from ..core.types import NotNegative, Positive, Record
 from .archives import ARCHIVES
 
@@ -23,21 +26,29 @@ NAME = re.compile(r"[a-z0-9_-]+")
 class DatasetInfo(Record, frozen=True, kw_only=True):
     """A data set, as `dataset.json` describes it.
 
+    wnids           the WordNet ids of the classes; empty where their folders had other names
     counts          images per split; a split that the data set does not have is missing
     image           (height, width, channels) where all images are one array; None where they are files
     origin          where the images came from, for people
-    ignored_files   how many files of the import were no images
+    left_out        how many files and hidden folders of the import are not in it, by reason
+    warnings        what its user may not have meant: one class only, a split without some class, the same images twice
+    max_pixels      of an image, where that is above Pillow's limit
     decoding        the rule by which its files became, or become, pixels: 1 left out the EXIF orientation, which 2
                     (see `images`) heeds
     """
 
+    schema: ClassVar[Schema] = migrations.DATASET
+
     name: str
     classes: tuple[str, ...]
+    wnids: tuple[str, ...] = ()
     counts: dict[Split, Positive]
     image: tuple[Positive, Positive, Positive] | None
     size_bytes: NotNegative
     origin: str
-    ignored_files: NotNegative = 0
+    left_out: dict[str, Positive] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    max_pixels: Positive | None = None
     decoding: Literal[1, 2] = 1
 
 

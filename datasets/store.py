@@ -6,7 +6,7 @@ trainval.npy, test.npy  uint8 (N, H, W, C): small images of one size; otherwise 
 val.npy                 int64, the positions in trainval that are val
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from .dataset import Dataset, assemble
 from .info import DatasetInfo, Split
 
 Part = Literal["trainval", "test"]
+EMPTY: Mapping[str, int] = {}
 NAMES = {"trainval", "test", "trainval.npy", "test.npy", "trainval-labels.npy", "test-labels.npy", "val.npy"}
 
 
@@ -42,11 +43,14 @@ def seal(
     name: str,
     *,
     classes: tuple[str, ...],
+    wnids: tuple[str, ...] = (),
     labels: dict[Part, NDArray[np.int64]],
     val: NDArray[np.int64],
     image: tuple[int, int, int] | None,
     origin: str,
-    ignored_files: int = 0,
+    left_out: Mapping[str, int] = EMPTY,
+    warnings: tuple[str, ...] = (),
+    max_pixels: int | None = None,
 ) -> None:
     """Write the labels, the val cut and the description beside the images that lie in `folder`."""
     for part, values in labels.items():
@@ -57,11 +61,14 @@ def seal(
     description = DatasetInfo(
         name=name,
         classes=classes,
+        wnids=wnids,
         counts={split: count for split, count in counts.items() if count},
         image=image,
         size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         origin=origin,
-        ignored_files=ignored_files,
+        left_out=dict(left_out),
+        warnings=warnings,
+        max_pixels=max_pixels,
         decoding=2,
     )
     write_json(folder / infos.DOCUMENT, description)

@@ -13,14 +13,15 @@ SEED = 0
 def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED) -> "tuple[np.ndarray, str]":
     """`n` real images, uint8 (n, H, W, C) at the network's input size, and where they are from.
 
-    They are training images of the network's own data set where that is on this machine (the test split is for
+    They are training images of the network's own data set where these are on this machine (the other splits are for
     measuring), else crops of the photographs that come with reszoo. A set of fewer than `n` is repeated.
     """
     import numpy as np
 
     from .. import datasets
+    from ..datasets.info import info
 
-    if datasets.is_installed(dataset):
+    if datasets.is_installed(dataset) and "train" in info(dataset).counts:
         drawn = min(n, len(datasets.load(dataset, "train")))
         images, _ = next(datasets.calibration_sample(dataset, drawn, seed).batches(preprocess, drawn))
         return np.resize(images, (n, *images.shape[1:])), f"{dataset}/train"

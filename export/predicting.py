@@ -148,9 +148,8 @@ def read_image(path: StrPath, channels: int) -> Image.Image:
     file = Path(path)
     images.check_plain(file)
     where, open_file = str(file), images.opener(file)
-    with images.bombs_refused():
-        images.read_header(open_file, where)
-        return images.decode(images.read(open_file, where), where, channels)
+    images.check_pixels(images.read_header(open_file, where), where)
+    return images.decode(images.read(open_file, where), where, channels)
 
 
 def seen_by(preprocess: Preprocess, image: Image.Image, where: str, *, resize: bool = True) -> Seen:

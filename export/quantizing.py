@@ -164,6 +164,7 @@ def _check_layers(config: QuantizeConfig, variants: Variants) -> None:
 def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Dataset":
     """The training images of the network's own data set that its ranges are read from. Nothing else will do."""
     from .. import datasets
+    from ..datasets.info import info
 
     name = checkpoint.dataset
     if not name:
@@ -172,6 +173,11 @@ def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Datas
         raise UnavailableError(
             f"quantizing {checkpoint.ref} needs training images of {name}, which is not on this machine",
             f"Bring them in with `reszoo data add {name} PATH...`, cifar10 and cifar100 with `reszoo data get {name}`.",
+        )
+    if "train" not in info(name).counts:
+        raise UnavailableError(
+            f"quantizing {checkpoint.ref} needs training images of {name}, of which there are none on this machine",
+            f"Add all images again, training ones in a folder train: `datasets.add({name}, PATH..., replace=True)`.",
         )
     return datasets.calibration_sample(name, config.images, config.seed)
 

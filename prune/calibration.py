@@ -29,5 +29,4 @@ def sample(checkpoint: Checkpoint, config: PruneConfig) -> Dataset:
     Raises UsageError where that data set's classes are not the network's: the losses would be of wrong labels.
     """
     drawn = datasets.calibration_sample(checkpoint.dataset, config.images, config.seed)
-    datasets.check_classes(drawn.name, checkpoint.labels, checkpoint.ref)
-    return drawn
+    return drawn.for_network(checkpoint.ref, checkpoint.labels)

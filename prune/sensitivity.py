@@ -39,8 +39,7 @@ def sensitivity(checkpoint: Checkpoint, config: PruneConfig, ratios: Sequence[fl
             f"a share of {wrong} of a channel group's channels cannot be dropped", "Choose from 0 to below 1."
         )
     state, spec = state_of(checkpoint), checkpoint.spec
-    datasets.check_classes(checkpoint.dataset, checkpoint.labels, checkpoint.ref)
-    val = datasets.load(checkpoint.dataset, "val")
+    val = datasets.load(checkpoint.dataset, "val").for_network(checkpoint.ref, checkpoint.labels)
     val = val.subset(shuffled(len(val), 0)[:IMAGES])
     for scored in scored_groups(spec, Scorer(checkpoint, config).channels(spec), config).values():
         group, scores = scored.group, scored.scores

@@ -93,6 +93,7 @@ def _top1(m: Measurement, shared: Measurement | None) -> Top1 | None:
         high=high,
         dataset=counted.dataset,
         split=counted.split,
+        among=counted.among,
         n=counted.n,
         is_shared=m.accuracy is None,
     )

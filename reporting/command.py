@@ -48,5 +48,7 @@ def _options(m: Measurement) -> list[str]:
     if s.seed != DEFAULT.seed:
         options += ["--seed", str(s.seed)]
     if m.accuracy:
-        options += ["--accuracy", m.accuracy.dataset]
+        a = m.accuracy
+        options += ["--accuracy", a.dataset if a.split == "test" else f"{a.dataset}/{a.split}"]
+        options += ["--among", a.among] if a.among == "data" else []
     return options

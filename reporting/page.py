@@ -210,7 +210,7 @@ def _hover(row: Row, label: str) -> list[str]:
     if row.accuracy:
         its = row.accuracy
         ends = interval(its, unit=0.01, decimals=2)
-        lines.append(f"{percent(its.value)} % ({ends}) of {its.n:,} images of {its.dataset}/{its.split}")
+        lines.append(f"{percent(its.value)} % ({ends}) of {its.n:,} images of {its.where}")
     return lines + (["with warnings: see below"] if row.warnings else [])
 
 

@@ -38,7 +38,7 @@ def group(row: Row, hosts: Sequence[Host]) -> Hashable:
         return None
     host = hosts[row.host]
     machine = (host.machine, host.cpu, host.cores, host.gpu)
-    return machine, row.accuracy.dataset, row.accuracy.split, row.batch, row.cold_cache
+    return machine, row.accuracy.where, row.batch, row.cold_cache
 
 
 def _is_on_front(row: Row, rivals: Sequence[Row], axis: Axis) -> bool:

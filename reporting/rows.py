@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from ..core.measured import ColdStart, Host, Measurement, WarningKind
+from ..core.measured import Among, ColdStart, Host, Measurement, WarningKind, split_name
 from ..core.types import DType, Precision, Record
 
 Axis = Literal["latency", "throughput", "size", "memory"]
@@ -25,8 +25,14 @@ class Top1(Estimate, frozen=True, kw_only=True):
 
     dataset: str
     split: str
+    among: Among | None
     n: int
     is_shared: bool
+
+    @property
+    def where(self) -> str:
+        """What it was measured on."""
+        return split_name(self.dataset, self.split, self.among)
 
 
 class MemoryParts(Record, frozen=True, kw_only=True):

@@ -47,7 +47,7 @@ def markdown_text(report: Report) -> str:
 def notes(report: Report) -> list[str]:
     """How the table is to be read."""
     scores = [row.accuracy for row in report.rows if row.accuracy]
-    counted = sorted({f"{its.dataset}/{its.split} (n = {its.n:,})" for its in scores})
+    counted = sorted({f"{its.where} (n = {its.n:,})" for its in scores})
     accuracy = [f"Accuracy is top-1 on {', '.join(counted)}."] if scores else []
     if any(its.is_shared for its in scores):
         accuracy.append("It was counted in one scenario, and stands in all rows of the same artifact and runtime.")
@@ -56,7 +56,7 @@ def notes(report: Report) -> list[str]:
 
 def split_of(row: Row) -> str:
     """ "cifar10/test": what its accuracy was counted on; "" without one."""
-    return f"{row.accuracy.dataset}/{row.accuracy.split}" if row.accuracy else ""
+    return row.accuracy.where if row.accuracy else ""
 
 
 def splits(rows: Sequence[Row]) -> list[str]:

@@ -30,8 +30,7 @@ def count_correct(model: nn.Module, dataset: Dataset, preprocess: Preprocess, de
 
 def accuracy_of(checkpoint: Checkpoint, split: Split, most: int) -> Accuracy:
     """On the data set that it was trained on, on the CPU; of more images than `most`, that many are drawn."""
-    datasets.check_classes(checkpoint.dataset, checkpoint.labels, checkpoint.ref)
-    images = datasets.load(checkpoint.dataset, split)
+    images = datasets.load(checkpoint.dataset, split).for_network(checkpoint.ref, checkpoint.labels)
     if len(images) > most:
         images = images.subset(shuffled(len(images), 0)[:most])
     correct = count_correct(zoo.build(checkpoint), images, checkpoint.preprocess, torch.device("cpu"))

@@ -1,6 +1,7 @@
 """`evaluate`: top-1 accuracy on a whole split, without any timing."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.progress import Progress, silent
@@ -9,6 +10,8 @@ from ..core.types import Artifact, Checkpoint
 
 if TYPE_CHECKING:
     from ..bench.predictions import Predictions
+    from ..core.measured import Among
+    from ..datasets.classes import ClassMap, Given
     from ..datasets.info import Split
 
 BATCH = 100
@@ -21,10 +24,12 @@ class Evaluation:
     Attributes:
         predictions: The true classes and the five best answers to each image.
         runtime: What ran the model.
+        classes: Which of the network's outputs each class of the data set is.
     """
 
     predictions: "Predictions"
     runtime: str
+    classes: "ClassMap"
 
     @property
     def n(self) -> int:
@@ -35,6 +40,11 @@ class Evaluation:
     def correct(self) -> int:
         """How many of them were classified rightly."""
         return self.predictions.correct
+
+    @property
+    def among(self) -> "Among | None":
+        """What an answer was chosen among, where the network knows more classes than the data set has; else None."""
+        return self.classes.among if self.classes.is_partial else None
 
     @property
     def accuracy(self) -> float:
@@ -49,7 +59,8 @@ class Evaluation:
     def __repr__(self) -> str:
         p, (low, high) = self.predictions, self.interval
         share = f"{100 * self.accuracy:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
-        return f"Evaluation({p.source_ref} on {p.dataset}/{p.split}: {share}, n = {self.n}, {self.runtime})"
+        classes = f", {self.classes}" if self.classes.is_partial else ""
+        return f"Evaluation({p.source_ref} on {p.dataset}/{p.split}: {share}, n = {self.n}, {self.runtime}{classes})"
 
 
 def evaluate(
@@ -57,6 +68,8 @@ def evaluate(
     data: str | None = None,
     *,
     split: "Split" = "test",
+    classes: "Given | None" = None,
+    among: "Among" = "network",
     runtime: str | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
@@ -64,8 +77,13 @@ def evaluate(
 
     Args:
         model: A checkpoint, which runs in PyTorch unless `runtime` says otherwise, or an artifact.
-        data: The name of a data set with the model's classes; None is the one that it was trained on.
+        data: The name of a data set of the model's classes, or of some of them, in any order; None is the one that it
+            was trained on. Classes are found by their WordNet ids, else by their names.
         split: test, val, train or trainval.
+        classes: Says instead which class of the data set is which of the model's: a CSV file of two columns, or a
+            mapping, from the data set's class to the model's name of it, its number from 0 or its WordNet id.
+        among: Where the model knows more classes than the data set has: "network" takes the best of all that it knows
+            for its answer, "data" the best of those that the data set has.
         runtime: The engine; None is the first that runs the model here.
         progress: Is told of the images that are done.
 
@@ -73,7 +91,8 @@ def evaluate(
         The accuracy, its interval, and every single prediction.
 
     Raises:
-        UsageError: The data set has other classes or no such split, or the runtime does not run the model.
+        UsageError: The data set has a class that the model does not know or no such split, or the runtime does not
+            run the model.
         UnavailableError: The data set or the runtime is not on this machine.
         ReszooError: The model gave something other than finite logits.
     """
@@ -84,7 +103,7 @@ def evaluate(
     name = data or model.dataset
     ref = model.ref if isinstance(model, Checkpoint) else model.source_ref
     datasets.load(name, split)  # refused where there is none
-    datasets.check_classes(name, model.labels, ref, datasets.where_to_measure(model.dataset))
+    known = datasets.class_map(name, model.labels, ref, classes=classes, among=among, own=model.dataset)
     with loaded_model(model, runtime) as (candidate, engine, session):
-        found = run(session, candidate, name, split, BATCH, lambda done, total: progress("evaluating", done, total))
-    return Evaluation(found, engine)
+        found = run(session, candidate, name, split, BATCH, partial(progress, "evaluating"), known)
+    return Evaluation(found, engine, known)

@@ -19,6 +19,7 @@ from reszoo.core.documents import read_json
 from reszoo.core.estimates import median
 from reszoo.core.measured import Measurement, Scenario
 from reszoo.core.types import Artifact
+from reszoo.datasets import class_map
 
 
 def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(
@@ -26,7 +27,8 @@ def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(
 ) -> None:
     stages: list[tuple[object, ...]] = []
     file = tmp_path / "predictions.safetensors"
-    evaluation = Evaluation(dataset="digits", split="test", batch=100, predictions=file)
+    classes = class_map("digits", artifact.labels, artifact.source_ref)
+    evaluation = Evaluation(dataset="digits", split="test", batch=100, predictions=file, classes=classes)
     measured = measure(artifact, quick, evaluation=evaluation, progress=lambda *news: stages.append(news))
     assert isinstance(measured, Measurement)
     assert len(measured.samples_s) >= 20

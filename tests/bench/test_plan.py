@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from reszoo import zoo
 from reszoo.bench.harness import measure
 from reszoo.bench.plan import AccuracyRequest, Planned, plan
-from reszoo.bench.table import by_model
+from reszoo.bench.table import accuracies, by_model
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Measurement, Scenario
 from reszoo.core.types import Artifact, Unavailable
@@ -80,7 +80,7 @@ def test_what_is_not_installed_is_said_before_the_device_is_changed(
     assert missing.fix == "pip install 'reszoo[tensorrt]'"
 
 
-def test_classes_of_another_data_set_are_refused(
+def test_classes_of_another_data_set_are_refused_until_it_is_said_which_they_are(
     cache: Path, artifact: Artifact, quick: Scenario, tmp_path: Path
 ) -> None:
     from PIL import Image
@@ -94,8 +94,17 @@ def test_classes_of_another_data_set_are_refused(
             for i in range(3):
                 Image.new("L", (8, 8), 40 * i).save(folder / f"{i}.png")
     datasets.add("pets", [tmp_path / "pets"])
-    with pytest.raises(UsageError, match=r"10 classes .*pets has 2"):
+    with pytest.raises(UsageError, match=r"knows classes \(0, 1, 2, ...\) that are none of pets's \(cat, dog\)"):
         plan(artifact, quick, [1], [1], AccuracyRequest("pets", tmp_path))
+    said = AccuracyRequest("pets", tmp_path, "val", classes={"cat": 3, "dog": 5})
+    (planned,) = plan(artifact, quick, [1], [1], said)
+    assert isinstance(planned, Planned)
+    measured = measure(planned.artifact, planned.scenario, evaluation=planned.evaluation)
+    assert isinstance(measured, Measurement)
+    assert measured.accuracy is not None
+    assert (measured.accuracy.n, measured.accuracy.split, measured.accuracy.among) == (2, "val", "network")
+    (line,) = accuracies([measured])
+    assert line.startswith("top-1 on pets/val, answers among all classes of the network: ")
 
 
 def test_two_checkpoints_of_one_name_are_not_mixed_up(quick: Scenario, tmp_path: Path) -> None:

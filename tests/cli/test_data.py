@@ -25,7 +25,7 @@ def test_add_then_list(flowers):
     added = reszoo("data", "add", "flowers", flowers)
     assert (added.returncode, added.stderr) == (0, "")
     assert "flowers: 2 classes, 18 train, 2 val; 8x8x3" in added.stdout
-    assert "1 file that is no image was left out" in added.stdout
+    assert "1 left out: no image (.txt)" in added.stdout
     listed = reszoo("data", "list").stdout
     assert [line.split()[0] for line in listed.splitlines() if "8x8" in line] == ["digits", "flowers"]
     as_json = json.loads(reszoo("data", "list", "--json").stdout)

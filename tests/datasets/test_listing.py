@@ -27,7 +27,13 @@ def test_a_data_set_has_the_same_images(image, tree):
     with opened([folder], "train") as listing:
         taken = [Path(entry.member.where) for entry in listing.entries["train"]]
     assert sorted(taken) == images_in(folder).images
-    assert listing.ignored == images_in(folder).ignored == 2 * len(OTHERS)
+    assert images_in(folder).ignored == 2 * len(OTHERS)
+    assert listing.left_out == {
+        "no image (.txt)": 2,
+        "no image (.svg)": 2,
+        "no image (without a suffix)": 2,
+        "hidden, or a system's own": 2 * len(JUNK),
+    }
 
 
 def test_links_are_followed_but_not_in_circles(image, tree):

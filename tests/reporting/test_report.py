@@ -119,6 +119,14 @@ def test_rows_that_answer_different_questions_do_not_compete() -> None:
     assert not dominated(cold_cache=True)
     assert not dominated(host=other_machine)
     assert not dominated(accuracy=other_data)
+    assert not dominated(accuracy=Accuracy(dataset="cifar10", split="test", n=10_000, correct=9173, among="network"))
+
+
+def test_what_answers_were_chosen_among_is_said_and_measured_again() -> None:
+    some = Accuracy(dataset="flowers", split="val", n=100, correct=90, among="data")
+    report = build([a_measurement(accuracy=some)])
+    assert shlex.split(report.rows[0].command)[-4:] == ["--accuracy", "flowers/val", "--among", "data"]
+    assert "top-1 on flowers/val, answers among its classes (n = 100)" in markdown_text(report)
 
 
 def test_a_cold_cache_has_no_throughput() -> None:

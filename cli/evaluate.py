@@ -1,0 +1,82 @@
+"""`reszoo evaluate`: accuracy on a split, without any timing."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from . import options, output
+
+if TYPE_CHECKING:
+    from ..workflows.evaluating import Evaluation
+
+
+def evaluate(
+    ref: Annotated[
+        str, typer.Argument(metavar="REF", help="The folder of an artifact or a checkpoint, or a checkpoint's name.")
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The data set.",
+            show_default="the one it was trained on",
+            rich_help_panel="Accuracy",
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["test", "val", "train", "trainval"],
+        typer.Option(help="Which of its images.", rich_help_panel="Accuracy"),
+    ] = "test",
+    classes: options.Classes = None,
+    among: options.Among = "network",
+    runtime: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The engine.",
+            show_default="torch, or the first that runs the artifact",
+            rich_help_panel="Accuracy",
+        ),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Count how many images of a split are classified rightly.
+
+    The data set's classes are found among the network's by their WordNet ids, else by their names, in any order; it may
+    have some of them only.
+
+    Example: reszoo evaluate resnet8_v1.reszoo_digits --split test
+    """
+    from ..workflows.evaluating import evaluate as run
+    from ..workflows.references import resolve
+
+    with output.bar() as progress:
+        model = resolve(ref, progress)
+        found = run(model, data, split=split, classes=classes, among=among, runtime=runtime, progress=progress)
+    if json:
+        output.print_json(_record(found))
+        return
+    low, high = found.interval
+    share = f"{100 * found.accuracy:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+    where = f"{found.predictions.dataset}/{found.predictions.split}"
+    print_ = output.console().print
+    print_(f"top-1 on {where}: {share}, n = {found.n}, {found.runtime}", markup=False)
+    if found.among:
+        print_(str(found.classes), markup=False)
+
+
+def _record(found: "Evaluation") -> dict[str, object]:
+    low, high = found.interval
+    return {
+        "model": found.predictions.source_ref,
+        "dataset": found.predictions.dataset,
+        "split": found.predictions.split,
+        "runtime": found.runtime,
+        "n": found.n,
+        "correct": found.correct,
+        "accuracy": found.accuracy,
+        "interval": [low, high],
+        "classes": len(found.classes.positions),
+        "known": found.classes.known,
+        "among": found.among,
+    }
