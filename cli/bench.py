@@ -8,7 +8,7 @@ import typer
 from ..core.errors import ReszooError, UnavailableError
 from ..core.registry import ALL
 from . import options, output
-from .options import parse_counts, parse_precision, words
+from .options import arithmetic_and_half_width, parse_counts, words
 from .shares import parse_share
 
 if TYPE_CHECKING:
@@ -17,21 +17,23 @@ if TYPE_CHECKING:
     from ..workflows.benchmarking import Item, Outcome
 
 Runtimes = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="Engines, comma-separated, such as torch, torch:channels_last, onnxruntime; see `reszoo doctor`. "
         f"Or {ALL}: every one that is here, in every variant, with every format that it runs; variants that take "
         "minutes to load, such as torch:compile, only by name.",
+        show_default="torch,onnxruntime; for an artifact, the first that runs it",
         rich_help_panel="Scenario",
     ),
 ]
 Threads = Annotated[str, typer.Option(help="Numbers of threads, comma-separated.", rich_help_panel="Scenario")]
 Batches = Annotated[str, typer.Option(help="Batch sizes, comma-separated.", rich_help_panel="Scenario")]
-Precision = Annotated[
-    str,
+HalfWidth = Annotated[
+    str | None,
     typer.Option(
         metavar="SHARE",
-        help="Sample until the median's 95 % interval is this far to either side.",
+        help="Sample until the median's 95 % interval reaches this far to either side.",
+        show_default="1%",
         rich_help_panel="Sampling",
     ),
 ]
@@ -40,7 +42,7 @@ TimeLimit = Annotated[
     typer.Option(
         min=0.05,
         metavar="SECONDS",
-        help="Sample no longer than this, whatever the precision.",
+        help="Sample no longer than this, however wide the interval is.",
         rich_help_panel="Sampling",
     ),
 ]
@@ -70,14 +72,15 @@ PerClass = Annotated[
 
 def bench(
     refs: options.Refs,
-    runtime: Runtimes = "torch,onnxruntime",
+    runtime: Runtimes = None,
+    precision: options.Arithmetic = None,
     threads: Threads = "1",
     batch: Batches = "1",
     streams: options.Streams = 1,
     device: options.DeviceName = "cpu",
     cold_cache: options.ColdCache = False,
     bind: options.Bind = True,
-    precision: Precision = "1%",
+    half_width: HalfWidth = None,
     time_limit: TimeLimit = 10.0,
     patience: options.Patience = 300.0,
     seed: options.Seed = 0,
@@ -90,19 +93,21 @@ def bench(
 ) -> None:
     """Measure checkpoints and artifacts. A checkpoint is first exported to what each runtime needs.
 
-    The fastest way to run each model is named below its table.
+    The fastest of all that was measured of each model is named below its table.
 
-    Example: reszoo bench resnet8_v1.reszoo_digits --runtime torch,onnxruntime --batch 1,32 --accuracy digits
+    Example: reszoo bench resnet8_v1.reszoo_digits --runtime all --precision fp32,int8 --accuracy digits
     """
     from ..bench.plan import AccuracyRequest
+    from ..core.types import Checkpoint
     from ..workflows import losses as workflow
-    from ..workflows.benchmarking import check_measured, scenario_of, sweep
+    from ..workflows.benchmarking import FLOAT, HALF_WIDTH, check_measured, scenario_of, sweep
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
     gate.check_options(accuracy, reference, max_drop, per_class, json)
     limit = parse_share(max_drop, "--max-drop") if max_drop else None
     counts = parse_counts(threads, "--threads"), parse_counts(batch, "--batch")
+    precisions, share = arithmetic_and_half_width(precision, half_width)
     common = scenario_of(
         device,
         max(counts[0]),
@@ -110,13 +115,22 @@ def bench(
         streams,
         seed,
         cold_cache,
-        precision=parse_precision(precision),
+        half_width=HALF_WIDTH if share is None else share,
         sampling_limit_s=time_limit,
     )
     request = AccuracyRequest(accuracy, out) if accuracy else None
     with output.bar() as progress:
         models = resolve_all(refs, progress)
-        planned = sweep(models, words(runtime), common, *counts, accuracy=request, bind=bind, progress=progress)
+        planned = sweep(
+            models,
+            words(runtime) if runtime else None,
+            common,
+            *counts,
+            precisions=precisions or FLOAT,
+            accuracy=request,
+            bind=bind,
+            progress=progress,
+        )
         if request and reference:
             planned.insert(0, workflow.reference(resolve(reference, progress), common, request))
     output.check_writable(out)
@@ -127,6 +141,8 @@ def bench(
     else:
         _print(outcomes)
     _print_warnings(outcomes, out)
+    if runtime == ALL and not precisions and any(isinstance(model, Checkpoint) for model in models):
+        output.err_console().print("Checkpoints were measured in fp32 alone: --precision fp32,int8 has int8 as well.")
     if per_class:
         gate.print_classes(outcomes, out)
     if losses and not json:

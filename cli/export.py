@@ -1,17 +1,17 @@
 """`reszoo export`: a checkpoint as files that runtimes can load, with the proof that they compute the same."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import UsageError
 from ..core.registry import ALL, listed
 from . import output
-from .options import Batch, ComputeCapability, InputKind, Opset, parse_batch, words
+from .options import Batch, ComputeCapability, InputKind, Opset, parse_batch, parse_precisions, words
 
 if TYPE_CHECKING:
-    from ..core.types import Artifact, Precision
+    from ..core.types import Artifact
     from ..workflows.exporting import Attempt
 
 LIBRARIES = ("torchvision", "timm")
@@ -144,14 +144,3 @@ def _record(attempt: "Attempt") -> dict[str, object]:
 
     asked = {name: value for name, value in attempt._asdict().items() if name != "outcome"}
     return {"kind": type(attempt.outcome).__name__.lower(), **asked, **to_builtins(attempt.outcome)}
-
-
-def parse_precisions(text: str) -> "list[Precision]":
-    """ "fp32,int8" -> both."""
-    from ..core.types import Precision
-
-    known: tuple[Precision, ...] = get_args(Precision)
-    names = words(text)
-    if unknown := set(names).difference(known):
-        raise UsageError(f"unknown precision {min(unknown)!r}", f"Choose from {', '.join(known)}.")
-    return [precision for precision in known if precision in names]
