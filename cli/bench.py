@@ -8,6 +8,7 @@ import typer
 from ..core.errors import ReszooError, UnavailableError
 from ..core.registry import ALL
 from . import options, output
+from .durations import parse_duration
 from .options import arithmetic_and_half_width, parse_counts, words
 from .shares import parse_share
 
@@ -62,6 +63,14 @@ MaxDrop = Annotated[
         metavar="SHARE", help="Fail unless at most this much accuracy is lost, as 0.5%.", rich_help_panel="Accuracy"
     ),
 ]
+MaxLatency = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Fail unless every batch's median takes at most this long, as 0.5ms; us and s, too.",
+        rich_help_panel="Gate",
+    ),
+]
 PerClass = Annotated[
     bool,
     typer.Option(
@@ -88,6 +97,7 @@ def bench(
     reference: Reference = None,
     max_drop: MaxDrop = None,
     per_class: PerClass = False,
+    max_latency: MaxLatency = None,
     out: options.Results = Path("results"),
     json: options.Json = False,
 ) -> None:
@@ -100,12 +110,13 @@ def bench(
     from ..bench.plan import AccuracyRequest
     from ..core.types import Checkpoint
     from ..workflows import losses as workflow
-    from ..workflows.benchmarking import FLOAT, HALF_WIDTH, check_measured, scenario_of, sweep
+    from ..workflows.benchmarking import FLOAT, HALF_WIDTH, check_latency, check_measured, scenario_of, sweep
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
     gate.check_options(accuracy, reference, max_drop, per_class, json)
     limit = parse_share(max_drop, "--max-drop") if max_drop else None
+    longest_s = parse_duration(max_latency, "--max-latency") if max_latency else None
     counts = parse_counts(threads, "--threads"), parse_counts(batch, "--batch")
     precisions, share = arithmetic_and_half_width(precision, half_width)
     common = scenario_of(
@@ -152,6 +163,8 @@ def bench(
         raise UnavailableError("no accuracy could be compared with the reference's")
     if any(loss.verdict and loss.verdict.outcome != "pass" for loss in losses):
         raise ReszooError("the accuracy gate is not met")
+    if longest_s is not None:
+        check_latency(outcomes[1:] if reference else outcomes, longest_s)
 
 
 def _measured(planned: "list[Item]", out: Path, patience: float) -> "Iterator[Outcome]":
@@ -183,16 +196,18 @@ def _print(outcomes: "list[Outcome]") -> None:
     from rich.markup import escape
 
     from ..bench.fastest import fastest
-    from ..bench.table import HEADERS, accuracies, by_model, row
+    from ..bench.table import HEADERS, by_model, notes, rows
 
     for model, measured in by_model(outcomes).items():
-        table = output.table(*HEADERS, right=HEADERS[2:])
+        found = rows(measured)
+        shown = [at for at, cells in enumerate(zip(*found, strict=True)) if any(cells)]
+        table = output.table(*(HEADERS[at] for at in shown), right=HEADERS[2:])
         table.title, table.title_justify, table.title_style = f"{escape(model)}, ms a batch", "left", "bold"
-        for measurement in measured:
-            table.add_row(*row(measurement))
+        for row in found:
+            table.add_row(*(row[at] for at in shown))
         output.console().print(table)
-        for line in accuracies(measured) + fastest(measured):
-            output.console().print(" " + line, markup=False)
+        for line in notes(measured) + fastest(measured):
+            output.console().print(line, markup=False)
 
 
 def _print_warnings(outcomes: "list[Outcome]", out: Path) -> None:

@@ -258,6 +258,21 @@ def check_measured(outcomes: Sequence[Outcome]) -> None:
         raise UnavailableError("nothing could be measured here")
 
 
+def check_latency(outcomes: Sequence[Outcome], limit_s: float) -> None:
+    """Raises ReszooError unless the whole interval of every measured latency is at most `limit_s` seconds."""
+    from ..bench.rounding import milliseconds
+    from ..bench.table import subject_name
+
+    for m in (outcome for outcome in outcomes if isinstance(outcome, Measurement)):
+        low, high = map(milliseconds, m.interval_s)
+        name, outcome = subject_name(m.subject), m.against(limit_s)
+        said = f"{milliseconds(m.median_s)} ms ({low} to {high}), at most {milliseconds(limit_s)} ms"
+        if outcome == "fail":
+            raise ReszooError(f"{name} takes longer than allowed: {said}")
+        if outcome == "cannot tell":
+            raise ReszooError(f"cannot tell whether {name} takes too long: {said}", "Give a longer `time_limit`.")
+
+
 def own_batch(model: Model) -> int:
     """1, or the smallest that an artifact takes."""
     return model.input.batch_limits[0] if isinstance(model, Artifact) else 1

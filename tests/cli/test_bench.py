@@ -127,6 +127,7 @@ MISTAKES = [
     (["bench", V1, "--precision", "0%"], "--half-width 0%"),  # the older spelling
     (["bench", V1, "--precision", "2%", "--half-width", "1%"], "--precision and --half-width are both shares"),
     (["bench", V1, "--cold-cache", "--threads", "2"], "a cold cache is for one thread"),
+    (["bench", V1, "--max-latency", "0.5"], "Write it with its unit, us, ms or s: --max-latency 0.5ms"),
     (["compare", V1], "one contestant is no comparison"),
     (["compare", V1, V2, "--fail-if-slower", "-3%"], "--fail-if-slower '-3%'"),
     (["compare", V1, V2, "--runtime", "nothing"], "unknown runtime 'nothing'"),
