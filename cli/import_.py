@@ -102,18 +102,18 @@ def import_(
     if json:
         output.print_json(made)
         return
+    output.tell_checkpoint(made)
     for line in _told(made):
         output.console().print(line, markup=False)
 
 
 def _told(made: "Checkpoint") -> list[str]:
-    """Where it is, what it was recognised as, and what was assumed."""
+    """What it was recognised as, and what was assumed."""
     from ..models.network import description
 
     told, spec = made.provenance[-1].config, made.spec
     channels, height, width = spec.input
     lines = [
-        f"{made.ref} is in {output.nearby(made.weights_path.parent)}",
         f"recognised as {told['arch']} in the layout {told['layout']}: all {told['tensors']} tensors fit",
         f"{', '.join(description(spec).values())}; {spec.num_classes} classes, {channels} x {height} x {width}",
     ]

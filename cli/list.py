@@ -14,7 +14,9 @@ def list_(
     arch: Annotated[bool, typer.Option("--arch", help="List architectures instead, which have no weights.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the checkpoints of the catalogue, and whether they are on this machine.
+    """List the checkpoints of the catalogue and those that were made here, and which are on this machine.
+
+    A wildcard without a dot is of the architecture, so that v2 is a family; 'resnet20*.akamaster*' is of both.
 
     Example: reszoo list 'resnet*_v2*'
     """

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..core.measured import MeasurementWarning
     from ..core.progress import Progress as Count
     from ..core.progress_bar import ProgressBar
-    from ..core.types import Parity
+    from ..core.types import Checkpoint, Parity
 
 
 @cache
@@ -139,6 +139,16 @@ def count(number: float) -> str:
             return f"{number:.0f}" if unit == "" else f"{number:.3g}{unit}"
         number /= 1000
     return f"{number:.3g} G"
+
+
+def tell_checkpoint(made: "Checkpoint") -> None:
+    """Where it is, and how it is called from here on."""
+    from ..zoo import names
+
+    folder = made.weights_path.parent
+    console().print(f"{made.ref} is in {nearby(folder)}", markup=False)
+    if names.folder_of(made.ref) != folder:
+        console().print("Another checkpoint has that name, too: name the folder.")
 
 
 def tell_warnings(warnings: "Sequence[MeasurementWarning]") -> None:

@@ -24,7 +24,7 @@ def show(pruning: "Pruned", json: bool) -> None:
     _print_stages(pruning.parent.spec, pruning.result.spec)
     if (multiple := _multiple(pruning)) and multiple > 1:
         say(f"channels are kept in multiples of {multiple}, or all")
-    say(f"{pruning.result.ref} is in {output.nearby(pruning.result.weights_path.parent)}", markup=False)
+    output.tell_checkpoint(pruning.result)
     if check := pruning.speed_check:
         say(f"{check.ratio} of its parent's latency on {check.scenario}", markup=False)
         output.tell_warnings(check.warnings)

@@ -97,7 +97,7 @@ def _source(name: str) -> "Checkpoint | Card":
     matches = zoo.resolve(name)
     if len(matches) > 1:
         raise UsageError(f"{name!r} matches {len(matches)} checkpoints", f"Choose one: {', '.join(matches)}.")
-    folder = catalogue.folder_of(matches[0])
+    folder = zoo.folder_of(matches[0])
     return checkpoints.describe(folder) if folder.exists() else catalogue.card(matches[0])
 
 

@@ -122,7 +122,7 @@ def _imported(
     if weights.module is not None:
         _check_module(weights, recognised, spec.input)
     ref = name or f"{recognised.arch}.{weights.stem}"
-    return zoo.save(
+    made = zoo.save(
         Path(out) if out is not None else Path("runs") / ref,
         recognised.state,
         ref=ref,
@@ -134,6 +134,8 @@ def _imported(
         licence=licence,
         provenance=_provenance(weights, recognised, ignore, assumed),
     )
+    zoo.remember(made)
+    return made
 
 
 @contextmanager
