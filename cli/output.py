@@ -143,12 +143,17 @@ def count(number: float) -> str:
 
 def tell_checkpoint(made: "Checkpoint") -> None:
     """Where it is, and how it is called from here on."""
+    console().print(f"{made.ref} is in {nearby(made.weights_path.parent)}", markup=False)
+    if called(made) != made.ref:
+        console().print("Another checkpoint has that name, too: name the folder.")
+
+
+def called(checkpoint: "Checkpoint") -> str:
+    """What one types for it: its name, or its folder where the name is another one's, too."""
     from ..zoo import names
 
-    folder = made.weights_path.parent
-    console().print(f"{made.ref} is in {nearby(folder)}", markup=False)
-    if names.folder_of(made.ref) != folder:
-        console().print("Another checkpoint has that name, too: name the folder.")
+    folder = checkpoint.weights_path.parent
+    return checkpoint.ref if names.folder_of(checkpoint.ref) == folder else str(nearby(folder))
 
 
 def tell_warnings(warnings: "Sequence[MeasurementWarning]") -> None:

@@ -131,11 +131,16 @@ def _interval(accuracy: "Accuracy") -> tuple[float, float]:
 
 
 def _next(pruning: "Pruned") -> str:
+    """A command; to regain accuracy first, where nothing was trained."""
+    import shlex
+
+    name = output.called(pruning.result)
     if pruning.finetuned:
-        return f"reszoo quantize {pruning.finetuned.weights_path.parent}"
+        return shlex.join(["reszoo", "quantize", name])
     small = max(pruning.parent.spec.input[1:]) <= SMALL
-    recipe = "digits" if pruning.parent.dataset == "digits" else "prune-finetune" if small else "a recipe of yours"
-    return f"the same command with --finetune {recipe} and another --out, to regain accuracy"
+    recipe = "digits" if pruning.parent.dataset == "digits" else "prune-finetune" if small else "RECIPE.toml"
+    of = ["--data", pruning.parent.dataset or "DATASET", "--recipe", recipe]
+    return shlex.join(["reszoo", "train", "--from", name, "--teacher", output.called(pruning.parent), *of])
 
 
 def _record(pruning: "Pruned") -> dict[str, object]:

@@ -60,7 +60,7 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
         "after fine-tuning: not measured, it was trained on val",
         "multiples of 8",
         "test accuracy: 0.9",
-        f"Next: reszoo quantize {folder}",
+        f"Next: reszoo quantize {REF}-macs0.5",
     ):
         assert said in printed.out
 
@@ -78,6 +78,17 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     assert [step.name for step in integers.provenance[-4:]] == ["prune", "train", "export", "quantize"]
     with pytest.raises(UsageError, match=f"is an artifact, not a checkpoint\nName the folder of {REF}-macs0.5, its"):
         prune(str(tmp_path / "int8"), macs="0.5", **UNMEASURED)
+
+
+def test_what_it_says_to_do_next_can_be_typed(tmp_path: Path) -> None:
+    done = reszoo("prune", REF, "--macs", "0.5", "--no-measure", "--importance", "l2", cwd=tmp_path)
+    assert f"{REF}-macs0.5 is in runs/{REF}-macs0.5" in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("Next: reszoo "))
+    assert f"{REF}-macs0.5" in reszoo("list", "resnet8_v1.*macs*").stdout
+    trained = reszoo(*line.removeprefix("Next: reszoo ").split(), "--epochs", "1", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert f"{REF}-macs0.5-digits is in runs" in trained.stdout
+    assert reszoo("show", f"{REF}-macs0.5-digits").returncode == 0  # from another folder
 
 
 def test_the_recipe_decides_how_the_network_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
