@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from ..core.measured import Failure, Scenario
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, Precision, Unavailable
+from ..datasets.info import Split
 from ..export.attempts import Outcome, attempt
 from ..export.contract.options import ExportOptions
 from ..export.contract.runtime import Runtime, runtimes
@@ -30,10 +31,11 @@ class Planned(NamedTuple):
 
 
 class AccuracyRequest(NamedTuple):
-    """Accuracy on this data set's test split, its predictions kept in `folder`."""
+    """Accuracy on this data set's split, its predictions kept in `folder`."""
 
     dataset: str
     folder: Path
+    split: Split = "test"
 
 
 def plan(
@@ -57,7 +59,7 @@ def plan(
     if missing := _missing(runtime, common):
         return [missing]
     if request:
-        check_labels(target, request.dataset)
+        check_labels(target, request.dataset, request.split)
     if isinstance(target, Artifact) and target.format not in runtime.formats:
         return [_wrong_format(target, runtime)]
     made = [target] if isinstance(target, Artifact) else _exports(target, runtime.formats[0], precisions, progress)
@@ -85,7 +87,7 @@ def plan_all(
     is its own format alone. `progress` is told which format a checkpoint is being exported to.
     """
     if request:
-        check_labels(target, request.dataset)
+        check_labels(target, request.dataset, request.split)
     made: dict[str, list[Outcome]] = {target.format: [target]} if isinstance(target, Artifact) else {}
     for runtime in runtimes().values():
         scenario = replace(common, runtime=runtime.name)
@@ -137,12 +139,12 @@ def _every_count(
     return planned
 
 
-def check_labels(target: Checkpoint | Artifact, dataset: str) -> None:
+def check_labels(target: Checkpoint | Artifact, dataset: str, split: Split = "test") -> None:
     """Refuse a data set whose classes are not the network's, in its order: the accuracy would mean nothing."""
     from .. import datasets
 
     name = target.ref if isinstance(target, Checkpoint) else target.source_ref
-    datasets.load(dataset, "test")  # refused where there is none
+    datasets.load(dataset, split)  # refused where there is none
     datasets.check_classes(dataset, target.labels, name, datasets.where_to_measure(target.dataset))
 
 
@@ -164,9 +166,9 @@ def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
 def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest) -> Evaluation:
     return Evaluation(
         dataset=request.dataset,
-        split="test",
+        split=request.split,
         batch=batch_size(artifact, EVALUATION_BATCH),
-        predictions=predictions_path(request.folder, artifact, scenario, request.dataset, "test"),
+        predictions=predictions_path(request.folder, artifact, scenario, request.dataset, request.split),
     )
 
 

@@ -1,7 +1,7 @@
 """`reszoo bench`: latency, memory and accuracy, each scenario in a fresh process."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from .shares import parse_share
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..datasets.info import Split
     from ..workflows.benchmarking import Item, Outcome
 
 Runtimes = Annotated[
@@ -50,7 +51,9 @@ TimeLimit = Annotated[
 Accuracy = Annotated[
     str | None,
     typer.Option(
-        metavar="DATASET", help="Measure top-1 accuracy on this data set's test split.", rich_help_panel="Accuracy"
+        metavar="DATASET[/SPLIT]",
+        help="Measure top-1 accuracy on this data set's test split, or on another: flowers/val.",
+        rich_help_panel="Accuracy",
     ),
 ]
 Reference = Annotated[
@@ -129,7 +132,8 @@ def bench(
         half_width=HALF_WIDTH if share is None else share,
         sampling_limit_s=time_limit,
     )
-    request = AccuracyRequest(accuracy, out) if accuracy else None
+    dataset, _, split = (accuracy or "").partition("/")
+    request = AccuracyRequest(dataset, out, cast("Split", split or "test")) if accuracy else None
     with output.bar() as progress:
         models = resolve_all(refs, progress)
         planned = sweep(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import output
+from .shares import parse_share
 
 if TYPE_CHECKING:
     from ..datasets import DatasetInfo
@@ -44,21 +45,26 @@ def add(
     split: Annotated[
         Literal["train", "val", "test"], typer.Option(help="Where images in no split folder belong.")
     ] = "train",
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Cut a stratified test split off the training images, as 20%."),
+    ] = None,
     replace: Replace = False,
     json: Json = False,
 ) -> None:
     """Import image folders or zips in the layout CLASS/image.png or SPLIT/CLASS/image.png, SPLIT train, val or test.
 
     A folder or zip that is itself named train, val or test is a split, too. Formats: png, jpg, bmp, webp, gif, tif.
-    Without images in val, a stratified 10 % of the training images become val.
+    Without images in val, a stratified 10 % of the training images become val; --test cuts off a test split before.
     """
     from rich.progress import BarColumn, TaskProgressColumn, TimeRemainingColumn
 
     from ..datasets import add
 
+    share = parse_share(test, "--test", "Write a fifth as --test 20% or --test 0.2.") if test else None
     with output.progress("{task.description}", BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task(name, total=None)
-        info = add(name, paths, split, replace, output.counting(bar, task))
+        info = add(name, paths, split, replace, output.counting(bar, task), test=share)
     _show(info, json)
 
 

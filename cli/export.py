@@ -123,6 +123,9 @@ def _print(attempts: "list[Attempt]", json: bool) -> None:
     for table in (made, others):
         if table.row_count:
             output.console().print(table)
+    for attempt in attempts:
+        if isinstance(attempt.outcome, Artifact):
+            output.tell_calibration(attempt.outcome)
 
 
 def _row(artifact: "Artifact", seconds: float) -> tuple[str, ...]:

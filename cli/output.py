@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..core.measured import MeasurementWarning
     from ..core.progress import Progress as Count
     from ..core.progress_bar import ProgressBar
-    from ..core.types import Checkpoint, Parity
+    from ..core.types import Artifact, Checkpoint, Parity
 
 
 @cache
@@ -162,6 +162,25 @@ def tell_warnings(warnings: "Sequence[MeasurementWarning]") -> None:
 
     for warning in warning_lines(warnings):
         err_console().print(warning, markup=False)
+
+
+def tell_calibration(artifact: "Artifact") -> None:
+    """On how many images, where they are fewer than what is usual and all that there are."""
+    from ..quantize.config import IMAGES
+
+    step = next((step.config for step in artifact.made if step.name == "quantize"), None)
+    if step is None or not (n := int(step["images"])) < IMAGES:
+        return
+    name, split = step["dataset"].split("/")
+    if n == _images_of(name, split):
+        console().print(f"calibrated on all {n} training images of {name}; {IMAGES} are the default", markup=False)
+
+
+def _images_of(dataset: str, split: str) -> int | None:
+    from ..datasets import info
+
+    counts: dict[str, int] = dict(info.info(dataset).counts)
+    return counts.get(split)
 
 
 def tell_ignored(files: int) -> None:

@@ -43,7 +43,10 @@ Calibration = Annotated[
     ),
 ]
 Images = Annotated[
-    int | None, typer.Option(help="Training images to calibrate on.", show_default="512", rich_help_panel="How")
+    int | None,
+    typer.Option(
+        help="Training images to calibrate on.", show_default="512, or all where there are fewer", rich_help_panel="How"
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Chooses those images.", show_default="0", rich_help_panel="How")]
 Activations = Annotated[
@@ -292,6 +295,8 @@ def _print_table(rows: "list[Quantized]") -> None:
             _certificate(artifact),
         )
     output.console().print(table)
+    for row in rows:
+        output.tell_calibration(row.artifact)
     others = output.table("speed not checked", "why", "what to do")
     for row in rows:
         if isinstance(row.speed_check, Unavailable):

@@ -48,5 +48,6 @@ def _options(m: Measurement) -> list[str]:
     if s.seed != DEFAULT.seed:
         options += ["--seed", str(s.seed)]
     if m.accuracy:
-        options += ["--accuracy", m.accuracy.dataset]
+        split = "" if m.accuracy.split == "test" else f"/{m.accuracy.split}"
+        options += ["--accuracy", m.accuracy.dataset + split]
     return options

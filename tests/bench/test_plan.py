@@ -71,6 +71,16 @@ def test_a_checkpoint_is_planned_in_each_precision_that_the_runtime_has(quick: S
     assert ways == [("torch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")]
 
 
+def test_accuracy_can_be_of_any_split(artifact: Artifact, quick: Scenario, tmp_path: Path) -> None:
+    (planned,) = plan(artifact, quick, [1], [1], AccuracyRequest("digits", tmp_path, "val"))
+    assert isinstance(planned, Planned)
+    assert planned.evaluation is not None
+    assert planned.evaluation.split == "val"
+    assert ".digits-val." in planned.evaluation.predictions.name
+    with pytest.raises(UsageError, match="unknown split 'dev'"):
+        plan(artifact, quick, [1], [1], AccuracyRequest("digits", tmp_path, "dev"))  # type: ignore[arg-type]
+
+
 def test_a_device_that_the_runtime_does_not_have_is_said(quick: Scenario) -> None:
     class CpuOnly(OnnxRuntime):
         devices = ("cpu",)

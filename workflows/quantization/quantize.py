@@ -65,7 +65,7 @@ def quantize(
         scheme: How; None is the format's natural scheme.
         max_drop: Keep the fewest layers in float that lose at most this much accuracy on val, a fraction.
         calibration: How an activation's range is chosen: minmax, percentile, entropy or mse; None is the scheme's own.
-        images: Training images to calibrate on; None is 512.
+        images: Training images to calibrate on; None is 512, or all where there are fewer.
         seed: Chooses those images; None is 0.
         activations: "u8" for CPUs, "s8" for TensorRT; None is the format's own.
         equalise: Equalise weights across layers.
