@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from inprocess import reszoo
+from msgspec.structs import replace
 from processes import started
 
 from reszoo import zoo
+from reszoo.cli import prune_report
 from reszoo.cli.export import export
 from reszoo.cli.prune import prune
 from reszoo.cli.quantize import quantize
@@ -21,6 +23,7 @@ from reszoo.cli.spelling import spelled
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.export import artifacts
 from reszoo.models.cost import cost_of
+from reszoo.workflows.pruning.prune import prune as run
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 REF = "resnet8_v1.reszoo_digits"
@@ -89,6 +92,17 @@ def test_what_it_says_to_do_next_can_be_typed(tmp_path: Path) -> None:
     assert trained.returncode == 0, trained.stderr
     assert f"{REF}-macs0.5-digits is in runs" in trained.stdout
     assert reszoo("show", f"{REF}-macs0.5-digits").returncode == 0  # from another folder
+
+
+def test_what_rounding_cost_is_said(tmp_path: Path) -> None:
+    parent = zoo.load(REF)
+    made = run(parent, macs=0.5, importance="l2", measure=False, out=tmp_path / "made")
+    assert prune_report._gap(made) == ""
+    *steps, last = made.pruned.provenance
+    config = last.config | {"macs": f"at most {0.9 * cost_of(parent.spec).macs:g}"}
+    far = replace(made.pruned, provenance=(*steps, replace(last, config=config)))
+    said = prune_report._gap(made._replace(pruned=far))
+    assert re.fullmatch(r"0\.\d+ of the macs are left where 0\.9 was asked for", said)
 
 
 def test_the_recipe_decides_how_the_network_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
