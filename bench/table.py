@@ -42,6 +42,7 @@ HEADERS = Row(
     peak_mb="peak MB",
     warnings="",
 )
+OPTIONAL = (HEADERS.tail_ms, HEADERS.peak_mb)  # what a narrow terminal can do without
 MEANS_DIFFER = 0.02  # from here on, who divides the batch by its median asks why images/s is not that
 
 
@@ -76,6 +77,12 @@ def rows(measurements: Sequence[Measurement]) -> list[Row]:
     """A row for each measurement."""
     known = {_engine(m): m.accuracy for m in measurements if m.accuracy}
     return [_row(m, known.get(_engine(m))) for m in measurements]
+
+
+def shared_settings(found: Sequence[Row]) -> dict[str, str]:
+    """The numbers of threads and the batch, by their headers, as far as they are the same in all rows."""
+    settings = {HEADERS.threads: {row.threads for row in found}, HEADERS.batch: {row.batch for row in found}}
+    return {name: values.pop() for name, values in settings.items() if len(values) == 1}
 
 
 def _engine(m: Measurement) -> tuple[str, str, str]:

@@ -197,16 +197,16 @@ def _records(outcomes: "list[Outcome]") -> list[dict[str, object]]:
 
 
 def _print(outcomes: "list[Outcome]") -> None:
-    from rich.markup import escape
-
     from ..bench.fastest import fastest
-    from ..bench.table import HEADERS, by_model, notes, rows
+    from ..bench.table import HEADERS, OPTIONAL, by_model, notes, rows, shared_settings
 
     for model, measured in by_model(outcomes).items():
         found = rows(measured)
-        shown = [at for at, cells in enumerate(zip(*found, strict=True)) if any(cells)]
-        table = output.table(*(HEADERS[at] for at in shown), right=HEADERS[2:])
-        table.title, table.title_justify, table.title_style = f"{escape(model)}, ms a batch", "left", "bold"
+        shared = shared_settings(found)
+        shown = [at for at, cells in enumerate(zip(*found, strict=True)) if any(cells) and HEADERS[at] not in shared]
+        table = output.table(*(HEADERS[at] for at in shown), right=HEADERS[2:], optional=OPTIONAL)
+        title = [f"{model}, ms a batch", *(f"{name} {value}" for name, value in shared.items())]
+        table.title = ", ".join(title)
         for row in found:
             table.add_row(*(row[at] for at in shown))
         output.console().print(table)

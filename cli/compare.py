@@ -120,9 +120,12 @@ def _print(comparison: "Comparison", out: Path, json: bool) -> None:
     if json:
         output.print_json(to_builtins(comparison))
     else:
-        table = output.table(*CONTESTANT_HEADERS, right=("median ms", "ratio"))
+        models = {subject.source_ref for subject in comparison.subjects}
+        start = int(len(models) == 1)  # the column of the model
+        table = output.table(*CONTESTANT_HEADERS[start:], right=("median ms", "ratio"))
+        table.title = models.pop() if start else None
         for line in contestants(comparison):
-            table.add_row(*line)
+            table.add_row(*line[start:])
         output.console().print(table)
     rounds = f"{len(comparison.rounds)} rounds of fresh processes"
     output.err_console().print(f"A ratio above 1 is slower. {rounds}; all samples are in {out}.", markup=False)

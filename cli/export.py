@@ -131,7 +131,7 @@ def _print(attempts: "list[Attempt]", json: bool) -> None:
 def _row(artifact: "Artifact", seconds: float) -> tuple[str, ...]:
     parity = artifact.parity
     return (
-        str(artifact.path),
+        str(output.nearby(artifact.path)),
         output.size(artifact.size_bytes),
         f"{seconds:.1f}",
         f"{parity.max_abs_error:.2g}",

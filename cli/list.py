@@ -7,6 +7,7 @@ import typer
 from . import output
 
 RIGHT = ("top-1", "params", "MACs")
+OPTIONAL = ("accuracy is", "licence", "params", "MACs")  # `show` has them, too
 
 
 def list_(
@@ -30,7 +31,8 @@ def list_(
     if json:
         output.print_json(entries)
         return
-    table = output.table("ref", "data set", "top-1", "accuracy is", "params", "MACs", "licence", "here", right=RIGHT)
+    headers = ("ref", "data set", "top-1", "accuracy is", "params", "MACs", "licence", "here")
+    table = output.table(*headers, right=RIGHT, optional=OPTIONAL)
     for entry in entries:
         accuracy = "" if entry.accuracy is None else f"{100 * entry.accuracy:.2f} %"
         sizes = output.count(entry.params), output.count(entry.macs)

@@ -1,5 +1,6 @@
 """What every verb prints with: consoles, JSON for machines, progress bars for people."""
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 @cache
 def console() -> "Console":
-    """Standard output. Piped, it is wide enough never to fold a table, whatever paths are in it."""
-    return _spelling()(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    """Standard output. Piped, it is wide enough never to fold a table, unless COLUMNS says otherwise."""
+    return _spelling()(highlight=False, emoji=False, width=_width(sys.stdout))
 
 
 @cache
@@ -35,18 +36,29 @@ def err_console() -> "Console":
             file = outer_stderr()
             return getattr(file, "rich_proxied_file", file)  # of a display that has put itself before it
 
-    return ErrConsole(stderr=True, highlight=False, soft_wrap=True)
+    return ErrConsole(stderr=True, highlight=False, emoji=False, width=_width(sys.stderr))
+
+
+def _width(file: IO[str]) -> int | None:
+    """None is the terminal's, or that of COLUMNS."""
+    return None if file.isatty() or "COLUMNS" in os.environ else 10_000
 
 
 def _spelling() -> "type[Console]":
-    """A console that spells arguments as options."""
+    """A console that spells arguments as options, and breaks no word: what is too long for a line can be copied."""
     from rich.console import Console
+    from rich.text import Text
 
     from .spelling import spelled
+    from .tables import wrapped
 
     class Spelling(Console):
-        def print(self, *objects: Any, **options: Any) -> None:
-            super().print(*(spelled(each) if isinstance(each, str) else each for each in objects), **options)
+        def print(self, *objects: Any, markup: bool | None = None, **options: Any) -> None:
+            whole = (self._whole(each, markup) if isinstance(each, str) else each for each in objects)
+            super().print(*whole, **{"no_wrap": True, "overflow": "ignore", "crop": False} | options)
+
+        def _whole(self, text: str, markup: bool | None) -> Text:
+            return Text("\n").join(wrapped(self.render_str(spelled(text), markup=markup), self.width))
 
     return Spelling
 
@@ -96,25 +108,11 @@ def counting(bar: "Progress", task: "TaskID") -> "Count":
     return count
 
 
-def table(*headers: str, right: tuple[str, ...] = ()) -> "Table":
-    """A plain table; the columns named in `right` are numbers, and right-aligned."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
+def table(*headers: str, right: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> "Table":
+    """A plain table; the columns named in `right` are numbers, and right-aligned; see `PlainTable` for `optional`."""
+    from .tables import PlainTable
 
-    from .spelling import spelled
-
-    class PlainTable(Table):
-        """Cells are text: a class may be called "[other]", which would be markup."""
-
-        def add_row(self, *cells: Any, **options: Any) -> None:
-            plain = (escape(spelled(cell)) if isinstance(cell, str) else cell for cell in cells)
-            super().add_row(*plain, **options)
-
-    made = PlainTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for header in headers:
-        made.add_column(header, justify="right" if header in right else "left", overflow="fold")
-    return made
+    return PlainTable(headers, right, optional)
 
 
 def size(size_bytes: float) -> str:
