@@ -54,7 +54,7 @@ def test_optional_columns_go_before_the_table_becomes_a_list_and_that_is_said() 
     assert "left out at this width: licence" in text
     assert "270 k" in text
     assert "left out at this width: licence, params" in shown(table, 48)
-    assert "params  270 k" in shown(table, 30)  # all of them, below each other
+    assert "params   270 k" in shown(table, 30)  # all of them, below each other
 
 
 def test_a_path_that_is_longer_than_a_line_stays_in_one_piece() -> None:
