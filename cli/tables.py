@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich import box
@@ -45,20 +46,21 @@ class PlainTable(Table):
             self.title, self.columns = title, everything
 
     def _fitted(self, console: Console, options: ConsoleOptions, everything: list[Column]) -> RenderResult:
-        sizes = {id(column): _size(column, console, options) for column in everything}
+        sizes = [_size(column, console, options) for column in everything]
         for count in range(len(self.optional) + 1):
-            self.columns = [column for column in everything if column.header not in self.optional[:count]]
-            found = [sizes[id(column)] for column in self.columns]
-            room = options.max_width - GAP * len(found)  # between columns, and at both edges
-            if sum(size.minimum for size in found) <= room:
-                for column, width in zip(self.columns, _widths(found, room), strict=True):
-                    column.width = width
+            shown = [at for at, column in enumerate(everything) if column.header not in self.optional[:count]]
+            room = options.max_width - GAP * len(shown)  # between columns, and at both edges
+            if sum(sizes[at].minimum for at in shown) <= room:
+                widths = _widths([sizes[at] for at in shown], room)
+                self.columns = [
+                    replace(everything[at], width=width, _index=place)  # by which the last one knows that it is
+                    for place, (at, width) in enumerate(zip(shown, widths, strict=True))
+                ]
                 yield from super().__rich_console__(console, options)
                 if count:
                     left_out = f"left out at this width: {', '.join(self.optional[:count])}"
                     yield from hanging(Text(left_out, style="dim"), options.max_width)
                 return
-        self.columns = everything
         yield from self._as_list(options.max_width)
 
     def _as_list(self, width: int) -> RenderResult:
