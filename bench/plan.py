@@ -65,8 +65,10 @@ def plan(
     made = [target] if isinstance(target, Artifact) else _exports(target, runtime.formats[0], precisions, progress)
     found: list[Planned | Unavailable | Failure] = []
     for outcome in made:
-        is_made = isinstance(outcome, Artifact)
-        found += _every_count(outcome, common, threads, batches, request, bind) if is_made else [outcome]
+        if isinstance(outcome, Artifact):
+            found += _every_count(outcome, common, threads, batches, request, bind)
+        else:
+            found.append(outcome)
     return found
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..core.progress import Progress as Count
     from ..core.progress_bar import ProgressBar
     from ..core.types import Artifact, Checkpoint, Parity
+    from ..datasets.info import Split
 
 
 @cache
@@ -55,7 +56,8 @@ def _spelling() -> "type[Console]":
     class Spelling(Console):
         def print(self, *objects: Any, markup: bool | None = None, **options: Any) -> None:
             whole = (self._whole(each, markup) if isinstance(each, str) else each for each in objects)
-            super().print(*whole, **{"no_wrap": True, "overflow": "ignore", "crop": False} | options)
+            unbroken: dict[str, Any] = {"no_wrap": True, "overflow": "ignore", "crop": False}
+            super().print(*whole, **unbroken | options)
 
         def _whole(self, text: str, markup: bool | None) -> Text:
             return Text("\n").join(wrapped(self.render_str(spelled(text), markup=markup), self.width))
@@ -164,21 +166,15 @@ def tell_warnings(warnings: "Sequence[MeasurementWarning]") -> None:
 
 def tell_calibration(artifact: "Artifact") -> None:
     """On how many images, where they are fewer than what is usual and all that there are."""
+    from ..datasets import info
     from ..quantize.config import IMAGES
 
     step = next((step.config for step in artifact.made if step.name == "quantize"), None)
     if step is None or not (n := int(step["images"])) < IMAGES:
         return
     name, split = step["dataset"].split("/")
-    if n == _images_of(name, split):
+    if n == info.info(name).counts.get(cast("Split", split)):
         console().print(f"calibrated on all {n} training images of {name}; {IMAGES} are the default", markup=False)
-
-
-def _images_of(dataset: str, split: str) -> int | None:
-    from ..datasets import info
-
-    counts: dict[str, int] = dict(info.info(dataset).counts)
-    return counts.get(split)
 
 
 def tell_ignored(files: int) -> None:
