@@ -78,7 +78,8 @@ def compare(
 
     wanted = half_width if half_width is not None else EFFORT.precision if max_ratio is None else math.inf
     common = scenario_of(device, threads, batch, 1, seed, cold_cache, warmup_limit_s=WARM_UP_LIMIT_S)
-    pairs = list(product(_names(runtime), [precision] if isinstance(precision, str) else precision))
+    precisions: Sequence[Precision] = [precision] if isinstance(precision, str) else precision
+    pairs: list[Pair] = list(product(_names(runtime), precisions))
     contestants = _contestants(models, pairs, common, bind, on_left_out, progress)
 
     def tell(known: Comparison) -> None:
