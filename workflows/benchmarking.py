@@ -51,8 +51,8 @@ def benchmark(
 
     Args:
         model: An artifact, or a checkpoint, which is exported to what the runtime needs.
-        runtime: The engine and its variant, as "openvino:throughput"; None is PyTorch for a checkpoint, and the
-            first that runs it here for an artifact.
+        runtime: The engine and its variant, as "openvino:throughput"; None is PyTorch for a checkpoint, or ONNX Runtime
+            where it has not the precision, and the first that runs it here for an artifact.
         precision: The arithmetic that a checkpoint is exported in; None is fp32. An artifact has its own.
         threads: Threads of each stream.
         batch: Images at a time; None is 1, or the artifact's own batch size.
@@ -211,10 +211,10 @@ def planned(
 
     from ..bench.plan import plan
     from ..core.missing import unavailable_error
-    from ..export import predicting
     from ..export.contract.runtime import parse_runtime
 
-    engine, variant = parse_runtime(runtime) if runtime else predicting.resolve(model, None)[1:]
+    check("precision", precision, Precision)
+    engine, variant = parse_runtime(runtime) if runtime else _usual(model, common, [precision])[0][:2]
     scenario = replace(common, runtime=engine.name, variant=variant)
     more: dict[str, Any] = {"precisions": [precision], "bind": bind, "progress": progress}
     (item,) = plan(model, scenario, [common.threads], [common.batch], **more)
@@ -232,7 +232,8 @@ def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "
 
     if isinstance(model, Artifact):
         able = [(engine, "", precisions) for engine in runtimes().values() if model.format in engine.formats]
-        return (_here(able, common) or able)[:1]
+        if able:
+            return (_here(able, common) or able)[:1]
     able = []
     for engine in (runtimes()[name] for name in USUAL):
         known = formats()[engine.formats[0]].precisions

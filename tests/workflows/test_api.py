@@ -185,6 +185,8 @@ def test_a_picture_of_another_size_is_resized_or_a_failure_among_the_others(arti
         (lambda c: ExportOptions(batch=0), r"`batch=0` is not possible\nExpected `int` >= 1"),
         (lambda c: c.benchmark(threads=-3), "`threads=-3` is not possible"),
         (lambda c: c.benchmark(batch=0), "`batch=0` is not possible"),
+        (lambda c: c.benchmark(precision="int7"), "unknown precision 'int7'"),
+        (lambda c: c.benchmark(precision=0.01), "`precision=0.01` is not possible"),
         (lambda c: c.benchmark(half_width=0), "`half_width=0` is not possible"),
         (lambda c: c.benchmark(device="tpu"), "unknown device 'tpu'"),
         (lambda c: c.export(input="bytes"), "unknown input 'bytes'"),

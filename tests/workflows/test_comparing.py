@@ -9,7 +9,7 @@ from reszoo.core.errors import UsageError
 from reszoo.core.measured import Scenario
 from reszoo.core.progress import silent
 from reszoo.core.types import Artifact
-from reszoo.workflows.benchmarking import benchmark
+from reszoo.workflows.benchmarking import benchmark, planned
 from reszoo.workflows.comparing import _contestants
 
 REF = "resnet8_v1.reszoo_digits"
@@ -32,6 +32,12 @@ def test_a_checkpoint_comes_in_each_precision_that_a_runtime_has_and_an_artifact
     checkpoints = [("torch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")]
     assert ways == [*checkpoints, ("onnxruntime", "fp32")]
     assert left_out == [("torch", "int8"), ("torch", "onnx")]
+
+
+def test_without_a_runtime_a_checkpoint_runs_in_the_first_that_has_its_precision(quick: Scenario) -> None:
+    checkpoint = zoo.load(REF)
+    ways = [planned(checkpoint, None, quick, True, precision) for precision in ("fp32", "int8")]
+    assert [way.scenario.runtime for way in ways] == ["torch", "onnxruntime"]
 
 
 def test_an_artifact_has_its_own_precision(artifact: Artifact) -> None:
