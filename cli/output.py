@@ -1,6 +1,5 @@
 """What every verb prints with: consoles, JSON for machines, progress bars for people."""
 
-import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 @cache
 def console() -> "Console":
-    """Standard output. Piped, it is wide enough never to fold a table, unless COLUMNS says otherwise."""
+    """Standard output. Piped, it is wide enough never to fold a table, whatever paths are in it."""
     return _spelling()(highlight=False, emoji=False, width=_width(sys.stdout))
 
 
@@ -41,8 +40,8 @@ def err_console() -> "Console":
 
 
 def _width(file: IO[str]) -> int | None:
-    """None is the terminal's, or that of COLUMNS."""
-    return None if file.isatty() or "COLUMNS" in os.environ else 10_000
+    """None is the terminal's, or COLUMNS there. A pipe heeds no COLUMNS: programs that load readline pass it on."""
+    return None if file.isatty() else 10_000
 
 
 def _spelling() -> "type[Console]":

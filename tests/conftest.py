@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache for every test, and none of the settings of whoever runs them."""
     for name in list(os.environ):
-        if name == "COLUMNS" or (name.startswith("RESZOO_") and not name.startswith("RESZOO_TEST_")):
+        if name.startswith("RESZOO_") and not name.startswith("RESZOO_TEST_"):
             monkeypatch.delenv(name)
     folder = tmp_path / "cache"
     monkeypatch.setenv("RESZOO_CACHE", str(folder))

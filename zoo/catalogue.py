@@ -19,6 +19,7 @@ from ..core.types import Fraction, ModelSpec, Positive, Preprocess, Record
 from ..models import spec_of
 
 CARDS = Path(__file__).parent / "cards"
+WILDCARD = re.compile(r"[*?[]")
 BUNDLED = Path(__file__).parent / "weights"
 
 
@@ -98,8 +99,11 @@ def refs() -> list[str]:
 def matching(pattern: str, names: list[str]) -> list[str]:
     """The names ARCH.TAG that a shell pattern matches, both parts by themselves: `resnet*_v2*` is of v2 networks.
 
-    A pattern without a tag has any. One that no architecture matches is of whole names, as `*cifar10` is.
+    A pattern without a tag has any. One that no architecture matches is of whole names, as `*cifar10` is. What has no
+    wildcard is a whole name, too.
     """
+    if WILDCARD.search(pattern) is None:
+        return [name for name in names if name == pattern]
     arch, _, tag = pattern.partition(".")
     parts = {name: name.partition(".") for name in names}
     apart = [name for name in names if fnmatchcase(parts[name][0], arch) and fnmatchcase(parts[name][2], tag or "*")]

@@ -262,7 +262,7 @@ def test_without_its_images_a_network_is_scored_by_its_weights(
     prune(ref, macs="0.5", out=tmp_path / "made", **QUICK)
     printed = capsys.readouterr().out
     assert "val accuracy of the parent: not measured, the data set cifar10 is not on this machine" in printed
-    assert "--finetune prune-finetune and another --out" in printed
+    assert f"Next: reszoo train --from {ref}-macs0.5 --teacher {ref} --data cifar10 --recipe prune-finetune" in printed
 
 
 def test_show_tells_what_a_plan_has_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ PATH = "/home/somebody/experiments/2026-11-29/resnet20_v1.akamaster_cifar10-onnx
 @pytest.fixture(params=[80, 40])
 def width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Of the terminal; both consoles look at it once."""
-    monkeypatch.setenv("COLUMNS", str(request.param))
+    monkeypatch.setattr(output, "_width", lambda file: request.param)
     for console in (output.console, output.err_console):
         console.cache_clear()
     yield request.param
@@ -86,7 +86,7 @@ def test_no_word_is_broken(command: list[str], width: int, cache: Path, monkeypa
     """Every word of the narrow output is one of the wide output."""
     monkeypatch.setattr("reszoo.bench.host_check.WATCH_S", 0.0)
     narrow = reszoo(*command).stdout.replace("\u2500", "")
-    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr(output, "_width", lambda file: 10_000)
     output.console.cache_clear()
     wide = reszoo(*command).stdout
     assert fits(narrow, width)

@@ -82,5 +82,6 @@ def test_a_wildcard_is_of_the_architecture_and_of_the_tag_by_themselves() -> Non
     assert catalogue.matching("resnet50_v*.t*", refs) == refs[:2]
     assert catalogue.matching("*digits", refs) == ["resnet8_v1.reszoo_digits"]  # no architecture is called so
     assert catalogue.matching("mine", refs) == ["mine"]
+    assert catalogue.matching("resnet50_v2", refs) == []  # an architecture is no checkpoint
     assert catalogue.matching("*", refs) == refs
     assert all("_v2." in ref for ref in zoo.resolve("resnet*_v2*"))
