@@ -1,5 +1,7 @@
 """Who meets whom in a comparison: each model in every runtime and precision that there is for it."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 from measuring import artifact as artifact
 from measuring import quick as quick
@@ -8,9 +10,12 @@ from reszoo import zoo
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Scenario
 from reszoo.core.progress import silent
-from reszoo.core.types import Artifact
+from reszoo.core.types import Artifact, Precision
 from reszoo.workflows.benchmarking import benchmark, planned
 from reszoo.workflows.comparing import _contestants
+
+if TYPE_CHECKING:
+    from reszoo.workflows.comparing import Pair
 
 REF = "resnet8_v1.reszoo_digits"
 
@@ -19,14 +24,15 @@ def test_a_checkpoint_comes_in_each_precision_that_a_runtime_has_and_an_artifact
     quick: Scenario, artifact: Artifact
 ) -> None:
     left_out: list[tuple[str, str]] = []
-    pairs = [(runtime, precision) for runtime in ("torch", "onnxruntime") for precision in ("fp32", "int8")]
+    precisions: tuple[Precision, ...] = ("fp32", "int8")
+    pairs: list[Pair] = [(runtime, precision) for runtime in ("torch", "onnxruntime") for precision in precisions]
     found = _contestants(
         [zoo.load(REF), artifact],
         pairs,
         quick,
         True,
         lambda *which: left_out.append(which),
-        silent,  # type: ignore[arg-type]
+        silent,
     )
     ways = [(each.scenario.runtime, each.artifact.precision) for each in found]
     checkpoints = [("torch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")]
