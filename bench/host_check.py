@@ -192,7 +192,7 @@ def _format(plugin: Format) -> Tool:
     missing = _missing(plugin.packages[0], plugin.unavailable)
     return Tool(
         name=plugin.name,
-        version=_version(plugin.packages),
+        version=_version(plugin.packages[:1]),
         works=missing is None,
         devices=(),
         missing=(missing,) if missing else (),

@@ -36,7 +36,7 @@ ADVICE: dict[WarningKind, str] = {
     "oversubscribed": "Use fewer `threads` or `streams`: threads that share a core wait for each other.",
     "not_steady": "Latency still changed when the warm-up's time was over: warm up for longer, on a quiet machine.",
     "drift": "Latency changed while it was sampled: find out what did (clock, other jobs, memory), and measure again.",
-    "imprecise": "Sample for longer, quieten the machine, or be content with less (`precision`).",
+    "imprecise": "Sample for longer, quieten the machine, or be content with less (`half_width`).",
     "paging": "The worker waited for the disk: free some memory, or use a smaller batch.",
     "gpu_slowdown": "Let the GPU cool, or hold it at a clock that it can keep: sudo nvidia-smi --lock-gpu-clocks=MHZ",
     "gpu_shared": "Stop what else computes on the GPU, or choose another with CUDA_VISIBLE_DEVICES.",

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ..core.measured import Among, Failure, Scenario
 from ..core.progress import Progress, silent
-from ..core.types import Artifact, Checkpoint, Unavailable
+from ..core.types import Artifact, Checkpoint, Precision, Unavailable
 from ..datasets.classes import ClassMap, Given
 from ..datasets.info import Split
 from ..export.attempts import Outcome, attempt
@@ -48,23 +48,31 @@ def plan(
     batches: Sequence[int],
     request: AccuracyRequest | None = None,
     *,
+    precisions: Sequence[Precision] = ("fp32",),
     bind: bool = True,
-) -> Sequence[Planned | Unavailable]:
+    progress: Progress = silent,
+) -> Sequence[Planned | Unavailable | Failure]:
     """Every combination of threads and batches for one target in one runtime (`common` holds all the rest).
 
-    A checkpoint is exported to the runtime's first format, or taken from the cache. Accuracy does not depend on
-    threads or batch, so it is measured once, beside the first scenario. `bind` gives each worker as many cores as it
-    has threads.
+    A checkpoint is exported to the runtime's first format in each of `precisions`, or taken from the cache; an artifact
+    has its own. Accuracy does not depend on threads or batch, so it is measured once, beside the first scenario. `bind`
+    gives each worker as many cores as it has threads. `progress` is told of exports.
     """
     runtime = runtimes()[common.runtime]
     if missing := _missing(runtime, common):
         return [missing]
     if request:
         classes_of(target, request)
-    artifact = target if isinstance(target, Artifact) else exported(target, runtime.formats[0])
-    if artifact.format not in runtime.formats:
-        return [_wrong_format(artifact, runtime)]
-    return _every_count(artifact, common, threads, batches, request, bind)
+    if isinstance(target, Artifact) and target.format not in runtime.formats:
+        return [_wrong_format(target, runtime)]
+    made = [target] if isinstance(target, Artifact) else _exports(target, runtime.formats[0], precisions, progress)
+    found: list[Planned | Unavailable | Failure] = []
+    for outcome in made:
+        if isinstance(outcome, Artifact):
+            found += _every_count(outcome, common, threads, batches, request, bind)
+        else:
+            found.append(outcome)
+    return found
 
 
 def plan_all(
@@ -74,6 +82,7 @@ def plan_all(
     batches: Sequence[int],
     request: AccuracyRequest | None = None,
     *,
+    precisions: Sequence[Precision] = ("fp32",),
     bind: bool = True,
     progress: Progress = silent,
 ) -> Iterator[Planned | Unavailable | Failure]:
@@ -84,7 +93,7 @@ def plan_all(
     """
     if request:
         classes_of(target, request)
-    made: dict[str, Outcome] = {target.format: target} if isinstance(target, Artifact) else {}
+    made: dict[str, list[Outcome]] = {target.format: [target]} if isinstance(target, Artifact) else {}
     for runtime in runtimes().values():
         scenario = replace(common, runtime=runtime.name)
         names = [name for name in runtime.formats if isinstance(target, Checkpoint) or name in made]
@@ -93,15 +102,22 @@ def plan_all(
             continue
         for name in names:
             if isinstance(target, Checkpoint) and name not in made:
-                progress(f"exporting to {name}")
-                made[name] = outcome = attempt(target, name, ExportOptions(), partial(exported, target, name))
-                if not isinstance(outcome, Artifact):
-                    yield outcome
-            if isinstance(artifact := made[name], Artifact):
+                made[name] = list(_exports(target, name, precisions, progress))
+                yield from (outcome for outcome in made[name] if not isinstance(outcome, Artifact))
+            for artifact in (outcome for outcome in made[name] if isinstance(outcome, Artifact)):
                 fitting = [batch for batch in batches if batch_size(artifact, batch) == batch]
                 yield from (_wrong_batch(artifact, batch) for batch in batches if batch not in fitting)
                 for in_variant in _in_variants(runtime, scenario) if fitting else ():
                     yield from _every_count(artifact, in_variant, threads, fitting, request, bind)
+
+
+def _exports(
+    checkpoint: Checkpoint, format_name: str, precisions: Sequence[Precision], progress: Progress
+) -> Iterator[Outcome]:
+    for precision in precisions:
+        options = ExportOptions(precision=precision)
+        progress(f"exporting to {format_name} {precision}")
+        yield attempt(checkpoint, format_name, options, partial(exported, checkpoint, format_name, options))
 
 
 def _in_variants(runtime: Runtime, scenario: Scenario) -> list[Scenario]:

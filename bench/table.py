@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..core.estimates import Ratio
-from ..core.measured import AGAIN, Comparison, Failure, Measurement, MeasurementWarning, Subject, WarningKind
+from ..core.estimates import Ratio, relative_half_width
+from ..core.measured import AGAIN, Accuracy, Comparison, Failure, Measurement, MeasurementWarning, Subject, WarningKind
 from ..core.statistics import proportion_interval
 from ..core.types import Unavailable
 from .machine import ADVICE
@@ -14,12 +14,15 @@ Outcome = Measurement | Failure | Unavailable
 
 
 class Row(NamedTuple):
+    """`accuracy` is of the artifact on the runtime: whatever the threads and the batch, it is the same."""
+
     runtime: str
     format: str
+    accuracy: str
     threads: str
     batch: str
     median_ms: str
-    interval_ms: str
+    half_width: str
     tail_ms: str
     images_per_s: str
     peak_mb: str
@@ -29,15 +32,18 @@ class Row(NamedTuple):
 HEADERS = Row(
     runtime="runtime",
     format="format",
+    accuracy="top-1 %",
     threads="threads",
     batch="batch",
     median_ms="median",
-    interval_ms="95 %",
+    half_width="95 %",
     tail_ms="tail",
     images_per_s="images/s",
     peak_mb="peak MB",
     warnings="",
 )
+OPTIONAL = (HEADERS.tail_ms, HEADERS.peak_mb)  # what a narrow terminal can do without
+MEANS_DIFFER = 0.02  # from here on, who divides the batch by its median asks why images/s is not that
 
 
 class ContestantRow(NamedTuple):
@@ -67,17 +73,34 @@ def by_model(outcomes: Sequence[Outcome]) -> dict[str, list[Measurement]]:
     return models
 
 
-def row(m: Measurement) -> Row:
+def rows(measurements: Sequence[Measurement]) -> list[Row]:
+    """A row for each measurement."""
+    known = {_engine(m): m.accuracy for m in measurements if m.accuracy}
+    return [_row(m, known.get(_engine(m))) for m in measurements]
+
+
+def shared_settings(found: Sequence[Row]) -> dict[str, str]:
+    """The numbers of threads and the batch, by their headers, as far as they are the same in all rows."""
+    settings = {HEADERS.threads: {row.threads for row in found}, HEADERS.batch: {row.batch for row in found}}
+    return {name: values.pop() for name, values in settings.items() if len(values) == 1}
+
+
+def _engine(m: Measurement) -> tuple[str, str, str]:
+    scenario = m.subject.scenario
+    return m.subject.artifact_sha256, scenario.runtime_name, scenario.device
+
+
+def _row(m: Measurement, accuracy: Accuracy | None) -> Row:
     """A batch's latency, with the interval of its median; the memory that the runtime and the model took."""
     scenario, subject = m.subject.scenario, m.subject
-    low, high = m.interval_s
     return Row(
         runtime=scenario.runtime_name + ("" if scenario.device == "cpu" else f" ({scenario.device})"),
         format=_format(subject),
+        accuracy=_top1(accuracy) if accuracy else "",
         threads=str(scenario.threads) + (f" x {scenario.streams}" if scenario.streams > 1 else ""),
         batch=str(scenario.batch),
         median_ms=milliseconds(m.median_s),
-        interval_ms=f"{milliseconds(low)}–{milliseconds(high)}",
+        half_width=f"±{100 * relative_half_width(m.samples_s):.1f}%",
         tail_ms=_tail(m),
         images_per_s=_images_per_s(m),
         peak_mb=f"{m.memory.taken_bytes / 1e6:.0f}",
@@ -127,15 +150,25 @@ def _format(subject: Subject) -> str:
     return f"{subject.artifact_format} {subject.precision}{uint8}"
 
 
-def accuracies(measurements: Sequence[Measurement]) -> list[str]:
-    """A line for each accuracy that was measured: "top-1 on cifar10/test: 91.73 % (91.17 to 92.25), n = 10000 ..."."""
-    lines = []
-    for m in measurements:
-        if a := m.accuracy:
-            low, high = proportion_interval(a.correct, a.n)
-            share = f"{100 * a.value:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
-            lines.append(f"top-1 on {a.where}: {share}, n = {a.n}, {m.subject.scenario.runtime_name}")
+def notes(measurements: Sequence[Measurement]) -> list[str]:
+    """What the columns do not say: of which images the accuracy is, and why images/s is not what the median gives."""
+    sets = dict.fromkeys((a.where, a.n) for m in measurements if (a := m.accuracy))
+    lines = [f"top-1 is on the {n:,} images of {where}, with its 95 % interval" for where, n in sets]
+    if any(_differs(m) for m in measurements):
+        lines.append("images/s counts every run in the time that all took, slow ones too; the median is one run's")
     return lines
+
+
+def _differs(m: Measurement) -> bool:
+    scenario = m.subject.scenario
+    by_median = scenario.streams * scenario.batch / m.median_s
+    return m.images_per_s is not None and abs(m.images_per_s / by_median - 1) > MEANS_DIFFER
+
+
+def _top1(accuracy: Accuracy) -> str:
+    """ "91.73 ±0.55": the further end of the interval, in points."""
+    low, high = proportion_interval(accuracy.correct, accuracy.n)
+    return f"{100 * accuracy.value:.2f} ±{100 * max(accuracy.value - low, high - accuracy.value):.2f}"
 
 
 def warning_lines(warnings: Sequence[MeasurementWarning]) -> list[str]:

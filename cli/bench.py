@@ -8,7 +8,8 @@ import typer
 from ..core.errors import ReszooError, UnavailableError
 from ..core.registry import ALL
 from . import options, output
-from .options import parse_counts, parse_precision, words
+from .durations import parse_duration
+from .options import arithmetic_and_half_width, parse_counts, words
 from .shares import parse_share
 
 if TYPE_CHECKING:
@@ -17,21 +18,23 @@ if TYPE_CHECKING:
     from ..workflows.benchmarking import Item, Outcome
 
 Runtimes = Annotated[
-    str,
+    str | None,
     typer.Option(
         help="Engines, comma-separated, such as torch, torch:channels_last, onnxruntime; see `reszoo doctor`. "
         f"Or {ALL}: every one that is here, in every variant, with every format that it runs; variants that take "
         "minutes to load, such as torch:compile, only by name.",
+        show_default="torch,onnxruntime; for an artifact, the first that runs it",
         rich_help_panel="Scenario",
     ),
 ]
 Threads = Annotated[str, typer.Option(help="Numbers of threads, comma-separated.", rich_help_panel="Scenario")]
 Batches = Annotated[str, typer.Option(help="Batch sizes, comma-separated.", rich_help_panel="Scenario")]
-Precision = Annotated[
-    str,
+HalfWidth = Annotated[
+    str | None,
     typer.Option(
         metavar="SHARE",
-        help="Sample until the median's 95 % interval is this far to either side.",
+        help="Sample until the median's 95 % interval reaches this far to either side.",
+        show_default="1%",
         rich_help_panel="Sampling",
     ),
 ]
@@ -40,7 +43,7 @@ TimeLimit = Annotated[
     typer.Option(
         min=0.05,
         metavar="SECONDS",
-        help="Sample no longer than this, whatever the precision.",
+        help="Sample no longer than this, however wide the interval is.",
         rich_help_panel="Sampling",
     ),
 ]
@@ -48,7 +51,7 @@ Accuracy = Annotated[
     str | None,
     typer.Option(
         metavar="DATASET[/SPLIT]",
-        help="Measure top-1 accuracy on this data set's test split, or another.",
+        help="Measure top-1 accuracy on this data set's test split, or on another: flowers/val.",
         rich_help_panel="Accuracy",
     ),
 ]
@@ -62,6 +65,14 @@ MaxDrop = Annotated[
         metavar="SHARE", help="Fail unless at most this much accuracy is lost, as 0.5%.", rich_help_panel="Accuracy"
     ),
 ]
+MaxLatency = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DURATION",
+        help="Fail unless every batch's median takes at most this long, as 0.5ms; us and s, too.",
+        rich_help_panel="Gate",
+    ),
+]
 PerClass = Annotated[
     bool,
     typer.Option(
@@ -72,14 +83,15 @@ PerClass = Annotated[
 
 def bench(
     refs: options.Refs,
-    runtime: Runtimes = "torch,onnxruntime",
+    runtime: Runtimes = None,
+    precision: options.Arithmetic = None,
     threads: Threads = "1",
     batch: Batches = "1",
     streams: options.Streams = 1,
     device: options.DeviceName = "cpu",
     cold_cache: options.ColdCache = False,
     bind: options.Bind = True,
-    precision: Precision = "1%",
+    half_width: HalfWidth = None,
     time_limit: TimeLimit = 10.0,
     patience: options.Patience = 300.0,
     seed: options.Seed = 0,
@@ -89,24 +101,28 @@ def bench(
     reference: Reference = None,
     max_drop: MaxDrop = None,
     per_class: PerClass = False,
+    max_latency: MaxLatency = None,
     out: options.Results = Path("results"),
     json: options.Json = False,
 ) -> None:
     """Measure checkpoints and artifacts. A checkpoint is first exported to what each runtime needs.
 
-    The fastest way to run each model is named below its table.
+    The fastest of all that was measured of each model is named below its table.
 
-    Example: reszoo bench resnet8_v1.reszoo_digits --runtime torch,onnxruntime --batch 1,32 --accuracy digits
+    Example: reszoo bench resnet8_v1.reszoo_digits --runtime all --precision fp32,int8 --accuracy digits
     """
     from ..bench.plan import AccuracyRequest
+    from ..core.types import Checkpoint
     from ..workflows import losses as workflow
-    from ..workflows.benchmarking import check_measured, scenario_of, sweep
+    from ..workflows.benchmarking import FLOAT, HALF_WIDTH, check_latency, check_measured, scenario_of, sweep
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
     gate.check_options(accuracy, reference, max_drop, per_class, json, classes)
     limit = parse_share(max_drop, "--max-drop") if max_drop else None
+    longest_s = parse_duration(max_latency, "--max-latency") if max_latency else None
     counts = parse_counts(threads, "--threads"), parse_counts(batch, "--batch")
+    precisions, share = arithmetic_and_half_width(precision, half_width)
     common = scenario_of(
         device,
         max(counts[0]),
@@ -114,7 +130,7 @@ def bench(
         streams,
         seed,
         cold_cache,
-        precision=parse_precision(precision),
+        half_width=HALF_WIDTH if share is None else share,
         sampling_limit_s=time_limit,
     )
     request = None
@@ -123,7 +139,16 @@ def bench(
         request = AccuracyRequest(dataset, out, split, classes, among)
     with output.bar() as progress:
         models = resolve_all(refs, progress)
-        planned = sweep(models, words(runtime), common, *counts, accuracy=request, bind=bind, progress=progress)
+        planned = sweep(
+            models,
+            words(runtime) if runtime else None,
+            common,
+            *counts,
+            precisions=precisions or FLOAT,
+            accuracy=request,
+            bind=bind,
+            progress=progress,
+        )
         if request and reference:
             planned.insert(0, workflow.reference(resolve(reference, progress), common, request))
     output.check_writable(out)
@@ -134,6 +159,8 @@ def bench(
     else:
         _print(outcomes)
     _print_warnings(outcomes, out)
+    if runtime == ALL and not precisions and any(isinstance(model, Checkpoint) for model in models):
+        output.err_console().print("Checkpoints were measured in fp32 alone: --precision fp32,int8 has int8 as well.")
     if per_class:
         gate.print_classes(outcomes, out)
     if losses and not json:
@@ -143,6 +170,8 @@ def bench(
         raise UnavailableError("no accuracy could be compared with the reference's")
     if any(loss.verdict and loss.verdict.outcome != "pass" for loss in losses):
         raise ReszooError("the accuracy gate is not met")
+    if longest_s is not None:
+        check_latency(outcomes[1:] if reference else outcomes, longest_s)
 
 
 def _measured(planned: "list[Item]", out: Path, patience: float) -> "Iterator[Outcome]":
@@ -171,19 +200,21 @@ def _records(outcomes: "list[Outcome]") -> list[dict[str, object]]:
 
 
 def _print(outcomes: "list[Outcome]") -> None:
-    from rich.markup import escape
-
     from ..bench.fastest import fastest
-    from ..bench.table import HEADERS, accuracies, by_model, row
+    from ..bench.table import HEADERS, OPTIONAL, by_model, notes, rows, shared_settings
 
     for model, measured in by_model(outcomes).items():
-        table = output.table(*HEADERS, right=HEADERS[2:])
-        table.title, table.title_justify, table.title_style = f"{escape(model)}, ms a batch", "left", "bold"
-        for measurement in measured:
-            table.add_row(*row(measurement))
+        found = rows(measured)
+        shared = shared_settings(found)
+        shown = [at for at, cells in enumerate(zip(*found, strict=True)) if any(cells) and HEADERS[at] not in shared]
+        table = output.table(*(HEADERS[at] for at in shown), right=HEADERS[2:], optional=OPTIONAL)
+        title = [f"{model}, ms a batch", *(f"{name} {value}" for name, value in shared.items())]
+        table.title = ", ".join(title)
+        for row in found:
+            table.add_row(*(row[at] for at in shown))
         output.console().print(table)
-        for line in accuracies(measured) + fastest(measured):
-            output.console().print(" " + line, markup=False)
+        for line in notes(measured) + fastest(measured):
+            output.console().print(line, markup=False)
 
 
 def _print_warnings(outcomes: "list[Outcome]", out: Path) -> None:

@@ -9,7 +9,7 @@ import typer
 from ..core.errors import UsageError
 from ..core.registry import ALL
 from . import options, output
-from .options import parse_precision, words
+from .options import arithmetic_and_half_width, words
 from .shares import parse_share
 
 if TYPE_CHECKING:
@@ -26,12 +26,13 @@ def compare(
             rich_help_panel="Scenario",
         ),
     ] = None,
+    precision: options.Arithmetic = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each contestant.", rich_help_panel="Scenario")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.", rich_help_panel="Scenario")] = 1,
     device: options.DeviceName = "cpu",
     cold_cache: options.ColdCache = False,
     bind: options.Bind = True,
-    precision: Annotated[
+    half_width: Annotated[
         str | None,
         typer.Option(
             metavar="SHARE",
@@ -73,18 +74,20 @@ def compare(
             "compare needs to know which runtimes", f"Name them: `reszoo bench --runtime {ALL}` finds them."
         )
     gate = 1 + parse_share(fail_if_slower, "--fail-if-slower") if fail_if_slower else None
+    precisions, share = arithmetic_and_half_width(precision, half_width)
     left_out: dict[str, dict[str, None]] = {}  # by runtime, the formats; a dict as a set that keeps its order
     try:
         with output.bar() as progress:
             comparison = run(
                 *(model for ref in refs for model in resolve_all([ref], progress)),
                 runtime=words(runtime) if runtime else None,
+                precision=precisions or "fp32",
                 threads=threads,
                 batch=batch,
                 device=device,
                 cold_cache=cold_cache,
                 bind=bind,
-                precision=parse_precision(precision) if precision else None,
+                half_width=share,
                 time_limit=time_limit,
                 max_ratio=gate,
                 patience=patience,
@@ -97,7 +100,7 @@ def compare(
     finally:
         if left_out:
             pairs = "; ".join(f"{', '.join(names)} on {engine}" for engine, names in left_out.items())
-            output.err_console().print(f"Left out, as the runtime has not that format: {pairs}.", markup=False)
+            output.err_console().print(f"Left out, as the runtime does not run it: {pairs}.", markup=False)
     _print(comparison, out, json)
     if gate is not None:
         check_not_slower(comparison, gate)
@@ -117,9 +120,12 @@ def _print(comparison: "Comparison", out: Path, json: bool) -> None:
     if json:
         output.print_json(to_builtins(comparison))
     else:
-        table = output.table(*CONTESTANT_HEADERS, right=("median ms", "ratio"))
+        models = {subject.source_ref for subject in comparison.subjects}
+        start = int(len(models) == 1)  # the column of the model
+        table = output.table(*CONTESTANT_HEADERS[start:], right=("median ms", "ratio"))
+        table.title = models.pop() if start else None
         for line in contestants(comparison):
-            table.add_row(*line)
+            table.add_row(*line[start:])
         output.console().print(table)
     rounds = f"{len(comparison.rounds)} rounds of fresh processes"
     output.err_console().print(f"A ratio above 1 is slower. {rounds}; all samples are in {out}.", markup=False)

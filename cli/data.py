@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from . import output
+from .shares import parse_share
 
 if TYPE_CHECKING:
     from ..datasets import DatasetInfo
@@ -47,6 +48,10 @@ def add(
             help="Where images in no split folder belong.", show_default="train; val for ImageNet's validation images"
         ),
     ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Cut a stratified test split off the training images, as 20%."),
+    ] = None,
     max_pixels: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="The most pixels of an image.", show_default="Pillow's limit, 89478485"),
@@ -57,7 +62,8 @@ def add(
     """Import image folders or zips in the layout CLASS/image.png or SPLIT/CLASS/image.png, SPLIT train, val or test.
 
     Training, valid, validation and testing name splits, too, and so does a folder or zip that is itself named like one.
-    Formats: png, jpg, bmp, webp, gif, tif. Without images in val, a stratified 10 % of the training images become val.
+    Formats: png, jpg, bmp, webp, gif, tif. Without images in val, a stratified 10 % of the training images become val;
+    --test cuts off a test split before.
 
     Folders named by WordNet ids get ImageNet's class names. Its validation images may lie in one folder, as they are
     published, if another PATH is LOC_val_solution.csv, val.txt of Caffe, or the development kit.
@@ -66,9 +72,10 @@ def add(
 
     from ..datasets import add
 
+    share = parse_share(test, "--test", "Write a fifth as --test 20% or --test 0.2.") if test else None
     with output.progress("{task.description}", BarColumn(), TaskProgressColumn(), TimeRemainingColumn()) as bar:
         task = bar.add_task(name, total=None)
-        info = add(name, paths, split, replace, max_pixels, output.counting(bar, task))
+        info = add(name, paths, split, replace, max_pixels, output.counting(bar, task), test=share)
     _show(info, json)
 
 

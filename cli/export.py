@@ -1,17 +1,17 @@
 """`reszoo export`: a checkpoint as files that runtimes can load, with the proof that they compute the same."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import UsageError
 from ..core.registry import ALL, listed
 from . import output
-from .options import Batch, ComputeCapability, InputKind, Opset, parse_batch, words
+from .options import Batch, ComputeCapability, InputKind, Opset, parse_batch, parse_precisions, words
 
 if TYPE_CHECKING:
-    from ..core.types import Artifact, Precision
+    from ..core.types import Artifact
     from ..workflows.exporting import Attempt
 
 LIBRARIES = ("torchvision", "timm")
@@ -125,12 +125,15 @@ def _print(attempts: "list[Attempt]", json: bool) -> None:
     for table in (made, others):
         if table.row_count:
             output.console().print(table)
+    for attempt in attempts:
+        if isinstance(attempt.outcome, Artifact):
+            output.tell_calibration(attempt.outcome)
 
 
 def _row(artifact: "Artifact", seconds: float) -> tuple[str, ...]:
     parity = artifact.parity
     return (
-        str(artifact.path),
+        str(output.nearby(artifact.path)),
         output.size(artifact.size_bytes),
         f"{seconds:.1f}",
         f"{parity.max_abs_error:.2g}",
@@ -146,14 +149,3 @@ def _record(attempt: "Attempt") -> dict[str, object]:
 
     asked = {name: value for name, value in attempt._asdict().items() if name != "outcome"}
     return {"kind": type(attempt.outcome).__name__.lower(), **asked, **to_builtins(attempt.outcome)}
-
-
-def parse_precisions(text: str) -> "list[Precision]":
-    """ "fp32,int8" -> both."""
-    from ..core.types import Precision
-
-    known: tuple[Precision, ...] = get_args(Precision)
-    names = words(text)
-    if unknown := set(names).difference(known):
-        raise UsageError(f"unknown precision {min(unknown)!r}", f"Choose from {', '.join(known)}.")
-    return [precision for precision in known if precision in names]

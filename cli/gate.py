@@ -79,7 +79,7 @@ def print_classes(outcomes: "Sequence[Outcome]", out: Path) -> None:
     for m in losses.with_accuracy(outcomes):
         predictions = losses.predictions(m, out)
         table = output.table("class", "n", "accuracy", "95 % interval", "most often taken for", right=("n", "accuracy"))
-        table.title, table.title_justify = losses.name_of(m), "left"
+        table.title = losses.name_of(m)
         for line in per_class(predictions):
             interval = f"{100 * line.interval.low:.1f} – {100 * line.interval.high:.1f} %"
             taken = f"{line.taken_for} ({line.times_taken})" if line.taken_for else ""

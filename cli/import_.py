@@ -102,18 +102,18 @@ def import_(
     if json:
         output.print_json(made)
         return
+    output.tell_checkpoint(made)
     for line in _lines(made):
         output.console().print(line, markup=False)
 
 
 def _lines(made: "Checkpoint") -> list[str]:
-    """Where it is, what it was recognised as, and what was assumed."""
+    """What it was recognised as, and what was assumed."""
     from ..models.network import description
 
     how, spec = made.provenance[-1].config, made.spec
     channels, height, width = spec.input
     lines = [
-        f"{made.ref} is in {output.nearby(made.weights_path.parent)}",
         f"recognised as {how['arch']} in the layout {how['layout']}: all {how['tensors']} tensors fit",
         f"{', '.join(description(spec).values())}; {spec.num_classes} classes, {channels} x {height} x {width}",
     ]

@@ -7,6 +7,7 @@ import typer
 from . import output
 
 RIGHT = ("top-1", "params", "MACs")
+OPTIONAL = ("accuracy is", "licence", "params", "MACs")  # `show` has them, too
 
 
 def list_(
@@ -14,7 +15,9 @@ def list_(
     arch: Annotated[bool, typer.Option("--arch", help="List architectures instead, which have no weights.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the checkpoints of the catalogue, and whether they are on this machine.
+    """List the checkpoints of the catalogue and those that were made here, and which are on this machine.
+
+    A wildcard without a dot is of the architecture, so that v2 is a family; 'resnet20*.akamaster*' is of both.
 
     Example: reszoo list 'resnet*_v2*'
     """
@@ -28,7 +31,8 @@ def list_(
     if json:
         output.print_json(entries)
         return
-    table = output.table("ref", "data set", "top-1", "accuracy is", "params", "MACs", "licence", "here", right=RIGHT)
+    headers = ("ref", "data set", "top-1", "accuracy is", "params", "MACs", "licence", "here")
+    table = output.table(*headers, right=RIGHT, optional=OPTIONAL)
     for entry in entries:
         accuracy = "" if entry.accuracy is None else f"{100 * entry.accuracy:.2f} %"
         sizes = output.count(entry.params), output.count(entry.macs)

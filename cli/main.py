@@ -20,6 +20,7 @@ from . import (
     evaluate,
     export,
     import_,
+    output,
     predict,
     prune,
     quantize,
@@ -109,10 +110,11 @@ def _told(error: Exception) -> tuple[str, str]:
 def _report(error: Exception, problem: str, fix: str) -> None:
     if os.environ.get("RESZOO_DEBUG"):
         traceback.print_exception(error)
-    typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-    typer.echo(spelled(problem), err=True)
+    from rich.markup import escape
+
+    output.err_console().print(f"[bold red]error:[/] {escape(spelled(problem))}")
     if fix:
-        typer.echo(spelled(fix), err=True)
+        output.err_console().print(fix, markup=False)
 
 
 if __name__ == "__main__":  # for torchrun -m reszoo.cli.main

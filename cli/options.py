@@ -1,12 +1,15 @@
 """Options that several verbs share, and their values."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import typer
 
 from ..core.errors import UsageError
-from .shares import parse_share
+from .shares import SHARE, parse_share
+
+if TYPE_CHECKING:
+    from ..core.types import Precision
 
 Refs = Annotated[
     list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint or artifact folders.")
@@ -42,6 +45,16 @@ Batch = Annotated[
         metavar="dynamic|N|MIN:OPT:MAX",
         help="Any batch size, just one, or an engine's range.",
         rich_help_panel="Artifact",
+    ),
+]
+Arithmetic = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        metavar="fp32|fp16|int8",
+        help="Arithmetic that checkpoints are exported in, or several: fp32,int8.",
+        show_default="fp32; an artifact has its own",
+        rich_help_panel="Scenario",
     ),
 ]
 Opset = Annotated[
@@ -100,11 +113,33 @@ def parse_batch(text: str) -> int | tuple[int, int, int] | None:
     )
 
 
-def parse_precision(text: str) -> float:
+def parse_precisions(text: str) -> "list[Precision]":
+    """ "fp32,int8" -> both."""
+    from ..core.types import Precision
+
+    known: tuple[Precision, ...] = get_args(Precision)
+    names = words(text)
+    if unknown := set(names).difference(known):
+        raise UsageError(f"unknown precision {min(unknown)!r}", f"Choose from {', '.join(known)}.")
+    return [precision for precision in known if precision in names]
+
+
+def arithmetic_and_half_width(
+    precision: str | None, half_width: str | None
+) -> "tuple[list[Precision] | None, float | None]":
+    """What both options say; None where they say nothing. `--precision 1%` is the older spelling of --half-width."""
+    if precision and SHARE.fullmatch(precision) and (precision.endswith("%") or float(precision) < 1):
+        if half_width:
+            raise UsageError("--precision and --half-width are both shares", "Leave --precision away.")
+        precision, half_width = None, precision
+    return parse_precisions(precision) if precision else None, parse_half_width(half_width) if half_width else None
+
+
+def parse_half_width(text: str) -> float:
     """How far to either side an interval may reach: "1%" -> 0.01."""
-    if precision := parse_share(text, "--precision"):
-        return precision
-    raise UsageError("--precision 0% cannot be reached", "Write --precision 1%.")
+    if half_width := parse_share(text, "--half-width"):
+        return half_width
+    raise UsageError("--half-width 0% cannot be reached", "Write --half-width 1%.")
 
 
 def parse_counts(text: str, option: str) -> list[int]:

@@ -3,7 +3,7 @@
 import sys
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from ..core.measured import MeasurementWarning
     from ..core.progress import Progress as Count
     from ..core.progress_bar import ProgressBar
-    from ..core.types import Parity
+    from ..core.types import Artifact, Checkpoint, Parity
+    from ..datasets.info import Split
 
 
 @cache
 def console() -> "Console":
     """Standard output. Piped, it is wide enough never to fold a table, whatever paths are in it."""
-    return _spelling()(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    return _spelling()(highlight=False, emoji=False, width=_width(sys.stdout))
 
 
 @cache
@@ -35,18 +36,30 @@ def err_console() -> "Console":
             file = outer_stderr()
             return getattr(file, "rich_proxied_file", file)  # of a display that has put itself before it
 
-    return ErrConsole(stderr=True, highlight=False, soft_wrap=True)
+    return ErrConsole(stderr=True, highlight=False, emoji=False, width=_width(sys.stderr))
+
+
+def _width(file: IO[str]) -> int | None:
+    """None is the terminal's, or COLUMNS there. A pipe heeds no COLUMNS: programs that load readline pass it on."""
+    return None if file.isatty() else 10_000
 
 
 def _spelling() -> "type[Console]":
-    """A console that spells arguments as options."""
+    """A console that spells arguments as options, and breaks no word: what is too long for a line can be copied."""
     from rich.console import Console
+    from rich.text import Text
 
     from .spelling import spelled
+    from .tables import wrapped
 
     class Spelling(Console):
-        def print(self, *objects: Any, **options: Any) -> None:
-            super().print(*(spelled(each) if isinstance(each, str) else each for each in objects), **options)
+        def print(self, *objects: Any, markup: bool | None = None, **options: Any) -> None:
+            whole = (self._whole(each, markup) if isinstance(each, str) else each for each in objects)
+            unbroken: dict[str, Any] = {"no_wrap": True, "overflow": "ignore", "crop": False}
+            super().print(*whole, **unbroken | options)
+
+        def _whole(self, text: str, markup: bool | None) -> Text:
+            return Text("\n").join(wrapped(self.render_str(spelled(text), markup=markup), self.width))
 
     return Spelling
 
@@ -96,25 +109,11 @@ def counting(bar: "Progress", task: "TaskID") -> "Count":
     return count
 
 
-def table(*headers: str, right: tuple[str, ...] = ()) -> "Table":
-    """A plain table; the columns named in `right` are numbers, and right-aligned."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
+def table(*headers: str, right: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> "Table":
+    """A plain table; the columns named in `right` are numbers, and right-aligned; see `PlainTable` for `optional`."""
+    from .tables import PlainTable
 
-    from .spelling import spelled
-
-    class PlainTable(Table):
-        """Cells are text: a class may be called "[other]", which would be markup."""
-
-        def add_row(self, *cells: Any, **options: Any) -> None:
-            plain = (escape(spelled(cell)) if isinstance(cell, str) else cell for cell in cells)
-            super().add_row(*plain, **options)
-
-    made = PlainTable(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for header in headers:
-        made.add_column(header, justify="right" if header in right else "left", overflow="fold")
-    return made
+    return PlainTable(headers, right, optional)
 
 
 def size(size_bytes: float) -> str:
@@ -141,12 +140,40 @@ def count(number: float) -> str:
     return f"{number:.3g} G"
 
 
+def tell_checkpoint(made: "Checkpoint") -> None:
+    """Where it is, and how it is called from here on."""
+    console().print(f"{made.ref} is in {nearby(made.weights_path.parent)}", markup=False)
+    if called(made) != made.ref:
+        console().print("Another checkpoint has that name, too: name the folder.")
+
+
+def called(checkpoint: "Checkpoint") -> str:
+    """What one types for it: its name, or its folder where the name is another one's, too."""
+    from ..zoo import names
+
+    folder = checkpoint.weights_path.parent
+    return checkpoint.ref if names.folder_of(checkpoint.ref) == folder else str(nearby(folder))
+
+
 def tell_warnings(warnings: "Sequence[MeasurementWarning]") -> None:
     """A line on standard error for each kind of warning."""
     from ..bench.table import warning_lines
 
     for warning in warning_lines(warnings):
         err_console().print(warning, markup=False)
+
+
+def tell_calibration(artifact: "Artifact") -> None:
+    """On how many images, where they are fewer than what is usual and all that there are."""
+    from ..datasets import info
+    from ..quantize.config import IMAGES
+
+    step = next((step.config for step in artifact.made if step.name == "quantize"), None)
+    if step is None or not (n := int(step["images"])) < IMAGES:
+        return
+    name, split = step["dataset"].split("/")
+    if n == info.info(name).counts.get(cast("Split", split)):
+        console().print(f"calibrated on all {n} training images of {name}; {IMAGES} are the default", markup=False)
 
 
 def tell_ignored(files: int) -> None:

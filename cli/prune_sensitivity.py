@@ -63,7 +63,7 @@ def _print(ref: str, unpruned: float, rows: "list[Row]") -> None:
     headers = [f"{100 * ratio:g} % dropped" for ratio in RATIOS]
     table = output.table("channel group", "channels", *headers, right=("channels", *headers))
     title = f"{ref}: val accuracy {unpruned:.4f} (it may have been trained on val); one channel group pruned at a time"
-    table.title, table.title_justify = title, "left"
+    table.title = title
     lines: dict[str, list[Row]] = {}
     for row in rows:
         lines.setdefault(row.group, []).append(row)

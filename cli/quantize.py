@@ -52,7 +52,10 @@ Calibration = Annotated[
     ),
 ]
 Images = Annotated[
-    int | None, typer.Option(help="Training images to calibrate on.", show_default="512", rich_help_panel="How")
+    int | None,
+    typer.Option(
+        help="Training images to calibrate on.", show_default="512, or all where there are fewer", rich_help_panel="How"
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Chooses those images.", show_default="0", rich_help_panel="How")]
 Activations = Annotated[
@@ -293,7 +296,7 @@ def _print_table(rows: "list[Quantized]") -> None:
     for artifact, floats, layers, *_ in rows:
         parity = artifact.parity
         table.add_row(
-            str(artifact.path),
+            str(output.nearby(artifact.path)),
             output.size(artifact.size_bytes),
             f"{artifact.size_bytes / floats.size_bytes:.0%}",
             f"{parity.max_abs_error:.2g}",
@@ -303,15 +306,19 @@ def _print_table(rows: "list[Quantized]") -> None:
             _certificate(artifact),
         )
     output.console().print(table)
+    for row in rows:
+        output.tell_calibration(row.artifact)
     others = output.table("speed not checked", "why", "what to do")
     for row in rows:
         if isinstance(row.speed_check, Unavailable):
-            others.add_row(str(row.artifact.path), row.speed_check.reason, row.speed_check.fix)
+            others.add_row(str(output.nearby(row.artifact.path)), row.speed_check.reason, row.speed_check.fix)
     if others.row_count:
         output.console().print(others)
     for row in rows:
         if row.layers and row.layers.floats:
-            output.console().print(f"in float in {row.artifact.path}: {', '.join(row.layers.floats)}", markup=False)
+            output.console().print(
+                f"in float in {output.nearby(row.artifact.path)}: {', '.join(row.layers.floats)}", markup=False
+            )
 
 
 def _print_speed(row: "Quantized") -> None:

@@ -18,7 +18,7 @@ def print_damages(damages: "Sequence[Damage]") -> None:
     if not damages:
         return
     table = output.table("layer", "operator", "multiply-adds", "KL divergence", "answers changed")
-    table.title, table.title_justify = "Each layer quantized alone, against the float model", "left"
+    table.title = "Each layer quantized alone, against the float model"
     for layer, kl, flips, n in damages[:SHOWN]:
         table.add_row(layer.name, layer.op, output.count(layer.macs), f"{kl:.2g} nats", f"{flips} of {n}")
     output.console().print(table)
@@ -28,7 +28,7 @@ def print_damages(damages: "Sequence[Damage]") -> None:
 
 def print_trials(trials: "Sequence[SearchTrial]", chosen: "SearchTrial | None" = None) -> None:
     table = output.table("trial", "in float", "of macs", "points lost", "95 % interval", "budget", "layers")
-    table.title, table.title_justify = "Layers in float, and what is lost on val against the float model", "left"
+    table.title = "Layers in float, and what is lost on val against the float model"
     for number, trial in enumerate(trials, start=1):
         low, high = trial.paired.drop_interval
         table.add_row(

@@ -17,11 +17,11 @@ def aside(text: str) -> str:
 
 def section(title: str, rows: Iterable[tuple[str, ...]]) -> None:
     """Aligned columns under a bold title; nothing at all without rows."""
-    from rich.padding import Padding
-    from rich.table import Table
+    from rich.text import Text
 
-    grid = Table.grid(padding=(0, 2))
-    for row in rows:
-        grid.add_row(*row)
-    if grid.row_count:
-        output.console().print(f"[bold]{title}[/bold]", Padding(grid, (0, 0, 1, 2)), sep="\n")
+    from .tables import aligned
+
+    console = output.console()
+    lines = list(aligned([[Text.from_markup(cell) for cell in row] for row in rows], console.width))
+    if lines:
+        console.print(f"[bold]{title}[/bold]", *lines, "", sep="\n")

@@ -60,14 +60,15 @@ def _found(name: str) -> Found:
 
 
 def _print(found: Found, layers: bool, with_name: bool) -> None:
+    from rich.text import Text
+
+    from .tables import aligned
+
     console = output.console()
-    facts = output.table("", "")
-    facts.show_header, facts.columns[0].style = False, "bold"
     named = {"network": found.name} if with_name else {}
     origin = _origin(found.source) if found.source else {}
-    for key, value in {**named, **_architecture(found.spec, found.cost), **origin}.items():
-        facts.add_row(key, value)
-    console.print(facts)
+    facts = {**named, **_architecture(found.spec, found.cost), **origin}.items()
+    console.print(*aligned(([Text(key, style="bold"), Text(value)] for key, value in facts), console.width), sep="\n")
     if layers:
         console.print(_layers(found.cost))
 
@@ -97,7 +98,7 @@ def _source(name: str) -> "Checkpoint | Card":
     matches = zoo.resolve(name)
     if len(matches) > 1:
         raise UsageError(f"{name!r} matches {len(matches)} checkpoints", f"Choose one: {', '.join(matches)}.")
-    folder = catalogue.folder_of(matches[0])
+    folder = zoo.folder_of(matches[0])
     return checkpoints.describe(folder) if folder.exists() else catalogue.card(matches[0])
 
 

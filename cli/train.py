@@ -213,7 +213,7 @@ def _print(checkpoint: "Checkpoint", json: bool) -> None:
     if json:
         output.print_json(checkpoint)
         return
-    output.console().print(f"{checkpoint.ref} is in {output.nearby(checkpoint.weights_path.parent)}", markup=False)
+    output.tell_checkpoint(checkpoint)
     for metric in checkpoint.metrics:
         low, high = proportion_interval(round(metric.value * metric.n), metric.n)
         output.console().print(

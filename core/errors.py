@@ -21,11 +21,11 @@ class UsageError(ReszooError):
     exit_code = 2
 
 
-class NotFoundError(ReszooError):
-    """There is no such file at an address that answers."""
-
-
 class UnavailableError(ReszooError):
     """The request is fine, but something it needs is not on this machine."""
 
     exit_code = 3
+
+
+class NotFoundError(UnavailableError):
+    """There is no such file at an address that answers."""

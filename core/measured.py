@@ -300,6 +300,13 @@ class Measurement(Record, frozen=True, kw_only=True):
         """The median's 95 % interval."""
         return median_interval(self.samples_s)
 
+    def against(self, limit_s: float) -> Literal["pass", "fail", "cannot tell"]:
+        """Whether the median batch takes at most `limit_s` seconds: if its whole interval says so."""
+        low, high = self.interval_s
+        if high <= limit_s:
+            return "pass"
+        return "fail" if low > limit_s else "cannot tell"
+
     @property
     def p90_s(self) -> float | None:
         return self.quantile_s(0.9)

@@ -36,11 +36,16 @@ def add(
     replace: bool = False,
     max_pixels: int | None = None,
     progress: Progress = silent,
+    *,
+    test: float | None = None,
 ) -> DatasetInfo:
     """Import the images of folders and zips in `[split/]class/image` layout as the data set `name`.
 
     Images in no split folder belong to `split`; None is train, and val for ImageNet's validation images, told by their
     names. These may also lie in no class folders, if one of `paths` has the file that says their classes (`ilsvrc`).
+
+    `test`, a fraction, cuts a stratified test split off the training images, where there is none: by what is in their
+    files, so that it is the same on every machine, and copies of a file are on one side.
 
     Every image is decoded once, so that a broken one is refused here and not in the middle of a training.
     `progress` counts steps, two for each image. An image of more than `max_pixels` is refused; None is Pillow's limit.
@@ -50,6 +55,8 @@ def add(
     if max_pixels is not None and max_pixels < 1:
         raise UsageError(f"`max_pixels={max_pixels}` lets no image in", "Give a number of pixels.")
     check_new_name(name)
+    if test is not None and not 0 < test < 1:
+        raise UsageError(f"`test={test:g}` is no part of the images", "Give more than 0 and less than 1: `test=0.2`.")
     if isinstance(paths, str):
         raise UsageError(f"{paths!r} is one path, where a list of them is expected", f"Give [{paths!r}].")
     places = [Path(path) for path in paths]
@@ -58,8 +65,24 @@ def add(
             raise UsageError(f"there is a data set {name} already", "Choose another name, or give `replace=True`.")
         with opened(places, split) as listing, staged_folder(home(name), store.is_ours) as folder:
             origin = ", ".join(path.resolve().name for path in places)
+            if test is not None:
+                _cut_test(listing, test)
             _import(listing, folder, name, origin, max_pixels, progress)
         return info(name)
+
+
+def _cut_test(listing: Listing, fraction: float) -> None:
+    """Make a part of the training images the test images, by what is in their files."""
+    train, test = listing.entries["train"], listing.entries["test"]
+    if test:
+        raise UsageError(f"there are {len(test)} test images already", "Leave `test` away.")
+    position = {label: index for index, label in enumerate(listing.classes)}
+    keys = content_keys(read(entry.member.open, entry.member.where) for entry in train)
+    cut = set(stratified_cut(np.array([position[entry.label] for entry in train], np.int64), keys, fraction).tolist())
+    listing.entries["test"] = [entry for at, entry in enumerate(train) if at in cut]
+    listing.entries["train"] = [entry for at, entry in enumerate(train) if at not in cut]
+    if not listing.entries["test"]:
+        raise UsageError("no class has two training images to cut a test split from", "Bring more images.")
 
 
 def _import(listing: Listing, folder: Path, name: str, origin: str, max_pixels: int | None, progress: Progress) -> None:

@@ -24,16 +24,22 @@ def load(name: str, split: Split) -> Dataset:
         raise UsageError(f"unknown split {split!r}", f"Choose {', '.join(get_args(Split))}.")
     description = info(name)
     if split not in description.counts:
+        again = "test=20%, " if split == "test" else ""
         raise UsageError(
             f"{name} has no {split} images, it has: {', '.join(description.counts)}",
-            f"Choose one of these, or add all its images again: `datasets.add({name}, PATH..., replace=True)`.",
+            f"Choose one of these, or add all its images again: `datasets.add({name}, PATH..., {again}replace=True)`.",
         )
     return builtin.digits(split) if name == DIGITS.name else store.open_split(description, split)
 
 
-def calibration_sample(name: str, n: int, seed: int) -> Dataset:
-    """Draw `n` images from train, never from val or test, without replacement; `indices` says which."""
+def calibration_sample(name: str, n: int, seed: int, *, or_all: bool = False) -> Dataset:
+    """Draw `n` images from train, never from val or test, without replacement; `indices` says which.
+
+    `or_all` takes all of them where there are fewer. Raises UsageError otherwise.
+    """
     train = load(name, "train")
+    if or_all:
+        n = min(n, len(train))
     if not 1 <= n <= len(train):
         raise UsageError(
             f"cannot draw {n} calibration images from the {len(train)} training images of {name}",

@@ -116,12 +116,13 @@ def further_images(checkpoint: Checkpoint, config: QuantizeConfig, n: int) -> tu
     Where too few are left, they are the last that are drawn, and overlap; a set of fewer than `n` is repeated.
     """
     name = checkpoint.dataset
-    last = min(config.images + n, len(datasets.load(name, "train")))
+    all_images = len(datasets.load(name, "train"))
+    last = min(config.images + n, all_images)
     first = max(last - n, 0)
     drawn = datasets.calibration_sample(name, last, config.seed).subset(range(first, last))
     ((raw, _),) = drawn.batches(checkpoint.preprocess, n)
     images = f"{name}/train, {first + 1} to {last} as drawn with seed {config.seed}"
-    if (again := config.images - first) > 0:
+    if (again := min(config.images, all_images) - first) > 0:
         images += f", {again} of them calibrated on"
     return np.resize(raw, (n, *raw.shape[1:])), images
 

@@ -19,7 +19,7 @@ from .artifacts import MANIFEST, is_untouched, read, record
 from .candidates import candidate, export_step
 from .contract.format import Format, format_named, formats
 from .contract.options import ExportOptions
-from .quantizing import calibrated, completed, step
+from .quantizing import calibrated, completed, config_for, step
 from .ways import ways
 
 
@@ -88,7 +88,8 @@ def folder_name(format_name: str, options: ExportOptions) -> str:
     parts = [format_name, options.precision]
     options = completed(options, formats()[format_name])
     if options.quantize is not None:
-        parts = [format_name, options.quantize.scheme, *_words(options.quantize)]
+        is_natural = options.quantize.scheme == config_for(formats()[format_name]).scheme
+        parts = [format_name, "int8" if is_natural else options.quantize.scheme, *_words(options.quantize)]
     if options.input != "float":
         parts.append(options.input)
     if options.batch:

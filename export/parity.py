@@ -5,6 +5,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import ReszooError
+from ..core.threads import torch_threads
 from ..core.types import Candidate, Checkpoint, Parity, Precision, Preprocess, ProvenWay, TensorSpec
 from .feeding import SEED, feed, sample_images
 from .ways import Way, plain_way, runnable, ways
@@ -223,7 +224,7 @@ def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
     from ..zoo import build
 
     model = build(checkpoint)
-    with torch.inference_mode():
+    with torch_threads(), torch.inference_mode():
         parts = torch.split(torch.from_numpy(normalise(images, checkpoint.preprocess)), FEW)
         logits = torch.cat([model(part) for part in parts]).numpy()
     _check_source(logits, checkpoint)

@@ -17,7 +17,7 @@ from ..core.files import explained
 from ..core.hosts import versions
 from ..core.progress import Progress, silent
 from ..core.types import Candidate, Checkpoint, ProvenanceStep
-from ..quantize.config import QuantizeConfig
+from ..quantize.config import IMAGES, QuantizeConfig
 from ..quantize.contract import Feeds, Scheme, Variants, check_names, scheme_named, schemes
 from .candidates import candidate
 from .contract.format import Format, GraphFormat, formats
@@ -179,7 +179,7 @@ def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Datas
             f"quantizing {checkpoint.ref} needs training images of {name}, of which there are none on this machine",
             f"Add all images again, training ones in a folder train: `datasets.add({name}, PATH..., replace=True)`.",
         )
-    return datasets.calibration_sample(name, config.images, config.seed)
+    return datasets.calibration_sample(name, config.images, config.seed, or_all=config.images == IMAGES)
 
 
 def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> ProvenanceStep:
@@ -192,7 +192,11 @@ def _step(config: QuantizeConfig, images: "Dataset", input_sha256: str) -> Prove
     chosen = {
         key: ",".join(value) if isinstance(value, tuple) else str(value) for key, value in to_builtins(config).items()
     }
-    drawn = {"dataset": f"{images.name}/{images.split}", "indices_sha256": hashlib.sha256(indices).hexdigest()}
+    drawn = {
+        "images": str(len(images)),
+        "dataset": f"{images.name}/{images.split}",
+        "indices_sha256": hashlib.sha256(indices).hexdigest(),
+    }
     return ProvenanceStep(
         name="quantize",
         config=chosen | drawn,

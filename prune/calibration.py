@@ -7,7 +7,7 @@ from .. import datasets
 from ..core.types import Checkpoint
 from ..datasets.dataset import Dataset
 from ..datasets.preprocess import normalise
-from .config import PruneConfig
+from .config import IMAGES, PruneConfig
 
 BATCH = 64
 
@@ -28,5 +28,6 @@ def sample(checkpoint: Checkpoint, config: PruneConfig) -> Dataset:
 
     Raises UsageError where that data set's classes are not the network's: the losses would be of wrong labels.
     """
-    drawn = datasets.calibration_sample(checkpoint.dataset, config.images, config.seed)
+    is_usual = config.images == IMAGES
+    drawn = datasets.calibration_sample(checkpoint.dataset, config.images, config.seed, or_all=is_usual)
     return drawn.for_network(checkpoint.ref, checkpoint.labels)

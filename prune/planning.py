@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -19,6 +19,7 @@ from .importance import Importances
 from .ranking import order
 
 Cost = Callable[[ModelSpec], float]
+Kept = dict[str, tuple[int, ...]]  # a channel group, and the channels that it keeps
 
 # What may bring a target into reach, by what is removed.
 WAYS_OUT: dict[Remove, str] = {
@@ -45,31 +46,49 @@ def choose_channels(
 ) -> ModelSpec:
     """The largest network, in the order of importance, with `cost(network) <= limit`.
 
+    One multiple of one channel group may cost much of a small network. So what was removed comes back, the most
+    important first, group by group, as long as the limit is kept: in the end no group can keep a multiple more.
     Raises UnreachableError, in shares of `full_cost`, if even the least that `config` allows costs more.
     """
     scored = scored_groups(spec, importances, config)
     sequence = order(spec, {name: group.scores for name, group in scored.items()}, config.ranking)
     known: dict[tuple[int, ...], float] = {}
 
-    def after(drops: int) -> ModelSpec:
+    def kept_after(drops: int) -> Kept:
         dropped = Counter(sequence[:drops])
-        kept = {name: group.kept(len(group.scores) - dropped[name]) for name, group in scored.items()}
-        return with_channels(spec, kept)
+        return {name: group.kept(len(group.scores) - dropped[name]) for name, group in scored.items()}
 
-    def costs(drops: int) -> float:
-        pruned = after(drops)
+    def costs(kept: Kept) -> float:
+        pruned = with_channels(spec, kept)
         widths = tuple(group.width for group in channel_groups(pruned))  # of one sequence, they tell which channels too
         if widths not in known:
             known[widths] = cost(pruned)
         return known[widths]
 
     too_few, most = 0, len(sequence)
-    if costs(most) > limit:
-        raise UnreachableError(limit, costs(most), full_cost, WAYS_OUT["channels"])
+    if (least := costs(kept_after(most))) > limit:
+        raise UnreachableError(limit, least, full_cost, WAYS_OUT["channels"])
     while most - too_few > 1:
         middle = (too_few + most) // 2
-        too_few, most = (too_few, middle) if costs(middle) <= limit else (middle, most)
-    return after(most)
+        too_few, most = (too_few, middle) if costs(kept_after(middle)) <= limit else (middle, most)
+    removed_last = list(dict.fromkeys(reversed(sequence[:most])))
+    return with_channels(spec, _filled(scored, kept_after(most), removed_last, lambda kept: costs(kept) <= limit))
+
+
+def _filled(
+    scored: "dict[str, ScoredGroup]", kept: Kept, names: Sequence[str], is_within: Callable[[Kept], bool]
+) -> Kept:
+    """The channels kept, and a multiple more of each group in turn, until none fits."""
+    open_names = list(names)
+    while open_names:
+        still_open = []
+        for name in open_names:
+            wider = {**kept, name: scored[name].wider(kept[name])}
+            if len(wider[name]) > len(kept[name]) and is_within(wider):
+                kept = wider
+                still_open.append(name)
+        open_names = still_open
+    return kept
 
 
 def scored_groups(spec: ModelSpec, importances: Importances, config: PruneConfig) -> "dict[str, ScoredGroup]":
@@ -108,6 +127,10 @@ class ScoredGroup:
         self.scores = importances.reshape(-1, group.norm_group_size).mean(axis=1)
         self.multiple = math.lcm(group.norm_group_size, config.round_to)
         self.least = max(math.ceil(group.channels * config.min_share), 1)
+
+    def wider(self, kept: tuple[int, ...]) -> tuple[int, ...]:
+        """The same with a multiple more, or all."""
+        return self.kept((len(kept) + self.multiple) // self.group.norm_group_size)
 
     def kept(self, count: int) -> tuple[int, ...]:
         """The channels of the best `count` scores: rounded up to the multiple, and never fewer than the least share."""

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from ..core.errors import UsageError
+from ..core.threads import torch_threads
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec
 from ..models.pruning import channel_groups, with_plan
 from .applying import State, network, sliced, state_of
@@ -37,7 +38,8 @@ class Scorer:
         key, method = msgspec.json.encode(spec), self.config.method
         if key not in self._channels:
             data = self._data if needs_images(self.config) else []
-            self._channels[key] = importances(network(self._weights(spec), spec), method, data, self.config.seed)
+            with torch_threads():
+                self._channels[key] = importances(network(self._weights(spec), spec), method, data, self.config.seed)
         return self._channels[key]
 
     def blocks(self, spec: ModelSpec) -> dict[str, float]:
@@ -45,7 +47,8 @@ class Scorer:
         key = msgspec.json.encode(spec)
         if key not in self._blocks:
             data = self._data if needs_images(self.config) else []
-            self._blocks[key] = block_importances(self._weights(spec), spec, self.config, data)
+            with torch_threads():
+                self._blocks[key] = block_importances(self._weights(spec), spec, self.config, data)
         return self._blocks[key]
 
     def rounding_to(self, multiple: int) -> "Scorer":

@@ -12,6 +12,9 @@ Activations = Literal["u8", "s8"]
 Saturation = Literal["certify", "ignore"]
 
 
+IMAGES = 512
+
+
 class QuantizeConfig(Choices, frozen=True, kw_only=True):
     """How a float model becomes an integer one.
 
@@ -20,7 +23,7 @@ class QuantizeConfig(Choices, frozen=True, kw_only=True):
     Attributes:
         scheme: A plug-in's name.
         calibration: How an activation's range is chosen from what it held on the calibration images.
-        images: How many training images those are.
+        images: How many training images those are. Where it is the default and there are fewer, all of them are.
         seed: Chooses them.
         activations: u8 has any zero point, for CPUs; s8 is symmetric, as TensorRT wants it.
         equalise: Cross-layer equalisation before (Nagel et al. 2019, section 4.1).
@@ -31,7 +34,7 @@ class QuantizeConfig(Choices, frozen=True, kw_only=True):
 
     scheme: str = "int8"
     calibration: Calibration | None = None
-    images: Positive = 512
+    images: Positive = IMAGES
     seed: NotNegative = 0
     activations: Activations | None = None
     equalise: bool | None = None

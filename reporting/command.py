@@ -42,7 +42,7 @@ def _options(m: Measurement) -> list[str]:
     if not s.cores and s.threads * s.streams <= m.host.cores:
         options += ["--no-bind"]
     if s.precision != DEFAULT.precision:
-        options += ["--precision", f"{100 * s.precision:g}%"]
+        options += ["--half-width", f"{100 * s.precision:g}%"]
     if s.sampling_limit_s != DEFAULT.sampling_limit_s:
         options += ["--time-limit", f"{s.sampling_limit_s:g}"]
     if s.seed != DEFAULT.seed:

@@ -75,7 +75,7 @@ def speed(out: Path) -> None:
 
 
 def accuracy(out: Path) -> None:
-    options = ("--threads", "2", "--batch", "1", "--time-limit", "0.5", "--precision", "20%", "--accuracy", "cifar10")
+    options = ("--threads", "2", "--batch", "1", "--time-limit", "0.5", "--half-width", "20%", "--accuracy", "cifar10")
     with tempfile.TemporaryDirectory() as folder:
         _run(RESZOO, "bench", *NETWORKS, "--runtime", "torch,onnxruntime", *options, "--out", folder)
         measured = [read_json(path, Measurement, "Measure again.") for path in Path(folder).glob("*.json")]

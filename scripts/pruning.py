@@ -50,7 +50,7 @@ STEPS = "channels, half the macs"  # is quantized too
 WHERE = ("--runtime", "onnxruntime", "--threads", "1", "--batch", "32")
 TARGET, NEAR, TRIES = 0.5, 0.03, 5
 # the latency beside an accuracy is not what is asked for here
-QUICK = ("--threads", "2", "--time-limit", "0.5", "--precision", "20%")
+QUICK = ("--threads", "2", "--time-limit", "0.5", "--half-width", "20%")
 
 
 class Options(NamedTuple):

@@ -33,7 +33,7 @@ MORE_WAYS = {
 RUNTIMES = "onnxruntime,openvino:static"
 CHECKED_IMAGES = 1000
 # the latency beside an accuracy is not what is asked for here
-QUICK = ("--threads", "2", "--time-limit", "0.5", "--precision", "20%")
+QUICK = ("--threads", "2", "--time-limit", "0.5", "--half-width", "20%")
 
 
 def main() -> None:

@@ -88,7 +88,7 @@ def accuracy(out: Path, networks: list[str]) -> None:
     """Every artifact of a trained network on the 10,000 test images."""
     for network, found in unfinished(out / "accuracy.json", [each for each in networks if each in TRAINED]):
         options = ("--accuracy", "cifar10", "--threads", "2", "--batch", "1")
-        quick = ("--time-limit", "0.1", "--precision", "50%")  # the latency beside it is not what is asked for
+        quick = ("--time-limit", "0.1", "--half-width", "50%")  # the latency beside it is not what is asked for
         for m in measured(network, *options, *quick)[0]:
             if m.accuracy:
                 found.append({**named(network, m.subject), "correct": m.accuracy.correct, "n": m.accuracy.n})

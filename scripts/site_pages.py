@@ -25,7 +25,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    return markdown.replace("<!-- zoo -->", zoo_table(zoo.list_models())) if page.file.src_uri == "zoo.md" else markdown
+    if page.file.src_uri != "zoo.md":
+        return markdown
+    return markdown.replace("<!-- zoo -->", zoo_table([card for card in zoo.list_models() if card.where != "local"]))
 
 
 def linked(text: str) -> str:

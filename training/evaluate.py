@@ -5,6 +5,7 @@ from torch import nn
 
 from .. import datasets, zoo
 from ..core.measured import Accuracy
+from ..core.threads import torch_threads
 from ..core.types import Checkpoint, Preprocess
 from ..datasets import Dataset
 from ..datasets.info import Split
@@ -33,5 +34,6 @@ def accuracy_of(checkpoint: Checkpoint, split: Split, most: int) -> Accuracy:
     images = datasets.load(checkpoint.dataset, split).for_network(checkpoint.ref, checkpoint.labels)
     if len(images) > most:
         images = images.subset(shuffled(len(images), 0)[:most])
-    correct = count_correct(zoo.build(checkpoint), images, checkpoint.preprocess, torch.device("cpu"))
+    with torch_threads():
+        correct = count_correct(zoo.build(checkpoint), images, checkpoint.preprocess, torch.device("cpu"))
     return Accuracy(dataset=checkpoint.dataset, split=split, n=len(images), correct=correct)

@@ -5,8 +5,8 @@ appears as a checkpoint folder in one rename, and the other one is removed.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from ..core.files import beside, check_free
 from ..core.locks import locked
 from ..core.measured import Accuracy
 from ..core.staging import staging
+from ..core.threads import torch_threads
 from ..core.types import Checkpoint, ModelSpec, StrPath
 from ..models import network
 from ..models.pruning import layers
@@ -87,8 +88,7 @@ def fit(
     freeze(model, recipe.freeze, network.head_name(spec) if head == "new" else "")
     with locked(out, wait=False) if world.is_first else nullcontext():
         before = enter(out, work, resume)
-        own_choice = before.threads if before else min(torch.get_num_threads(), hosts.available_cores())
-        with _threads(recipe.threads or own_choice):
+        with torch_threads(recipe.threads or (before.threads if before else None)):
             if recipe.group_sparsity:
                 layers(spec)  # says so where reszoo does not know them
             run = describe_run(ref, spec, data, recipe, where, world, parent, teacher, head)
@@ -112,17 +112,6 @@ def fit(
                             _finish(loop, run, out, parent, where)
                             _remove(work, out)
             return zoo.read(out)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """So many of PyTorch's on the CPU, for the length of the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def describe_run(

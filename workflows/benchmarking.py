@@ -4,35 +4,44 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
+
+from ..core.choices import check
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.measured import Failure, Measurement, Scenario
 from ..core.progress import Progress, silent
 from ..core.registry import ALL
-from ..core.types import Artifact, Checkpoint, Unavailable
+from ..core.types import Artifact, Checkpoint, Precision, Unavailable
 
 if TYPE_CHECKING:
     from ..bench.plan import AccuracyRequest, Planned
-    from ..export.contract.runtime import Device
+    from ..export.contract.runtime import Device, Runtime
 
     Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
+    Way = tuple[Runtime, str, Sequence[Precision]]  # an engine, its variant, and what checkpoints are exported in
 
 Model = Checkpoint | Artifact
 Outcome = Measurement | Unavailable | Failure
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+FLOAT: tuple[Precision, ...] = ("fp32",)
+USUAL = ("torch", "onnxruntime")  # what a checkpoint runs in where no runtime is named
+HALF_WIDTH = 0.01
 
 
 def benchmark(
     model: Model,
     *,
     runtime: str | None = None,
+    precision: Precision | None = None,
     threads: int = 1,
     batch: int | None = None,
     streams: int = 1,
     device: "Device" = "cpu",
     cold_cache: bool = False,
     bind: bool = True,
-    precision: float = 0.01,
+    half_width: float = HALF_WIDTH,
     time_limit: float = 10.0,
     patience: float = 300.0,
     seed: int = 0,
@@ -42,16 +51,17 @@ def benchmark(
 
     Args:
         model: An artifact, or a checkpoint, which is exported to what the runtime needs.
-        runtime: The engine and its variant, as "openvino:throughput"; None is PyTorch for a checkpoint, and the
-            first that runs it here for an artifact.
+        runtime: The engine and its variant, as "openvino:throughput"; None is PyTorch for a checkpoint, or ONNX Runtime
+            where it has not the precision, and the first that runs it here for an artifact.
+        precision: The arithmetic that a checkpoint is exported in; None is fp32. An artifact has its own.
         threads: Threads of each stream.
         batch: Images at a time; None is 1, or the artifact's own batch size.
         streams: Sessions that run at once.
         device: Where to run.
         cold_cache: Empty the CPU's caches before every run (for one thread and one stream).
         bind: Bind the process to as many cores as it has threads.
-        precision: Sample until the median's 95 % interval is this far to either side, relative to the median.
-        time_limit: Seconds; sample no longer than this, whatever the precision.
+        half_width: Sample until the median's 95 % interval reaches this far to either side, relative to the median.
+        time_limit: Seconds; sample no longer than this, however wide the interval is.
         patience: Seconds that the process may stay silent.
         seed: Chooses the real images that are the inputs.
         progress: Is told of the stages.
@@ -68,9 +78,11 @@ def benchmark(
 
     size = batch if batch is not None else own_batch(model)
     common = scenario_of(
-        device, threads, size, streams, seed, cold_cache, precision=precision, sampling_limit_s=time_limit
+        device, threads, size, streams, seed, cold_cache, half_width=half_width, sampling_limit_s=time_limit
     )
-    item = planned(model, runtime, common, bind)
+    if precision and isinstance(model, Artifact) and precision != model.precision:
+        raise UsageError(f"{model.path} is {model.precision}, not {precision}", "Leave `precision` away.")
+    item = planned(model, runtime, common, bind, precision or FLOAT[0], progress)
     outcome = measure(item.artifact, item.scenario, progress=progress, patience_s=patience)
     if isinstance(outcome, Failure):
         raise failed(outcome)
@@ -79,11 +91,12 @@ def benchmark(
 
 def sweep(
     models: Sequence[Model],
-    runtimes: Sequence[str],
+    runtimes: Sequence[str] | None,
     common: Scenario,
     threads: Sequence[int],
     batches: Sequence[int],
     *,
+    precisions: Sequence[Precision] = FLOAT,
     accuracy: "AccuracyRequest | None" = None,
     bind: bool = True,
     progress: Progress = silent,
@@ -92,10 +105,12 @@ def sweep(
 
     Args:
         models: Checkpoints, which are exported to what each runtime needs, and artifacts.
-        runtimes: Engines and their variants; the one word "all" is every one that is here, in every variant.
+        runtimes: Engines and their variants; the one word "all" is every one that is here, in every variant. None is
+            PyTorch and ONNX Runtime, as far as they are here, for a checkpoint, and for an artifact what runs it.
         common: All else that the scenarios share.
         threads: Numbers of threads.
         batches: Batch sizes.
+        precisions: The arithmetics that checkpoints are exported in; an artifact has its own.
         accuracy: Measure it, once for each model and runtime.
         bind: Bind each process to as many cores as it has threads.
         progress: Is told of exports.
@@ -111,14 +126,17 @@ def sweep(
     from ..bench.plan import plan, plan_all
     from ..export.contract.runtime import parse_runtime
 
-    engines = [] if ALL in runtimes else [parse_runtime(name) for name in dict.fromkeys(runtimes)]
+    more: dict[str, Any] = {"bind": bind, "progress": progress}
+    is_all = runtimes is not None and ALL in runtimes
+    named = [] if is_all else [(*parse_runtime(name), precisions) for name in dict.fromkeys(runtimes or ())]
     found: list[Item] = []
     for model in models:
-        for engine, variant in engines:
+        if is_all:
+            found += plan_all(model, common, threads, batches, accuracy, precisions=precisions, **more)
+            continue
+        for engine, variant, wanted in named or _usual(model, common, precisions):
             scenario = replace(common, runtime=engine.name, variant=variant)
-            found += plan(model, scenario, threads, batches, accuracy, bind=bind)
-        if not engines:
-            found += plan_all(model, common, threads, batches, accuracy, bind=bind, progress=progress)
+            found += plan(model, scenario, threads, batches, accuracy, precisions=wanted, **more)
     return [item for at, item in enumerate(found) if not (isinstance(item, Unavailable) and item in found[:at])]
 
 
@@ -153,9 +171,17 @@ def measure_all(
 
 
 def scenario_of(
-    device: "Device", threads: int, batch: int, streams: int, seed: int, cold_cache: bool, **more: Any
+    device: "Device",
+    threads: int,
+    batch: int,
+    streams: int,
+    seed: int,
+    cold_cache: bool,
+    half_width: float = HALF_WIDTH,
+    **more: Any,
 ) -> Scenario:
     """What is measured, but for the runtime. Raises UsageError for a number that is out of range."""
+    check("half_width", half_width, Share)
     if cold_cache and (threads != 1 or streams != 1):  # they are emptied from one core: other cores' would stay warm
         raise UsageError("a cold cache is for one thread and one stream", "Give `threads=1` and `streams=1`.")
     return Scenario(
@@ -167,25 +193,57 @@ def scenario_of(
         streams=streams,
         seed=seed,
         cold_cache=cold_cache,
+        precision=half_width,
         **more,
     )
 
 
-def planned(model: Model, runtime: str | None, common: Scenario, bind: bool) -> "Planned":
+def planned(
+    model: Model,
+    runtime: str | None,
+    common: Scenario,
+    bind: bool,
+    precision: Precision = "fp32",
+    progress: Progress = silent,
+) -> "Planned":
     """The model in a runtime; None is the first that runs it as it is. Raises UnavailableError where it is not here."""
     from msgspec.structs import replace
 
     from ..bench.plan import plan
     from ..core.missing import unavailable_error
-    from ..export import predicting
     from ..export.contract.runtime import parse_runtime
 
-    engine, variant = parse_runtime(runtime) if runtime else predicting.resolve(model, None)[1:]
+    check("precision", precision, Precision)
+    engine, variant = parse_runtime(runtime) if runtime else _usual(model, common, [precision])[0][:2]
     scenario = replace(common, runtime=engine.name, variant=variant)
-    (item,) = plan(model, scenario, [common.threads], [common.batch], bind=bind)
+    more: dict[str, Any] = {"precisions": [precision], "bind": bind, "progress": progress}
+    (item,) = plan(model, scenario, [common.threads], [common.batch], **more)
     if isinstance(item, Unavailable):
         raise unavailable_error(item)
+    if isinstance(item, Failure):
+        raise failed(item)
     return item
+
+
+def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "list[Way]":
+    """What runs the model where no runtime is named; what is not here stands there only where nothing else does."""
+    from ..export.contract.format import formats
+    from ..export.contract.runtime import runtimes
+
+    if isinstance(model, Artifact):
+        able = [(engine, "", precisions) for engine in runtimes().values() if model.format in engine.formats]
+        if able:
+            return (_here(able, common) or able)[:1]
+    able = []
+    for engine in (runtimes()[name] for name in USUAL):
+        known = formats()[engine.formats[0]].precisions
+        if wanted := [precision for precision in precisions if precision in known]:
+            able.append((engine, "", wanted))
+    return _here(able, common) or able
+
+
+def _here(ways: "list[Way]", common: Scenario) -> "list[Way]":
+    return [way for way in ways if way[0].unavailable(common.device) is None]
 
 
 def failed(failure: Failure) -> ReszooError:
@@ -199,6 +257,21 @@ def check_measured(outcomes: Sequence[Outcome]) -> None:
         raise ReszooError(f"{len(wrong)} of {len(outcomes)} measurements failed")
     if not any(isinstance(outcome, Measurement) for outcome in outcomes):
         raise UnavailableError("nothing could be measured here")
+
+
+def check_latency(outcomes: Sequence[Outcome], limit_s: float) -> None:
+    """Raises ReszooError unless the whole interval of every measured latency is at most `limit_s` seconds."""
+    from ..bench.rounding import milliseconds
+    from ..bench.table import subject_name
+
+    for m in (outcome for outcome in outcomes if isinstance(outcome, Measurement)):
+        low, high = map(milliseconds, m.interval_s)
+        name, outcome = subject_name(m.subject), m.against(limit_s)
+        said = f"{milliseconds(m.median_s)} ms ({low} to {high}), at most {milliseconds(limit_s)} ms"
+        if outcome == "fail":
+            raise ReszooError(f"{name} takes longer than allowed: {said}")
+        if outcome == "cannot tell":
+            raise ReszooError(f"cannot tell whether {name} takes too long: {said}", "Give a longer `time_limit`.")
 
 
 def own_batch(model: Model) -> int:

@@ -2,17 +2,20 @@
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import TYPE_CHECKING
 
 from ..core.errors import ReszooError, UsageError
 from ..core.measured import AGAIN, Comparison, Failure, Scenario
 from ..core.progress import Progress, silent
-from ..core.types import Artifact, Checkpoint
+from ..core.types import Artifact, Checkpoint, Precision
 from .benchmarking import failed, planned, scenario_of
 
 if TYPE_CHECKING:
     from ..bench.comparison import Contestant
     from ..export.contract.runtime import Device
+
+    Pair = tuple[str | None, Precision | None]  # a runtime, and the arithmetic that a checkpoint is exported in
 
 Model = Checkpoint | Artifact
 WARM_UP_LIMIT_S = 1.0  # in each of a comparison's many rounds; what still drifts then meets all of them alike
@@ -21,12 +24,13 @@ WARM_UP_LIMIT_S = 1.0  # in each of a comparison's many rounds; what still drift
 def compare(
     *models: Model,
     runtime: str | Sequence[str] | None = None,
+    precision: Precision | Sequence[Precision] = "fp32",
     threads: int = 1,
     batch: int = 1,
     device: "Device" = "cpu",
     cold_cache: bool = False,
     bind: bool = True,
-    precision: float | None = None,
+    half_width: float | None = None,
     time_limit: float = 120.0,
     max_ratio: float | None = None,
     patience: float = 300.0,
@@ -43,12 +47,13 @@ def compare(
         runtime: An engine or several: each model is measured in each of these that runs it. None is ONNX Runtime for
             a checkpoint, and the first that runs it here for an artifact. The first model in the first runtime is the
             baseline.
+        precision: The arithmetic that checkpoints are exported in, or several; an artifact has its own.
         threads: Threads of each contestant.
         batch: Images at a time.
         device: Where to run.
         cold_cache: Empty the CPU's caches before every run (for one thread).
         bind: Bind each process to as many cores as it has threads.
-        precision: Go on until every ratio is known to this far to either side; None is 0.01, and with `max_ratio`
+        half_width: Go on until every ratio is known to this far to either side; None is 0.01, and with `max_ratio`
             as far as it takes to decide.
         time_limit: Seconds; begin no new round after this. Five rounds are the least.
         max_ratio: Go on until each ratio is known to be above or below this one, too.
@@ -71,9 +76,11 @@ def compare(
     from ..bench.comparison import EFFORT, Effort
     from ..bench.comparison import compare as run
 
-    wanted = precision if precision is not None else EFFORT.precision if max_ratio is None else math.inf
+    wanted = half_width if half_width is not None else EFFORT.precision if max_ratio is None else math.inf
     common = scenario_of(device, threads, batch, 1, seed, cold_cache, warmup_limit_s=WARM_UP_LIMIT_S)
-    contestants = _contestants(models, _names(runtime), common, bind, on_left_out)
+    precisions: Sequence[Precision] = [precision] if isinstance(precision, str) else precision
+    pairs: list[Pair] = list(product(_names(runtime), precisions))
+    contestants = _contestants(models, pairs, common, bind, on_left_out, progress)
 
     def tell(known: Comparison) -> None:
         on_round(known)
@@ -110,24 +117,25 @@ def _names(runtime: str | Sequence[str] | None) -> list[str | None]:
 
 def _contestants(
     models: Sequence[Model],
-    names: Sequence[str | None],
+    pairs: "Sequence[Pair]",
     common: Scenario,
     bind: bool,
     on_left_out: Callable[[str, str], None],
+    progress: Progress,
 ) -> "list[Contestant]":
-    """Every model in every runtime that runs it."""
+    """Every model in every runtime that runs it, and a checkpoint in every precision that it has for that one."""
     from ..bench.comparison import Contestant
     from ..export.contract.runtime import parse_runtime
 
-    known = {name: set(parse_runtime(name)[0].formats) for name in names if name}
     found = []
     for model in models:
-        for name in names:
-            if name and isinstance(model, Artifact) and _runs_elsewhere(model, name, known):
-                on_left_out(parse_runtime(name)[0].name, model.format)
+        own = dict.fromkeys((name, None) for name, _ in pairs) if isinstance(model, Artifact) else _own(pairs)
+        for name, precision in own:
+            if name and not _fits(model, name, precision) and any(_fits(model, *pair) for pair in own):
+                what = model.format if isinstance(model, Artifact) else str(precision)
+                on_left_out(parse_runtime(name)[0].name, what)
                 continue
-            own = name or ("onnxruntime" if isinstance(model, Checkpoint) else None)
-            item = planned(model, own, common, bind)
+            item = planned(model, name, common, bind, precision or "fp32", progress)
             found.append(Contestant(item.artifact, item.scenario))
     if len(found) < 2:
         raise UsageError(
@@ -136,5 +144,17 @@ def _contestants(
     return found
 
 
-def _runs_elsewhere(model: Artifact, name: str, known: dict[str, set[str]]) -> bool:
-    return model.format not in known[name] and any(model.format in formats for formats in known.values())
+def _own(pairs: "Sequence[Pair]") -> "list[Pair]":
+    """Of a checkpoint, which runs in ONNX Runtime where no runtime is named."""
+    return [(name or "onnxruntime", precision) for name, precision in pairs]
+
+
+def _fits(model: Model, name: str | None, precision: Precision | None) -> bool:
+    """Whether the runtime runs the artifact's format, or the checkpoint can be exported to it in this precision."""
+    from ..export.contract.format import formats
+    from ..export.contract.runtime import parse_runtime
+
+    if name is None:
+        return True
+    known = parse_runtime(name)[0].formats
+    return model.format in known if isinstance(model, Artifact) else precision in formats()[known[0]].precisions

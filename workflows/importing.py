@@ -116,7 +116,7 @@ def import_checkpoint(
         if weights.module is not None:
             _check_module(weights.module, recognised.state, spec, weights.what)
         ref = name or f"{recognised.arch}.{weights.title}"
-        return zoo.save(
+        made = zoo.save(
             folder or Path("runs") / ref,
             recognised.state,
             ref=ref,
@@ -128,6 +128,8 @@ def import_checkpoint(
             licence=licence,
             provenance=_provenance(weights, recognised, patterns, assumed),
         )
+    zoo.remember(made)
+    return made
 
 
 @contextmanager

@@ -64,10 +64,10 @@ def download(name: str, progress: Progress = silent) -> Checkpoint:
 
 
 def _checkpoint(found: Checkpoint | Artifact) -> Checkpoint:
-    from ..zoo import catalogue
+    from ..zoo import names
 
     if isinstance(found, Artifact):
-        is_a_name = found.source_ref in catalogue.refs()
+        is_a_name = found.source_ref in names.known()
         source = f"the checkpoint: {found.source_ref}" if is_a_name else f"the folder of {found.source_ref}, its source"
         raise UsageError(f"{found.path} is an artifact, not a checkpoint", f"Name {source}.")
     return found

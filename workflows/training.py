@@ -78,7 +78,7 @@ def train(
         UsageError: Something that was given is unknown, out of range or does not go together, or `out` is not free.
         UnavailableError: The data set or the device is not on this machine.
     """
-    from .. import training
+    from .. import training, zoo
     from ..training.progress import Steps
 
     check_source(arch, init)
@@ -87,7 +87,7 @@ def train(
         of_recipe["freeze"] = [freeze] if isinstance(freeze, str) else list(freeze)
     chosen = recipe_for(recipe, of_recipe)
     start = _continued(init, data, chosen, tag) if init else _fresh(arch or "", data, chosen, tag)
-    return training.fit(
+    made = training.fit(
         start.model,
         start.spec,
         data,
@@ -103,6 +103,8 @@ def train(
         monitor_gradients=monitor_gradients,
         watchers=(Steps(progress), *watchers),
     )
+    zoo.remember(made)
+    return made
 
 
 def _fresh(arch: str, data: str, recipe: "Recipe", tag: str | None) -> Start:

@@ -8,7 +8,6 @@ Nothing here imports torch before weights are touched.
 
 from .catalogue import Card as Card
 from .catalogue import cards as cards
-from .catalogue import resolve as resolve
 from .checkpoints import build as build
 from .checkpoints import read as read
 from .checkpoints import save as save
@@ -19,6 +18,9 @@ from .foreign import to_timm as to_timm
 from .foreign import to_torchvision as to_torchvision
 from .listing import ModelCard as ModelCard
 from .listing import list_models as list_models
+from .local import remember as remember
+from .names import folder_of as folder_of
+from .names import resolve as resolve
 from .store import download as download
 from .store import find as find
 from .store import load as load
@@ -31,11 +33,13 @@ __all__ = [
     "create_model",
     "download",
     "find",
+    "folder_of",
     "from_timm",
     "from_torchvision",
     "list_models",
     "load",
     "read",
+    "remember",
     "resolve",
     "save",
     "to_timm",

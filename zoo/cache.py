@@ -10,11 +10,12 @@ from ..core.files import cache_dir, explained
 from ..core.locks import LOCK_SUFFIX
 from ..core.partial import ORIGIN_SUFFIX, PART_SUFFIX
 from ..core.types import NotNegative, Record
+from . import local
 from .checkpoints import is_ours, read
 
 HASH = "[0-9a-f]" * 12
 # Where locks, partial files and staging folders are made.
-PLACES = ("checkpoints", "downloads", "data", "latency", "tensorrt", "searches", f"artifacts/*-{HASH}")
+PLACES = ("checkpoints", "downloads", "data", "latency", "local", "tensorrt", "searches", f"artifacts/*-{HASH}")
 SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
 # What can be had again, and how it differs from what a user put there.
 CONTENTS = {
@@ -53,7 +54,7 @@ def verify() -> dict[str, str]:
 
 
 def collect_garbage(*, everything: bool = False) -> list[Entry]:
-    """Remove partial downloads, staging folders and lock files that no process works on.
+    """Remove partial downloads, staging folders and lock files that no process works on, and notes of what is gone.
 
     `everything` removes checkpoints, downloads, exports, latency tables and searches of studies that are not done too.
     Data sets stay: some cannot be downloaded again. What lies elsewhere in the cache's folder is not ours, and stays.
@@ -64,7 +65,7 @@ def collect_garbage(*, everything: bool = False) -> list[Entry]:
             entry = _entry(folder)
             if staging.discard(folder):
                 removed.append(entry)
-        for path in [*_leftovers(), *(_contents() if everything else ())]:
+        for path in [*_leftovers(), *local.stale(), *(_contents() if everything else ())]:
             with ExitStack() as held:
                 if path.exists() and _try_lock(_lock_on(path), held):
                     removed.append(_entry(path))

@@ -14,11 +14,12 @@ import msgspec
 from ..core.documents import read_toml, to_builtins
 from ..core.errors import ReszooError
 from ..core.files import cache_dir
-from ..core.registry import add_unique, choose, unknown
+from ..core.registry import add_unique, choose
 from ..core.types import Fraction, ModelSpec, Positive, Preprocess, Record
 from ..models import spec_of
 
 CARDS = Path(__file__).parent / "cards"
+WILDCARD = re.compile(r"[*?[]")
 BUNDLED = Path(__file__).parent / "weights"
 
 
@@ -95,12 +96,18 @@ def refs() -> list[str]:
     return sorted(found, key=lambda ref: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", ref)])
 
 
-def resolve(pattern: str) -> list[str]:
-    """The names that a shell pattern matches; none is a usage error with the nearest ones."""
-    names = refs()
-    if matches := [ref for ref in names if fnmatchcase(ref, pattern)]:
-        return matches
-    raise unknown(pattern, names, "checkpoint")
+def matching(pattern: str, names: list[str]) -> list[str]:
+    """The names ARCH.TAG that a shell pattern matches, both parts by themselves: `resnet*_v2*` is of v2 networks.
+
+    A pattern without a tag has any. One that no architecture matches is of whole names, as `*cifar10` is. What has no
+    wildcard is a whole name, too.
+    """
+    if WILDCARD.search(pattern) is None:
+        return [name for name in names if name == pattern]
+    arch, _, tag = pattern.partition(".")
+    parts = {name: name.partition(".") for name in names}
+    apart = [name for name in names if fnmatchcase(parts[name][0], arch) and fnmatchcase(parts[name][2], tag or "*")]
+    return apart or [name for name in names if fnmatchcase(name, pattern)]
 
 
 def card(ref: str) -> Card:

@@ -1,17 +1,17 @@
-"""What can be had: the catalogue's checkpoints, without a look at any weights."""
+"""What can be had: the catalogue's checkpoints and those that were made here, without a look at any weights."""
 
 from typing import Literal
 
-from ..core.types import Positive, Record
+from ..core.types import Checkpoint, Positive, Record
 from ..models.cost import cost_of
-from . import catalogue, checkpoints
+from . import catalogue, checkpoints, local, names
 
 
 class ModelCard(Record, frozen=True, kw_only=True):
-    """A checkpoint of the catalogue.
+    """A checkpoint of the catalogue, or one that was made here.
 
     Attributes:
-        ref: Its name, "ARCH.TAG".
+        ref: Its name, "ARCH.TAG"; of one made here whose name another has as well, its folder.
         arch: The architecture's name.
         dataset: What it was trained on.
         accuracy: Top-1, a fraction; None where nobody says.
@@ -19,7 +19,7 @@ class ModelCard(Record, frozen=True, kw_only=True):
         licence: Of the weights.
         params: Parameters of the network.
         macs: Multiply-adds of one image.
-        where: Bundled with reszoo, downloaded, or empty.
+        where: Bundled with reszoo, downloaded, made here (local), or empty.
     """
 
     ref: str
@@ -30,7 +30,7 @@ class ModelCard(Record, frozen=True, kw_only=True):
     licence: str
     params: Positive
     macs: Positive
-    where: Literal["bundled", "downloaded", ""]
+    where: Literal["bundled", "downloaded", "local", ""]
 
     @property
     def is_local(self) -> bool:
@@ -39,23 +39,31 @@ class ModelCard(Record, frozen=True, kw_only=True):
 
 
 def list_models(pattern: str = "*") -> list[ModelCard]:
-    """The checkpoints of the catalogue.
+    """The checkpoints of the catalogue, and those that were trained, pruned or imported on this machine.
 
     Args:
-        pattern: A name, or one with wildcards: `resnet*_v2*`.
+        pattern: A name, or one with wildcards: `resnet*_v2*` is of architectures, `*.akamaster*` of tags.
 
     Returns:
-        A card for each, in the catalogue's order.
+        A card for each, in the catalogue's order, and then those that were made here.
 
     Raises:
         UsageError: Nothing has that name.
     """
-    return [model_card(ref) for ref in catalogue.resolve(pattern)]
+    mine = local.found()
+    chosen = set(catalogue.matching(pattern, [*catalogue.refs(), *(each.checkpoint.ref for each in mine)]))
+    cards = [model_card(ref) for ref in catalogue.refs() if ref in chosen]
+    cards += [_of_checkpoint(each.ref, each.checkpoint, "local") for each in mine if each.checkpoint.ref in chosen]
+    if not cards:
+        names.resolve(pattern)  # says so
+    return cards
 
 
 def model_card(ref: str) -> ModelCard:
     """Of one name in the catalogue."""
-    return _of_bundled(ref) if ref in catalogue.bundled() else _of_card(catalogue.card(ref))
+    if ref in catalogue.bundled():
+        return _of_checkpoint(ref, checkpoints.describe(catalogue.folder_of(ref)), "bundled")
+    return _of_card(catalogue.card(ref))
 
 
 def _of_card(card: catalogue.Card) -> ModelCard:
@@ -73,17 +81,16 @@ def _of_card(card: catalogue.Card) -> ModelCard:
     )
 
 
-def _of_bundled(ref: str) -> ModelCard:
-    checkpoint = checkpoints.describe(catalogue.folder_of(ref))
+def _of_checkpoint(ref: str, checkpoint: Checkpoint, where: Literal["bundled", "local"]) -> ModelCard:
     cost, metric = cost_of(checkpoint.spec), next(iter(checkpoint.metrics), None)
     return ModelCard(
         ref=ref,
-        arch=ref.partition(".")[0],
+        arch=checkpoint.ref.partition(".")[0],
         dataset=checkpoint.dataset,
         accuracy=metric.value if metric else None,
         origin=metric.origin if metric else "",
         licence=checkpoint.licence,
         params=cost.params,
         macs=cost.macs,
-        where="bundled",
+        where=where,
     )

@@ -7,7 +7,7 @@ from ..core.files import cache_dir, check_replaceable, explained
 from ..core.hosts import versions
 from ..core.progress import Progress, silent
 from ..core.types import Checkpoint, Metric, ProvenanceStep, StrPath
-from . import catalogue, checkpoints
+from . import catalogue, checkpoints, names
 
 
 def load(ref: StrPath) -> Checkpoint:
@@ -16,17 +16,17 @@ def load(ref: StrPath) -> Checkpoint:
         return checkpoints.read(ref)
     if not isinstance(ref, str) or "/" in ref:
         raise UsageError(f"there is no folder {ref}", "Give the folder of a checkpoint, or a name from `reszoo list`.")
-    matches = catalogue.resolve(ref)
+    matches = names.resolve(ref)
     if len(matches) > 1:
         raise UsageError(f"{ref!r} matches {len(matches)} checkpoints", f"Choose one: {', '.join(matches)}.")
-    folder = catalogue.folder_of(matches[0])
+    folder = names.folder_of(matches[0])
     with explained(folder):
         return checkpoints.read(folder) if folder.exists() else download(matches[0])
 
 
 def find(ref: str) -> Checkpoint | None:
     """The checkpoint of this name, if it is on this machine and undamaged."""
-    folder = catalogue.folder_of(ref)
+    folder = names.folder_of(ref)
     with explained(folder):
         if not folder.exists():
             return None
@@ -45,8 +45,8 @@ def download(ref: str, *, progress: Progress = silent) -> Checkpoint:
 
     if found := find(ref):
         return found
-    if ref in catalogue.bundled():
-        return checkpoints.read(catalogue.folder_of(ref))  # damaged: says so
+    if ref not in catalogue.cards() and (folder := names.folder_of(ref)).exists():
+        return checkpoints.read(folder)  # damaged: says so
     card = catalogue.card(ref)
     folder = catalogue.folder_of(ref)
     with explained(folder), locked(folder):

@@ -14,6 +14,7 @@ from reszoo.core.measured import Measurement, Scenario
 from reszoo.core.types import Artifact, Unavailable
 from reszoo.export import ExportOptions, export
 from reszoo.export.runtimes.onnxruntime import OnnxRuntime
+from reszoo.workflows.benchmarking import sweep
 
 REF = "resnet8_v1.reszoo_digits"
 
@@ -57,6 +58,27 @@ def test_what_cannot_be_measured_here_is_a_value(artifact: Artifact, quick: Scen
     (graph,) = plan(zoo.load(REF), replace(quick, runtime="torch", variant="cuda_graph"), [1], [1])
     assert isinstance(graph, Unavailable)
     assert graph.what == "torch:cuda_graph on cpu"
+
+
+def test_a_checkpoint_is_planned_in_each_precision_that_the_runtime_has(quick: Scenario) -> None:
+    checkpoint, both = zoo.load(REF), ("fp32", "int8")
+    (_, missing) = plan(checkpoint, replace(quick, runtime="torch"), [1], [1], precisions=both)
+    assert isinstance(missing, Unavailable)
+    assert missing.reason == "format torch has no precision int8"
+    planned = sweep([checkpoint], None, quick, [1], [1], precisions=both)
+    assert all(isinstance(item, Planned) for item in planned)  # torch's int8 was not asked for
+    ways = [(p.scenario.runtime, p.artifact.precision) for p in planned if isinstance(p, Planned)]
+    assert ways == [("torch", "fp32"), ("onnxruntime", "fp32"), ("onnxruntime", "int8")]
+
+
+def test_accuracy_can_be_of_any_split(artifact: Artifact, quick: Scenario, tmp_path: Path) -> None:
+    (planned,) = plan(artifact, quick, [1], [1], AccuracyRequest("digits", tmp_path, "val"))
+    assert isinstance(planned, Planned)
+    assert planned.evaluation is not None
+    assert planned.evaluation.split == "val"
+    assert ".digits-val." in planned.evaluation.predictions.name
+    with pytest.raises(UsageError, match="unknown split 'dev'"):
+        plan(artifact, quick, [1], [1], AccuracyRequest("digits", tmp_path, "dev"))  # type: ignore[arg-type]
 
 
 def test_a_device_that_the_runtime_does_not_have_is_said(quick: Scenario) -> None:

@@ -39,7 +39,7 @@ def test_every_format_in_every_variant_and_what_is_missing_with_its_command(quic
     assert not {"torch:compile", "torch:cuda_graph"} & {name for name, *_ in here}  # too slow; needs a GPU
     missing = {p.what: p.fix for p in found if isinstance(p, Unavailable)}
     assert missing == {name: f"pip install 'reszoo[{name}]'" for name in ("openvino", "litert")}
-    assert told == [f"exporting to {name}" for name in ("onnx", "ort", "torch")]
+    assert told == [f"exporting to {name} fp32" for name in ("onnx", "ort", "torch")]
 
 
 @pytest.mark.usefixtures("four")
@@ -83,6 +83,12 @@ def test_the_fastest_is_named_for_each_setting_and_a_tie_is_said() -> None:
     (clear,) = fastest([fast, slow])
     assert "told apart" not in clear
     assert fastest([fast]) == []  # there was no choice
+
+
+def test_the_fastest_is_the_fastest_of_all_precisions() -> None:
+    floats, integers = a_measurement(), a_measurement(precision="int8", artifact_sha256="c" * 64, median_s=2e-3)
+    (line,) = fastest([floats, integers])
+    assert line.startswith("fastest with 1 thread, batch 1: onnxruntime (onnx int8), ")
 
 
 def test_one_process_each_cannot_tell_what_is_as_near_as_two_processes_of_one_model() -> None:

@@ -18,7 +18,7 @@ from reszoo.bench import comparison
 
 V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
 LARGER = "resnet8_v1.reszoo_cifar10"
-QUICK = ("--time-limit", "0.3", "--precision", "50%")
+QUICK = ("--time-limit", "0.3", "--half-width", "50%")
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +89,22 @@ def test_a_gate_without_a_candidate_is_not_met(tmp_path: Path) -> None:
     assert "no accuracy could be compared" in done.stderr
 
 
+def test_an_artifact_runs_in_what_reads_it_and_nothing_else_is_named(tmp_path: Path) -> None:
+    assert reszoo("export", V1, "--to", "torch", "--out", "made", cwd=tmp_path).returncode == 0
+    done = reszoo("bench", "made", *QUICK, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert found["subject"]["scenario"]["runtime"] == "torch"
+    assert "not available" not in done.stderr
+
+
+def test_a_checkpoint_is_measured_in_the_precision_that_was_named(tmp_path: Path) -> None:
+    done = reszoo("bench", V1, "--precision", "int8", *QUICK, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [each["subject"]["precision"] for each in json.loads(done.stdout)] == ["int8"]
+    assert "torch" not in done.stderr  # which has no int8, and was not asked for
+
+
 def test_what_is_left_out_or_missing_is_said_once(tmp_path: Path) -> None:
     assert reszoo("export", V1, "--to", "torch", "--out", "made", cwd=tmp_path).returncode == 0
     done = reszoo("compare", "made", "--runtime", "torch, onnxruntime", cwd=tmp_path)
@@ -106,10 +122,15 @@ MISTAKES = [
     (["bench", V1, "--classes", "map.csv"], "--classes needs an accuracy"),
     (["bench", V1, "--accuracy", "digits/dev"], "there is no split 'dev'"),
     (["bench", V1, "--accuracy", "digits", "--classes", "map.csv"], "map.csv cannot be read: No such file"),
-    (["bench", V1, "--precision", "lots"], "--precision 'lots'"),
-    (["bench", V1, "--precision", "0%"], "--precision 0%"),
-    (["compare", V1, V2, "--precision", "0%"], "--precision 0%"),
+    (["bench", V1, "--half-width", "lots"], "--half-width 'lots'"),
+    (["bench", V1, "--half-width", "0%"], "--half-width 0%"),
+    (["compare", V1, V2, "--half-width", "0%"], "--half-width 0%"),
+    (["bench", V1, "--precision", "int7"], "unknown precision 'int7'"),
+    (["bench", V1, "--precision", "1"], "unknown precision '1'"),  # 1 % or everything
+    (["bench", V1, "--precision", "0%"], "--half-width 0%"),  # the older spelling
+    (["bench", V1, "--precision", "2%", "--half-width", "1%"], "--precision and --half-width are both shares"),
     (["bench", V1, "--cold-cache", "--threads", "2"], "a cold cache is for one thread"),
+    (["bench", V1, "--max-latency", "0.5"], "Write it with its unit, us, ms or s: --max-latency 0.5ms"),
     (["compare", V1], "one contestant is no comparison"),
     (["compare", V1, V2, "--fail-if-slower", "-3%"], "--fail-if-slower '-3%'"),
     (["compare", V1, V2, "--runtime", "nothing"], "unknown runtime 'nothing'"),
@@ -130,7 +151,7 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatc
     """The same network takes several times as long for images of 32x32 as for the digits, which are 8x8."""
     less = partial(comparison.Effort, round_s=0.2, least_rounds=3)
     monkeypatch.setattr(comparison, "Effort", less)
-    brief = ("--precision", "50%", "--time-limit", "20", "--fail-if-slower", "3%")  # three rounds decide, as a rule
+    brief = ("--half-width", "50%", "--time-limit", "20", "--fail-if-slower", "3%")  # three rounds decide, as a rule
     done = reszoo("compare", V1, LARGER, *brief, cwd=tmp_path)
     assert "times slower" in done.stdout, done.stderr
     assert "noise floor" in done.stdout
@@ -142,7 +163,7 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatc
 @pytest.mark.alone
 def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("reszoo"))
-    command = (program, "compare", V1, V2, "--precision", "0.01%", "--time-limit", "600")
+    command = (program, "compare", V1, V2, "--half-width", "0.01%", "--time-limit", "600")
     with started(command, cwd=tmp_path, stderr=subprocess.PIPE) as running:
         end = time.monotonic() + 240  # the first round takes a busy machine minutes
         workers: set[int] = set()

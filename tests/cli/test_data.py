@@ -32,6 +32,21 @@ def test_add_then_list(flowers):
     assert [(info["name"], info["counts"]["trainval"]) for info in as_json] == [("digits", 1438), ("flowers", 20)]
 
 
+def test_a_test_split_on_request(flowers):
+    added = reszoo("data", "add", "flowers", flowers, "--test", "20%", "--json")
+    assert json.loads(added.stdout)["counts"] == {"train": 14, "val": 2, "trainval": 16, "test": 4}
+    mistaken = reszoo("data", "add", "other", flowers, "--test", "20")
+    assert mistaken.returncode == 2
+    assert "Write a fifth as --test 20% or --test 0.2." in mistaken.stderr
+
+
+def test_what_is_not_where_it_should_be_is_unavailable(cache, tmp_path, monkeypatch):
+    monkeypatch.setenv("RESZOO_MIRROR", tmp_path.as_uri())
+    done = reszoo("data", "get", "cifar10")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "cifar-10-binary.tar.gz does not exist" in done.stderr
+
+
 def test_add_replaces_only_when_told(flowers):
     assert reszoo("data", "add", "flowers", flowers, "--json").returncode == 0
     again = reszoo("data", "add", "flowers", flowers)

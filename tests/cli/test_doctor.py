@@ -114,6 +114,13 @@ def test_a_package_that_cannot_be_imported_is_found_not_met(monkeypatch: pytest.
     assert tool.missing[0].fix == "pip install --force-reinstall broken"
 
 
+def test_what_is_not_installed_has_no_version() -> None:
+    tools = [host_check._format(plugin) for plugin in formats().values()]
+    absent = [tool for tool in tools if any("is not installed" in why.reason for why in tool.missing)]
+    assert "tensorrt" in {tool.name for tool in absent}  # which is converted from onnx, and that is here
+    assert all(tool.version is None for tool in absent)
+
+
 @pytest.fixture(scope="module")
 def int8(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """A network whose first layer stays in float."""

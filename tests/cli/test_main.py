@@ -15,6 +15,7 @@ VERBS = [
     ["list"],
     ["show"],
     ["download"],
+    ["import"],
     ["cache"],
     ["cache", "list"],
     ["cache", "path"],

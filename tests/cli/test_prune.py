@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from inprocess import reszoo
+from msgspec.structs import replace
 from processes import started
 
 from reszoo import zoo
+from reszoo.cli import prune_report
 from reszoo.cli.export import export
 from reszoo.cli.prune import prune
 from reszoo.cli.quantize import quantize
@@ -21,6 +23,7 @@ from reszoo.cli.spelling import spelled
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.export import artifacts
 from reszoo.models.cost import cost_of
+from reszoo.workflows.pruning.prune import prune as run
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 REF = "resnet8_v1.reszoo_digits"
@@ -60,7 +63,7 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
         "after fine-tuning: not measured, it was trained on val",
         "multiples of 8",
         "test accuracy: 0.9",
-        f"Next: reszoo quantize {folder}",
+        f"Next: reszoo quantize {REF}-macs0.5",
     ):
         assert said in printed.out
 
@@ -78,6 +81,28 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     assert [step.name for step in integers.provenance[-4:]] == ["prune", "train", "export", "quantize"]
     with pytest.raises(UsageError, match=f"is an artifact, not a checkpoint\nName the folder of {REF}-macs0.5, its"):
         prune(str(tmp_path / "int8"), macs="0.5", **UNMEASURED)
+
+
+def test_what_it_says_to_do_next_can_be_typed(tmp_path: Path) -> None:
+    done = reszoo("prune", REF, "--macs", "0.5", "--no-measure", "--importance", "l2", cwd=tmp_path)
+    assert f"{REF}-macs0.5 is in runs/{REF}-macs0.5" in done.stdout
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("Next: reszoo "))
+    assert f"{REF}-macs0.5" in reszoo("list", "resnet8_v1.*macs*").stdout
+    trained = reszoo(*line.removeprefix("Next: reszoo ").split(), "--epochs", "1", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    assert f"{REF}-macs0.5-digits is in runs" in trained.stdout
+    assert reszoo("show", f"{REF}-macs0.5-digits").returncode == 0  # from another folder
+
+
+def test_what_rounding_cost_is_said(tmp_path: Path) -> None:
+    parent = zoo.load(REF)
+    made = run(parent, macs=0.5, importance="l2", measure=False, out=tmp_path / "made")
+    assert prune_report._gap(made) == ""
+    *steps, last = made.pruned.provenance
+    config = last.config | {"macs": f"at most {0.9 * cost_of(parent.spec).macs:g}"}
+    far = replace(made.pruned, provenance=(*steps, replace(last, config=config)))
+    said = prune_report._gap(made._replace(pruned=far))
+    assert re.fullmatch(r"0\.\d+ of the macs are left where 0\.9 was asked for", said)
 
 
 def test_the_recipe_decides_how_the_network_is_trained(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,7 +262,7 @@ def test_without_its_images_a_network_is_scored_by_its_weights(
     prune(ref, macs="0.5", out=tmp_path / "made", **QUICK)
     printed = capsys.readouterr().out
     assert "val accuracy of the parent: not measured, the data set cifar10 is not on this machine" in printed
-    assert "--finetune prune-finetune and another --out" in printed
+    assert f"Next: reszoo train --from {ref}-macs0.5 --teacher {ref} --data cifar10 --recipe prune-finetune" in printed
 
 
 def test_show_tells_what_a_plan_has_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -235,4 +235,6 @@ def test_the_cache_keeps_each_configuration_apart() -> None:
 def test_a_folder_is_named_by_what_was_chosen() -> None:
     assert folder_name("onnx", int8(None)) == folder_name("onnx", int8(QuantizeConfig())) == "onnx-int8"
     chosen = QuantizeConfig(calibration="entropy", images=64, equalise=True, bias_correction=False)
+    assert folder_name("litert", int8(None)) == "litert-int8"  # its scheme is int8-litert, which says no more
+    assert folder_name("onnx", int8(QuantizeConfig(scheme="int8-nncf"))) == "onnx-int8-nncf"
     assert folder_name("onnx", int8(chosen, batch=8)) == "onnx-int8-entropy-images64-equalise-no_bias_correction-batch8"

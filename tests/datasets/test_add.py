@@ -72,6 +72,28 @@ def test_an_own_val_folder_is_val_as_it_is(image, tree):
     np.testing.assert_array_equal(np.concatenate([train.images, val.images]), trainval.images)
 
 
+def test_a_test_split_is_cut_off_the_training_images_the_same_whichever_way_they_come(image, tree, zipped):
+    files = {f"{label}/{i}.png": image(i + 20 * k) for k, label in enumerate("ab") for i in range(10)}
+    info = datasets.add("folder", [tree("cut", files)], test=0.2)
+    assert info.counts == {"train": 14, "val": 2, "trainval": 16, "test": 4}
+    datasets.add("zip", [zipped("cut.zip", files)], test=0.2)
+    cut, again = datasets.load("folder", "test"), datasets.load("zip", "test")
+    assert cut.labels.tolist() == [0, 0, 1, 1]
+    np.testing.assert_array_equal(cut.images, again.images)
+    rest = datasets.load("folder", "trainval").images
+    assert not any((seen == one).all() for seen in rest for one in cut.images)
+
+
+def test_a_test_split_that_cannot_be_cut_is_refused(flowers, image, tree, cache):
+    with pytest.raises(UsageError, match="there are 4 test images already"):
+        datasets.add("x", [tree("flowers", flowers)], test=0.2)
+    with pytest.raises(UsageError, match="no class has two training images"):
+        datasets.add("x", [tree("few", {"a/1.png": image(1), "b/1.png": image(2)})], test=0.5)
+    with pytest.raises(UsageError, match=r"`test=2` is no part of the images"):
+        datasets.add("x", [tree("flowers", flowers)], test=2)
+    assert leftovers(cache) == []
+
+
 @pytest.mark.parametrize("pack", ["folders", "zips"])
 def test_paths_named_like_splits_are_splits(pack, image, tree, zipped):
     """`data add x photos/train photos/test` must never train on the test images."""

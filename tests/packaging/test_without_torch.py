@@ -109,7 +109,7 @@ def test_an_artifact_is_run_measured_compared_and_examined(small: Path, artifact
 
     quick = ("--time-limit", "1", "--out", "results")
     reszoo(small, "bench", artifact, "--runtime", "onnxruntime", "--accuracy", "digits", *quick, cwd=tmp_path)
-    reszoo(small, "compare", artifact, artifact, "--precision", "20%", *quick, cwd=tmp_path)
+    reszoo(small, "compare", artifact, artifact, "--half-width", "20%", *quick, cwd=tmp_path)
     reszoo(small, "report", "results", "--html", "page.html", "--csv", "table.csv", cwd=tmp_path)
     assert (tmp_path / "page.html").stat().st_size > 1e6
 

@@ -13,9 +13,12 @@ import msgspec
 import pytest
 from measurements import HOST, SCENARIO, a_measurement, a_zoo
 from PIL import Image
+from typer.main import get_command
 
 from reszoo import zoo
 from reszoo.bench.harness import subject
+from reszoo.cli.main import app
+from reszoo.cli.options import parse_half_width
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Accuracy, MeasurementWarning
 from reszoo.core.palette import COLOURS
@@ -165,6 +168,24 @@ def test_no_measurement_is_a_usage_error_with_a_fix() -> None:
 )
 def test_the_command_says_what_is_not_the_default(changes: dict[str, object], expected: str) -> None:
     assert build([a_measurement(correct=None, **changes)]).rows[0].command == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scenario": msgspec.structs.replace(SCENARIO, precision=0.02, sampling_limit_s=3.0, seed=4)},
+        {"precision": "int8", "streams": 2},
+        {"artifact_format": "torch", "runtime": "torch", "variant": "channels_last", "device": "cuda"},
+    ],
+    ids=["sampling", "export first", "elsewhere"],
+)
+def test_every_command_is_one_that_the_command_line_knows(changes: dict[str, object]) -> None:
+    verbs = get_command(app).commands  # type: ignore[attr-defined]
+    for part in build([a_measurement(**changes)]).rows[0].command.split(" && "):
+        _, verb, *words = shlex.split(part)
+        verbs[verb].make_context(verb, words)  # raises for an option that it does not have
+        if verb == "bench" and "--half-width" in words:
+            assert parse_half_width(words[words.index("--half-width") + 1]) == 0.02
 
 
 def test_an_integer_artifact_is_made_again_as_it_was(tmp_path: Path) -> None:

@@ -128,7 +128,11 @@ def prune(
     request = Request(target, config, auto, scenario, tuning, folder, name)
     if resume:
         request = older.resumed(request, is_named=out is not None)
-    return run(checkpoint, request, Observer(progress, on_warnings, watchers))
+    from ... import zoo
+
+    pruned = run(checkpoint, request, Observer(progress, on_warnings, watchers))
+    zoo.remember(pruned.result)
+    return pruned
 
 
 def config_for(

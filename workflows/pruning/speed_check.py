@@ -15,6 +15,7 @@ from ...core.missing import unavailable_error
 from ...core.types import Artifact, Checkpoint
 from ...export.contract.runtime import parse_runtime, runtimes
 from ...export.exporting import export
+from ..benchmarking import failed
 
 # Enough to tell whether it is faster, and by how much to some per cent; `reszoo compare` goes on for longer.
 EFFORT = Effort(precision=0.02, limit_s=20.0, gate=1.0, round_s=0.3)
@@ -94,6 +95,8 @@ def check_speed(
 
 def _contestant(target: Checkpoint | Artifact, scenario: Scenario) -> Contestant:
     (item,) = plan(target, scenario, [scenario.threads], [scenario.batch])
+    if isinstance(item, Failure):
+        raise failed(item)
     if not isinstance(item, Planned):
         raise unavailable_error(item)
     return Contestant(item.artifact, item.scenario)

@@ -67,7 +67,7 @@ def quantize(
         max_drop: Keep the fewest layers in float that lose at most this much accuracy on val, a fraction.
         data: The data set of the training images to calibrate on, and of val; None is the one that it was trained on.
         calibration: How an activation's range is chosen: minmax, percentile, entropy or mse; None is the scheme's own.
-        images: Training images to calibrate on; None is 512.
+        images: Training images to calibrate on; None is 512, or all where there are fewer.
         seed: Chooses those images; None is 0.
         activations: "u8" for CPUs, "s8" for TensorRT; None is the format's own.
         equalise: Equalise weights across layers.

@@ -1,0 +1,68 @@
+"""Checkpoints that a user made: where each was put, so that it is found by its name from any folder."""
+
+import hashlib
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from ..core.documents import read_json, write_json
+from ..core.errors import ReszooError
+from ..core.files import cache_dir
+from ..core.types import Checkpoint, Record
+from . import catalogue, checkpoints
+
+
+class Note(Record, frozen=True, kw_only=True):
+    """A checkpoint's folder; what is in it says the rest."""
+
+    folder: Path
+
+
+class Local(NamedTuple):
+    """A checkpoint of a user's; `ref` names it, or its folder does where another one has its name."""
+
+    ref: str
+    checkpoint: Checkpoint
+
+    @property
+    def folder(self) -> Path:
+        return self.checkpoint.weights_path.parent
+
+
+def remember(checkpoint: Checkpoint) -> None:
+    """Note where it lies. Where that cannot be written, it is found by its folder all the same."""
+    folder = checkpoint.weights_path.parent.absolute()
+    name = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
+    with suppress(ReszooError):
+        write_json(_notes() / f"{name}.json", Note(folder=folder))
+
+
+def found() -> list[Local]:
+    """All that are where they were put, by their names."""
+    known = []
+    for path in _notes().glob("*.json"):
+        with suppress(ReszooError):  # it was moved or deleted, or is damaged: only who names its folder wants to know
+            known.append(checkpoints.describe(read_json(path, Note, "").folder))
+    counts, taken = Counter(each.ref for each in known), set(catalogue.refs())
+    named = [Local(_ref(each, counts[each.ref] == 1 and each.ref not in taken), each) for each in known]
+    return sorted(named, key=lambda each: (each.checkpoint.ref, str(each.folder)))
+
+
+def stale() -> list[Path]:
+    """The notes of what is not there any more."""
+    return sorted(path for path in _notes().glob("*.json") if not _is_there(path))
+
+
+def _ref(checkpoint: Checkpoint, is_unique: bool) -> str:
+    return checkpoint.ref if is_unique else str(checkpoint.weights_path.parent)
+
+
+def _is_there(note: Path) -> bool:
+    with suppress(ReszooError):
+        return (read_json(note, Note, "").folder / checkpoints.DOCUMENT).is_file()
+    return False
+
+
+def _notes() -> Path:
+    return cache_dir() / "local"
