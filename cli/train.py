@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 RecipeName = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME|FILE",
+        show_default="by the size of the images, digits, cifar or imagenet; with --from, finetune",
         help="digits, cifar, cifar-fast, cifar-he2015, imagenet, a TOML file; with --from, finetune, prune-sparse, "
         "prune-finetune, prune-finetune-full, too.",
         rich_help_panel="What is trained",
@@ -96,8 +97,8 @@ def train(
     data: Annotated[
         str, typer.Option(metavar="NAME", help="A data set of `reszoo data list`.", rich_help_panel="What is trained")
     ],
-    recipe: RecipeName,
     arch: Arch = None,
+    recipe: RecipeName = None,
     from_: From = None,
     epochs: Annotated[int | None, typer.Option(help="How often all images are seen.", rich_help_panel="Recipe")] = None,
     batch: Annotated[int | None, typer.Option(help="Images in a step.", rich_help_panel="Recipe")] = None,
@@ -126,22 +127,22 @@ def train(
 ) -> None:
     """Train a network. Ctrl-C saves the run, and --resume goes on with it exactly.
 
-    Example: reszoo train resnet8_v1 --data digits --recipe digits
+    Example: reszoo train resnet8_v1 --data digits
 
-    For other classes: reszoo train --from resnet20_v2.reszoo_cifar10 --data flowers --recipe finetune
+    For other classes: reszoo train --from resnet20_v2.reszoo_cifar10 --data flowers
 
     Several processes: torchrun --standalone --nproc-per-node 4 -m reszoo.cli.main train ...
     """
     from ..training.distributed import current
     from ..workflows.references import checkpoint
-    from ..workflows.training import check_source, divided, recipe_for
+    from ..workflows.training import check_source, divided, recipe_for, usual_recipe
     from ..workflows.training import train as run
 
     named = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "threads": threads}
     given: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     check_source(arch, from_)
     arch, of_recipe = divided(arch, given | parse_changes(set_ or []))  # where both say a field, --set wins
-    chosen = recipe_for(recipe, of_recipe)
+    chosen = recipe_for(recipe or usual_recipe(data, goes_on=from_ is not None), of_recipe)
     with output.bar() as progress:
         init = checkpoint(from_, progress) if from_ else None
         heard = checkpoint(teacher, progress) if teacher else None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..training.transfer import Head
 
 Device = Literal["auto", "cpu", "cuda"]
+LARGEST = {"digits": 16, "cifar": 96}  # pixels: the side of the images that a recipe is made for
 
 
 class Start(NamedTuple):
@@ -34,7 +35,7 @@ def train(
     arch: str | None = None,
     *,
     data: str,
-    recipe: "str | os.PathLike[str] | Recipe",
+    recipe: "str | os.PathLike[str] | Recipe | None" = None,
     init: Checkpoint | None = None,
     freeze: str | Sequence[str] = (),
     changes: Mapping[str, object] | None = None,
@@ -53,7 +54,8 @@ def train(
     Args:
         arch: The name of an architecture, such as resnet20_v2 or resnet20_v2+skip=gate.
         data: The name of a data set on this machine.
-        recipe: A recipe's name, its TOML file, or the recipe itself.
+        recipe: A recipe's name, its TOML file, or the recipe itself; None is `finetune` where a checkpoint goes on,
+            else the one for images of that size: `digits`, `cifar` or `imagenet`.
         init: A checkpoint to go on with, in the place of `arch`. Where the data set has other classes, it gets a new
             head for them; where it has the same ones in another order, the rows of its head are put in that order.
         freeze: Glob patterns over the names of parameters that stay as `init` has them, such as "stages.[01].*". Batch
@@ -85,7 +87,7 @@ def train(
     arch, of_recipe = divided(arch, changes or {})
     if freeze:
         of_recipe["freeze"] = [freeze] if isinstance(freeze, str) else list(freeze)
-    chosen = recipe_for(recipe, of_recipe)
+    chosen = recipe_for(recipe or usual_recipe(data, goes_on=init is not None), of_recipe)
     start = _continued(init, data, chosen, tag) if init else _fresh(arch or "", data, chosen, tag)
     made = training.fit(
         start.model,
@@ -169,6 +171,18 @@ def divided(arch: str | None, changes: Mapping[str, object]) -> tuple[str | None
             "Train the architecture from scratch, or leave these fields away.",
         )
     return arch and extended(arch, of_spec), of_recipe
+
+
+def usual_recipe(data: str, *, goes_on: bool) -> str:
+    """The name of the recipe for a checkpoint that goes on, or else for images like those of the data set."""
+    from ..datasets.info import info
+
+    image = info(data).image
+    if goes_on:
+        return "finetune"
+    if image is None or max(image) > LARGEST["cifar"]:
+        return "imagenet"
+    return "digits" if max(image) <= LARGEST["digits"] else "cifar"
 
 
 def recipe_for(recipe: "str | os.PathLike[str] | Recipe", changes: Mapping[str, object]) -> "Recipe":

@@ -4,8 +4,10 @@ import json
 import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from inprocess import reszoo
 from PIL import Image
@@ -48,6 +50,40 @@ def test_train_then_use_it(tmp_path, monkeypatch):
     document = json.loads(student.stdout)
     assert document["ref"] == "resnet8_v2.taught"
     assert document["provenance"][0]["config"]["teacher"].startswith("resnet8_v1.reszoo_digits ")
+
+
+@pytest.mark.parametrize(("source", "recipe"), [(("resnet8_v1",), "digits"), (("--from", REF), "finetune")])
+def test_without_a_recipe_it_is_the_one_for_such_images_or_for_going_on(source, recipe, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = reszoo("train", *source, "--data", "digits", "--set", "steps=1", "--epochs", "1", "--out", "made", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["provenance"][-1]["config"]["name"] == recipe
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("data", "side", "recipe", "arguments"),
+    [
+        ("imagenet", 240, "imagenet", ("resnet50_v2", "--epochs", "90")),
+        ("cifar10", 32, "cifar", ("resnet1001_v2", "--lr", "0.1", "--set", "clip_norm=5")),
+    ],
+)
+def test_the_deepest_networks_and_large_images_are_trained_by_one_line(
+    data, side, recipe, arguments, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for split, label, number in product(("train", "val", "test"), ("cat", "dog"), range(2)):
+        (tmp_path / data / split / label).mkdir(parents=True, exist_ok=True)
+        pixels = random.integers(0, 256, (side, side - 20 * (side > 32), 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / data / split / label / f"{number}.png")
+    datasets.add(data, [tmp_path / data])
+    few = ("--batch", "2", "--set", "steps=3", "--set", "warmup=0", "--out", "made", "--json")
+    done = reszoo("train", *arguments, "--data", data, *few)
+    assert done.returncode == 0, done.stderr
+    config = json.loads(done.stdout)["provenance"][0]["config"]
+    assert config["name"] == recipe
+    assert config["steps"] == "3"
 
 
 def test_a_field_of_the_network_is_set_and_becomes_a_part_of_the_name(tmp_path, monkeypatch):
