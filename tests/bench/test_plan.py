@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from reszoo import zoo
 from reszoo.bench.harness import measure
 from reszoo.bench.plan import AccuracyRequest, Planned, plan
-from reszoo.bench.table import accuracies, by_model
+from reszoo.bench.table import by_model, notes
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Measurement, Scenario
 from reszoo.core.types import Artifact, Unavailable
@@ -125,8 +125,8 @@ def test_classes_of_another_data_set_are_refused_until_it_is_said_which_they_are
     assert isinstance(measured, Measurement)
     assert measured.accuracy is not None
     assert (measured.accuracy.n, measured.accuracy.split, measured.accuracy.among) == (2, "val", "network")
-    (line,) = accuracies([measured])
-    assert line.startswith("top-1 on pets/val, answers among all classes of the network: ")
+    (line, *_) = notes([measured])
+    assert line.startswith("top-1 is on the 2 images of pets/val, answers among all classes of the network")
 
 
 def test_two_checkpoints_of_one_name_are_not_mixed_up(quick: Scenario, tmp_path: Path) -> None:
