@@ -58,8 +58,8 @@ class PlainTable(Table):
                 ]
                 yield from super().__rich_console__(console, options)
                 if count:
-                    left_out = f"left out at this width: {', '.join(self.optional[:count])}"
-                    yield from hanging(Text(left_out, style="dim"), options.max_width)
+                    columns = ", ".join(f'"{header}"' for header in self.optional[:count])
+                    yield from hanging(Text(f"left out at this width: {columns}", style="dim"), options.max_width)
                 return
         yield from self._as_list(options.max_width)
 

@@ -51,11 +51,11 @@ def test_optional_columns_go_before_the_table_becomes_a_list_and_that_is_said() 
     table = output.table("ref", "licence", "params", "here", right=("params",), optional=("licence", "params"))
     table.add_row(REF, "BSD-2-Clause", "270 k", "downloaded")
     text = shown(table, 56)
-    assert "left out at this width: licence" in text
+    assert 'left out at this width: "licence"' in text
     assert text.count("270 k") == 1
     header = text.splitlines()[1].split()
     assert header == ["ref", "params", "here"]
-    assert "left out at this width: licence, params" in shown(table, 48)
+    assert 'left out at this width: "licence", "params"' in shown(table, 48)
     assert "params   270 k" in shown(table, 30)  # all of them, below each other
 
 
@@ -75,7 +75,7 @@ def test_a_measurement_is_a_row_at_80_columns(width: int, capsys: pytest.Capture
     bench._print(a_zoo()[:1])
     text = capsys.readouterr().out
     assert fits(text, width)
-    assert ("left out at this width: tail" in text) == (width == 80)
+    assert ('left out at this width: "tail"' in text) == (width == 80)
     assert f"{REF}, ms a batch, threads 1, batch 1" in " ".join(text.split())
 
 
