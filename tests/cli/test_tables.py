@@ -91,8 +91,12 @@ def test_no_word_is_broken(command: list[str], width: int, cache: Path, monkeypa
     wide = reszoo(*command).stdout
     assert fits(narrow, width)
     loads = {word for word in narrow.split() if word.replace(".", "").isdecimal()}  # what goes on now is told as well
-    extra = {"left", "out", "at", "this", "width:", "licence", "licence,", "is,", "params", "params,", "MACs", "is"}
-    assert set(narrow.split()) <= set(wide.split()) | extra | loads
+    extra = {"left", "out", "at", "this", "width:"}
+    assert words(narrow) <= words(wide) | extra | loads
+
+
+def words(text: str) -> set[str]:
+    return {word.strip('",') for word in text.split()}
 
 
 def test_an_error_wraps_at_words(width: int) -> None:
