@@ -16,6 +16,7 @@ VERBS = [
     ["show"],
     ["download"],
     ["import"],
+    ["evaluate"],
     ["cache"],
     ["cache", "list"],
     ["cache", "path"],
