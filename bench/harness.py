@@ -35,13 +35,17 @@ UNKNOWN_CACHE_BYTES = 64 << 20
 
 
 class Evaluation(NamedTuple):
-    """Measure accuracy on a whole split, `batch` images at a time, and keep the predictions in a file."""
+    """Measure accuracy on a whole split, `batch` images at a time, and keep the predictions in a file.
+
+    `classes_file` is what `classes` was read from, if it was.
+    """
 
     dataset: str
     split: Split
     batch: int
     predictions: Path
     classes: ClassMap
+    classes_file: FileRecord | None = None
 
 
 def measure(
