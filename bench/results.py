@@ -29,7 +29,7 @@ def predictions_path(
 ) -> Path:
     """The same artifact's predictions on the same runtime take each other's place, if they answer the same question.
 
-    `among` and `classes` are the accuracy's: what answers were chosen among, and the file that says which class is which.
+    `among` and `classes` are the accuracy's: what answers are chosen among, and the file that tells the classes.
     """
     model = _model(artifact.source_ref, artifact.format, artifact.precision, artifact.sha256)
     chosen = f"-among-{among}" if among else ""

@@ -114,7 +114,7 @@ def bench(
     from ..bench.plan import AccuracyRequest
     from ..core.types import Checkpoint
     from ..workflows import losses as workflow
-    from ..workflows.benchmarking import FLOAT, HALF_WIDTH, check_latency, check_measured, scenario_of, sweep
+    from ..workflows.benchmarking import HALF_WIDTH, check_latency, check_measured, scenario_of, sweep
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
@@ -144,7 +144,7 @@ def bench(
             words(runtime) if runtime else None,
             common,
             *counts,
-            precisions=precisions or FLOAT,
+            precisions=precisions,
             accuracy=request,
             bind=bind,
             progress=progress,

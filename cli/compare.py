@@ -81,7 +81,7 @@ def compare(
             comparison = run(
                 *(model for ref in refs for model in resolve_all([ref], progress)),
                 runtime=words(runtime) if runtime else None,
-                precision=precisions or "fp32",
+                precision=precisions,
                 threads=threads,
                 batch=batch,
                 device=device,
