@@ -286,18 +286,30 @@ def check_measured(outcomes: Sequence[Outcome]) -> None:
 
 
 def check_latency(outcomes: Sequence[Outcome], limit_s: float) -> None:
-    """Raises ReszooError unless the whole interval of every measured latency is at most `limit_s` seconds."""
+    """Raises ReszooError, which names all that fail, unless every latency's whole interval is at most `limit_s`."""
     from ..bench.rounding import milliseconds
     from ..bench.table import subject_name
 
+    words = {"fail": "{} takes longer than allowed", "cannot tell": "cannot tell whether {} takes too long"}
+    said, is_known = [], True
     for m in (outcome for outcome in outcomes if isinstance(outcome, Measurement)):
+        if (verdict := m.against(limit_s)) == "pass":
+            continue
         low, high = map(milliseconds, m.interval_s)
-        name, outcome = subject_name(m.subject), m.against(limit_s)
-        said = f"{milliseconds(m.median_s)} ms ({low} to {high}), at most {milliseconds(limit_s)} ms"
-        if outcome == "fail":
-            raise ReszooError(f"{name} takes longer than allowed: {said}")
-        if outcome == "cannot tell":
-            raise ReszooError(f"cannot tell whether {name} takes too long: {said}", "Give a longer `time_limit`.")
+        s = m.subject.scenario
+        name = f"{subject_name(m.subject)} on {s.runtime_name} t{s.threads} b{s.batch}"
+        said.append(f"{words[verdict].format(name)}: {milliseconds(m.median_s)} ms ({low} to {high})")
+        is_known = is_known and verdict == "fail"
+    if said:
+        limit = f", at most {milliseconds(limit_s)} ms"
+        raise ReszooError("; ".join(said) + limit, "" if is_known else "Give a longer `time_limit`.")
+
+
+def check_complete(outcomes: Sequence[Outcome]) -> None:
+    """Raises UnavailableError where something that was asked for cannot be measured here: it has met no gate."""
+    if missing := [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]:
+        names = "; ".join(f"{each.what}: {each.reason}" for each in missing)
+        raise UnavailableError(f"the gate is not met by what could not be measured: {names}", missing[0].fix)
 
 
 def own_batch(model: Model) -> int:
