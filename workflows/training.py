@@ -85,9 +85,8 @@ def train(
 
     check_source(arch, init)
     arch, of_recipe = divided(arch, changes or {})
-    if freeze:
-        of_recipe["freeze"] = [freeze] if isinstance(freeze, str) else list(freeze)
-    chosen = recipe_for(recipe or usual_recipe(data, goes_on=init is not None), of_recipe)
+    changed = with_freeze(of_recipe, freeze)
+    chosen = recipe_for(recipe or usual_recipe(data, goes_on=init is not None), changed)
     start = _continued(init, data, chosen, tag) if init else _fresh(arch or "", data, chosen, tag)
     made = training.fit(
         start.model,
@@ -171,6 +170,15 @@ def divided(arch: str | None, changes: Mapping[str, object]) -> tuple[str | None
             "Train the architecture from scratch, or leave these fields away.",
         )
     return arch and extended(arch, of_spec), of_recipe
+
+
+def with_freeze(changes: Mapping[str, object], freeze: str | Sequence[str]) -> Mapping[str, object]:
+    """The changes of the recipe, and what is to stay as it is. Raises UsageError where both say it."""
+    if not freeze:
+        return changes
+    if "freeze" in changes:
+        raise UsageError("`freeze` is given twice, once among the `changes`", "Leave one of them away.")
+    return {**changes, "freeze": [freeze] if isinstance(freeze, str) else list(freeze)}
 
 
 def usual_recipe(data: str, *, goes_on: bool) -> str:
