@@ -122,6 +122,7 @@ def _continued(init: Checkpoint, data: str, recipe: "Recipe", tag: str | None) -
     from ..datasets.info import info
     from ..training.specs import preprocess_of
     from ..training.transfer import fit_head
+    from ..zoo.catalogue import divided as divided_ref
 
     preprocess_of(init, data)  # whose images may not fit the network, with no head
     classes = info(data).classes
@@ -129,7 +130,7 @@ def _continued(init: Checkpoint, data: str, recipe: "Recipe", tag: str | None) -
     model = zoo.build(replace(init, spec=spec))
     head = fit_head(model, spec, init.labels, classes, recipe.seed)
     usual = f"{init.ref}-{data if head == 'new' else recipe.name}"
-    ref = f"{init.ref.partition('.')[0]}.{tag}" if tag else usual
+    ref = f"{divided_ref(init.ref).arch}.{tag}" if tag else usual
     return Start(model, replace(spec, num_classes=len(classes)), ref, init, head)
 
 
