@@ -20,7 +20,7 @@ from ..export.contract.runtime import Runtime, runtimes
 from ..export.exporting import exported
 from .affinity import choose_cores
 from .evaluate import batch_size, check_batch
-from .harness import Evaluation
+from .harness import EvaluationRequest
 from .results import predictions_path
 
 EVALUATION_BATCH = 100
@@ -29,7 +29,7 @@ EVALUATION_BATCH = 100
 class Planned(NamedTuple):
     artifact: Artifact
     scenario: Scenario
-    evaluation: Evaluation | None = None
+    evaluation: EvaluationRequest | None = None
 
 
 class AccuracyRequest(NamedTuple):
@@ -174,11 +174,11 @@ def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
         check_batch(artifact, batch)
 
 
-def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest) -> Evaluation:
+def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest) -> EvaluationRequest:
     classes = classes_of(artifact, request)
     file = _file(request.classes) if request.classes else None
     among = classes.among if classes.is_partial else None
-    return Evaluation(
+    return EvaluationRequest(
         dataset=request.dataset,
         split=request.split,
         batch=batch_size(artifact, EVALUATION_BATCH),

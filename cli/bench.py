@@ -84,7 +84,7 @@ PerClass = Annotated[
 def bench(
     refs: options.Refs,
     runtime: Runtimes = None,
-    precision: options.Arithmetic = None,
+    precision: options.Precisions = None,
     threads: Threads = "1",
     batch: Batches = "1",
     streams: options.Streams = 1,

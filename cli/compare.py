@@ -26,7 +26,7 @@ def compare(
             rich_help_panel="Scenario",
         ),
     ] = None,
-    precision: options.Arithmetic = None,
+    precision: options.Precisions = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each contestant.", rich_help_panel="Scenario")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.", rich_help_panel="Scenario")] = 1,
     device: options.DeviceName = "cpu",

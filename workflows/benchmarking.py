@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ..export.contract.runtime import Device, Runtime
 
     Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
-    Way = tuple[Runtime, str, Sequence[Precision]]  # an engine, its variant, and what checkpoints are exported in
+    RuntimeChoice = tuple[
+        Runtime, str, Sequence[Precision]
+    ]  # an engine, its variant, and what checkpoints are exported in
 
 Model = Checkpoint | Artifact
 Outcome = Measurement | Unavailable | Failure
@@ -251,7 +253,7 @@ def check_own_precision(models: Sequence[Model], precisions: Sequence[Precision]
             )
 
 
-def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "list[Way]":
+def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "list[RuntimeChoice]":
     """What runs the model where no runtime is named; what is not here stands there only where nothing else does."""
     from ..export.contract.format import formats
     from ..export.contract.runtime import runtimes
@@ -268,8 +270,8 @@ def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "
     return _here(able, common) or able
 
 
-def _here(ways: "list[Way]", common: Scenario) -> "list[Way]":
-    return [way for way in ways if way[0].unavailable(common.device) is None]
+def _here(choices: "list[RuntimeChoice]", common: Scenario) -> "list[RuntimeChoice]":
+    return [choice for choice in choices if choice[0].unavailable(common.device) is None]
 
 
 def failed(failure: Failure) -> ReszooError:

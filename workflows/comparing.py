@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ..bench.comparison import Contestant
     from ..export.contract.runtime import Device
 
-    Pair = tuple[str | None, Precision | None]  # a runtime, and the arithmetic that a checkpoint is exported in
+    RuntimePrecision = tuple[
+        str | None, Precision | None
+    ]  # a runtime, and the arithmetic that a checkpoint is exported in
 
 Model = Checkpoint | Artifact
 WARM_UP_LIMIT_S = 1.0  # in each of a comparison's many rounds; what still drifts then meets all of them alike
@@ -145,7 +147,7 @@ def _contestants(
     return found
 
 
-def _pairs(model: Model, names: Sequence[str | None], precisions: Sequence[Precision]) -> "list[Pair]":
+def _pairs(model: Model, names: Sequence[str | None], precisions: Sequence[Precision]) -> "list[RuntimePrecision]":
     """An artifact has one precision; a checkpoint runs in ONNX Runtime where no runtime is named."""
     if isinstance(model, Artifact):
         return [(name, None) for name in names]
