@@ -178,7 +178,7 @@ def with_freeze(changes: Mapping[str, object], freeze: str | Sequence[str]) -> M
     if not freeze:
         return changes
     if "freeze" in changes:
-        raise UsageError("`freeze` is given twice, once among the `changes`", "Leave one of them away.")
+        raise UsageError("`freeze` is given twice: by itself and in `changes`", "Leave one of them away.")
     return {**changes, "freeze": [freeze] if isinstance(freeze, str) else list(freeze)}
 
 

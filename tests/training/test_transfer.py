@@ -301,6 +301,6 @@ def test_what_contradicts_itself_is_refused(tmp_path, parent):
     with pytest.raises(UsageError, match="resnet8_v1 and `init` are two networks to begin with"):
         reszoo.train("resnet8_v1", data="digits", init=parent, out=tmp_path / "x")
     twice = {"freeze": "stem.*", "changes": {"freeze": ["stages.*"]}}
-    with pytest.raises(UsageError, match="`freeze` is given twice, once among the `changes`"):
+    with pytest.raises(UsageError, match="`freeze` is given twice: by itself and in `changes`"):
         reszoo.train(data="digits", init=parent, out=tmp_path / "x", **twice)
     assert list(tmp_path.iterdir()) == []
