@@ -213,7 +213,8 @@ def _check_comparable(reference: Predictions, candidate: Predictions) -> None:
     if reference.classes != candidate.classes:
         count, other = len(reference.classes), len(candidate.classes)
         detail = f"{count} and {other}" if count != other else "other names, or another order"
-        raise UsageError(f"the predictions for {ours} have different classes: {detail}", same)
+        both = "Measure both with `among=data`: their answers are then among the data set's classes."
+        raise UsageError(f"the predictions for {ours} have different classes: {detail}", both)
     if reference.n != candidate.n:
         raise UsageError(f"the predictions for {ours} have {reference.n} and {candidate.n} images", same)
     if reference.images_sha256 != candidate.images_sha256:

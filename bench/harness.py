@@ -34,21 +34,25 @@ from .sampling import Samples, WarmUp, sample_until_precise, warm_up
 UNKNOWN_CACHE_BYTES = 64 << 20
 
 
-class Evaluation(NamedTuple):
-    """Measure accuracy on a whole split, `batch` images at a time, and keep the predictions in a file."""
+class EvaluationRequest(NamedTuple):
+    """Measure accuracy on a whole split, `batch` images at a time, and keep the predictions in a file.
+
+    `classes_file` is what `classes` was read from, if it was.
+    """
 
     dataset: str
     split: Split
     batch: int
     predictions: Path
     classes: ClassMap
+    classes_file: FileRecord | None = None
 
 
 def measure(
     artifact: Artifact,
     scenario: Scenario,
     *,
-    evaluation: Evaluation | None = None,
+    evaluation: EvaluationRequest | None = None,
     progress: Progress = silent,
     patience_s: float = PATIENCE_S,
     module: str = WORKER,
@@ -152,7 +156,7 @@ def _memory(worker: Worker, loaded: protocol.Loaded, scenario: Scenario) -> Memo
     )
 
 
-def _accuracy(worker: Worker, evaluation: Evaluation, progress: Progress) -> Accuracy:
+def _accuracy(worker: Worker, evaluation: EvaluationRequest, progress: Progress) -> Accuracy:
     def follow(reply: protocol.Progress) -> None:
         progress("accuracy", reply.done, reply.total)
 

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from ..core.files import sha256_of
 from ..core.measured import Among, Failure, Scenario
 from ..core.progress import Progress, silent
-from ..core.types import Artifact, Checkpoint, Precision, Unavailable
-from ..datasets.classes import ClassMap, Given
+from ..core.types import Artifact, Checkpoint, FileRecord, Precision, Unavailable
+from ..datasets.classes import ClassMap
 from ..datasets.info import Split
 from ..export.attempts import Outcome, attempt
 from ..export.contract.options import ExportOptions
@@ -19,7 +20,7 @@ from ..export.contract.runtime import Runtime, runtimes
 from ..export.exporting import exported
 from .affinity import choose_cores
 from .evaluate import batch_size, check_batch
-from .harness import Evaluation
+from .harness import EvaluationRequest
 from .results import predictions_path
 
 EVALUATION_BATCH = 100
@@ -28,16 +29,19 @@ EVALUATION_BATCH = 100
 class Planned(NamedTuple):
     artifact: Artifact
     scenario: Scenario
-    evaluation: Evaluation | None = None
+    evaluation: EvaluationRequest | None = None
 
 
 class AccuracyRequest(NamedTuple):
-    """Accuracy on a split of this data set, its predictions kept in `folder`; the rest is as in `class_map`."""
+    """Accuracy on a split of this data set, its predictions kept in `folder`; the rest is as in `class_map`.
+
+    `classes` is a file, whose name and hash are kept with the accuracy.
+    """
 
     dataset: str
     folder: Path
     split: Split = "test"
-    classes: Given | None = None
+    classes: Path | None = None
     among: Among = "network"
 
 
@@ -170,14 +174,24 @@ def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
         check_batch(artifact, batch)
 
 
-def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest) -> Evaluation:
-    return Evaluation(
+def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest) -> EvaluationRequest:
+    classes = classes_of(artifact, request)
+    file = _file(request.classes) if request.classes else None
+    among = classes.among if classes.is_partial else None
+    return EvaluationRequest(
         dataset=request.dataset,
         split=request.split,
         batch=batch_size(artifact, EVALUATION_BATCH),
-        predictions=predictions_path(request.folder, artifact, scenario, request.dataset, request.split),
-        classes=classes_of(artifact, request),
+        predictions=predictions_path(
+            request.folder, artifact, scenario, request.dataset, request.split, among=among, classes=file
+        ),
+        classes=classes,
+        classes_file=file,
     )
+
+
+def _file(path: Path) -> FileRecord:
+    return FileRecord(name=str(path), sha256=sha256_of(path), size_bytes=path.stat().st_size)
 
 
 def _wrong_batch(artifact: Artifact, batch: int) -> Unavailable:

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from ..core.measured import Accuracy, ColdStart, Pages, Scenario
+from ..core.types import FileRecord
 from ..datasets.classes import ClassMap
 from ..datasets.info import Split
 
@@ -50,13 +51,17 @@ class ReadMemory(Request, frozen=True, kw_only=True):
 
 
 class Evaluate(Request, frozen=True, kw_only=True):
-    """Predict a whole split, `batch` images at a time; the predictions go to a file. Answered by `Evaluated`."""
+    """Predict a whole split, `batch` images at a time; the predictions go to a file. Answered by `Evaluated`.
+
+    `classes_file` is what `classes` was read from, if it was.
+    """
 
     dataset: str
     split: Split
     batch: int
     predictions: Path
     classes: ClassMap
+    classes_file: FileRecord | None = None
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=True):

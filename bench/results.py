@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from ..core.documents import write_json
-from ..core.measured import Comparison, Measurement, Scenario, Subject
-from ..core.types import Artifact
+from ..core.measured import Among, Comparison, Measurement, Scenario, Subject
+from ..core.types import Artifact, FileRecord
 
 
 def write(folder: Path, measurement: Measurement) -> Path:
@@ -17,10 +17,24 @@ def write_comparison(folder: Path, comparison: Comparison) -> Path:
     return _write(folder, f"compare.{_name(comparison.subjects[0])}.{_stamp(comparison.started_at)}", comparison)
 
 
-def predictions_path(folder: Path, artifact: Artifact, scenario: Scenario, dataset: str, split: str) -> Path:
-    """The same artifact's predictions on the same runtime take each other's place."""
+def predictions_path(
+    folder: Path,
+    artifact: Artifact,
+    scenario: Scenario,
+    dataset: str,
+    split: str,
+    *,
+    among: Among | None = None,
+    classes: FileRecord | None = None,
+) -> Path:
+    """The same artifact's predictions on the same runtime take each other's place, if they answer the same question.
+
+    `among` and `classes` are the accuracy's: what answers are chosen among, and the file that tells the classes.
+    """
     model = _model(artifact.source_ref, artifact.format, artifact.precision, artifact.sha256)
-    return folder / f"{model}.{_runtime(scenario)}.{dataset}-{split}.predictions.safetensors"
+    chosen = f"-among-{among}" if among else ""
+    said = f"-{classes.sha256[:8]}" if classes else ""
+    return folder / f"{model}.{_runtime(scenario)}.{dataset}-{split}{chosen}{said}.predictions.safetensors"
 
 
 def _write(folder: Path, name: str, record: Measurement | Comparison) -> Path:

@@ -161,6 +161,7 @@ def _evaluate(session: Session, artifact: Artifact, request: protocol.Evaluate, 
         n=made.n,
         correct=made.correct,
         among=request.classes.among if request.classes.is_partial else None,
+        classes=request.classes_file,
         predictions=made.write(request.predictions),
     )
     return protocol.Evaluated(accuracy=accuracy)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import ReszooError, UnavailableError
+from ..core.errors import UnavailableError
 from ..core.registry import ALL
 from . import options, output
 from .durations import parse_duration
@@ -69,7 +69,7 @@ MaxLatency = Annotated[
     str | None,
     typer.Option(
         metavar="DURATION",
-        help="Fail unless every batch's median takes at most this long, as 0.5ms; us and s, too.",
+        help="Fail unless every median but the reference's is at most this long, as 0.5ms a batch; us and s, too.",
         rich_help_panel="Gate",
     ),
 ]
@@ -84,7 +84,7 @@ PerClass = Annotated[
 def bench(
     refs: options.Refs,
     runtime: Runtimes = None,
-    precision: options.Arithmetic = None,
+    precision: options.Precisions = None,
     threads: Threads = "1",
     batch: Batches = "1",
     streams: options.Streams = 1,
@@ -114,7 +114,7 @@ def bench(
     from ..bench.plan import AccuracyRequest
     from ..core.types import Checkpoint
     from ..workflows import losses as workflow
-    from ..workflows.benchmarking import FLOAT, HALF_WIDTH, check_latency, check_measured, scenario_of, sweep
+    from ..workflows.benchmarking import HALF_WIDTH, check_complete, check_measured, scenario_of, sweep
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
@@ -144,7 +144,7 @@ def bench(
             words(runtime) if runtime else None,
             common,
             *counts,
-            precisions=precisions or FLOAT,
+            precisions=precisions,
             accuracy=request,
             bind=bind,
             progress=progress,
@@ -168,10 +168,10 @@ def bench(
     check_measured(outcomes)
     if reference and not losses:
         raise UnavailableError("no accuracy could be compared with the reference's")
-    if any(loss.verdict and loss.verdict.outcome != "pass" for loss in losses):
-        raise ReszooError("the accuracy gate is not met")
-    if longest_s is not None:
-        check_latency(outcomes[1:] if reference else outcomes, longest_s)
+    candidates = outcomes[1:] if reference else outcomes
+    gate.check(losses, candidates, longest_s)
+    if (limit is not None or longest_s is not None) and runtime != ALL:
+        check_complete(candidates)
 
 
 def _measured(planned: "list[Item]", out: Path, patience: float) -> "Iterator[Outcome]":

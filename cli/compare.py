@@ -26,7 +26,7 @@ def compare(
             rich_help_panel="Scenario",
         ),
     ] = None,
-    precision: options.Arithmetic = None,
+    precision: options.Precisions = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each contestant.", rich_help_panel="Scenario")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Images at a time.", rich_help_panel="Scenario")] = 1,
     device: options.DeviceName = "cpu",
@@ -81,7 +81,7 @@ def compare(
             comparison = run(
                 *(model for ref in refs for model in resolve_all([ref], progress)),
                 runtime=words(runtime) if runtime else None,
-                precision=precisions or "fp32",
+                precision=precisions,
                 threads=threads,
                 batch=batch,
                 device=device,

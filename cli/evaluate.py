@@ -76,7 +76,7 @@ def _record(found: "Evaluation") -> dict[str, object]:
         "correct": found.correct,
         "accuracy": found.accuracy,
         "interval": [low, high],
-        "classes": len(found.classes.positions),
-        "known": found.classes.known,
+        "dataset_classes": len(found.classes.positions),
+        "network_classes": found.classes.known,
         "among": found.among,
     }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import UsageError
+from ..core.errors import ReszooError, UsageError
 from . import output
 
 if TYPE_CHECKING:
@@ -41,6 +41,22 @@ def parse_accuracy(text: str) -> "tuple[str, Split]":
     if found is None:
         raise UsageError(f"--accuracy {text!r}: there is no split {split!r}", f"Write --accuracy {name}/val.")
     return name, found
+
+
+def check(losses: "Sequence[Loss]", outcomes: "Sequence[Outcome]", longest_s: float | None) -> None:
+    """Raises one ReszooError for all gates that are not met."""
+    from ..workflows.benchmarking import check_latency
+
+    is_lost = any(loss.verdict and loss.verdict.outcome != "pass" for loss in losses)
+    problems, fix = ["the accuracy gate is not met"] if is_lost else [], ""
+    if longest_s is not None:
+        try:
+            check_latency(outcomes, longest_s)
+        except ReszooError as error:
+            problems.append(error.problem)
+            fix = error.fix
+    if problems:
+        raise ReszooError("; ".join(problems), fix)
 
 
 def print_losses(found: "Sequence[Loss]", reference: str) -> None:

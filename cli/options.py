@@ -47,7 +47,7 @@ Batch = Annotated[
         rich_help_panel="Artifact",
     ),
 ]
-Arithmetic = Annotated[
+Precisions = Annotated[
     str | None,
     typer.Option(
         "--precision",

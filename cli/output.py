@@ -142,9 +142,13 @@ def count(number: float) -> str:
 
 def tell_checkpoint(made: "Checkpoint") -> None:
     """Where it is, and how it is called from here on."""
+    from ..zoo import names
+
     console().print(f"{made.ref} is in {nearby(made.weights_path.parent)}", markup=False)
     if called(made) != made.ref:
-        console().print("Another checkpoint has that name, too: name the folder.")
+        is_taken = names.is_taken(made.ref, made.weights_path.parent)
+        why = "Another checkpoint has that name, too" if is_taken else "Its name could not be noted in the cache"
+        console().print(f"{why}: name the folder.")
 
 
 def called(checkpoint: "Checkpoint") -> str:

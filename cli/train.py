@@ -135,14 +135,15 @@ def train(
     """
     from ..training.distributed import current
     from ..workflows.references import checkpoint
-    from ..workflows.training import check_source, divided, recipe_for, usual_recipe
+    from ..workflows.training import check_source, divided, recipe_for, usual_recipe, with_freeze
     from ..workflows.training import train as run
 
     named = {"epochs": epochs, "batch": batch, "lr": lr, "seed": seed, "threads": threads}
     given: dict[str, object] = {name: value for name, value in named.items() if value is not None}
     check_source(arch, from_)
     arch, of_recipe = divided(arch, given | parse_changes(set_ or []))  # where both say a field, --set wins
-    chosen = recipe_for(recipe or usual_recipe(data, goes_on=from_ is not None), of_recipe)
+    changed = with_freeze(of_recipe, freeze or ())
+    chosen = recipe_for(recipe or usual_recipe(data, goes_on=from_ is not None), changed)
     with output.bar() as progress:
         init = checkpoint(from_, progress) if from_ else None
         heard = checkpoint(teacher, progress) if teacher else None
@@ -153,7 +154,6 @@ def train(
         data=data,
         recipe=chosen,
         init=init,
-        freeze=freeze or (),
         teacher=heard,
         tag=tag,
         device=device,

@@ -154,6 +154,7 @@ class Accuracy(Record, frozen=True, kw_only=True):
 
     among   where the network knows more classes than the data set has: whether its answers were chosen among all that
             it knows, or among those of the data set
+    classes the file that said which class of the data set is which of the network's, as it was named, where one did
     """
 
     dataset: str
@@ -161,6 +162,7 @@ class Accuracy(Record, frozen=True, kw_only=True):
     n: Positive
     correct: NotNegative
     among: Among | None = None
+    classes: FileRecord | None = None
     predictions: FileRecord | None = None
 
     @property

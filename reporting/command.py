@@ -51,4 +51,5 @@ def _options(m: Measurement) -> list[str]:
         a = m.accuracy
         options += ["--accuracy", a.dataset if a.split == "test" else f"{a.dataset}/{a.split}"]
         options += ["--among", a.among] if a.among == "data" else []
+        options += ["--classes", a.classes.name] if a.classes else []
     return options

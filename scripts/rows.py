@@ -12,6 +12,7 @@ from quantization import DEFAULT, NNCF
 from runtimes import NETWORKS
 from transfer import OUT as TRANSFER
 from transfer import SCRATCH
+from transfer import WAYS as TRANSFER_WAYS
 
 from reszoo import training as trains
 from reszoo import zoo
@@ -115,13 +116,20 @@ def training() -> Iterator[Row]:
 
 
 def transfer() -> Iterator[Row]:
-    """Top-1 after two epochs, the mean over the seeds, and the paired difference to training from scratch."""
+    """Top-1 after two epochs, the mean over the seeds, and the paired difference to training from scratch.
+
+    Of seeds that were trained in every way, so that all rows are of the same ones; none until there are two.
+    """
     found: dict[str, dict[str, dict[int, Figure]]] = defaultdict(lambda: defaultdict(dict))
     for each in known(TRANSFER):
         found[each["data"]][each["way"]][each["seed"]] = each
     for data, ways in found.items():
+        seeds = sorted(set.intersection(*(set(ways[way]) for way in TRANSFER_WAYS)))
+        if len(seeds) < 2:
+            continue
         scratch = ways[SCRATCH]
-        for way, by_seed in ways.items():
+        for way in TRANSFER_WAYS:
+            by_seed = {seed: ways[way][seed] for seed in seeds}
             gains = [_percent(each) - _percent(scratch[seed]) for seed, each in by_seed.items()]
             mean, (low, high) = mean_interval(gains)
             is_scratch, (first, *_) = way == SCRATCH, by_seed.values()

@@ -35,7 +35,7 @@ from reszoo.core.hosts import describe
 OUT = MEASUREMENTS / "transfer" / "accuracy.json"
 NETWORK = "resnet20_v2.reszoo_cifar10"
 ARCHITECTURE = NETWORK.partition(".")[0]
-SCRATCH, FINETUNED, FROZEN = "scratch", "finetuned", "finetuned, half of it frozen"
+SCRATCH, FINETUNED, FROZEN = "scratch", "finetuned", "finetuned, stem and two of three stages frozen"
 WAYS: dict[str, dict[str, Any]] = {
     SCRATCH: {"arch": ARCHITECTURE, "recipe": "cifar-fast"},
     FINETUNED: {"recipe": "finetune"},

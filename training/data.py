@@ -83,5 +83,5 @@ def check_batch(dataset: Dataset, recipe: Recipe) -> None:
     if recipe.batch > len(dataset):
         raise UsageError(
             f"a batch of {recipe.batch} images is more than the {len(dataset)} of {dataset.name}'s {dataset.split}",
-            "Choose a smaller one, as in `batch=32`.",
+            f"Choose a smaller one: `batch={len(dataset)}` is the largest.",
         )

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from ..export.contract.runtime import Device, Runtime
 
     Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
-    Way = tuple[Runtime, str, Sequence[Precision]]  # an engine, its variant, and what checkpoints are exported in
+    RuntimeChoice = tuple[
+        Runtime, str, Sequence[Precision]
+    ]  # an engine, its variant, and what checkpoints are exported in
 
 Model = Checkpoint | Artifact
 Outcome = Measurement | Unavailable | Failure
@@ -80,9 +82,7 @@ def benchmark(
     common = scenario_of(
         device, threads, size, streams, seed, cold_cache, half_width=half_width, sampling_limit_s=time_limit
     )
-    if precision and isinstance(model, Artifact) and precision != model.precision:
-        raise UsageError(f"{model.path} is {model.precision}, not {precision}", "Leave `precision` away.")
-    item = planned(model, runtime, common, bind, precision or FLOAT[0], progress)
+    item = planned(model, runtime, common, bind, precision, progress)
     outcome = measure(item.artifact, item.scenario, progress=progress, patience_s=patience)
     if isinstance(outcome, Failure):
         raise failed(outcome)
@@ -96,7 +96,7 @@ def sweep(
     threads: Sequence[int],
     batches: Sequence[int],
     *,
-    precisions: Sequence[Precision] = FLOAT,
+    precisions: Sequence[Precision] | None = None,
     accuracy: "AccuracyRequest | None" = None,
     bind: bool = True,
     progress: Progress = silent,
@@ -110,7 +110,8 @@ def sweep(
         common: All else that the scenarios share.
         threads: Numbers of threads.
         batches: Batch sizes.
-        precisions: The arithmetics that checkpoints are exported in; an artifact has its own.
+        precisions: The arithmetics that checkpoints are exported in; None is fp32. An artifact has its own, which has
+            to be among them.
         accuracy: Measure it, once for each model and runtime.
         bind: Bind each process to as many cores as it has threads.
         progress: Is told of exports.
@@ -119,13 +120,16 @@ def sweep(
         Scenarios that can be measured, and, in their place, why others cannot; what many lack is told once.
 
     Raises:
-        UsageError: A runtime is unknown, or a model does not run at one of the batch sizes.
+        UsageError: A runtime is unknown, a model does not run at one of the batch sizes, or an artifact has another
+            precision.
     """
     from msgspec.structs import replace
 
     from ..bench.plan import plan, plan_all
     from ..export.contract.runtime import parse_runtime
 
+    check_own_precision(models, precisions)
+    precisions = precisions or FLOAT
     more: dict[str, Any] = {"bind": bind, "progress": progress}
     is_all = runtimes is not None and ALL in runtimes
     named = [] if is_all else [(*parse_runtime(name), precisions) for name in dict.fromkeys(runtimes or ())]
@@ -203,7 +207,7 @@ def planned(
     runtime: str | None,
     common: Scenario,
     bind: bool,
-    precision: Precision = "fp32",
+    precision: Precision | None = None,
     progress: Progress = silent,
 ) -> "Planned":
     """The model in a runtime; None is the first that runs it as it is. Raises UnavailableError where it is not here."""
@@ -213,10 +217,12 @@ def planned(
     from ..core.missing import unavailable_error
     from ..export.contract.runtime import parse_runtime
 
-    check("precision", precision, Precision)
-    engine, variant = parse_runtime(runtime) if runtime else _usual(model, common, [precision])[0][:2]
+    wanted = precisions_of(precision)
+    check_own_precision([model], wanted)
+    wanted = wanted or FLOAT
+    engine, variant = parse_runtime(runtime) if runtime else _usual(model, common, wanted)[0][:2]
     scenario = replace(common, runtime=engine.name, variant=variant)
-    more: dict[str, Any] = {"precisions": [precision], "bind": bind, "progress": progress}
+    more: dict[str, Any] = {"precisions": wanted, "bind": bind, "progress": progress}
     (item,) = plan(model, scenario, [common.threads], [common.batch], **more)
     if isinstance(item, Unavailable):
         raise unavailable_error(item)
@@ -225,7 +231,29 @@ def planned(
     return item
 
 
-def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "list[Way]":
+def precisions_of(given: "Precision | Sequence[Precision] | None") -> Sequence[Precision] | None:
+    """Those that are named. Raises UsageError for what is no arithmetic."""
+    if given is None:
+        return None
+    named: Sequence[Any] = [given] if isinstance(given, str | float) else given
+    for each in named:
+        if isinstance(each, float):
+            raise UsageError(f"`precision={each}` is not possible: it is an arithmetic", f"Give `half_width={each}`.")
+        check("precision", each, Precision)
+    return named
+
+
+def check_own_precision(models: Sequence[Model], precisions: Sequence[Precision] | None) -> None:
+    """Raises UsageError where an artifact is asked for in others than its own."""
+    for model in models:
+        if precisions and isinstance(model, Artifact) and model.precision not in precisions:
+            raise UsageError(
+                f"{model.path} is {model.precision}, not {' or '.join(precisions)}",
+                "Leave `precision` away: an artifact has its own.",
+            )
+
+
+def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "list[RuntimeChoice]":
     """What runs the model where no runtime is named; what is not here stands there only where nothing else does."""
     from ..export.contract.format import formats
     from ..export.contract.runtime import runtimes
@@ -242,8 +270,8 @@ def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "
     return _here(able, common) or able
 
 
-def _here(ways: "list[Way]", common: Scenario) -> "list[Way]":
-    return [way for way in ways if way[0].unavailable(common.device) is None]
+def _here(choices: "list[RuntimeChoice]", common: Scenario) -> "list[RuntimeChoice]":
+    return [choice for choice in choices if choice[0].unavailable(common.device) is None]
 
 
 def failed(failure: Failure) -> ReszooError:
@@ -260,18 +288,30 @@ def check_measured(outcomes: Sequence[Outcome]) -> None:
 
 
 def check_latency(outcomes: Sequence[Outcome], limit_s: float) -> None:
-    """Raises ReszooError unless the whole interval of every measured latency is at most `limit_s` seconds."""
+    """Raises ReszooError, which names all that fail, unless every latency's whole interval is at most `limit_s`."""
     from ..bench.rounding import milliseconds
     from ..bench.table import subject_name
 
+    words = {"fail": "{} takes longer than allowed", "cannot tell": "cannot tell whether {} takes too long"}
+    said, is_known = [], True
     for m in (outcome for outcome in outcomes if isinstance(outcome, Measurement)):
+        if (verdict := m.against(limit_s)) == "pass":
+            continue
         low, high = map(milliseconds, m.interval_s)
-        name, outcome = subject_name(m.subject), m.against(limit_s)
-        said = f"{milliseconds(m.median_s)} ms ({low} to {high}), at most {milliseconds(limit_s)} ms"
-        if outcome == "fail":
-            raise ReszooError(f"{name} takes longer than allowed: {said}")
-        if outcome == "cannot tell":
-            raise ReszooError(f"cannot tell whether {name} takes too long: {said}", "Give a longer `time_limit`.")
+        s = m.subject.scenario
+        name = f"{subject_name(m.subject)} on {s.runtime_name} t{s.threads} b{s.batch}"
+        said.append(f"{words[verdict].format(name)}: {milliseconds(m.median_s)} ms ({low} to {high})")
+        is_known = is_known and verdict == "fail"
+    if said:
+        limit = f", at most {milliseconds(limit_s)} ms"
+        raise ReszooError("; ".join(said) + limit, "" if is_known else "Give a longer `time_limit`.")
+
+
+def check_complete(outcomes: Sequence[Outcome]) -> None:
+    """Raises UnavailableError where something that was asked for cannot be measured here: it has met no gate."""
+    if missing := [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]:
+        names = "; ".join(f"{each.what}: {each.reason}" for each in missing)
+        raise UnavailableError(f"the gate is not met by what could not be measured: {names}", missing[0].fix)
 
 
 def own_batch(model: Model) -> int:

@@ -9,13 +9,15 @@ from ..core.errors import ReszooError, UsageError
 from ..core.measured import AGAIN, Comparison, Failure, Scenario
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, Precision
-from .benchmarking import failed, planned, scenario_of
+from .benchmarking import FLOAT, check_own_precision, failed, planned, precisions_of, scenario_of
 
 if TYPE_CHECKING:
     from ..bench.comparison import Contestant
     from ..export.contract.runtime import Device
 
-    Pair = tuple[str | None, Precision | None]  # a runtime, and the arithmetic that a checkpoint is exported in
+    RuntimePrecision = tuple[
+        str | None, Precision | None
+    ]  # a runtime, and the arithmetic that a checkpoint is exported in
 
 Model = Checkpoint | Artifact
 WARM_UP_LIMIT_S = 1.0  # in each of a comparison's many rounds; what still drifts then meets all of them alike
@@ -24,7 +26,7 @@ WARM_UP_LIMIT_S = 1.0  # in each of a comparison's many rounds; what still drift
 def compare(
     *models: Model,
     runtime: str | Sequence[str] | None = None,
-    precision: Precision | Sequence[Precision] = "fp32",
+    precision: Precision | Sequence[Precision] | None = None,
     threads: int = 1,
     batch: int = 1,
     device: "Device" = "cpu",
@@ -47,7 +49,8 @@ def compare(
         runtime: An engine or several: each model is measured in each of these that runs it. None is ONNX Runtime for
             a checkpoint, and the first that runs it here for an artifact. The first model in the first runtime is the
             baseline.
-        precision: The arithmetic that checkpoints are exported in, or several; an artifact has its own.
+        precision: The arithmetic that checkpoints are exported in, or several; None is fp32. An artifact has its own,
+            which has to be among them.
         threads: Threads of each contestant.
         batch: Images at a time.
         device: Where to run.
@@ -78,9 +81,7 @@ def compare(
 
     wanted = half_width if half_width is not None else EFFORT.precision if max_ratio is None else math.inf
     common = scenario_of(device, threads, batch, 1, seed, cold_cache, warmup_limit_s=WARM_UP_LIMIT_S)
-    precisions: Sequence[Precision] = [precision] if isinstance(precision, str) else precision
-    pairs: list[Pair] = list(product(_names(runtime), precisions))
-    contestants = _contestants(models, pairs, common, bind, on_left_out, progress)
+    contestants = _contestants(models, _names(runtime), precisions_of(precision), common, bind, on_left_out, progress)
 
     def tell(known: Comparison) -> None:
         on_round(known)
@@ -117,7 +118,8 @@ def _names(runtime: str | Sequence[str] | None) -> list[str | None]:
 
 def _contestants(
     models: Sequence[Model],
-    pairs: "Sequence[Pair]",
+    names: Sequence[str | None],
+    precisions: Sequence[Precision] | None,
     common: Scenario,
     bind: bool,
     on_left_out: Callable[[str, str], None],
@@ -127,15 +129,16 @@ def _contestants(
     from ..bench.comparison import Contestant
     from ..export.contract.runtime import parse_runtime
 
+    check_own_precision(models, precisions)
     found = []
     for model in models:
-        own = dict.fromkeys((name, None) for name, _ in pairs) if isinstance(model, Artifact) else _own(pairs)
+        own = _pairs(model, names, precisions or FLOAT)
         for name, precision in own:
             if name and not _fits(model, name, precision) and any(_fits(model, *pair) for pair in own):
                 what = model.format if isinstance(model, Artifact) else str(precision)
                 on_left_out(parse_runtime(name)[0].name, what)
                 continue
-            item = planned(model, name, common, bind, precision or "fp32", progress)
+            item = planned(model, name, common, bind, precision, progress)
             found.append(Contestant(item.artifact, item.scenario))
     if len(found) < 2:
         raise UsageError(
@@ -144,9 +147,11 @@ def _contestants(
     return found
 
 
-def _own(pairs: "Sequence[Pair]") -> "list[Pair]":
-    """Of a checkpoint, which runs in ONNX Runtime where no runtime is named."""
-    return [(name or "onnxruntime", precision) for name, precision in pairs]
+def _pairs(model: Model, names: Sequence[str | None], precisions: Sequence[Precision]) -> "list[RuntimePrecision]":
+    """An artifact has one precision; a checkpoint runs in ONNX Runtime where no runtime is named."""
+    if isinstance(model, Artifact):
+        return [(name, None) for name in names]
+    return list(product([name or "onnxruntime" for name in names], precisions))
 
 
 def _fits(model: Model, name: str | None, precision: Precision | None) -> bool:

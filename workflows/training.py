@@ -85,9 +85,8 @@ def train(
 
     check_source(arch, init)
     arch, of_recipe = divided(arch, changes or {})
-    if freeze:
-        of_recipe["freeze"] = [freeze] if isinstance(freeze, str) else list(freeze)
-    chosen = recipe_for(recipe or usual_recipe(data, goes_on=init is not None), of_recipe)
+    changed = with_freeze(of_recipe, freeze)
+    chosen = recipe_for(recipe or usual_recipe(data, goes_on=init is not None), changed)
     start = _continued(init, data, chosen, tag) if init else _fresh(arch or "", data, chosen, tag)
     made = training.fit(
         start.model,
@@ -123,6 +122,7 @@ def _continued(init: Checkpoint, data: str, recipe: "Recipe", tag: str | None) -
     from ..datasets.info import info
     from ..training.specs import preprocess_of
     from ..training.transfer import fit_head
+    from ..zoo.catalogue import divided as divided_ref
 
     preprocess_of(init, data)  # whose images may not fit the network, with no head
     classes = info(data).classes
@@ -130,7 +130,7 @@ def _continued(init: Checkpoint, data: str, recipe: "Recipe", tag: str | None) -
     model = zoo.build(replace(init, spec=spec))
     head = fit_head(model, spec, init.labels, classes, recipe.seed)
     usual = f"{init.ref}-{data if head == 'new' else recipe.name}"
-    ref = f"{init.ref.partition('.')[0]}.{tag}" if tag else usual
+    ref = f"{divided_ref(init.ref).arch}.{tag}" if tag else usual
     return Start(model, replace(spec, num_classes=len(classes)), ref, init, head)
 
 
@@ -171,6 +171,15 @@ def divided(arch: str | None, changes: Mapping[str, object]) -> tuple[str | None
             "Train the architecture from scratch, or leave these fields away.",
         )
     return arch and extended(arch, of_spec), of_recipe
+
+
+def with_freeze(changes: Mapping[str, object], freeze: str | Sequence[str]) -> Mapping[str, object]:
+    """The changes of the recipe, and what is to stay as it is. Raises UsageError where both say it."""
+    if not freeze:
+        return changes
+    if "freeze" in changes:
+        raise UsageError("`freeze` is given twice: by itself and in `changes`", "Leave one of them away.")
+    return {**changes, "freeze": [freeze] if isinstance(freeze, str) else list(freeze)}
 
 
 def usual_recipe(data: str, *, goes_on: bool) -> str:

@@ -7,7 +7,7 @@ import re
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,19 @@ class Published(Record, frozen=True, kw_only=True):
     split: str
     n: Positive
     source: str
+
+
+class Name(NamedTuple):
+    """The parts of a checkpoint's name, ARCH.TAG; the tag is empty where there is none."""
+
+    arch: str
+    tag: str
+
+
+def divided(ref: str) -> Name:
+    """Divided at its first dot: an architecture's name has none (`models.names.parsed`), a tag may, as REF-macs0.5."""
+    arch, _, tag = ref.partition(".")
+    return Name(arch, tag)
 
 
 class Card(Record, frozen=True, kw_only=True):
@@ -58,7 +71,7 @@ class Card(Record, frozen=True, kw_only=True):
     note: str = ""
 
     def __post_init__(self) -> None:
-        if self.ref.partition(".")[0] != self.arch:
+        if divided(self.ref).arch != self.arch:
             raise ValueError(f"ref {self.ref!r} does not start with its architecture {self.arch!r}")
 
     def model_spec(self) -> ModelSpec:
@@ -104,9 +117,9 @@ def matching(pattern: str, names: list[str]) -> list[str]:
     """
     if WILDCARD.search(pattern) is None:
         return [name for name in names if name == pattern]
-    arch, _, tag = pattern.partition(".")
-    parts = {name: name.partition(".") for name in names}
-    apart = [name for name in names if fnmatchcase(parts[name][0], arch) and fnmatchcase(parts[name][2], tag or "*")]
+    arch, tag = divided(pattern)
+    parts = {name: divided(name) for name in names}
+    apart = [name for name in names if fnmatchcase(parts[name].arch, arch) and fnmatchcase(parts[name].tag, tag or "*")]
     return apart or [name for name in names if fnmatchcase(name, pattern)]
 
 

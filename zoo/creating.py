@@ -38,7 +38,7 @@ def create_model(
             another one.
         UnavailableError: The checkpoint has to be downloaded, and cannot be.
     """
-    arch, _, tag = name.partition(".")
+    arch, tag = catalogue.divided(name)
     if tag or pretrained:
         return _pretrained(arch, tag or _tag(arch, pretrained), num_classes, in_chans, changes)
     from .. import models
@@ -53,7 +53,8 @@ def create_model(
 def _tag(arch: str, pretrained: str | bool) -> str:
     if isinstance(pretrained, str):
         return pretrained
-    tags = [ref.partition(".")[2] for ref in catalogue.refs() if ref.partition(".")[0] == arch]
+    names = [catalogue.divided(ref) for ref in catalogue.refs()]
+    tags = [each.tag for each in names if each.arch == arch]
     if len(tags) == 1:
         return tags[0]
     known = f"Choose one: pretrained={' or '.join(map(repr, tags))}." if tags else "See `reszoo list`."

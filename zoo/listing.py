@@ -12,7 +12,7 @@ class ModelCard(Record, frozen=True, kw_only=True):
 
     Attributes:
         ref: Its name, "ARCH.TAG"; of one made here whose name another has as well, its folder.
-        arch: The architecture's name.
+        arch: The architecture's name; of an imported one, as its weights were recognised.
         dataset: What it was trained on.
         accuracy: Top-1, a fraction; None where nobody says.
         origin: Who says so: it was published by others, or measured by us.
@@ -85,7 +85,7 @@ def _of_checkpoint(ref: str, checkpoint: Checkpoint, where: Literal["bundled", "
     cost, metric = cost_of(checkpoint.spec), next(iter(checkpoint.metrics), None)
     return ModelCard(
         ref=ref,
-        arch=checkpoint.ref.partition(".")[0],
+        arch=_arch(checkpoint),
         dataset=checkpoint.dataset,
         accuracy=metric.value if metric else None,
         origin=metric.origin if metric else "",
@@ -94,3 +94,9 @@ def _of_checkpoint(ref: str, checkpoint: Checkpoint, where: Literal["bundled", "
         macs=cost.macs,
         where=where,
     )
+
+
+def _arch(checkpoint: Checkpoint) -> str:
+    """As an import recognised it, whose name may be any; else from the name."""
+    recognised = (step.config["arch"] for step in checkpoint.provenance if "arch" in step.config)
+    return next(recognised, catalogue.divided(checkpoint.ref).arch)

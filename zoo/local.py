@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,8 +43,10 @@ def found() -> list[Local]:
     """All that are where they were put, by their names."""
     known = []
     for path in _notes().glob("*.json"):
-        with suppress(ReszooError):  # it was moved or deleted, or is damaged: only who names its folder wants to know
-            known.append(checkpoints.describe(read_json(path, Note, "").folder))
+        with suppress(ReszooError, OSError):  # it was moved or deleted, or is damaged: who names its folder is told
+            folder = read_json(path, Note, "").folder
+            written = (folder / checkpoints.DOCUMENT).stat()
+            known.append(_described(folder, (written.st_ino, written.st_mtime_ns, written.st_size)))
     counts, taken = Counter(each.ref for each in known), set(catalogue.refs())
     named = [Local(_ref(each, counts[each.ref] == 1 and each.ref not in taken), each) for each in known]
     return sorted(named, key=lambda each: (each.checkpoint.ref, str(each.folder)))
@@ -52,6 +55,12 @@ def found() -> list[Local]:
 def stale() -> list[Path]:
     """The notes of what is not there any more."""
     return sorted(path for path in _notes().glob("*.json") if not _is_there(path))
+
+
+@cache
+def _described(folder: Path, written: tuple[int, int, int]) -> Checkpoint:
+    """Read once for each version of its document, as one name that is typed is looked up several times."""
+    return checkpoints.describe(folder)
 
 
 def _ref(checkpoint: Checkpoint, is_unique: bool) -> str:

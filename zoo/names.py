@@ -25,6 +25,12 @@ def resolve(pattern: str) -> list[str]:
     raise unknown(pattern, names, "checkpoint")
 
 
+def is_taken(ref: str, folder: Path) -> bool:
+    """Whether a checkpoint in another folder has this name."""
+    others = (each.folder for each in local.found() if each.checkpoint.ref == ref)
+    return ref in catalogue.refs() or any(other != folder.absolute() for other in others)
+
+
 def folder_of(ref: str) -> Path:
     """Where the checkpoint of this name lies, or will lie once it is downloaded."""
     if ref in catalogue.refs():

@@ -68,7 +68,7 @@ def test_splits_of_other_sizes_and_other_numbers_of_classes_are_refused() -> Non
     reference = answers([0, 1, 2], [0, 1, 2])
     with pytest.raises(UsageError, match="3 and 2 images"):
         compare_predictions(reference, answers([0, 1], [0, 1]))
-    with pytest.raises(UsageError, match="different classes: 3 and 2"):
+    with pytest.raises(UsageError, match=r"different classes: 3 and 2\nMeasure both with `among=data`"):
         compare_predictions(reference, answers([0, 1, 1], [0, 1, 1], ("cat", "dog")))
 
 

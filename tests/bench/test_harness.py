@@ -12,7 +12,7 @@ from processes import children, told
 
 from reszoo import zoo
 from reszoo.bench import results
-from reszoo.bench.harness import Evaluation, measure
+from reszoo.bench.harness import EvaluationRequest, measure
 from reszoo.bench.predictions import Predictions
 from reszoo.bench.validation.subjects import WORKER
 from reszoo.core.documents import read_json
@@ -28,7 +28,7 @@ def test_a_measurement_holds_raw_samples_and_all_that_belongs_to_them(
     stages: list[tuple[object, ...]] = []
     file = tmp_path / "predictions.safetensors"
     classes = class_map("digits", artifact.labels, artifact.source_ref)
-    evaluation = Evaluation(dataset="digits", split="test", batch=100, predictions=file, classes=classes)
+    evaluation = EvaluationRequest(dataset="digits", split="test", batch=100, predictions=file, classes=classes)
     measured = measure(artifact, quick, evaluation=evaluation, progress=lambda *news: stages.append(news))
     assert isinstance(measured, Measurement)
     assert len(measured.samples_s) >= 20

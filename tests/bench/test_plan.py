@@ -1,11 +1,13 @@
 """What is measured: every scenario, each with what it needs, or the reason why not."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from PIL import Image
 
-from reszoo import zoo
+from reszoo import datasets, zoo
 from reszoo.bench.harness import measure
 from reszoo.bench.plan import AccuracyRequest, Planned, plan
 from reszoo.bench.table import by_model, notes
@@ -102,13 +104,9 @@ def test_what_is_not_installed_is_said_before_the_device_is_changed(
     assert missing.fix == "pip install 'reszoo[tensorrt]'"
 
 
-def test_classes_of_another_data_set_are_refused_until_it_is_said_which_they_are(
-    cache: Path, artifact: Artifact, quick: Scenario, tmp_path: Path
-) -> None:
-    from PIL import Image
-
-    from reszoo import datasets
-
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """Two classes that no network knows by name are the data set `pets`; the file says which digits they are."""
     for split in ("train", "test"):
         for label in ("cat", "dog"):
             folder = tmp_path / "pets" / split / label
@@ -116,9 +114,17 @@ def test_classes_of_another_data_set_are_refused_until_it_is_said_which_they_are
             for i in range(3):
                 Image.new("L", (8, 8), 40 * i).save(folder / f"{i}.png")
     datasets.add("pets", [tmp_path / "pets"])
+    path = tmp_path / "map.csv"
+    path.write_text("cat,3\ndog,5\n")
+    return path
+
+
+def test_classes_of_another_data_set_are_refused_until_it_is_said_which_they_are(
+    pets: Path, artifact: Artifact, quick: Scenario, tmp_path: Path
+) -> None:
     with pytest.raises(UsageError, match=r"knows classes \(0, 1, 2, ...\) that are none of pets's \(cat, dog\)"):
         plan(artifact, quick, [1], [1], AccuracyRequest("pets", tmp_path))
-    said = AccuracyRequest("pets", tmp_path, "val", classes={"cat": 3, "dog": 5})
+    said = AccuracyRequest("pets", tmp_path, "val", classes=pets)
     (planned,) = plan(artifact, quick, [1], [1], said)
     assert isinstance(planned, Planned)
     measured = measure(planned.artifact, planned.scenario, evaluation=planned.evaluation)
@@ -127,6 +133,24 @@ def test_classes_of_another_data_set_are_refused_until_it_is_said_which_they_are
     assert (measured.accuracy.n, measured.accuracy.split, measured.accuracy.among) == (2, "val", "network")
     (line, *_) = notes([measured])
     assert line.startswith("top-1 is on the 2 images of pets/val, answers among all classes of the network")
+    said_by = measured.accuracy.classes
+    assert said_by is not None
+    assert (said_by.name, said_by.sha256) == (str(pets), hashlib.sha256(pets.read_bytes()).hexdigest())
+
+
+def test_another_question_does_not_replace_the_predictions_of_the_first(
+    pets: Path, artifact: Artifact, quick: Scenario, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("cat,3\ndog,6\n")
+    requests = [AccuracyRequest("pets", tmp_path, "test", *how) for how in [(pets,), (pets, "data"), (other,)]]
+    files = set()
+    for request in requests:
+        (planned,) = plan(artifact, quick, [1], [1], request)
+        assert isinstance(planned, Planned)
+        assert planned.evaluation is not None
+        files.add(planned.evaluation.predictions)
+    assert len(files) == 3
 
 
 def test_two_checkpoints_of_one_name_are_not_mixed_up(quick: Scenario, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Measurements as rows: what a reader takes from them has to be true of the artifact in that row."""
 
+import re
+
 import msgspec
 import pytest
 from measurements import a_measurement
@@ -35,7 +37,9 @@ def test_a_latency_gate_passes_fails_or_cannot_tell_by_the_whole_interval() -> N
         *("pass", "fail", "cannot tell"),
     ]
     check_latency([measured], high)
-    with pytest.raises(ReszooError, match=r"takes longer than allowed: .* ms \(.* to .*\), at most 2.00 ms"):
-        check_latency([a_measurement(median_s=1e-3), measured], 2e-3)
+    slow = [a_measurement(median_s=1e-3), measured, a_measurement(batch=32)]
+    with pytest.raises(ReszooError, match=r"takes longer than allowed: .* ms \(.* to .*\), at most 2.00 ms") as caught:
+        check_latency(slow, 2e-3)
+    assert re.findall(r" b(\d+) takes longer", str(caught.value)) == ["1", "32"]  # all of them, and no other
     with pytest.raises(ReszooError, match=r"cannot tell whether .* takes too long"):
         check_latency([measured], measured.median_s)

@@ -11,10 +11,15 @@ from pathlib import Path
 
 import pytest
 from inprocess import reszoo
+from measurements import a_measurement
 from processes import children, started, state, wait_until_gone
 
 from reszoo import zoo
 from reszoo.bench import comparison
+from reszoo.bench.accuracy import Paired, drop_verdict
+from reszoo.cli import gate
+from reszoo.core.errors import ReszooError
+from reszoo.workflows.losses import Loss
 
 V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
 LARGER = "resnet8_v1.reszoo_cifar10"
@@ -96,6 +101,23 @@ def test_an_artifact_runs_in_what_reads_it_and_nothing_else_is_named(tmp_path: P
     (found,) = json.loads(done.stdout)
     assert found["subject"]["scenario"]["runtime"] == "torch"
     assert "not available" not in done.stderr
+
+
+def test_a_latency_gate_is_not_met_by_what_cannot_be_measured(tmp_path: Path) -> None:
+    gate = ("bench", V1, "--runtime", "onnxruntime,torch:cuda_graph", "--max-latency", "10s", *QUICK)
+    done = reszoo(*gate, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    assert "the gate is not met by what could not be measured: torch:cuda_graph on cpu" in done.stderr
+
+
+def test_every_gate_that_is_not_met_is_named() -> None:
+    paired = Paired(n=100, only_reference=50, only_candidate=0, same_answer=50)
+    lost = Loss("a network", paired, drop_verdict(paired, 0.01))
+    with pytest.raises(ReszooError, match=r"the accuracy gate is not met; .* takes longer than allowed"):
+        gate.check([lost], [a_measurement()], 1e-3)
+    with pytest.raises(ReszooError, match=r"the accuracy gate is not met$"):
+        gate.check([lost], [a_measurement()], 1.0)
+    gate.check([], [a_measurement()], 1.0)
 
 
 def test_a_checkpoint_is_measured_in_the_precision_that_was_named(tmp_path: Path) -> None:

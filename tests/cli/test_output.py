@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from rich.console import Console
+from safetensors.numpy import load_file
 
+from reszoo import zoo
 from reszoo.cli import output
 
 
@@ -20,6 +23,31 @@ def test_the_cells_of_a_table_are_text() -> None:
         console.print(table)
     assert "[other]" in capture.get()
     assert "[/x]" in capture.get()
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("noted", []),
+        ("not noted", ["Its name could not be noted in the cache: name the folder."]),
+        ("taken", ["Another checkpoint has that name, too: name the folder."]),
+    ],
+)
+def test_a_checkpoint_whose_name_does_not_do_is_called_by_its_folder_and_why(
+    how: str, says: list[str], tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = zoo.load("resnet8_v1.reszoo_digits")
+    fields = {name: getattr(good, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
+    ref = good.ref if how == "taken" else "resnet8_v1.mine"
+    state = load_file(good.weights_path)
+    made = zoo.save(tmp_path / "made", state, ref=ref, metrics=(), provenance=(), **fields)
+    if how == "not noted":
+        cache.parent.mkdir(exist_ok=True)
+        cache.write_text("a file, in which no folder can be made")
+    zoo.remember(made)
+    output.console.cache_clear()
+    output.tell_checkpoint(made)
+    assert capsys.readouterr().out.splitlines()[1:] == says
 
 
 def test_nothing_prints_markup() -> None:

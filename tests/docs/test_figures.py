@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+import rows
 from figures import MEASUREMENTS, save, save_comparison, saved_comparison, summary
 from measurements import a_measurement
 from msgspec.structs import replace
+from transfer import FINETUNED, SCRATCH, WAYS
 
 from reszoo.core.documents import read_json
 from reszoo.core.measured import Comparison
@@ -40,6 +42,26 @@ def test_a_comparison_keeps_its_ratios_its_medians_and_where_it_comes_from(
     for number in range(1, len(comparison.subjects)):
         now, before = kept.comparison.ratio(number), comparison.ratio(number)
         assert (now.value, *now.interval) == pytest.approx((before.value, *before.interval), rel=1e-6)
+
+
+def test_transfer_is_shown_of_seeds_that_were_trained_in_every_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script that was stopped in the middle has left runs without their pair."""
+
+    def run(data: str, seed: int, way: str) -> dict[str, object]:
+        correct = 50 + 10 * (way != SCRATCH) + seed
+        return {"data": data, "seed": seed, "way": way, "images": 9, "classes": 2, "correct": correct, "n": 100}
+
+    of_all = [run("digits", seed, way) for seed in (0, 1) for way in WAYS]
+    halves = [run("digits", 2, FINETUNED), run("renamed", 0, SCRATCH), run("cifar100", 0, FINETUNED)]
+    save(tmp_path / "accuracy.json", {"figures": [*of_all, *halves]})
+    monkeypatch.setattr(rows, "TRANSFER", tmp_path / "accuracy.json")
+    found = list(rows.transfer())
+    assert [(row["way"], row["top_1"], row["seeds"]) for row in found] == [
+        ("from scratch", 50.5, 2),
+        *((way, 60.5, 2) for way in WAYS if way != SCRATCH),
+    ]
 
 
 def test_a_measurement_keeps_its_figures_without_the_samples() -> None:

@@ -22,6 +22,7 @@ from reszoo.cli.options import parse_half_width
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Accuracy, MeasurementWarning
 from reszoo.core.palette import COLOURS
+from reszoo.core.types import FileRecord
 from reszoo.export import ExportOptions, export
 from reszoo.quantize import QuantizeConfig
 from reszoo.reporting import build
@@ -168,6 +169,13 @@ def test_no_measurement_is_a_usage_error_with_a_fix() -> None:
 )
 def test_the_command_says_what_is_not_the_default(changes: dict[str, object], expected: str) -> None:
     assert build([a_measurement(correct=None, **changes)]).rows[0].command == expected
+
+
+def test_the_command_says_which_classes_are_which_as_it_was_said() -> None:
+    said_by = FileRecord(name="my map.csv", sha256="d" * 64, size_bytes=12)
+    some = Accuracy(dataset="pets", split="val", n=100, correct=90, among="data", classes=said_by)
+    (row,) = build([a_measurement(accuracy=some)]).rows
+    assert row.command.endswith("--accuracy pets/val --among data --classes 'my map.csv'")
 
 
 @pytest.mark.parametrize(

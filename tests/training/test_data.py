@@ -49,6 +49,13 @@ def test_an_epoch_is_the_same_from_wherever_it_is_entered(source):
     assert not torch.equal(other[0], whole[0][0])
 
 
+def test_a_batch_that_the_images_cannot_fill_names_the_largest(photos):
+    images = len(datasets.load(photos, "train"))
+    with pytest.raises(UsageError, match=rf"`batch={images}` is the largest"):
+        make(photos, recipe(train_on="train", batch=images + 1), arch="resnet18_v1")
+    make(photos, recipe(train_on="train", batch=images), arch="resnet18_v1")
+
+
 def test_two_processes_share_the_batch_of_one(source):
     chosen, arch = settings(source)
     alone = next(iter(make(source, chosen, arch=arch).epoch(0)))

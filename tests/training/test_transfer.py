@@ -27,6 +27,7 @@ CPU = torch.device("cpu")
 REF = "resnet8_v1.reszoo_digits"
 SHORT = {"epochs": 2, "batch": 16, "threads": 1, "precision": "fp32", "padding": 1, "flip": False}
 CLASSES = ("even", "odd")
+FIELDS = ("ref", "spec", "preprocess", "labels", "dataset", "licence")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,12 @@ def add(name: str, folder: Path, side: int = 8, mode: str = "L") -> str:
         Image.fromarray(digits.images[i, ..., 0]).resize((side, side), 0).convert(mode).save(path)
     datasets.add(name, [folder / name])
     return name
+
+
+def saved(folder: Path, parent, state, **changes):
+    """A checkpoint with these weights, and all else as the parent has it."""
+    described = {name: getattr(parent, name) for name in FIELDS} | {"metrics": (), "provenance": ()}
+    return zoo.save(folder, state, **described | changes)
 
 
 @pytest.fixture
@@ -191,9 +198,7 @@ def test_classes_in_another_order_keep_what_was_learnt_of_them(tmp_path, parent)
     """The parent's labels are turned round, and so are the rows of its head: it is as good a network as before."""
     state = zoo.build(parent).state_dict()
     state |= {name: state[name].flip(0) for name in ("head.weight", "head.bias")}
-    described = {name: getattr(parent, name) for name in ("spec", "preprocess", "dataset", "metrics", "licence")}
-    described |= {"ref": "resnet8_v1.turned", "labels": parent.labels[::-1], "provenance": parent.provenance}
-    turned = zoo.save(tmp_path / "turned", state, **described)
+    turned = saved(tmp_path / "turned", parent, state, ref="resnet8_v1.turned", labels=parent.labels[::-1])
     made = train("digits", turned, changes={"steps": 1, "lr": 1e-6}, out=tmp_path / "made", tag="straight")
     assert made.labels == parent.labels
     assert made.provenance[-1].config["head"] == "reordered"
@@ -210,22 +215,40 @@ class StopAt(Lines):
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits_and_as_nothing_else(tmp_path, parent, parity):
-    given = {"freeze": ["stages.[01].*"], "changes": {"ema_decay": 0.9}}
+    given = {"freeze": ["stages.[01].*"], "changes": {"ema_decay": 0.9}, "tag": "x"}
     with pytest.raises(StoppedError):
         train(parity, parent, out=tmp_path / "run", watchers=[StopAt(5)], **given)
     work = tmp_path / "run.unfinished"
     assert json.loads((work / "run.json").read_text())["head"] == "new"
     resume = {"out": tmp_path / "run", "resume": True}
     for other, says in [
-        ({"freeze": ["stages.0.*"]}, "recipe.freeze"),
-        ({"changes": {"backbone_lr": 0.5}}, "recipe.ema_decay|recipe.backbone_lr"),
+        ({"freeze": ["stages.0.*"]}, r"has recipe\.freeze = "),
+        ({"changes": {"ema_decay": 0.9, "backbone_lr": 0.5}}, r"has recipe\.backbone_lr = "),
+        ({"changes": {"ema_decay": 0.5}}, r"has recipe\.ema_decay = "),
     ]:
         with pytest.raises(UsageError, match=says):
             train(parity, parent, **resume, **(given | other))
-    with pytest.raises(UsageError, match=r"has (ref|spec\.family) = "):
-        train(parity, reszoo.load("resnet8_v2.reszoo_digits"), tag="x", **resume, **given)
+    state = zoo.build(parent).state_dict()
+    other = saved(tmp_path / "other", parent, state | {"head.bias": state["head.bias"] + 1})
+    with pytest.raises(UsageError, match=r"has parent = "):
+        train(parity, other, **resume, **given)
     straight = train(parity, parent, out=tmp_path / "straight", **given)
     assert train(parity, parent, **resume, **given).sha256 == straight.sha256
+
+
+def test_a_stopped_run_goes_on_with_no_other_head(tmp_path, parent, parity):
+    """Of two parents with the same weights, one names its classes in another order."""
+    state = zoo.build(parent).state_dict()
+    state |= {name: state[name][:2] for name in ("head.weight", "head.bias")}
+    spec = msgspec.structs.replace(parent.spec, num_classes=2)
+    own, turned = (
+        saved(tmp_path / name, parent, state, spec=spec, labels=labels)
+        for name, labels in [("own", CLASSES), ("turned", CLASSES[::-1])]
+    )
+    with pytest.raises(StoppedError):
+        train(parity, own, out=tmp_path / "run", watchers=[StopAt(1)])
+    with pytest.raises(UsageError, match=r"has head = 'own', this command 'reordered'"):
+        train(parity, turned, out=tmp_path / "run", resume=True)
 
 
 def test_images_of_other_sizes_are_resized_in_training_as_for_the_test(tmp_path, parent):
@@ -265,11 +288,19 @@ def test_a_network_is_fed_as_it_was(tmp_path, parent, photos):
         ),
         ({"freeze": "stages.0.*"}, "`freeze`: from scratch no layer is trained already"),
         ({"recipe": "finetune"}, "from scratch no layer is trained already\n.* or choose a recipe"),
-        ({"init": reszoo.load("resnet8_v2.reszoo_digits")}, "resnet8_v1 and `init` are two networks to begin with"),
         ({"changes": {"backbone_lr": 0}}, "backbone_lr=0: Expected `float` > 0"),
     ],
 )
 def test_what_is_said_of_a_parent_needs_one(more, says, tmp_path):
     with pytest.raises(UsageError, match=says):
         reszoo.train("resnet8_v1", data="digits", out=tmp_path / "x", **({"recipe": "digits"} | more))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_contradicts_itself_is_refused(tmp_path, parent):
+    with pytest.raises(UsageError, match="resnet8_v1 and `init` are two networks to begin with"):
+        reszoo.train("resnet8_v1", data="digits", init=parent, out=tmp_path / "x")
+    twice = {"freeze": "stem.*", "changes": {"freeze": ["stages.*"]}}
+    with pytest.raises(UsageError, match="`freeze` is given twice: by itself and in `changes`"):
+        reszoo.train(data="digits", init=parent, out=tmp_path / "x", **twice)
     assert list(tmp_path.iterdir()) == []

@@ -1,21 +1,19 @@
 """Who meets whom in a comparison: each model in every runtime and precision that there is for it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 from measuring import artifact as artifact
 from measuring import quick as quick
 
 from reszoo import zoo
+from reszoo.bench.plan import Planned
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Scenario
 from reszoo.core.progress import silent
 from reszoo.core.types import Artifact, Precision
-from reszoo.workflows.benchmarking import benchmark, planned
-from reszoo.workflows.comparing import _contestants
-
-if TYPE_CHECKING:
-    from reszoo.workflows.comparing import Pair
+from reszoo.workflows.benchmarking import benchmark, planned, sweep
+from reszoo.workflows.comparing import _contestants, compare
 
 REF = "resnet8_v1.reszoo_digits"
 
@@ -25,10 +23,10 @@ def test_a_checkpoint_comes_in_each_precision_that_a_runtime_has_and_an_artifact
 ) -> None:
     left_out: list[tuple[str, str]] = []
     precisions: tuple[Precision, ...] = ("fp32", "int8")
-    pairs: list[Pair] = [(runtime, precision) for runtime in ("torch", "onnxruntime") for precision in precisions]
     found = _contestants(
         [zoo.load(REF), artifact],
-        pairs,
+        ["torch", "onnxruntime"],
+        precisions,
         quick,
         True,
         lambda *which: left_out.append(which),
@@ -46,6 +44,24 @@ def test_without_a_runtime_a_checkpoint_runs_in_the_first_that_has_its_precision
     assert [way.scenario.runtime for way in ways] == ["torch", "onnxruntime"]
 
 
-def test_an_artifact_has_its_own_precision(artifact: Artifact) -> None:
+def test_one_artifact_in_a_runtime_that_is_named_twice_shows_the_noise(quick: Scenario, artifact: Artifact) -> None:
+    found = _contestants([artifact], ["onnxruntime"] * 2, None, quick, True, lambda *which: None, silent)
+    assert [each.artifact.path for each in found] == [artifact.path] * 2
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda artifact, quick: benchmark(artifact, precision="int8"),
+        lambda artifact, quick: compare(artifact, artifact, precision="int8"),
+        lambda artifact, quick: sweep([artifact], None, quick, [1], [1], precisions=["int8"]),
+    ],
+    ids=["benchmark", "compare", "sweep"],
+)
+def test_an_artifact_has_its_own_precision(
+    measure: Callable[[Artifact, Scenario], object], artifact: Artifact, quick: Scenario
+) -> None:
     with pytest.raises(UsageError, match=r"is fp32, not int8\nLeave `precision` away"):
-        benchmark(artifact, precision="int8")
+        measure(artifact, quick)
+    (item,) = sweep([artifact], None, quick, [1], [1], precisions=["int8", "fp32"])
+    assert isinstance(item, Planned)

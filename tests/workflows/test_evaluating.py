@@ -79,7 +79,7 @@ def test_the_command_says_what_answers_were_chosen_among(some_digits: Path) -> N
     assert done.stdout.splitlines()[1] == "3 of the network's 10 classes, answers among all of them"
     among = ("--classes", some_digits, "--among", "data", "--json")
     found = decode(typed("evaluate", REF, "--data", "some", *among).stdout)
-    assert (found["classes"], found["known"], found["among"]) == (3, 10, "data")
+    assert (found["dataset_classes"], found["network_classes"], found["among"]) == (3, 10, "data")
     assert found["accuracy"] == found["correct"] / found["n"]
 
 

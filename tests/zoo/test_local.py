@@ -7,7 +7,7 @@ import pytest
 
 from reszoo import zoo
 from reszoo.core.errors import UsageError
-from reszoo.core.types import Checkpoint
+from reszoo.core.types import Checkpoint, ProvenanceStep
 from reszoo.zoo import cache as housekeeping
 from reszoo.zoo import catalogue, local, names
 
@@ -15,13 +15,13 @@ BUNDLED = "resnet8_v1.reszoo_digits"
 MINE = "resnet8_v1.reszoo_things"
 
 
-def made(folder: Path, ref: str = MINE) -> Checkpoint:
+def made(folder: Path, ref: str = MINE, provenance: tuple[ProvenanceStep, ...] = ()) -> Checkpoint:
     """A copy of the bundled network, as a user's own."""
     from safetensors.numpy import load_file
 
     good = zoo.load(BUNDLED)
     fields = {name: getattr(good, name) for name in ("spec", "preprocess", "labels", "dataset", "licence")}
-    mine = zoo.save(folder, load_file(good.weights_path), ref=ref, metrics=(), provenance=(), **fields)
+    mine = zoo.save(folder, load_file(good.weights_path), ref=ref, metrics=(), provenance=provenance, **fields)
     zoo.remember(mine)
     return mine
 
@@ -67,6 +67,34 @@ def test_what_was_deleted_is_forgotten_and_what_was_replaced_is_found_as_it_is(t
     made(tmp_path / "mine", "resnet8_v1.other")
     assert [each.ref for each in local.found()] == ["resnet8_v1.other"]
     assert housekeeping.collect_garbage() == []
+
+
+def test_each_document_is_read_once_until_it_is_written_again(tmp_path: Path, cache: Path) -> None:
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        made(folder, f"resnet8_v1.{folder.name}")
+
+    def reads() -> int:
+        return local._described.cache_info().misses
+
+    before = reads()
+    zoo.load("resnet8_v1.one")
+    zoo.list_models("resnet8_v1.*")
+    with pytest.raises(UsageError):
+        zoo.load("resnet8_v1.three")
+    assert reads() == before + 2
+    shutil.rmtree(folders[1])
+    made(folders[1], "resnet8_v1.three")
+    assert zoo.load("resnet8_v1.three").weights_path.parent == folders[1]
+    assert reads() == before + 3
+
+
+def test_the_architecture_is_what_an_import_recognised_and_else_the_name_says(tmp_path: Path, cache: Path) -> None:
+    step = ProvenanceStep(name="import", config={"arch": "resnet8_v1"}, versions={}, input_sha256="a" * 64)
+    made(tmp_path / "imported", "mine", (step,))
+    made(tmp_path / "pruned", "resnet8_v1.own-macs0.5")
+    assert [zoo.list_models(ref)[0].arch for ref in ("mine", "resnet8_v1.own-macs0.5")] == ["resnet8_v1"] * 2
+    assert zoo.resolve("resnet8_v?.*macs0.5") == ["resnet8_v1.own-macs0.5"]
 
 
 def test_damage_is_said_and_nothing_is_downloaded_in_its_place(tmp_path: Path, cache: Path) -> None:
