@@ -6,6 +6,7 @@ as its training had them.
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -132,11 +133,14 @@ class _Outputs:
 
 
 def _wnids(labels: tuple[str, ...]) -> Sequence[str | None]:
-    """Those of ImageNet's 1,000 classes in their order, even where a few names are spelled otherwise; else by name."""
+    """By name; also by place, where the labels are ImageNet's in their order and a few are spelled otherwise."""
     ours = names_by_wnid()
     if len(labels) == len(ours):
-        same = sum(_folded(a.split(",")[0]) == _folded(b) for a, b in zip(labels, ours.values(), strict=True))
-        if 2 * same > len(ours):
+        by_first_name = {_folded(name): wnid for wnid, name in ours.items()}
+        meant = [wnid_of(label) or by_first_name.get(_folded(label.split(",")[0])) for label in labels]
+        times = Counter(meant)  # many lists call two classes crane, which tells nothing
+        in_place = [wnid == own for wnid, own in zip(meant, ours, strict=True) if wnid and times[wnid] == 1]
+        if all(in_place) and 2 * len(in_place) > len(ours):
             return tuple(ours)
     return [wnid_of(label) for label in labels]
 
