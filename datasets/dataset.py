@@ -111,7 +111,7 @@ class FileDataset(Dataset):
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of that picture, from its file's header."""
         path = self.files[index]
-        header = read_header(opener(path), str(path), upright=self.upright)
+        header = read_header(opener(path), str(path), upright=self.upright, max_pixels=self.max_pixels)
         return header.height, header.width
 
     def _image_batches(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]:

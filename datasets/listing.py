@@ -141,7 +141,7 @@ def _sort_in(member: Member, default: Folder | None, listing: Listing, seen: _Se
         seen.folders.setdefault(name, member.where)
     if member.is_dir:
         return
-    if name in ilsvrc.FILES:
+    if ilsvrc.is_truth(name):
         seen.truth.append(member)
     elif not _is_image(member.path):
         listing.leave_out(member)
@@ -155,7 +155,12 @@ def _sort_in(member: Member, default: Folder | None, listing: Listing, seen: _Se
 
 def _sort_in_flat(listing: Listing, seen: _Seen) -> None:
     """ImageNet's validation images, each into the class that a file says."""
-    classes = ilsvrc.classes({member.path.name: read(member.open, member.where) for member in seen.truth})
+    truth: dict[str, bytes] = {}
+    for member in seen.truth:
+        content = read(member.open, member.where)
+        if truth.setdefault(member.path.name, content) != content:
+            raise UsageError(f"there are several files {member.path.name}, and they differ", "Add one of them.")
+    classes = ilsvrc.classes(truth)
     for split, member in seen.flat:
         number = ilsvrc.number_of(member.path.name)
         if number not in classes:
@@ -188,7 +193,7 @@ def _members(path: Path, stack: ExitStack, left_out: Counter[str]) -> Iterator[M
         return _folder_members(path, left_out)
     if not path.exists():
         raise UsageError(f"{path} does not exist", "Give image folders or zips.")
-    if path.name in ilsvrc.FILES:
+    if ilsvrc.is_truth(path.name):
         return iter([Member(PurePath(path.name), str(path), False, path.stat().st_size, opener(path))])
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
