@@ -18,7 +18,7 @@ from ..export.contract.options import ExportOptions
 from ..export.contract.runtime import Runtime, runtimes
 from ..export.exporting import exported
 from .affinity import choose_cores
-from .evaluate import batch_size, check_batch
+from .evaluate import batch_size, check_batch, classes_of
 from .harness import Evaluation
 from .results import predictions_path
 
@@ -62,7 +62,7 @@ def plan(
     if missing := _missing(runtime, common):
         return [missing]
     if request:
-        classes_of(target, request)
+        _classes(target, request)
     if isinstance(target, Artifact) and target.format not in runtime.formats:
         return [_wrong_format(target, runtime)]
     made = [target] if isinstance(target, Artifact) else _exports(target, runtime.formats[0], precisions, progress)
@@ -92,7 +92,7 @@ def plan_all(
     is its own format alone. `progress` is told which format a checkpoint is being exported to.
     """
     if request:
-        classes_of(target, request)
+        _classes(target, request)
     made: dict[str, list[Outcome]] = {target.format: [target]} if isinstance(target, Artifact) else {}
     for runtime in runtimes().values():
         scenario = replace(common, runtime=runtime.name)
@@ -144,15 +144,8 @@ def _every_count(
     return planned
 
 
-def classes_of(target: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap:
-    """What the network's answers mean. Raises UsageError where its classes are not the data set's."""
-    from .. import datasets
-
-    ref = target.ref if isinstance(target, Checkpoint) else target.source_ref
-    datasets.load(request.dataset, request.split)  # refused where there is none
-    return datasets.class_map(
-        request.dataset, target.labels, ref, classes=request.classes, among=request.among, own=target.dataset
-    )
+def _classes(target: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap:
+    return classes_of(target, request.dataset, request.split, request.classes, request.among)
 
 
 def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:
@@ -176,7 +169,7 @@ def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest
         split=request.split,
         batch=batch_size(artifact, EVALUATION_BATCH),
         predictions=predictions_path(request.folder, artifact, scenario, request.dataset, request.split),
-        classes=classes_of(artifact, request),
+        classes=_classes(artifact, request),
     )
 
 

@@ -176,6 +176,11 @@ def tell_calibration(artifact: "Artifact") -> None:
         console().print(f"calibrated on all {n} training images of {name}; {IMAGES} are the default", markup=False)
 
 
+def tell_without_effect(among: str) -> None:
+    """Where a network knows no more classes than a data set has."""
+    err_console().print(f"--among {among} is of no effect: the data set has all classes that are known.")
+
+
 def tell_ignored(files: int) -> None:
     """How many files of a folder were no images, which nobody had named."""
     what = "file that is no image was" if files == 1 else "files that are no images were"

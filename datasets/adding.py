@@ -109,7 +109,8 @@ def _import(
         cut = _cut(stored["trainval"], n, test_fraction)
         store.divide(folder, cut)
         rest = np.setdiff1d(np.arange(n + len(val)), cut)
-        stored, n = {"trainval": stored["trainval"].at(rest), "test": stored["trainval"].at(cut)}, n - len(cut)
+        stored["test"], stored["trainval"] = stored["trainval"].at(cut), stored["trainval"].at(rest)
+        n -= len(cut)
     val_positions = np.arange(n, n + len(val))
     if n and not val:
         val_positions = stratified_cut(stored["trainval"].labels, stored["trainval"].keys, VAL_FRACTION)

@@ -8,7 +8,7 @@ import os
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from ..core.errors import UsageError
 from . import ilsvrc
+from .classes import some
 from .images import MAX_FILE_BYTES, SUFFIXES, Opener, check_plain, opener, read
 
 Folder = Literal["train", "val", "test"]
@@ -182,10 +183,6 @@ def _check(listing: Listing, folders: dict[str, str]) -> None:
             raise UsageError(
                 f"{split} has classes that train has not: {some(more)}", "Add training images of them, or remove them."
             )
-
-
-def some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
 
 
 def _members(path: Path, stack: ExitStack, left_out: Counter[str]) -> Iterator[Member]:

@@ -121,7 +121,10 @@ def transfer() -> Iterator[Row]:
         found[each["data"]][each["way"]][each["seed"]] = each
     for data, ways in found.items():
         scratch = ways[SCRATCH]
-        for way, by_seed in ways.items():
+        for way, every_seed in ways.items():
+            by_seed = {seed: each for seed, each in every_seed.items() if seed in scratch}
+            if len(by_seed) < 2:
+                continue  # no interval
             gains = [_percent(each) - _percent(scratch[seed]) for seed, each in by_seed.items()]
             mean, (low, high) = mean_interval(gains)
             is_scratch, (first, *_) = way == SCRATCH, by_seed.values()
