@@ -178,7 +178,8 @@ def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Datas
         check_split(name, "train")
     except UsageError as error:
         raise UnavailableError(f"quantizing {checkpoint.ref} needs them: {error.problem}", error.fix) from error
-    return datasets.calibration_sample(name, config.images, config.seed, or_all=config.images == IMAGES)
+    n = config.images or IMAGES
+    return datasets.calibration_sample(name, n, config.seed, or_all=config.images is None)
 
 
 def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> ProvenanceStep:
