@@ -7,13 +7,28 @@ from numpy.typing import NDArray
 
 from .. import datasets
 from ..core.errors import ReszooError, UsageError
+from ..core.measured import Among
 from ..core.progress import Count
-from ..core.types import Artifact, Candidate
-from ..datasets.classes import ClassMap, own_images
+from ..core.types import Artifact, Candidate, Checkpoint
+from ..datasets.classes import ClassMap, Given, own_class_map
 from ..datasets.info import Split
+from ..datasets.loading import check_split
 from ..export.contract.runtime import Session
 from ..export.feeding import feed
 from .predictions import KEPT, Predictions
+
+
+def classes_of(
+    model: Checkpoint | Artifact,
+    dataset: str,
+    split: Split,
+    classes: Given | None = None,
+    among: Among = "network",
+) -> ClassMap:
+    """What the model's answers to this split mean. Raises UsageError where its classes are not the data set's."""
+    check_split(dataset, split)
+    ref = model.ref if isinstance(model, Checkpoint) else model.source_ref
+    return datasets.class_map(dataset, model.labels, ref, classes=classes, among=among, own=model.dataset)
 
 
 def evaluate(
@@ -32,7 +47,7 @@ def evaluate(
     class: such a network is broken, not inaccurate. UsageError where the classes are not the model's.
     """
     if classes is None:
-        classes = datasets.class_map(dataset, model.labels, model.source_ref, fix=own_images(dataset))
+        classes = own_class_map(dataset, model.labels, model.source_ref)
     data = datasets.load(dataset, split).relabelled(classes.names, classes.positions)
     outputs = list(classes.outputs)
     n, k = len(data), min(KEPT, len(data.classes))
@@ -92,7 +107,7 @@ def _check(logits: NDArray[np.float32], shape: tuple[int, int], model: Candidate
     if logits.shape != shape:
         raise ReszooError(
             f"{model.path} gave logits of shape {logits.shape} for {where}, expected {shape}",
-            datasets.where_to_measure(model.dataset),
+            f"Its labels are not those of its files: export {model.source_ref} again.",
         )
     if not np.isfinite(logits).all():
         kind = "NaN" if np.isnan(logits).any() else "infinite"

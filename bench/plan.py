@@ -19,7 +19,7 @@ from ..export.contract.options import ExportOptions
 from ..export.contract.runtime import Runtime, runtimes
 from ..export.exporting import exported
 from .affinity import choose_cores
-from .evaluate import batch_size, check_batch
+from .evaluate import batch_size, check_batch, classes_of
 from .harness import EvaluationRequest
 from .results import predictions_path
 
@@ -66,7 +66,7 @@ def plan(
     if missing := _missing(runtime, common):
         return [missing]
     if request:
-        classes_of(target, request)
+        _classes(target, request)
     if isinstance(target, Artifact) and target.format not in runtime.formats:
         return [_wrong_format(target, runtime)]
     made = [target] if isinstance(target, Artifact) else _exports(target, runtime.formats[0], precisions, progress)
@@ -96,7 +96,7 @@ def plan_all(
     is its own format alone. `progress` is told which format a checkpoint is being exported to.
     """
     if request:
-        classes_of(target, request)
+        _classes(target, request)
     made: dict[str, list[Outcome]] = {target.format: [target]} if isinstance(target, Artifact) else {}
     for runtime in runtimes().values():
         scenario = replace(common, runtime=runtime.name)
@@ -148,15 +148,8 @@ def _every_count(
     return planned
 
 
-def classes_of(target: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap:
-    """What the network's answers mean. Raises UsageError where its classes are not the data set's."""
-    from .. import datasets
-
-    ref = target.ref if isinstance(target, Checkpoint) else target.source_ref
-    datasets.load(request.dataset, request.split)  # refused where there is none
-    return datasets.class_map(
-        request.dataset, target.labels, ref, classes=request.classes, among=request.among, own=target.dataset
-    )
+def _classes(target: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap:
+    return classes_of(target, request.dataset, request.split, request.classes, request.among)
 
 
 def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:
@@ -175,7 +168,7 @@ def _check_batches(artifact: Artifact, batches: Sequence[int]) -> None:
 
 
 def _evaluation(artifact: Artifact, scenario: Scenario, request: AccuracyRequest) -> EvaluationRequest:
-    classes = classes_of(artifact, request)
+    classes = _classes(artifact, request)
     file = _file(request.classes) if request.classes else None
     among = classes.among if classes.is_partial else None
     return EvaluationRequest(

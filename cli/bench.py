@@ -9,7 +9,7 @@ from ..core.errors import UnavailableError
 from ..core.registry import ALL
 from . import options, output
 from .durations import parse_duration
-from .options import arithmetic_and_half_width, parse_counts, words
+from .options import arithmetic_and_half_width, parse_counts, parse_split, words
 from .shares import parse_share
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def bench(
     seed: options.Seed = 0,
     accuracy: Accuracy = None,
     classes: options.Classes = None,
-    among: options.Among = "network",
+    among: options.Among = None,
     reference: Reference = None,
     max_drop: MaxDrop = None,
     per_class: PerClass = False,
@@ -118,7 +118,7 @@ def bench(
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
-    gate.check_options(accuracy, reference, max_drop, per_class, json, classes)
+    gate.check_options(accuracy, reference, max_drop, per_class, json, classes, among)
     limit = parse_share(max_drop, "--max-drop") if max_drop else None
     longest_s = parse_duration(max_latency, "--max-latency") if max_latency else None
     counts = parse_counts(threads, "--threads"), parse_counts(batch, "--batch")
@@ -134,9 +134,9 @@ def bench(
         sampling_limit_s=time_limit,
     )
     request = None
-    if accuracy:
-        dataset, split = gate.parse_accuracy(accuracy)
-        request = AccuracyRequest(dataset, out, split, classes, among)
+    if accuracy is not None:
+        dataset, split = parse_split(accuracy, "--accuracy")
+        request = AccuracyRequest(dataset, out, split or "test", classes, among or "network")
     with output.bar() as progress:
         models = resolve_all(refs, progress)
         planned = sweep(
@@ -161,6 +161,8 @@ def bench(
     _print_warnings(outcomes, out)
     if runtime == ALL and not precisions and any(isinstance(model, Checkpoint) for model in models):
         output.err_console().print("Checkpoints were measured in fp32 alone: --precision fp32,int8 has int8 as well.")
+    if among:
+        gate.tell_without_effect(outcomes, among)
     if per_class:
         gate.print_classes(outcomes, out)
     if losses and not json:

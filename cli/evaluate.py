@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..core.errors import UsageError
 from . import options, output
+from .options import parse_split
 
 if TYPE_CHECKING:
     from ..workflows.evaluating import Evaluation
@@ -17,18 +19,18 @@ def evaluate(
     data: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME",
-            help="The data set.",
+            metavar="NAME[/SPLIT]",
+            help="The data set, or one of its splits: flowers/val.",
             show_default="the one it was trained on",
             rich_help_panel="Accuracy",
         ),
     ] = None,
     split: Annotated[
-        Literal["test", "val", "train", "trainval"],
-        typer.Option(help="Which of its images.", rich_help_panel="Accuracy"),
-    ] = "test",
+        Literal["test", "val", "train", "trainval"] | None,
+        typer.Option(help="Which of its images.", show_default="test", rich_help_panel="Accuracy"),
+    ] = None,
     classes: options.Classes = None,
-    among: options.Among = "network",
+    among: options.Among = None,
     runtime: Annotated[
         str | None,
         typer.Option(
@@ -50,9 +52,20 @@ def evaluate(
     from ..workflows.evaluating import evaluate as run
     from ..workflows.references import resolve
 
+    name, of_name = (None, None) if data is None else parse_split(data, "--data")
+    if split and of_name and split != of_name:
+        raise UsageError(f"--data {data} and --split {split} are two splits", "Leave one of them away.")
     with output.bar() as progress:
         model = resolve(ref, progress)
-        found = run(model, data, split=split, classes=classes, among=among, runtime=runtime, progress=progress)
+        found = run(
+            model,
+            name,
+            split=split or of_name or "test",
+            classes=classes,
+            among=among or "network",
+            runtime=runtime,
+            progress=progress,
+        )
     if json:
         output.print_json(_record(found))
         return
@@ -63,6 +76,8 @@ def evaluate(
     print_(f"top-1 on {where}: {share}, n = {found.n}, {found.runtime}", markup=False)
     if found.among:
         print_(str(found.classes), markup=False)
+    elif among:
+        output.tell_without_effect(among)
 
 
 def _record(found: "Evaluation") -> dict[str, object]:

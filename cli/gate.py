@@ -8,7 +8,6 @@ from ..core.errors import ReszooError, UsageError
 from . import output
 
 if TYPE_CHECKING:
-    from ..datasets.info import Split
     from ..workflows.benchmarking import Outcome
     from ..workflows.losses import Loss
 
@@ -20,27 +19,23 @@ def check_options(
     per_class: bool,
     json: bool,
     classes: Path | None = None,
+    among: str | None = None,
 ) -> None:
     if per_class and json:
         raise UsageError("--per-class prints a table", "Leave --json away.")
-    if (reference or per_class or classes) and not accuracy:
-        option = "--reference" if reference else "--per-class" if per_class else "--classes"
+    about = {"--reference": reference, "--per-class": per_class, "--classes": classes, "--among": among}
+    if accuracy is None and (option := next((option for option, given in about.items() if given), None)):
         raise UsageError(f"{option} needs an accuracy", "Add --accuracy DATASET.")
     if max_drop and not reference:
         raise UsageError("--max-drop needs something to lose against", "Add --reference REF.")
 
 
-def parse_accuracy(text: str) -> "tuple[str, Split]":
-    """ "cifar10" -> its test split, "imagenet1k/val" -> that one."""
-    from typing import get_args
+def tell_without_effect(outcomes: "Sequence[Outcome]", among: str) -> None:
+    """That no network knows classes which the data set has not."""
+    from ..workflows import losses
 
-    from ..datasets.info import Split
-
-    name, _, split = text.partition("/")
-    found: Split | None = next((known for known in get_args(Split) if known == (split or "test")), None)
-    if found is None:
-        raise UsageError(f"--accuracy {text!r}: there is no split {split!r}", f"Write --accuracy {name}/val.")
-    return name, found
+    if all(m.accuracy and m.accuracy.among is None for m in losses.with_accuracy(outcomes)):
+        output.tell_without_effect(among)
 
 
 def check(losses: "Sequence[Loss]", outcomes: "Sequence[Outcome]", longest_s: float | None) -> None:

@@ -10,6 +10,7 @@ from .shares import SHARE, parse_share
 
 if TYPE_CHECKING:
     from ..core.types import Precision
+    from ..datasets.info import Split
 
 Refs = Annotated[
     list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint or artifact folders.")
@@ -73,15 +74,18 @@ Classes = Annotated[
     Path | None,
     typer.Option(
         metavar="CSV",
-        help="Two columns: a class of the data set; the network's name of it, its number from 0 or its WordNet id.",
+        help="Two columns: a class of the data set; the network's name of it, its number from 0 or its WordNet id. "
+        "With several networks, a number is a place in each one's own order.",
         show_default="by WordNet ids, else by names",
         rich_help_panel="Accuracy",
     ),
 ]
 Among = Annotated[
-    Literal["network", "data"],
+    Literal["network", "data"] | None,
     typer.Option(
-        help="Where the network knows more classes: the best of all is its answer, or the best of the data set's.",
+        help="Where the network knows more classes than the data set has, its answer is, with network: the best of all "
+        "classes that it knows; with data: the best of those that the data set has.",
+        show_default="network",
         rich_help_panel="Accuracy",
     ),
 ]
@@ -89,6 +93,18 @@ Results = Annotated[
     Path, typer.Option(metavar="DIR", help="Where the JSON files with all samples go.", rich_help_panel="Output")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")]
+
+
+def parse_split(text: str, option: str) -> "tuple[str, Split | None]":
+    """ "cifar10" -> no split; "imagenet1k/val" -> that one."""
+    from ..datasets.info import Split
+
+    name, slash, given = text.partition("/")
+    split: Split | None = next((known for known in get_args(Split) if known == given), None)
+    if not name or (slash and split is None):
+        reason = f"there is no split {given!r}" if name else "no data set is named"
+        raise UsageError(f"{option} {text!r}: {reason}", f"Write {option} {name or 'flowers'}/val.")
+    return name, split
 
 
 def words(text: str) -> list[str]:

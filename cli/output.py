@@ -3,7 +3,7 @@
 import sys
 from functools import cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from ..core.progress import Progress as Count
     from ..core.progress_bar import ProgressBar
     from ..core.types import Artifact, Checkpoint, Parity
-    from ..datasets.info import Split
 
 
 @cache
@@ -168,16 +167,18 @@ def tell_warnings(warnings: "Sequence[MeasurementWarning]") -> None:
 
 
 def tell_calibration(artifact: "Artifact") -> None:
-    """On how many images, where they are fewer than what is usual and all that there are."""
-    from ..datasets import info
+    """On how many images, where they are all that there are, and fewer than what is usual. For who named no number."""
     from ..quantize.config import IMAGES
 
     step = next((step.config for step in artifact.made if step.name == "quantize"), None)
-    if step is None or not (n := int(step["images"])) < IMAGES:
-        return
-    name, split = step["dataset"].split("/")
-    if n == info.info(name).counts.get(cast("Split", split)):
+    if step and (n := int(step["images"])) < IMAGES:
+        name, _ = step["dataset"].split("/")
         console().print(f"calibrated on all {n} training images of {name}; {IMAGES} are the default", markup=False)
+
+
+def tell_without_effect(among: str) -> None:
+    """Where a network knows no more classes than a data set has."""
+    err_console().print(f"--among {among} is of no effect: the data set has all classes that are known.")
 
 
 def tell_ignored(files: int) -> None:

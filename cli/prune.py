@@ -94,7 +94,12 @@ Data = Annotated[
 ]
 Images = Annotated[
     int | None,
-    typer.Option(metavar="N", min=1, help="Training images for the importance; 256.", rich_help_panel=REMOVED),
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Training images for the importance; 256, or all where there are fewer.",
+        rich_help_panel=REMOVED,
+    ),
 ]
 Seed = Annotated[
     int | None,

@@ -196,7 +196,7 @@ def quantize(
             rows.append(_quantized(source, to, how | {"max_drop": budget, "measure": measure, "out": out}, json))
     finally:
         if rows:  # what was made before an error is shown
-            _print(rows, json)
+            _print(rows, json, all_images=images is None)
 
 
 def _check_explain(explain: bool, plot: Path | None, max_drop: str | None, out: Path | None) -> None:
@@ -255,11 +255,12 @@ def _quantized(source: "Checkpoint", to: str | None, how: dict[str, Any], json: 
     return made
 
 
-def _print(rows: "list[Quantized]", json: bool) -> None:
+def _print(rows: "list[Quantized]", json: bool, *, all_images: bool) -> None:
+    """`all_images`: nobody named how many, so that fewer than usual are all that there are."""
     if json:
         output.print_json([_record(row) for row in rows])
     else:
-        _print_table(rows)
+        _print_table(rows, all_images)
     for row in rows:
         _print_speed(row)
 
@@ -287,7 +288,7 @@ def _record(row: "Quantized") -> dict[str, object]:
     return record
 
 
-def _print_table(rows: "list[Quantized]") -> None:
+def _print_table(rows: "list[Quantized]", all_images: bool) -> None:
     from ..core.types import Unavailable
 
     table = output.table(
@@ -306,7 +307,7 @@ def _print_table(rows: "list[Quantized]") -> None:
             _certificate(artifact),
         )
     output.console().print(table)
-    for row in rows:
+    for row in rows if all_images else ():
         output.tell_calibration(row.artifact)
     others = output.table("speed not checked", "why", "what to do")
     for row in rows:

@@ -190,22 +190,27 @@ def _head(init: "Checkpoint", data: str, seed: int) -> str:
     """What becomes of the checkpoint's head, unless it stays as it is."""
     from ..datasets.info import info
     from ..training.transfer import head_for
+    from ..workflows.class_names import named_by
 
-    labels, classes = init.labels, info(data).classes
-    match head_for(labels, classes):
+    named = named_by(data, init)
+    if named is not init:
+        return f"the classes of {init.ref} have numbers for names: they are taken for those of {data}, in its order"
+    match head_for(init.labels, init.ref, data):
         case "own":
             return ""
         case "reordered":
             return f"{data} has the classes of {init.ref} in another order: the rows of its head are put in that order"
         case "new":
             return (
-                f"{init.ref} knows {_some(labels)}, {data} has {_some(classes)}: "
+                f"{init.ref} knows {_counted(init.labels)}, {data} has {_counted(info(data).classes)}: "
                 f"the network gets a new head, from seed {seed}"
             )
 
 
-def _some(classes: tuple[str, ...]) -> str:
-    return f"{len(classes)} classes ({', '.join(classes[:3])}{', ...' if len(classes) > 3 else ''})"
+def _counted(classes: tuple[str, ...]) -> str:
+    from ..datasets.classes import some
+
+    return f"{len(classes)} classes ({some(classes)})"
 
 
 def _print(checkpoint: "Checkpoint", json: bool) -> None:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from .info import installed as installed
     from .info import is_installed as is_installed
     from .loading import calibration_sample as calibration_sample
-    from .loading import check_classes as check_classes
     from .loading import load as load
-    from .loading import where_to_measure as where_to_measure
 
 _HOME = {
     "ArrayDataset": "dataset",
@@ -34,13 +32,11 @@ _HOME = {
     "Split": "info",
     "add": "adding",
     "calibration_sample": "loading",
-    "check_classes": "loading",
     "class_map": "classes",
     "get": "downloading",
     "installed": "info",
     "is_installed": "info",
     "load": "loading",
-    "where_to_measure": "loading",
 }
 __all__ = list(_HOME)
 

@@ -44,8 +44,8 @@ def add(
     Images in no split folder belong to `split`; None is train, and val for ImageNet's validation images, told by their
     names. These may also lie in no class folders, if one of `paths` has the file that says their classes (`ilsvrc`).
 
-    `test`, a fraction, cuts a stratified test split off the training images, where there is none: by what is in their
-    files, so that it is the same on every machine, and copies of a file are on one side.
+    `test`, a fraction, cuts a stratified test split off the training images, where there is none: by the same rule as
+    val, so that it is the same on every machine, copies of an image are on one side, and each class keeps an image.
 
     Every image is decoded once, so that a broken one is refused here and not in the middle of a training.
     `progress` counts steps, two for each image. An image of more than `max_pixels` is refused; None is Pillow's limit.
@@ -66,26 +66,27 @@ def add(
         with opened(places, split) as listing, staged_folder(home(name), store.is_ours) as folder:
             origin = ", ".join(path.resolve().name for path in places)
             if test is not None:
-                _cut_test(listing, test)
-            _import(listing, folder, name, origin, max_pixels, progress)
+                _check_cuttable(listing)
+            _import(listing, folder, name, origin, test, max_pixels, progress)
         return info(name)
 
 
-def _cut_test(listing: Listing, fraction: float) -> None:
-    """Make a part of the training images the test images, by what is in their files."""
-    train, test = listing.entries["train"], listing.entries["test"]
-    if test:
+def _check_cuttable(listing: Listing) -> None:
+    if test := listing.entries["test"]:
         raise UsageError(f"there are {len(test)} test images already", "Leave `test` away.")
-    position = {label: index for index, label in enumerate(listing.classes)}
-    keys = content_keys(read(entry.member.open, entry.member.where) for entry in train)
-    cut = set(stratified_cut(np.array([position[entry.label] for entry in train], np.int64), keys, fraction).tolist())
-    listing.entries["test"] = [entry for at, entry in enumerate(train) if at in cut]
-    listing.entries["train"] = [entry for at, entry in enumerate(train) if at not in cut]
-    if not listing.entries["test"]:
-        raise UsageError("no class has two training images to cut a test split from", "Bring more images.")
+    if not listing.entries["train"]:
+        raise UsageError("there are no training images to cut a test split from", "Add some, or leave `test` away.")
 
 
-def _import(listing: Listing, folder: Path, name: str, origin: str, max_pixels: int | None, progress: Progress) -> None:
+def _import(
+    listing: Listing,
+    folder: Path,
+    name: str,
+    origin: str,
+    test_fraction: float | None,
+    max_pixels: int | None,
+    progress: Progress,
+) -> None:
     """Fill `folder`. An own val folder follows the training images in the stored training part."""
     train, val, test = (listing.entries[split] for split in ("train", "val", "test"))
     parts: dict[store.Part, list[Entry]] = {"trainval": [*train, *val], "test": test}
@@ -103,8 +104,15 @@ def _import(listing: Listing, folder: Path, name: str, origin: str, max_pixels: 
         else:
             keys = _write_files(folder / part, entries, max_pixels, steps)
         stored[part] = Part(entries, labels, keys)
-    val_positions = np.arange(len(train), len(train) + len(val))
-    if train and not val:
+    n = len(train)
+    if test_fraction is not None:
+        cut = _cut(stored["trainval"], n, test_fraction)
+        store.divide(folder, cut)
+        rest = np.setdiff1d(np.arange(n + len(val)), cut)
+        stored["test"], stored["trainval"] = stored["trainval"].at(cut), stored["trainval"].at(rest)
+        n -= len(cut)
+    val_positions = np.arange(n, n + len(val))
+    if n and not val:
         val_positions = stratified_cut(stored["trainval"].labels, stored["trainval"].keys, VAL_FRACTION)
     classes, wnids = named(listing.classes)
     store.seal(
@@ -122,6 +130,14 @@ def _import(listing: Listing, folder: Path, name: str, origin: str, max_pixels: 
     )
 
 
+def _cut(trainval: Part, n: int, fraction: float) -> NDArray[np.int64]:
+    """Which of the first `n` images, those of train, become test."""
+    cut = stratified_cut(trainval.labels[:n], trainval.keys[:n], fraction)
+    if not len(cut):
+        raise UsageError("no class has two training images to cut a test split from", "Bring more that differ.")
+    return cut
+
+
 def _splits(stored: Mapping[store.Part, Part], val: NDArray[np.int64]) -> dict[str, Part]:
     splits: dict[str, Part] = {}
     if trainval := stored.get("trainval"):
@@ -135,7 +151,7 @@ def _splits(stored: Mapping[store.Part, Part], val: NDArray[np.int64]) -> dict[s
 def _headers(entries: Iterable[Entry], max_pixels: int | None, steps: "_Steps") -> set[Header]:
     found = set()
     for entry in steps.over(entries):
-        header = read_header(entry.member.open, entry.member.where)
+        header = read_header(entry.member.open, entry.member.where, max_pixels=max_pixels)
         pixels = header.height * header.width
         check_pixels(header, entry.member.where, max_pixels, f"Shrink it, or let it in with `max_pixels={pixels}`.")
         found.add(header)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .listing import Entry, some
+from .classes import some
+from .listing import Entry
 
 
 class Part(NamedTuple):

@@ -6,6 +6,7 @@ as its training had them.
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -75,8 +76,8 @@ def class_map(
     where the exact name is none of the network's. The network may know more classes than the data set has.
 
     classes  says it instead: a CSV file, or a mapping from the data set's classes to names, ids or numbers
-    own      the data set that the network was trained on
-    fix      for a caller to whom the user cannot say it
+    own      the data set that the network was trained on, another one to measure it on
+    fix      what to do where a class is not found, for a caller that takes no `classes`
 
     Raises UsageError where a class is not found, or two are the same output; what is given has to name every class.
     """
@@ -94,6 +95,12 @@ def class_map(
         return ClassMap(names=labels, outputs=everything, positions=tuple(found), known=len(labels))
     positions = tuple(range(len(found)))
     return ClassMap(names=data.classes, outputs=tuple(found), positions=positions, known=len(labels), among=among)
+
+
+def own_class_map(name: str, labels: tuple[str, ...], ref: str) -> ClassMap:
+    """The same for the data set `name` that the network was trained on, where there is nothing for a user to say."""
+    fix = f"Bring in the images that it was trained on: `datasets.add({name}, PATH..., replace=True)`."
+    return class_map(name, labels, ref, fix=fix)
 
 
 def named(folders: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -132,11 +139,14 @@ class _Outputs:
 
 
 def _wnids(labels: tuple[str, ...]) -> Sequence[str | None]:
-    """Those of ImageNet's 1,000 classes in their order, even where a few names are spelled otherwise; else by name."""
+    """By name; also by place, where the labels are ImageNet's in their order and a few are spelled otherwise."""
     ours = names_by_wnid()
     if len(labels) == len(ours):
-        same = sum(_folded(a.split(",")[0]) == _folded(b) for a, b in zip(labels, ours.values(), strict=True))
-        if 2 * same > len(ours):
+        by_first_name = {_folded(name): wnid for wnid, name in ours.items()}
+        meant = [wnid_of(label) or by_first_name.get(_folded(label.split(",")[0])) for label in labels]
+        times = Counter(meant)  # many lists call two classes crane, which tells nothing
+        in_place = [wnid == own for wnid, own in zip(meant, ours, strict=True) if wnid and times[wnid] == 1]
+        if all(in_place) and 2 * len(in_place) > len(ours):
             return tuple(ours)
     return [wnid_of(label) for label in labels]
 
@@ -161,17 +171,12 @@ def _matched(data: DatasetInfo, outputs: _Outputs, own: str, fix: str) -> list[i
     if not missing:
         return [output for output in found if output is not None]
     if len(missing) == len(found):
-        known = f"classes ({_some(outputs.labels)}) that are none of {data.name}'s ({_some(missing)})"
+        known = f"classes ({some(outputs.labels)}) that are none of {data.name}'s ({some(missing)})"
     else:
-        known = f"{len(found) - len(missing)} of the {len(found)} classes of {data.name}, and not: {_some(missing)}"
+        known = f"{len(found) - len(missing)} of the {len(found)} classes of {data.name}, and not: {some(missing)}"
     elsewhere = f" Or measure it on {own}." if own and own != data.name else ""
     say = f"Say which of its classes each one is, in a file: `classes=map.csv`. {FORMAT}{elsewhere}"
     raise UsageError(f"{outputs.ref} knows {known}", fix or say)
-
-
-def own_images(name: str) -> str:
-    """The fix where a network's own data set has other classes than it knows."""
-    return f"Bring in the images that it was trained on: `datasets.add({name}, PATH..., replace=True)`."
 
 
 def _as_given(data: DatasetInfo, outputs: _Outputs, given: Given) -> list[int]:
@@ -184,12 +189,12 @@ def _as_given(data: DatasetInfo, outputs: _Outputs, given: Given) -> list[int]:
     for theirs, ours in pairs.items():
         name = _class_of(data, theirs)
         if name is None:
-            raise UsageError(f"{where}: {data.name} has no class {theirs!r}", f"Its classes are {_some(data.classes)}.")
+            raise UsageError(f"{where}: {data.name} has no class {theirs!r}", f"Its classes are {some(data.classes)}.")
         if name in found:
             raise UsageError(f"{where} says twice what {name!r} is", "Leave one of them.")
         found[name] = _output_of(outputs, ours, where)
     if missing := [name for name in data.classes if name not in found]:
-        raise UsageError(f"{where} does not say what these classes of {data.name} are: {_some(missing)}", FORMAT)
+        raise UsageError(f"{where} does not say what these classes of {data.name} are: {some(missing)}", FORMAT)
     return [found[name] for name in data.classes]
 
 
@@ -229,7 +234,7 @@ def _output_of(outputs: _Outputs, given: str | int, where: str) -> int:
         found = int(given) if isinstance(given, SupportsIndex) else None
     if found is None or not 0 <= found < len(outputs.labels):
         problem = f"{where}: {outputs.ref} has no class {given!r}"
-        raise UsageError(problem, f"Its {len(outputs.labels)} classes are {_some(outputs.labels)}. {FORMAT}")
+        raise UsageError(problem, f"Its {len(outputs.labels)} classes are {some(outputs.labels)}. {FORMAT}")
     return found
 
 
@@ -243,5 +248,6 @@ def _check_distinct(data: DatasetInfo, found: Sequence[int], labels: tuple[str, 
             )
 
 
-def _some(names: Sequence[str]) -> str:
+def some(names: Sequence[str]) -> str:
+    """The first of them: "rose, tulip, lily, ..."."""
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -15,7 +15,7 @@ from PIL import Image
 from ..core.errors import UsageError
 from ..core.hosts import available_cores
 from ..core.types import Preprocess
-from .classes import class_map, own_images
+from .classes import own_class_map
 from .images import MODES, decode, opener, read, read_header, to_array
 from .info import DatasetInfo, Split
 from .preprocess import check_channels, fit, geometry
@@ -51,7 +51,7 @@ class Dataset(ABC):
 
     def for_network(self, ref: str, labels: tuple[str, ...]) -> Self:
         """The same images, labelled with the outputs of the network `ref`. Raises UsageError where it does not fit."""
-        return self.relabelled(labels, class_map(self.name, labels, ref, fix=own_images(self.name)).targets)
+        return self.relabelled(labels, own_class_map(self.name, labels, ref).targets)
 
     def batches(self, preprocess: Preprocess, size: int) -> Batches:
         """Yield (uint8 (n, H, W, C), int64 (n,)), resized and cropped to `preprocess.input`; n is `size`.
@@ -111,7 +111,7 @@ class FileDataset(Dataset):
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of that picture, from its file's header."""
         path = self.files[index]
-        header = read_header(opener(path), str(path), upright=self.upright)
+        header = read_header(opener(path), str(path), upright=self.upright, max_pixels=self.max_pixels)
         return header.height, header.width
 
     def _image_batches(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]:

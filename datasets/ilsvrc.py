@@ -1,13 +1,15 @@
 """ImageNet's validation images as they are published: in one folder, with their classes in a file.
 
 Three kinds of that file are in use: Kaggle's `LOC_val_solution.csv` with WordNet ids, Caffe's `val.txt` with the places
-of the sorted ids, and the development kit's `ILSVRC2012_validation_ground_truth.txt` with numbers of its own, which its
-`meta.mat`, or the later `map_clsloc.txt`, leads back to WordNet ids (Russakovsky et al. 2015; readme.txt of the kit).
+of the sorted ids, and a development kit's `ILSVRC2012_validation_ground_truth.txt`, since 2014
+`ILSVRC2014_clsloc_validation_ground_truth.txt`, with numbers of its own, which the kit's `meta.mat` or `map_clsloc.txt`
+leads back to WordNet ids (Russakovsky et al. 2015; readme.txt of the kits).
 """
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
 
@@ -15,35 +17,47 @@ from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.imagenet import WNID, names_by_wnid
 
 IMAGE = re.compile(r"ILSVRC2012_val_(\d{8})\.jpe?g", re.IGNORECASE)
-KAGGLE, CAFFE, KIT = "LOC_val_solution.csv", "val.txt", "ILSVRC2012_validation_ground_truth.txt"
-MAT, MAP = "meta.mat", "map_clsloc.txt"
-FILES = frozenset({KAGGLE, CAFFE, KIT, MAT, MAP})
-WANTED = f"{KAGGLE} of Kaggle, {CAFFE} of Caffe, or {KIT} with {MAT} or {MAP} of the development kit"
+KIT = re.compile(r"ILSVRC\d{4}(_clsloc)?_validation_ground_truth\.txt")
+KAGGLE, CAFFE, MAT, MAP = "LOC_val_solution.csv", "val.txt", "meta.mat", "map_clsloc.txt"
+WANTED = (
+    f"{KAGGLE} of Kaggle, {CAFFE} of Caffe, or a development kit's ..._validation_ground_truth.txt with {MAT} or {MAP}"
+)
+
+
+def is_truth(name: str) -> bool:
+    """Whether a file of this name may say of which classes the images are."""
+    return name in (KAGGLE, CAFFE, MAT, MAP) or KIT.fullmatch(name) is not None
 
 
 def classes(files: Mapping[str, bytes]) -> dict[int, str]:
     """The WordNet id of each image by its number from 1, from files of these names.
 
-    Raises UsageError where none of them says it, or one is not as it should be; UnavailableError for a `meta.mat` where
-    SciPy is not installed.
+    Raises UsageError where none of them says it, one is not as it should be, or two say different things;
+    UnavailableError for a `meta.mat` where SciPy is not installed.
     """
-    if KAGGLE in files:
-        return _kaggle(_text(files, KAGGLE))
-    if CAFFE in files:
-        return _caffe(_text(files, CAFFE))
-    if KIT not in files:
+    kits = [name for name in files if KIT.fullmatch(name)]
+    says: dict[str, Callable[[str], dict[int, str]]] = {
+        name: read for name, read in ((KAGGLE, _kaggle), (CAFFE, _caffe)) if name in files
+    }
+    if MAP in files or MAT in files:
+        says |= {name: partial(_kit, files, name) for name in kits}
+    if not says and kits:
+        raise UsageError(
+            f"{kits[0]} numbers the classes as the development kit does, which is not the order of their WordNet ids",
+            f"Add the kit's {MAT} or {MAP} as another PATH, or instead of both {KAGGLE} or {CAFFE}.",
+        )
+    if not says:
         raise UsageError(
             "ImageNet's validation images lie in no class folders, and no file says which class each one is of",
             f"Add the file as another PATH: {WANTED}.",
         )
-    if MAP not in files and MAT not in files:
-        raise UsageError(
-            f"{KIT} numbers the classes as the development kit does, which is not the order of their WordNet ids",
-            f"Add the kit's {MAT} or {MAP} as another PATH, or instead of both {KAGGLE} or {CAFFE}.",
-        )
-    wnids = _map(_text(files, MAP)) if MAP in files else _mat(files[MAT])
-    lines = _text(files, KIT).split()
-    return {number: _known(wnids.get(line), KIT, number) for number, line in enumerate(lines, 1)}
+    (first, found), *others = [(name, read(_text(files, name))) for name, read in says.items()]
+    for name, its in others:
+        if other := next((n for n in sorted(found.keys() & its.keys()) if found[n] != its[n]), None):
+            said = f"{first} says that image {other} is of {found[other]}, and {name} of {its[other]}"
+            raise UsageError(said, "Leave one of these files away.")
+        found |= its
+    return found
 
 
 def number_of(name: str) -> int | None:
@@ -76,6 +90,12 @@ def _caffe(text: str) -> dict[int, str]:
                 raise _malformed(CAFFE, line)
             found[number] = _known(order.get(int(words[1])), CAFFE, line)
     return found
+
+
+def _kit(files: Mapping[str, bytes], name: str, text: str) -> dict[int, str]:
+    """A line for each image: the number of its class among the kit's."""
+    wnids = _map(_text(files, MAP)) if MAP in files else _mat(files[MAT])
+    return {number: _known(wnids.get(line), name, number) for number, line in enumerate(text.split(), 1)}
 
 
 def _map(text: str) -> dict[str, str]:

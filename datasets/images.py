@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..core.errors import UsageError
-from .pixels import UNLIMITED, limit
+from .pixels import limit
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF")
@@ -38,18 +38,31 @@ class Header(NamedTuple):
     grey: bool
 
 
-def read_header(open_file: Opener, where: str, *, upright: bool = True) -> Header:
+def read_header(open_file: Opener, where: str, *, upright: bool = True, max_pixels: int | None = None) -> Header:
     """Read size and mode, and refuse what must not be decoded. `where` names the file in errors.
 
-    How many pixels there are is for `check_pixels`.
+    How many pixels there are is for `check_pixels`; `max_pixels` is for formats that Pillow itself checks here.
     """
-    with _named(where), limit.at_least(UNLIMITED), open_file() as file, Image.open(file, formats=FORMATS) as image:
+    with _named(where), limit.at_least(max_pixels), open_file() as file, _recognised(file) as image:
         if image.mode in DEEP_MODES:
             raise UsageError(f"{where} has 32 bits per channel", "Convert it to 8 or 16 bits per channel.")
         width, height = image.size
         if upright and width != height and image.getexif().get(ORIENTATION, 1) >= 5:
             width, height = height, width
         return Header(height, width, image.mode in GREY_MODES)
+
+
+def _recognised(file: IO[bytes]) -> Image.Image:
+    """As `Image.open`, but without its check, which is of the process's limit and does not tell the size."""
+    prefix = file.read(16)
+    for kind in FORMATS:
+        if kind not in Image.OPEN:
+            Image.init()
+        read_first, accepts = Image.OPEN[kind]
+        if accepts is None or accepts(prefix) is True:
+            file.seek(0)
+            return read_first(file, "")
+    raise UnidentifiedImageError
 
 
 def check_pixels(header: Header, where: str, most: int | None = None, fix: str = "Shrink it.") -> None:
@@ -126,6 +139,8 @@ def _named(where: str) -> Iterator[None]:
         yield
     except UsageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise UsageError(f"{where}: {error}", "Shrink it.") from error
     except UnidentifiedImageError as error:
         raise UsageError(f"{where} is not a {NAMES} image", "Mend or remove it.") from error
     except Exception as error:  # decoders of foreign bytes raise nearly anything

@@ -8,7 +8,7 @@ import os
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 
 from ..core.errors import UsageError
 from . import ilsvrc
+from .classes import some
 from .images import MAX_FILE_BYTES, SUFFIXES, Opener, check_plain, opener, read
 
 Folder = Literal["train", "val", "test"]
@@ -141,7 +142,7 @@ def _sort_in(member: Member, default: Folder | None, listing: Listing, seen: _Se
         seen.folders.setdefault(name, member.where)
     if member.is_dir:
         return
-    if name in ilsvrc.FILES:
+    if ilsvrc.is_truth(name):
         seen.truth.append(member)
     elif not _is_image(member.path):
         listing.leave_out(member)
@@ -155,7 +156,12 @@ def _sort_in(member: Member, default: Folder | None, listing: Listing, seen: _Se
 
 def _sort_in_flat(listing: Listing, seen: _Seen) -> None:
     """ImageNet's validation images, each into the class that a file says."""
-    classes = ilsvrc.classes({member.path.name: read(member.open, member.where) for member in seen.truth})
+    truth: dict[str, bytes] = {}
+    for member in seen.truth:
+        content = read(member.open, member.where)
+        if truth.setdefault(member.path.name, content) != content:
+            raise UsageError(f"there are several files {member.path.name}, and they differ", "Add one of them.")
+    classes = ilsvrc.classes(truth)
     for split, member in seen.flat:
         number = ilsvrc.number_of(member.path.name)
         if number not in classes:
@@ -179,16 +185,12 @@ def _check(listing: Listing, folders: dict[str, str]) -> None:
             )
 
 
-def some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
-
-
 def _members(path: Path, stack: ExitStack, left_out: Counter[str]) -> Iterator[Member]:
     if path.is_dir():
         return _folder_members(path, left_out)
     if not path.exists():
         raise UsageError(f"{path} does not exist", "Give image folders or zips.")
-    if path.name in ilsvrc.FILES:
+    if ilsvrc.is_truth(path.name):
         return iter([Member(PurePath(path.name), str(path), False, path.stat().st_size, opener(path))])
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))

@@ -5,7 +5,7 @@ from typing import get_args
 from ..core.errors import UsageError
 from . import builtin, store
 from .dataset import Dataset
-from .info import DIGITS, Split, info
+from .info import DIGITS, DatasetInfo, Split, info
 from .splits import shuffled
 
 
@@ -20,6 +20,12 @@ def load(name: str, split: Split) -> Dataset:
     Raises UsageError for an unknown name or a split that the data set does not have, UnavailableError for a
     data set that can be downloaded but is not here.
     """
+    description = check_split(name, split)
+    return builtin.digits(split) if name == DIGITS.name else store.open_split(description, split)
+
+
+def check_split(name: str, split: Split) -> DatasetInfo:
+    """The data set's description. Raises as `load` does, but opens no image."""
     if split not in get_args(Split):
         raise UsageError(f"unknown split {split!r}", f"Choose {', '.join(get_args(Split))}.")
     description = info(name)
@@ -29,7 +35,7 @@ def load(name: str, split: Split) -> Dataset:
             f"{name} has no {split} images, it has: {', '.join(description.counts)}",
             f"Choose one of these, or add all its images again: `datasets.add({name}, PATH..., {again}replace=True)`.",
         )
-    return builtin.digits(split) if name == DIGITS.name else store.open_split(description, split)
+    return description
 
 
 def calibration_sample(name: str, n: int, seed: int, *, or_all: bool = False) -> Dataset:
@@ -46,26 +52,3 @@ def calibration_sample(name: str, n: int, seed: int, *, or_all: bool = False) ->
             f"Choose a number from 1 to {len(train)}.",
         )
     return train.subset(shuffled(len(train), seed)[:n])
-
-
-def where_to_measure(dataset: str) -> str:
-    """What to do where a network is asked of another data set than its own, which may have no name."""
-    if dataset:
-        return f"Measure it on {dataset}."
-    return "It may know other classes, or no names: import it again with `data=NAME` or `labels`."
-
-
-def check_classes(name: str, labels: tuple[str, ...], ref: str, fix: str = "") -> None:
-    """Refuse a data set whose classes are not those that the network `ref` knows, in its order.
-
-    A network names its data set, but a user may have put other images under that name: labels would be wrong in
-    silence.
-    """
-    if labels == (classes := info(name).classes):
-        return
-    if len(labels) == len(classes):
-        problem = f"other classes ({', '.join(labels[:3])}, ...) than {name} has ({', '.join(classes[:3])}, ...)"
-    else:
-        problem = f"{len(labels)} classes where {name} has {len(classes)}"
-    fix = fix or f"Bring in the images that it was trained on: `datasets.add({name}, PATH..., replace=True)`."
-    raise UsageError(f"{ref} knows {problem}", fix)

@@ -3,14 +3,11 @@
 It is the process's: it is raised for as long as any thread opens such a picture, and put back.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
 
 from PIL import Image
-
-UNLIMITED = sys.maxsize
 
 
 class _Limit:

@@ -23,16 +23,16 @@ def content_keys(contents: Iterable[bytes]) -> NDArray[np.uint64]:
 
 
 def stratified_cut(labels: NDArray[np.int64], keys: NDArray[np.uint64], fraction: float) -> NDArray[np.int64]:
-    """The sorted positions of `fraction` of each class: those with the smallest keys.
+    """The sorted positions of `fraction` of each class: those with the smallest keys, with all their copies.
 
-    A class of at least two images gives at least one.
+    A class of at least two images gives at least one, unless all are copies. Every class keeps what has its largest
+    key, so that none is left without an image.
     """
-    chosen = [np.empty(0, np.int64)]
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = max(round(len(members) * fraction), 1) if len(members) > 1 else 0
-        chosen.append(members[np.argsort(keys[members], kind="stable")[:count]])
-    return np.sort(np.concatenate(chosen))
+    classes = [np.sort(keys[labels == label]) for label in np.unique(labels)]
+    kept = [its[-1] for its in classes]
+    smallest = [its[: max(round(len(its) * fraction), 1)] for its in classes]
+    chosen = np.setdiff1d(np.concatenate(smallest), kept)
+    return np.flatnonzero(np.isin(keys, chosen))
 
 
 def shuffled(n: int, seed: int) -> NDArray[np.int64]:

@@ -38,6 +38,23 @@ def write_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike, chunks: It
             file.write(np.ascontiguousarray(chunk, dtype).data)
 
 
+def divide(folder: Path, test: NDArray[np.int64]) -> None:
+    """Make those images of trainval, which is being written in `folder`, test: the ones at these positions."""
+    array = folder / "trainval.npy"
+    if array.exists():
+        images = np.load(array, mmap_mode="r")
+        array.unlink()  # what is mapped can be read on
+        rest = np.setdiff1d(np.arange(len(images)), test)
+        for part, positions in (("trainval", rest), ("test", test)):
+            chunks = (images[position] for position in positions)
+            write_array(folder / f"{part}.npy", (len(positions), *images.shape[1:]), images.dtype, chunks)
+    else:
+        files = sorted((folder / "trainval").iterdir())
+        (folder / "test").mkdir()
+        for position in test:
+            files[position].rename(folder / "test" / files[position].name)
+
+
 def seal(
     folder: Path,
     name: str,

@@ -19,6 +19,7 @@ from ..core.errors import UsageError
 from ..core.progress import Progress, silent
 from ..core.types import Checkpoint, Preprocess
 from ..datasets.preprocess import normalise
+from ..quantize.config import IMAGES as CALIBRATED_ON
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
 from ..quantize.diagnosis import LEAST_DB, Diagnosis, diagnose
@@ -117,12 +118,13 @@ def further_images(checkpoint: Checkpoint, config: QuantizeConfig, n: int) -> tu
     """
     name = checkpoint.dataset
     all_images = len(datasets.load(name, "train"))
-    last = min(config.images + n, all_images)
+    calibrated_on = min(config.images or CALIBRATED_ON, all_images)
+    last = min(calibrated_on + n, all_images)
     first = max(last - n, 0)
     drawn = datasets.calibration_sample(name, last, config.seed).subset(range(first, last))
     ((raw, _),) = drawn.batches(checkpoint.preprocess, n)
     images = f"{name}/train, {first + 1} to {last} as drawn with seed {config.seed}"
-    if (again := min(config.images, all_images) - first) > 0:
+    if (again := calibrated_on - first) > 0:
         images += f", {again} of them calibrated on"
     return np.resize(raw, (n, *raw.shape[1:])), images
 

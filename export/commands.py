@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from ..core.documents import to_builtins
 from ..core.types import Candidate, Precision, ProvenanceStep
+from ..quantize.config import IMAGES
 from ..quantize.contract import schemes
 from .contract.format import formats
 from .quantizing import config_for
@@ -47,7 +48,7 @@ def _quantizing(config: Mapping[str, str], format_name: str) -> list[str]:
     """The options of `reszoo quantize` that are not the default for that format."""
     options = []
     plugin, scheme = formats()[format_name], config["scheme"]
-    defaults = to_builtins(schemes()[scheme].complete(config_for(plugin, scheme)))
+    defaults = to_builtins(schemes()[scheme].complete(config_for(plugin, scheme))) | {"images": IMAGES}
     for name, default in (defaults | {"scheme": config_for(plugin).scheme}).items():
         value = config[name]
         option = f"--{name.replace('_', '-')}"

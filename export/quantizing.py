@@ -164,22 +164,22 @@ def _check_layers(config: QuantizeConfig, variants: Variants) -> None:
 def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Dataset":
     """The training images of the network's own data set that its ranges are read from. Nothing else will do."""
     from .. import datasets
-    from ..datasets.info import info
+    from ..datasets.loading import check_split
 
     name = checkpoint.dataset
     if not name:
-        datasets.load(name, "train")  # says so
+        check_split(name, "train")  # says so
     if not datasets.is_installed(name):
         raise UnavailableError(
             f"quantizing {checkpoint.ref} needs training images of {name}, which is not on this machine",
             f"Bring them in with `reszoo data add {name} PATH...`, cifar10 and cifar100 with `reszoo data get {name}`.",
         )
-    if "train" not in info(name).counts:
-        raise UnavailableError(
-            f"quantizing {checkpoint.ref} needs training images of {name}, of which there are none on this machine",
-            f"Add all images again, training ones in a folder train: `datasets.add({name}, PATH..., replace=True)`.",
-        )
-    return datasets.calibration_sample(name, config.images, config.seed, or_all=config.images == IMAGES)
+    try:
+        check_split(name, "train")
+    except UsageError as error:
+        raise UnavailableError(f"quantizing {checkpoint.ref} needs them: {error.problem}", error.fix) from error
+    n = config.images or IMAGES
+    return datasets.calibration_sample(name, n, config.seed, or_all=config.images is None)
 
 
 def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> ProvenanceStep:

@@ -28,6 +28,6 @@ def sample(checkpoint: Checkpoint, config: PruneConfig) -> Dataset:
 
     Raises UsageError where that data set's classes are not the network's: the losses would be of wrong labels.
     """
-    is_usual = config.images == IMAGES
-    drawn = datasets.calibration_sample(checkpoint.dataset, config.images, config.seed, or_all=is_usual)
+    n = config.images or IMAGES
+    drawn = datasets.calibration_sample(checkpoint.dataset, n, config.seed, or_all=config.images is None)
     return drawn.for_network(checkpoint.ref, checkpoint.labels)

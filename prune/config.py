@@ -28,8 +28,8 @@ class PruneConfig(Choices, frozen=True, kw_only=True):
         round_to: Each channel group keeps a multiple of this many channels, or all; 1 allows any number.
         min_share: The share of its channels that each channel group always keeps.
         exclude: Channel groups or blocks that are not pruned, as names with wildcards: `stages.2*` or `*.convs.0`.
-        images: How many training images are used by importances that need some. Where it is the default and there are
-            fewer, all of them are.
+        images: How many training images are used by importances that need some; None is 256, or all where there are
+            fewer.
         seed: Chooses those images, and what is removed at random.
     """
 
@@ -40,7 +40,7 @@ class PruneConfig(Choices, frozen=True, kw_only=True):
     round_to: Positive = 1
     min_share: Fraction = 0.1
     exclude: tuple[str, ...] = ()
-    images: Positive = IMAGES
+    images: Positive | None = None
     seed: NotNegative = 0
 
     def __post_init__(self) -> None:

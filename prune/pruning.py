@@ -11,7 +11,7 @@ from ..core.hosts import LIBRARIES, versions
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
 from ..models.pruning import plan_of
 from .applying import apply_plan
-from .config import PruneConfig
+from .config import IMAGES, PruneConfig
 from .depth import check_removable, choose_blocks
 from .planning import Cost, UnreachableError, choose_channels, prunable
 from .scoring import Scorer
@@ -85,7 +85,8 @@ def _smaller(scorer: Scorer, spec: ModelSpec, cost: Cost, limit: float, full_cos
 def step(checkpoint: Checkpoint, config: PruneConfig, plan: ChannelPlan, target: dict[str, str]) -> ProvenanceStep:
     """What goes into the provenance: the options that mattered, the target and the plan."""
     unused = ABOUT_CHANNELS if config.remove == "blocks" else ()
-    options = {name: _text(value) for name, value in to_builtins(config).items() if name not in unused}
+    chosen = to_builtins(config) | {"images": config.images or IMAGES}
+    options = {name: _text(value) for name, value in chosen.items() if name not in unused}
     return ProvenanceStep(
         name="prune",
         config={**options, "importance": config.method, **target, "plan": msgspec.json.encode(plan).decode()},

@@ -12,18 +12,18 @@ Activations = Literal["u8", "s8"]
 Saturation = Literal["certify", "ignore"]
 
 
-IMAGES = 512
+IMAGES = 512  # that are calibrated on, where nobody says how many
 
 
 class QuantizeConfig(Choices, frozen=True, kw_only=True):
     """How a float model becomes an integer one.
 
-    None is the scheme's own choice, everywhere.
+    None is the scheme's own choice, everywhere but of `images`.
 
     Attributes:
         scheme: A plug-in's name.
         calibration: How an activation's range is chosen from what it held on the calibration images.
-        images: How many training images those are. Where it is the default and there are fewer, all of them are.
+        images: How many training images those are; None is 512, or all where there are fewer.
         seed: Chooses them.
         activations: u8 has any zero point, for CPUs; s8 is symmetric, as TensorRT wants it.
         equalise: Cross-layer equalisation before (Nagel et al. 2019, section 4.1).
@@ -34,7 +34,7 @@ class QuantizeConfig(Choices, frozen=True, kw_only=True):
 
     scheme: str = "int8"
     calibration: Calibration | None = None
-    images: Positive = IMAGES
+    images: Positive | None = None
     seed: NotNegative = 0
     activations: Activations | None = None
     equalise: bool | None = None

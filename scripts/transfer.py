@@ -9,8 +9,8 @@ for few epochs. Both are done with the same seeds, so that the differences are p
     renamed    some images of five of CIFAR-10's classes, under other names. The network was trained on these very
                images with their labels, so this shows no more than that a new head finds what it knows
 
-What was measured is kept after each run, and not measured again. `scripts/tables.py` makes the table of
-docs/training.md from the file that this writes.
+What was measured is kept after each run, and not measured again. `scripts/tables.py` makes the table `transfer` of the
+file that this writes.
 """
 
 import argparse

@@ -1,5 +1,7 @@
 """Knowledge distillation (Hinton et al. 2015): a trained network's soft answers as targets."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,16 +12,28 @@ from ..models.folding import folded
 
 
 class Teacher:
-    """A network in eval mode, which sees the student's augmented images under its own normalisation."""
+    """A network in eval mode, which sees the student's augmented images under its own normalisation.
 
-    def __init__(self, network: nn.Module, own: Preprocess, students: Preprocess, device: torch.device) -> None:
+    `outputs` says which of its outputs each class of the student is; None: they have the same order.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        own: Preprocess,
+        students: Preprocess,
+        device: torch.device,
+        outputs: Sequence[int] | None = None,
+    ) -> None:
         self.network = folded(network).to(device).to(memory_format=torch.channels_last)
         constants = (torch.from_numpy(values).to(device) for values in renormalised(students, own))
+        self.outputs = None if outputs is None else torch.tensor(outputs, device=device)
         self.scale, self.shift = (values[:, None, None] for values in constants)
 
     def loss(self, logits: Tensor, images: Tensor, temperature: float) -> Tensor:
         """KL(teacher || student) at `temperature`, times its square so that gradients keep their size."""
         with torch.no_grad():
             answers = self.network(images * self.scale + self.shift).float()
+            answers = answers if self.outputs is None else answers[:, self.outputs]
         student, teacher = (F.log_softmax(x / temperature, dim=1) for x in (logits, answers))
         return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2

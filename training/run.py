@@ -238,12 +238,15 @@ def _validation(run: Run, trainer: Trainer, device: torch.device) -> Callable[[]
 
 
 def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:
-    check_teacher(checkpoint, run.spec, run.dataset, run.recipe)
-    return Teacher(zoo.build(checkpoint), checkpoint.preprocess, run.preprocess, device)
+    outputs = outputs_of(checkpoint, run.spec, run.dataset, run.recipe)
+    return Teacher(zoo.build(checkpoint), checkpoint.preprocess, run.preprocess, device, outputs)
 
 
-def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str, recipe: Recipe) -> None:
-    """Refuse a teacher whose answers are not about the student's classes, that takes other images, or is not heard."""
+def outputs_of(teacher: Checkpoint, spec: ModelSpec, data: str, recipe: Recipe) -> tuple[int, ...]:
+    """The teacher's output for each class of the data set.
+
+    Raises UsageError for one whose answers are not about these classes, that takes other images, or is not heard.
+    """
     if recipe.teacher_share == 0:
         raise UsageError(
             f"nothing would be learnt from the teacher {teacher.ref}: teacher_share is 0",
@@ -256,7 +259,7 @@ def check_teacher(teacher: Checkpoint, spec: ModelSpec, data: str, recipe: Recip
             f"{teacher.spec.input}, the student {spec.num_classes} and {spec.input}",
             fix,
         )
-    datasets.check_classes(data, teacher.labels, teacher.ref, fix)
+    return datasets.class_map(data, teacher.labels, teacher.ref, fix=fix).targets
 
 
 def _finish(loop: Loop, run: Run, out: Path, parent: Checkpoint | None, device: torch.device) -> None:

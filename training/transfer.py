@@ -1,6 +1,6 @@
 """Going on with a trained network on other data: the head for its classes, and the layers that stay as they are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from itertools import accumulate
@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from .. import datasets
 from ..core.errors import UsageError
 from ..core.types import Checkpoint, ModelSpec
+from ..datasets.info import info
 from ..models import network
 from .randomness import seed_for
 from .recipe import Recipe
@@ -20,28 +21,38 @@ from .recipe import Recipe
 Head = Literal["own", "reordered", "new"]
 
 
-def head_for(labels: Sequence[str], classes: Sequence[str]) -> Head:
-    """What becomes of the head of a network that knows `labels` where the data have these `classes`.
+def head_for(labels: tuple[str, ...], ref: str, data: str) -> Head:
+    """What becomes of the head of the network `ref`, which knows `labels`, for the classes of the data set `data`.
 
     own         it has the same classes and stays
     reordered   it has the same classes in another order, so its rows are put in that of the data
-    new         it has other classes
+    new         it has other classes, or more
     """
-    if tuple(labels) == tuple(classes):
-        return "own"
-    is_same = len(set(labels)) == len(labels) and sorted(labels) == sorted(classes)
-    return "reordered" if is_same else "new"
+    rows = _rows(labels, ref, data)
+    if rows is None:
+        return "new"
+    return "own" if rows == sorted(rows) else "reordered"
 
 
-def fit_head(model: nn.Module, spec: ModelSpec, labels: Sequence[str], classes: Sequence[str], seed: int) -> Head:
-    """Give a network of this spec, which knows `labels`, the head for these `classes`, in place."""
-    kind = head_for(labels, classes)
+def _rows(labels: tuple[str, ...], ref: str, data: str) -> list[int] | None:
+    """The row of the head for each class of the data set; None where they are not one to one."""
+    if len(info(data).classes) != len(labels):
+        return None
+    try:
+        return list(datasets.class_map(data, labels, ref).targets)
+    except UsageError:
+        return None
+
+
+def fit_head(model: nn.Module, spec: ModelSpec, labels: tuple[str, ...], ref: str, data: str, seed: int) -> Head:
+    """Give the network `ref` of this spec, which knows `labels`, the head for the data set `data`, in place."""
+    kind = head_for(labels, ref, data)
     if kind == "reordered":
-        _reorder(model.get_submodule(network.head_name(spec)), [labels.index(name) for name in classes])
+        _reorder(model.get_submodule(network.head_name(spec)), _rows(labels, ref, data) or [])
     elif kind == "new":
         with torch.random.fork_rng():
             torch.manual_seed(seed_for(seed, "head"))
-            network.replace_head(model, spec, len(classes))
+            network.replace_head(model, spec, len(info(data).classes))
     return kind
 
 
@@ -53,9 +64,11 @@ def _reorder(head: nn.Module, rows: list[int]) -> None:
 
 def check_parent(parent: Checkpoint | None, data: str, recipe: Recipe, head: Head) -> None:
     """Refuse other classes than the network's where it keeps its head, and what is said of a parent without one."""
-    if parent and head == "own":
-        fix = f"Choose the data that it was trained on: {parent.dataset}."
-        datasets.check_classes(data, parent.labels, parent.ref, fix)
+    if parent and head == "own" and head_for(parent.labels, parent.ref, data) != "own":
+        raise UsageError(
+            f"{parent.ref} knows other classes than {data} has, or has them in another order",
+            f"Choose the data that it was trained on: {parent.dataset}.",
+        )
     named = {"backbone_lr": recipe.backbone_lr != 1, "`freeze`": bool(recipe.freeze)}
     if not parent and any(named.values()):
         raise UsageError(

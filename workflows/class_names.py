@@ -44,24 +44,36 @@ def class_names(labels: "str | os.PathLike[str] | Sequence[str] | None", data: s
 
 
 def with_data(checkpoint: Checkpoint, data: str | None) -> Checkpoint:
-    """The checkpoint with this data set in the place of its own; None leaves it as it is.
+    """The checkpoint with this data set in the place of its own, named by it where `named_by` says so; None is its own.
 
-    Where it names none, and its classes have numbers for names, the data set names them.
-
-    Raises UsageError where the data set has other classes, UnavailableError where it is not on this machine.
+    Raises UsageError where the data set has classes that it does not know, UnavailableError where it is not on this
+    machine.
     """
     from msgspec.structs import replace
 
     from .. import datasets
-    from ..datasets.info import info
 
     if data is None:
         return checkpoint
-    labels, classes = checkpoint.labels, info(data).classes
-    if not checkpoint.dataset and len(labels) == len(classes) and labels == tuple(map(str, range(len(labels)))):
-        labels = classes
-    datasets.check_classes(data, labels, checkpoint.ref, datasets.where_to_measure(checkpoint.dataset))
-    return replace(checkpoint, dataset=data, labels=labels)
+    named = named_by(data, checkpoint)
+    fix = (
+        f"Choose a data set of the classes that it knows, as {checkpoint.dataset}."
+        if checkpoint.dataset
+        else "It may know other classes, or no names: import it again with `data=NAME` or `labels`."
+    )
+    datasets.class_map(data, named.labels, checkpoint.ref, fix=fix)
+    return replace(named, dataset=data)
+
+
+def named_by(data: str, checkpoint: Checkpoint) -> Checkpoint:
+    """Where it names no data set, and its classes have numbers for names, as many as `data` has: with these names."""
+    from msgspec.structs import replace
+
+    from ..datasets.info import info
+
+    classes, numbers = info(data).classes, tuple(map(str, range(len(checkpoint.labels))))
+    is_unnamed = not checkpoint.dataset and checkpoint.labels == numbers and len(classes) == len(numbers)
+    return replace(checkpoint, labels=classes) if is_unnamed else checkpoint
 
 
 def _of_data(name: str) -> tuple[str, ...]:

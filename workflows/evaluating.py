@@ -96,14 +96,12 @@ def evaluate(
         UnavailableError: The data set or the runtime is not on this machine.
         ReszooError: The model gave something other than finite logits.
     """
-    from .. import datasets
+    from ..bench.evaluate import classes_of
     from ..bench.evaluate import evaluate as run
     from .predicting import loaded_model
 
     name = data or model.dataset
-    ref = model.ref if isinstance(model, Checkpoint) else model.source_ref
-    datasets.load(name, split)  # refused where there is none
-    known = datasets.class_map(name, model.labels, ref, classes=classes, among=among, own=model.dataset)
+    known = classes_of(model, name, split, classes, among)
     with loaded_model(model, runtime) as (candidate, engine, session):
         found = run(session, candidate, name, split, BATCH, partial(progress, "evaluating"), known)
     return Evaluation(found, engine, known)

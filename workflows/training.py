@@ -82,8 +82,10 @@ def train(
     """
     from .. import training, zoo
     from ..training.progress import Steps
+    from .class_names import named_by
 
     check_source(arch, init)
+    teacher = teacher and named_by(data, teacher)
     arch, of_recipe = divided(arch, changes or {})
     changed = with_freeze(of_recipe, freeze)
     chosen = recipe_for(recipe or usual_recipe(data, goes_on=init is not None), changed)
@@ -123,15 +125,16 @@ def _continued(init: Checkpoint, data: str, recipe: "Recipe", tag: str | None) -
     from ..training.specs import preprocess_of
     from ..training.transfer import fit_head
     from ..zoo.catalogue import divided as divided_ref
+    from .class_names import named_by
 
+    init = named_by(data, init)
     preprocess_of(init, data)  # whose images may not fit the network, with no head
-    classes = info(data).classes
     spec = training.for_training(init.spec, recipe)
     model = zoo.build(replace(init, spec=spec))
-    head = fit_head(model, spec, init.labels, classes, recipe.seed)
+    head = fit_head(model, spec, init.labels, init.ref, data, recipe.seed)
     usual = f"{init.ref}-{data if head == 'new' else recipe.name}"
     ref = f"{divided_ref(init.ref).arch}.{tag}" if tag else usual
-    return Start(model, replace(spec, num_classes=len(classes)), ref, init, head)
+    return Start(model, replace(spec, num_classes=len(info(data).classes)), ref, init, head)
 
 
 def check_source(arch: str | None, init: object | None) -> None:

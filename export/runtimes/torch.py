@@ -1,9 +1,11 @@
 """PyTorch: eager, with channels-last memory, in bfloat16, compiled, or as a CUDA graph."""
 
 import shutil
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from ...core.missing import not_installed
+from ...core.threads import torch_threads
 from ...core.types import Candidate, Unavailable
 from .. import cuda
 from ..contract.runtime import Clock, Device, Runtime, Session
@@ -49,8 +51,8 @@ class TorchSession(Session):
 
         from ...zoo import build, load
 
-        self.threads_before = torch.get_num_threads()
-        torch.set_num_threads(threads)
+        self.threads = ExitStack()
+        self.threads.enter_context(torch_threads(threads))
         self.device = torch.device(device)
         self.dtype = torch.bfloat16 if variant == "bf16" else torch.float32
         # oneDNN and cuDNN have their bfloat16 kernels for channels-last memory
@@ -88,10 +90,8 @@ class TorchSession(Session):
         return torch.cuda.max_memory_allocated() if self.device.type == "cuda" else None
 
     def close(self) -> None:
-        import torch
-
         del self.module
-        torch.set_num_threads(self.threads_before)
+        self.threads.close()
 
 
 class CudaGraphSession(cuda.CudaGraphs, TorchSession):

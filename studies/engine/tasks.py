@@ -3,12 +3,11 @@
 import math
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from ...core import hosts
 from ...core.errors import ReszooError
+from ...core.threads import torch_threads
 from .records import Condition, Measured, RunResult, Settings, name_of
 from .registry import study_named
 
@@ -30,7 +29,7 @@ class Task(NamedTuple):
 def perform(task: Task) -> RunResult:
     """Do one run, on one thread: two runs side by side are faster than one on two."""
     study = study_named(task.study)
-    with _one_thread():
+    with torch_threads(1):
         start = _core_s()
         measured = study.measure(task.condition, task.seed, task.settings)
         core_s = _core_s() - start
@@ -67,15 +66,3 @@ def _host() -> str:
     gpu = f", {host.gpu}" if host.gpu else ""
     sets = f", {' '.join(host.instruction_sets)}" if host.instruction_sets else ""
     return f"{host.cpu}, {host.cores} cores{sets}{gpu}; {versions}"
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -124,8 +124,9 @@ def test_logits_that_are_no_numbers_are_an_error_not_wrong_answers(artifact: Art
 
 def test_a_network_for_other_classes_is_refused(artifact: Artifact) -> None:
     session = Answering(lambda batch: np.zeros((len(batch), 100)))
-    with pytest.raises(ReszooError, match=r"shape \(100, 100\) .*expected \(100, 10\)"):
+    with pytest.raises(ReszooError, match=r"shape \(100, 100\) .*expected \(100, 10\)") as caught:
         evaluate(session, artifact, "digits", "test", 100, lambda done, total: None)
+    assert "export" in caught.value.fix  # no other data set would help
 
 
 def test_a_file_gives_back_what_was_written_in_32_bytes_an_image(predictions: Predictions, tmp_path: Path) -> None:

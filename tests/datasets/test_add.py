@@ -21,6 +21,7 @@ from processes import started
 from reszoo import datasets
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Preprocess
+from reszoo.datasets.images import read_header
 
 ADD = "import sys; from pathlib import Path; from reszoo import datasets; datasets.add('x', [Path(sys.argv[1])])"
 
@@ -84,11 +85,56 @@ def test_a_test_split_is_cut_off_the_training_images_the_same_whichever_way_they
     assert not any((seen == one).all() for seen in rest for one in cut.images)
 
 
+@pytest.mark.parametrize("size", [(8, 8), (120, 100)])
+def test_copies_are_on_one_side_of_a_test_cut(size, image, tree):
+    """Small pictures are copies by their pixels, whatever their files, and large ones by their files."""
+    files = {f"{label}/{i}.png": image(i // 2, size=size) for label in "ab" for i in range(8)}
+    if size == (8, 8):
+        files |= {f"{label}/{i}.bmp": image(i, size=size, kind="BMP") for label in "ab" for i in range(4)}
+    info = datasets.add("x", [tree("x", files)], test=0.5)
+    assert info.warnings == ()
+    assert info.counts["test"] >= 4
+    assert sum(info.counts[split] for split in ("train", "val", "test")) == len(files)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (120, 100)])
+def test_a_test_cut_leaves_each_class_an_image_to_train_on(size, image, tree):
+    files = {f"{label}/{i}.png": image(i + 5 * k, size=size) for k, label in enumerate("ab") for i in range(3)}
+    info = datasets.add("x", [tree("x", files)], test=0.9)
+    assert info.counts == {"train": 2, "trainval": 2, "test": 4}
+    assert datasets.load("x", "train").labels.tolist() == [0, 1]
+    assert datasets.load("x", "test").labels.tolist() == [0, 0, 1, 1]
+
+
+def test_large_images_are_cut_with_their_labels_and_an_own_val_stays(image, tree):
+    """The colour of each picture says its class and its split."""
+
+    def plain(red, green):
+        file = BytesIO()
+        Image.new("RGB", (120, 100), (red, green, 0)).save(file, "PNG")
+        return file.getvalue()
+
+    files = {f"train/{label}/{i}.png": plain(100 * k, i) for k, label in enumerate("ab") for i in range(10)}
+    files |= {f"val/{label}/{i}.png": plain(100 * k, 200) for k, label in enumerate("ab") for i in range(2)}
+    folder = tree("x", files)
+    told = []
+    info = datasets.add("x", [folder], test=0.2, progress=lambda stage, done, total: told.append((done, total)))
+    assert info.counts == {"train": 16, "val": 4, "trainval": 20, "test": 4}
+    assert told[-1] == (48, 48)
+    preprocess = Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, input=(3, 32, 32), resize=32, crop=32)
+    for split in ("train", "val", "test"):
+        ((images, labels),) = datasets.load("x", split).batches(preprocess, 20)
+        assert (images[:, 0, 0, 0] // 100).tolist() == labels.tolist()
+        assert ((images[:, 0, 0, 1] == 200) == (split == "val")).all()
+
+
 def test_a_test_split_that_cannot_be_cut_is_refused(flowers, image, tree, cache):
     with pytest.raises(UsageError, match="there are 4 test images already"):
         datasets.add("x", [tree("flowers", flowers)], test=0.2)
     with pytest.raises(UsageError, match="no class has two training images"):
         datasets.add("x", [tree("few", {"a/1.png": image(1), "b/1.png": image(2)})], test=0.5)
+    with pytest.raises(UsageError, match="there are no training images to cut a test split from"):
+        datasets.add("x", [tree("held", {"a/1.png": image(1), "a/2.png": image(2)})], split="val", test=0.5)
     with pytest.raises(UsageError, match=r"`test=2` is no part of the images"):
         datasets.add("x", [tree("flowers", flowers)], test=2)
     assert leftovers(cache) == []
@@ -361,6 +407,21 @@ def test_a_picture_above_pillows_limit_is_let_in_by_its_pixels(image, tree, monk
     assert Image.MAX_IMAGE_PIXELS == 10_000
     with pytest.raises(UsageError, match="`max_pixels=0`"):
         datasets.add("y", [folder], max_pixels=0)
+
+
+def test_a_header_is_read_under_the_programs_own_limit(image, tree):
+    """Which is the whole process's: another thread may be decoding a picture."""
+    path = tree("x", {"large.png": png_of_size(60_000, 60_000)}) / "large.png"
+    limits = []
+
+    class Watched(BytesIO):
+        def read(self, *size):
+            limits.append(Image.MAX_IMAGE_PIXELS)
+            return super().read(*size)
+
+    header = read_header(lambda: Watched(path.read_bytes()), "large.png")
+    assert (header.height, header.width) == (60_000, 60_000)
+    assert set(limits) == {Image.MAX_IMAGE_PIXELS}
 
 
 def test_data_sets_that_were_added_before_are_read(image, tree, cache):

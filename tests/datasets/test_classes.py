@@ -75,6 +75,21 @@ def test_names_of_imagenet_that_others_spell_otherwise_are_known_by_their_places
     assert outputs("by-name", theirs) == (134, 0)
 
 
+@pytest.mark.parametrize("folders", [("n01440764", "n01496331"), ("tench", "electric ray")])
+def test_of_a_thousand_classes_in_another_order_each_is_found_by_its_name(folders: tuple[str, str], add) -> None:
+    """By folders that are ids and by folders that are names: most of the classes stand where ImageNet has them."""
+    exchanged = [*IMAGENET]
+    exchanged[0], exchanged[5] = exchanged[5], exchanged[0]
+    turned = [*IMAGENET[399::-1], *IMAGENET[400:]]
+    add("fish", folders)
+    names = datasets.info.info("fish").classes
+    for labels in (exchanged, turned):
+        assert [labels[output] for output in outputs("fish", labels)] == list(names)
+    described = [f"{name}, one of its kind" for name in turned]
+    with pytest.raises(UsageError, match="that are none of fish's"):
+        outputs("fish", described)
+
+
 def test_spelling_counts_only_where_it_tells_classes_apart(add) -> None:
     add("fish", ("Great_White-shark", "Tench"))
     assert outputs("fish", IMAGENET) == (2, 0)

@@ -37,7 +37,7 @@ def mat(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("source", ["Kaggle", "Caffe", "kit with map_clsloc.txt", "kit with meta.mat", "zip"])
+@pytest.mark.parametrize("source", ["Kaggle", "Caffe", "kit of 2014", "kit of 2015", "kit of 2012", "zip"])
 def test_every_file_in_use_says_the_same(source: str, flat, tree, zipped, tmp_path: Path) -> None:
     if source == "Kaggle":
         paths = [flat, tree("more", {"LOC_val_solution.csv": KAGGLE.encode()}) / "LOC_val_solution.csv"]
@@ -47,11 +47,12 @@ def test_every_file_in_use_says_the_same(source: str, flat, tree, zipped, tmp_pa
         files = {f"val/{path.name}": path.read_bytes() for path in flat.iterdir()}
         paths = [zipped("x.zip", files | {"val.txt": CAFFE.encode()})]
     else:
-        kit = tree("kit", {"data/ILSVRC2012_validation_ground_truth.txt": KIT.encode(), "evaluation/demo.m": b"x"})
-        if "map" in source:
-            tree("kit", {"data/map_clsloc.txt": MAP.encode()})
-        else:
+        name = f"ILSVRC{source[-4:]}{'' if source == 'kit of 2012' else '_clsloc'}_validation_ground_truth.txt"
+        kit = tree("kit", {f"data/{name}": KIT.encode(), "evaluation/demo.m": b"x"})
+        if source == "kit of 2012":
             mat(kit / "data" / "meta.mat")
+        else:
+            tree("kit", {"data/map_clsloc.txt": MAP.encode()})
         paths = [kit, flat]
     info = datasets.add("imagenet", paths)
     assert info.counts == {"val": 4, "trainval": 4}
@@ -99,6 +100,21 @@ def test_a_file_that_says_something_else_is_refused(files: dict[str, str], said:
     tree("images", {name: text.encode() for name, text in files.items()})
     with pytest.raises(UsageError, match=said):
         datasets.add("x", [flat])
+
+
+def test_files_that_contradict_each_other_are_refused(flat, tree) -> None:
+    other = KAGGLE.replace(COCK, TENCH)
+    with pytest.raises(
+        UsageError, match=rf"LOC_val_solution\.csv says that image 3 is of {TENCH}, and val\.txt of {COCK}"
+    ):
+        datasets.add("x", [flat, tree("two", {"val.txt": CAFFE.encode(), "LOC_val_solution.csv": other.encode()})])
+    one, another = (
+        tree(name, {"val.txt": CAFFE.replace(" 7", index).encode()}) for name, index in (("a", " 7"), ("b", " 8"))
+    )
+    with pytest.raises(UsageError, match=r"there are several files val\.txt, and they differ"):
+        datasets.add("x", [flat, one, another])
+    same = tree("c", {"val.txt": CAFFE.encode(), "LOC_val_solution.csv": KAGGLE.encode()})
+    assert datasets.add("x", [flat, one, same]).counts["val"] == 4
 
 
 def test_matlabs_file_needs_scipy_and_its_text_does_not(flat, tree, monkeypatch: pytest.MonkeyPatch) -> None:

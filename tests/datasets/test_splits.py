@@ -69,6 +69,20 @@ def test_a_class_of_two_gives_one_and_a_class_of_one_gives_none():
     assert labels[stratified_cut(labels, np.arange(3, dtype=np.uint64), 0.1)].tolist() == [0]
 
 
+def test_copies_are_on_one_side_and_each_class_keeps_an_image():
+    """With equal keys in one class, across two classes, and where a share near 1 asks for nearly all."""
+    random = np.random.default_rng(0)
+    for fraction in (0.1, 0.5, 0.9):
+        labels, keys = random.integers(0, 4, 60), random.integers(0, 30, 60).astype(np.uint64)
+        cut = stratified_cut(labels, keys, fraction)
+        rest = np.setdiff1d(np.arange(60), cut)
+        assert not set(keys[cut]) & set(keys[rest])
+        assert set(labels[rest]) == set(labels)
+    copies = np.array([7, 7, 5], np.uint64)
+    assert stratified_cut(np.array([0, 0, 1]), copies, 0.5).tolist() == []
+    assert stratified_cut(np.array([0, 0, 0]), copies, 0.9).tolist() == [2]
+
+
 def test_a_calibration_sample_is_drawn_from_train_only_and_again_the_same():
     sample = datasets.calibration_sample("digits", 300, seed=3)
     train, val = datasets.load("digits", "train"), datasets.load("digits", "val")

@@ -1,5 +1,6 @@
 """How many images a quantization is calibrated on, and what is written down of it."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from reszoo.cli.output import tell_calibration
 from reszoo.core.errors import UsageError
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export.quantizing import calibration_images, step
+from reszoo.prune import PruneConfig
+from reszoo.prune.calibration import sample
 from reszoo.quantize import QuantizeConfig
 
 
@@ -34,10 +37,16 @@ def test_all_are_taken_where_there_are_fewer_than_the_default_and_that_is_writte
     assert step(small, QuantizeConfig(), "").config["images"] == "10"
     with pytest.raises(UsageError, match="cannot draw 11 calibration images from the 10"):
         calibration_images(small, QuantizeConfig(images=11))  # a number that was named is meant
+    with pytest.raises(UsageError, match="cannot draw 512 calibration images from the 10"):
+        calibration_images(small, QuantizeConfig(images=512))  # the default as well
+    assert len(sample(small, PruneConfig())) == 10
+    with pytest.raises(UsageError, match="cannot draw 256 calibration images from the 10"):
+        sample(small, PruneConfig(images=256))
 
 
 def test_it_is_said(small: Checkpoint, artifact: Artifact, capsys: pytest.CaptureFixture[str]) -> None:
-    for config in (QuantizeConfig(), QuantizeConfig(images=4)):
-        made = replace(artifact, provenance=(*artifact.provenance, step(small, config, "")))
-        tell_calibration(made)
+    """Also of an artifact that is taken from the cache, whose data set has gone since."""
+    made = replace(artifact, provenance=(*artifact.provenance, step(small, QuantizeConfig(), "")))
+    shutil.rmtree(datasets.info.home("few"))
+    tell_calibration(made)
     assert capsys.readouterr().out == "calibrated on all 10 training images of few; 512 are the default\n"

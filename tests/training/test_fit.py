@@ -20,7 +20,7 @@ from reszoo.training import distributed
 from reszoo.training.evaluate import count_correct
 from reszoo.training.interrupts import StoppedError
 from reszoo.training.progress import Lines
-from reszoo.training.run import check_teacher, describe_run
+from reszoo.training.run import describe_run, outputs_of
 
 SHORT = {"epochs": "3", "batch": "64", "threads": "1"}
 
@@ -137,13 +137,18 @@ def test_a_parents_weights_go_on_seeing_what_they_were_trained_on(finished):
 
 def test_a_teacher_of_other_classes_is_refused(finished):
     teacher = msgspec.structs.replace(finished, labels=tuple("abcdefghij"))
-    with pytest.raises(UsageError, match=r"knows other classes \(a, b, c, ...\) than digits has \(0, 1, 2"):
-        check_teacher(teacher, finished.spec, "digits", recipe())
+    with pytest.raises(UsageError, match=r"knows classes \(a, b, c, ...\) that are none of digits's \(0, 1, 2"):
+        outputs_of(teacher, finished.spec, "digits", recipe())
+
+
+def test_a_teacher_may_have_its_classes_in_another_order(finished):
+    teacher = msgspec.structs.replace(finished, labels=finished.labels[::-1])
+    assert outputs_of(teacher, finished.spec, "digits", recipe()) == tuple(range(9, -1, -1))
 
 
 def test_a_teacher_that_nobody_hears_is_refused(finished):
     with pytest.raises(UsageError, match=r"nothing would be learnt from the teacher resnet8_v1\.test"):
-        check_teacher(finished, finished.spec, "digits", recipe(teacher_share=0))
+        outputs_of(finished, finished.spec, "digits", recipe(teacher_share=0))
 
 
 def test_a_parent_of_other_classes_is_refused(tmp_path, finished):

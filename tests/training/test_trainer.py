@@ -141,6 +141,8 @@ def test_a_student_that_is_its_teacher_has_nothing_to_learn():
     teacher = Teacher(network, other, ours, CPU)
     assert float(teacher.loss(answers, normalised(ours), 4.0)) == pytest.approx(0, abs=1e-5)
     assert float(teacher.loss(answers.flip(1), normalised(ours), 4.0)) > 0.01
+    turned = Teacher(network, other, ours, CPU, outputs=range(9, -1, -1))
+    assert float(turned.loss(answers.flip(1), normalised(ours), 4.0)) == pytest.approx(0, abs=1e-5)
 
 
 def test_a_student_comes_to_answer_as_its_teacher():

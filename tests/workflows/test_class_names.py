@@ -42,6 +42,8 @@ def test_a_data_set_is_named_for_a_network_that_names_none(flowers: str) -> None
     same = with_data(checkpoint("others", "rose", "tulip"), flowers)
     assert (same.dataset, same.labels) == ("flowers", ("rose", "tulip"))
     assert with_data(same, None) is same
+    turned = with_data(checkpoint("others", "Tulip", "rose", "lily"), flowers)
+    assert (turned.dataset, turned.labels) == ("flowers", ("Tulip", "rose", "lily"))
 
 
 @pytest.mark.parametrize("labels", [("0", "1", "2"), ("cat", "dog")], ids=str)
@@ -51,5 +53,5 @@ def test_other_classes_are_refused(flowers: str, labels: tuple[str, ...]) -> Non
 
 
 def test_numbers_that_name_a_data_sets_classes_are_names(flowers: str) -> None:
-    with pytest.raises(UsageError, match="other classes"):
+    with pytest.raises(UsageError, match="that are none of flowers"):
         with_data(checkpoint("digits", "0", "1"), flowers)

@@ -83,6 +83,17 @@ def test_the_command_says_what_answers_were_chosen_among(some_digits: Path) -> N
     assert found["accuracy"] == found["correct"] / found["n"]
 
 
+def test_a_split_is_named_with_its_data_set_or_for_itself(some_digits: Path) -> None:
+    one = typed("evaluate", REF, "--data", "digits/val", "--among", "data")
+    other = typed("evaluate", REF, "--split", "val")
+    assert one.stdout == other.stdout
+    assert one.stdout.startswith("top-1 on digits/val: ")
+    assert (one.stderr, other.stderr) == (
+        "--among data is of no effect: the data set has all classes that are known.\n",
+        "",
+    )
+
+
 def test_classes_that_are_not_said_are_asked_for_once(some_digits: Path) -> None:
     refused = typed("evaluate", REF, "--data", "some")
     assert refused.returncode == 2

@@ -238,7 +238,9 @@ def _finetuning(
     from ... import datasets
     from ...training.data import check_batch
     from ...training.distributed import current
-    from ...training.run import check_teacher, pick_device
+    from ...training.run import outputs_of, pick_device
+    from ...training.transfer import head_for
+    from ..class_names import named_by
 
     chosen = recipe_for(recipe, changes)
     if current().size > 1:
@@ -251,5 +253,11 @@ def _finetuning(
         datasets.load(source.dataset, "val")
     taught_by: Checkpoint | None = (teacher or source) if teacher or chosen.teacher_share else None
     if taught_by:
-        check_teacher(taught_by, source.spec, source.dataset, chosen)
+        taught_by = named_by(source.dataset, taught_by)
+        outputs_of(taught_by, source.spec, source.dataset, chosen)
+    if head_for(source.labels, source.ref, source.dataset) == "new":
+        raise UsageError(
+            f"{source.ref} knows other classes than {source.dataset} has, and fine-tuning keeps its head",
+            "Leave `finetune` away, and go on with the pruned network: `train(from=REF)`.",
+        )
     return Finetuning(chosen, taught_by, device, resume)

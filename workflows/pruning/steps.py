@@ -90,16 +90,20 @@ def _finetuned(pruned: "Checkpoint", request: Request, how: Finetuning, observer
 
     from ... import training, zoo
     from ...training.progress import Steps
+    from ...training.transfer import fit_head
 
     spec = training.for_training(pruned.spec, how.recipe)
+    model = zoo.build(replace(pruned, spec=spec))
+    head = fit_head(model, spec, pruned.labels, pruned.ref, pruned.dataset, how.recipe.seed)
     return training.fit(
-        zoo.build(replace(pruned, spec=spec)),
+        model,
         spec,
         pruned.dataset,
         how.recipe,
         request.folder,
         ref=request.ref,
         parent=pruned,
+        head=head,
         teacher=how.teacher,
         device=how.device,
         resume=how.resume,
