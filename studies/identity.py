@@ -9,6 +9,7 @@ from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from .engine.published import published
 from .engine.records import (
     Claim,
     Condition,
@@ -42,10 +43,6 @@ EPOCHS: dict[str, dict[Scale, int]] = {
     "cifar10": {"smoke": 1, "cpu": 5, "gpu": 40},
 }
 SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 5, "gpu": 10}
-BUNDLED = {
-    "digits": ("resnet8_v1", "resnet8_v2"),
-    "cifar10": ("resnet8_v1", "resnet8_v2", "resnet20_v2"),
-}
 INITIAL_DEPTH = 20
 IMAGES = 32
 BATCH = 500
@@ -134,11 +131,11 @@ CLAIMS = (
         ),
     ),
     Claim(
-        key="bundled-deleting-costs-little",
-        hypothesis="Without one of its blocks a network that comes with reszoo loses less than 5 points, on average.",
+        key="published-deleting-costs-little",
+        hypothesis="Without one of its blocks a network trained to the end loses less than 5 points, on average.",
         textbook="",
         paper="Veit 2016, of much deeper networks",
-        contrast=Contrast(metric="delete", where={"part": "bundled"}, region=above(-5)),
+        contrast=Contrast(metric="delete", where={"part": "published"}, region=above(-5)),
     ),
     Claim(
         key="permuting-is-worse",
@@ -165,10 +162,10 @@ CONTROLS = (
         contrast=Contrast(metric="blind", where={"part": "trained"}, region=below(-5)),
     ),
     Control(
-        key="blind-bundled",
+        key="blind-published",
         kind="positive",
-        says="a bundled network that sees nothing falls to chance",
-        contrast=Contrast(metric="blind", where={"part": "bundled"}, region=below(-30)),
+        says="a published network that sees nothing falls to chance",
+        contrast=Contrast(metric="blind", where={"part": "published"}, region=below(-30)),
     ),
 )
 
@@ -178,12 +175,12 @@ def conditions(settings: Settings) -> list[Condition]:
     return [
         *grid({"part": ("initial",), "family": RESIDUAL}),
         *grid({"part": ("trained",), "family": ("plain", *RESIDUAL), "depth": depths}),
-        *grid({"part": ("bundled",), "network": BUNDLED[settings.data]}),
+        *grid({"part": ("published",), "network": published(settings)}),
     ]
 
 
 def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
-    measures = {"initial": measure_initial, "trained": measure_trained, "bundled": measure_bundled}
+    measures = {"initial": measure_initial, "trained": measure_trained, "published": measure_published}
     return measures[str(condition["part"])](condition, seed, settings)
 
 
@@ -219,11 +216,11 @@ def measure_trained(condition: Condition, seed: int, settings: Settings) -> Meas
     return Measured(values=found.values, series=found.series, images=found.images + trained.images)
 
 
-def measure_bundled(condition: Condition, seed: int, settings: Settings) -> Measured:
+def measure_published(condition: Condition, seed: int, settings: Settings) -> Measured:
     """One network, and as many parts of the test images as there are seeds: n says how sure it is of this network."""
-    from .engine.networks import bundled, part
+    from .engine.networks import loaded, part
 
-    known = bundled(f"{condition['network']}.reszoo_{settings.data}")
+    known = loaded(str(condition["network"]))
     return _hurt(known.model, part(settings.data, "test", known.preprocess, seed, settings.seeds), seed)
 
 
@@ -382,19 +379,19 @@ STUDY = Study(
             x_title="block whose output has the shape of its input, from the input",
         ),
         Figure(
-            name="bundled",
-            title="What a network that comes with reszoo loses without a block",
+            name="published",
+            title="What a network that was trained to the end loses without a block",
             y="deleted",
             x="position",
-            where={"part": "bundled"},
+            where={"part": "published"},
             lines=("network",),
             x_title="block whose output has the shape of its input, from the input",
         ),
     ),
     caveats=(
         "Only blocks whose output has the shape of their input can be deleted; those that halve the size cannot.",
-        "For a network that comes with reszoo, n counts parts of the test images: the interval is of that network, "
-        "not of others that were trained alike.",
+        "Of a published network, reszoo's own or akamaster's, n counts parts of the test images: the interval is of "
+        "that network, not of others that were trained alike.",
         "Networks are small, and shallow beside those of the papers.",
     ),
 )

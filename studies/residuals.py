@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
+from .engine.published import published
 from .engine.records import (
     Claim,
     Condition,
@@ -42,10 +43,6 @@ EPOCHS: dict[str, dict[Scale, int]] = {
     "cifar10": {"smoke": 1, "cpu": 5, "gpu": 40},
 }
 SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 5, "gpu": 10}
-BUNDLED = {
-    "digits": ("resnet8_v1", "resnet8_v2"),
-    "cifar10": ("resnet8_v1", "resnet8_v2", "resnet20_v2"),
-}
 RESIDUAL = ("v1", "v2")
 IMAGES = 100
 FEW = 1e-3  # a share of zeros that is none to speak of
@@ -113,11 +110,11 @@ CLAIMS = (
         contrast=_trained("hump", above(0.1)),
     ),
     Claim(
-        key="bundled-small",
-        hypothesis="In the networks that come with reszoo residuals have less than half of that norm.",
+        key="published-small",
+        hypothesis="In networks that were trained to the end residuals have less than half of that norm.",
         textbook="residuals are typically much smaller than inputs and outputs",
         paper="He 2015: responses are generally small",
-        contrast=_trained("ratio", below(0.5), {"part": "bundled"}),
+        contrast=_trained("ratio", below(0.5), {"part": "published"}),
     ),
     Claim(
         key="refinement",
@@ -161,18 +158,18 @@ def conditions(settings: Settings) -> list[Condition]:
     depths = DEPTHS[settings.data][settings.scale]
     return [
         *grid({"part": ("trained",), "family": RESIDUAL, "depth": depths}),
-        *grid({"part": ("bundled",), "network": BUNDLED[settings.data]}),
+        *grid({"part": ("published",), "network": published(settings)}),
         *grid({"control": NOISE}),
     ]
 
 
 def measure(condition: Condition, seed: int, settings: Settings) -> Measured:
-    from .engine.networks import bundled, draw, part, train
+    from .engine.networks import draw, loaded, part, train
 
     if "control" in condition:
         return summary([noise(str(condition["control"]), seed)], images=0)
-    if condition["part"] == "bundled":
-        known = bundled(f"{condition['network']}.reszoo_{settings.data}")
+    if condition["part"] == "published":
+        known = loaded(str(condition["network"]))
         batch = part(settings.data, "test", known.preprocess, seed, settings.seeds)
         batch = batch._replace(images=batch.images[:IMAGES], labels=batch.labels[:IMAGES])
     else:
@@ -334,6 +331,6 @@ STUDY = Study(
     ),
     caveats=(
         "Networks are in eval mode, as they are deployed: batch norms use what they remember.",
-        "For a network that comes with reszoo, n counts parts of the test images: the interval is of that network.",
+        "Of a published network n counts parts of the test images: the interval is of that network.",
     ),
 )

@@ -63,8 +63,8 @@ def train(arch: str, data: str, seed: int, epochs: int, *, on_gpu: bool) -> Trai
         return Trained(zoo.build(checkpoint), checkpoint.preprocess, epochs * steps * recipe.batch)
 
 
-def bundled(ref: str) -> Trained:
-    """A network that comes with reszoo."""
+def loaded(ref: str) -> Trained:
+    """A network of the catalogue, which is downloaded where it is not here."""
     checkpoint = zoo.load(ref)
     return Trained(zoo.build(checkpoint), checkpoint.preprocess, 0)
 

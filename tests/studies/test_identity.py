@@ -60,4 +60,4 @@ def test_what_it_finds_on_digits(smoke: Smoke) -> None:
     assert verdicts["v1-without-branch"] == "refuted"
     assert verdicts["v1-inside-a-network"] == "supported"
     assert verdicts["random-distance-means-something"] == "refuted"
-    assert verdicts["bundled-deleting-costs-little"] == "refuted"
+    assert verdicts["published-deleting-costs-little"] == "refuted"
