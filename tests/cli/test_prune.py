@@ -79,7 +79,7 @@ def test_prune_and_finetune_through_an_interrupt_then_quantize_and_export(
     floats, integers = (artifacts.read(tmp_path / name) for name in ("float", "int8"))
     assert integers.size_bytes < floats.size_bytes
     assert [step.name for step in integers.provenance[-4:]] == ["prune", "train", "export", "quantize"]
-    with pytest.raises(UsageError, match=f"is an artifact, not a checkpoint\nName the folder of {REF}-macs0.5, its"):
+    with pytest.raises(UsageError, match=f"is an artifact, not a checkpoint\nName the checkpoint: {REF}-macs0.5"):
         prune(str(tmp_path / "int8"), macs="0.5", **UNMEASURED)
 
 
