@@ -9,7 +9,7 @@ from smoke import Smoke
 
 import reszoo
 
-NEEDS = {"architecture-search": "optuna"}
+NEEDS: dict[str, str] = {}
 
 
 @pytest.fixture(scope="session")
