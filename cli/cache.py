@@ -68,9 +68,7 @@ def verify(json: Json = False) -> None:
 def gc(
     everything: Annotated[
         bool,
-        typer.Option(
-            "--all", help="Remove checkpoints, downloads, exports, latency tables and unfinished searches as well."
-        ),
+        typer.Option("--all", help="Remove checkpoints, downloads, exports and latency tables as well."),
     ] = False,
     json: Json = False,
 ) -> None:

@@ -90,7 +90,6 @@ WORK = (
         "downloads/w.pth.part",
         f"artifacts/{REF}-{HASH}/onnx-fp32/artifact.json",
         "latency/onnxruntime.cpu.t1.b1.0123456789abcdef.json",
-        f"searches/{HASH}-digits-cpu-networks-nsga2.0/journal",
     ],
 )
 def test_what_another_process_works_on_stays(cache: Path, name: str) -> None:
@@ -144,7 +143,6 @@ def test_what_is_the_users_stays(cache: Path) -> None:
         put(cache / "checkpoints" / REF / "weights.safetensors").with_name("notes.txt"),
         put(cache / "artifacts" / "results" / "table.csv"),
         put(cache / "latency" / "notes.txt"),
-        put(cache / "searches" / "flats" / "notes.txt"),
     ]
     for path in mine:
         path.touch()
