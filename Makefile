@@ -1,6 +1,6 @@
 # make demo   the whole way on a bundled network, with the extra `torch` alone
 # make test   the test suite: side by side what can share the machine, then one by one what measures it
-# make long   the rest of it: cases that take more than ten seconds of processor time each
+# make long   the rest of it: the cases that take longest
 # make quick  the core alone, between two edits: no engine of an extra, nothing of tests/slow.txt, nothing that measures
 # make lint   formatting, lint and types
 # make check  lint, then all tests

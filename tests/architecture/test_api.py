@@ -33,6 +33,7 @@ print(*(f"{p}.{name}" for (p, name), found in after.items() if isinstance(found,
 """
 
 
+@pytest.mark.long("modules first")
 @pytest.mark.parametrize("order", ["names first", "modules first"])
 def test_a_name_stays_what_it_is_when_modules_are_imported(order: str) -> None:
     """A module that is imported is put into its package under its own name, whatever had that name before."""

@@ -190,6 +190,7 @@ def test_compare_says_which_is_faster_and_gates_on_it(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.alone
+@pytest.mark.long
 def test_an_interrupt_leaves_no_worker_and_loses_no_round(tmp_path: Path) -> None:
     program = str(Path(sys.executable).with_name("reszoo"))
     command = (program, "compare", V1, V2, "--half-width", "0.01%", "--time-limit", "600")

@@ -104,7 +104,7 @@ def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: 
     assert artifact.provenance[-1].versions.keys() == {"reszoo", *plugin.packages}
 
 
-@pytest.mark.long("executorch", "litert")
+@pytest.mark.long("coreml", "executorch", "litert")
 @pytest.mark.afresh
 def test_the_same_checkpoint_gives_the_same_bytes_and_nothing_is_said_where_machines_read(
     plugin: Format, checkpoint: Checkpoint, make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -119,6 +119,7 @@ def test_the_same_checkpoint_gives_the_same_bytes_and_nothing_is_said_where_mach
         assert str(first.path.parent).encode() not in (first.path / file.name).read_bytes()
 
 
+@pytest.mark.long("executorch")
 def test_a_moved_artifact_still_works(plugin: Format, checkpoint: Checkpoint, make: Make, tmp_path: Path) -> None:
     moved = artifacts.read(shutil.copytree(make(plugin.name).path, tmp_path / "there"))
     model, runtime = runnable(moved, plugin.parity_runtime)
@@ -127,6 +128,7 @@ def test_a_moved_artifact_still_works(plugin: Format, checkpoint: Checkpoint, ma
         assert session.predict(feed(images, moved.input, moved.preprocess)).shape == (2, 10)
 
 
+@pytest.mark.long("executorch")
 def test_a_damaged_artifact_is_refused(plugin: Format, checkpoint: Checkpoint, make: Make, tmp_path: Path) -> None:
     artifact = make(plugin.name)
     folder = Path(shutil.copytree(artifact.path, tmp_path / "made"))

@@ -47,6 +47,7 @@ NETWORKS: dict[str, ModelSpec] = {
     "v2 group norms": msgspec.structs.replace(SMALL, family="v2", norm="group"),
     "v2 layer norms": msgspec.structs.replace(SMALL, family="v2", norm="layer"),
 }
+RARER = sorted(NETWORKS.keys() - {"v1", "v2", "plain"})
 # What each format writes of them for float input. A number and a kind: so many of it.
 EXPECTED = {
     ("onnx fp32", "v1"): "5 Conv, 5 Relu, 2 Add, AveragePool, Pad, GlobalAveragePool, Reshape, Gemm",
@@ -247,7 +248,7 @@ def test_every_format_is_looked_into() -> None:
     assert {*READERS, *OTHERS} == {*formats()}
 
 
-@pytest.mark.long("executorch int8-v2-float-None")
+@pytest.mark.long(*RARER, "executorch fp32", "executorch int8", "coreml fp32", "coreml fp16")
 @pytest.mark.parametrize(("case", "network", "fed", "batch"), CASES)
 def test_a_graph_is_the_networks_own_layers(
     case: str, network: str, fed: str, batch: int | None, written: Written

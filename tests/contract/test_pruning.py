@@ -171,6 +171,7 @@ EXPORTED: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.long(*list(EXPORTED)[1:])
 @pytest.mark.parametrize("changes", EXPORTED.values(), ids=EXPORTED)
 def test_every_kind_of_pruned_network_is_exported_with_parity(changes: dict[str, Any], tmp_path: Path) -> None:
     spec = msgspec.structs.replace(BASE, **changes, depths=(1, 2))
@@ -179,7 +180,7 @@ def test_every_kind_of_pruned_network_is_exported_with_parity(changes: dict[str,
     assert export(pruned, "onnx", out=tmp_path / "onnx").parity.top1_agreement == 1
 
 
-@pytest.mark.long("coreml", "executorch", "litert")
+@pytest.mark.long("coreml", "executorch", "litert", "tensorrt", "tensorrt-rtx", "torch")
 @pytest.mark.parametrize("plugin", formats().values(), ids=formats())
 def test_a_pruned_network_is_exported_in_every_format(plugin: Format, tmp_path: Path) -> None:
     """With a block less and with option A's channels parted, so that padding is not enough."""

@@ -114,7 +114,7 @@ def test_what_a_scheme_cannot_do_is_refused_and_not_passed_over(name: str, choic
         schemes()[name].complete(QuantizeConfig(scheme=name, **choice))
 
 
-@pytest.mark.long("int8-pt2e-executorch")
+@pytest.mark.long("int8-pt2e-executorch", "int8-nncf-onnx", "int8-nncf-openvino")
 def test_what_a_scheme_makes_is_proven_and_says_how_it_was_made(
     pair: tuple[Scheme, GraphFormat], tmp_path: Path
 ) -> None:

@@ -166,7 +166,7 @@ def normalised(images: np.ndarray, preprocess: Any) -> np.ndarray:
     return ((images.transpose(0, 3, 1, 2) / 255 - mean) / std).astype(np.float32)
 
 
-@pytest.mark.long("executorch", "ncnn", "litert")
+@pytest.mark.long("executorch", "ncnn", "litert", "resnet8_v2")
 @pytest.mark.parametrize("case", list(cases()), ids=str)
 def test_run_py_predict_and_a_program_of_ones_own_agree(case: Case, digits: Digits, tmp_path: Path) -> None:
     if missing := case.plugin.unavailable():

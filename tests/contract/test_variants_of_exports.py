@@ -24,6 +24,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.long(*list(VARIANTS)[1:])
 @pytest.mark.parametrize("changes", VARIANTS.values(), ids=VARIANTS)
 def test_a_variant_is_exported_with_parity(changes: dict[str, Any], tmp_path: Path) -> None:
     spec = msgspec.structs.replace(BASE, input=(3, 16, 16), depths=(1, 2), **changes)

@@ -21,6 +21,7 @@ from reszoo.quantize.emulation import run_without_vnni
 V1, V2 = "resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"
 
 
+@pytest.mark.long
 def test_a_healthy_network_has_nothing_bad_in_any_stage() -> None:
     found = healthy()
     assert found.bad is None

@@ -30,6 +30,7 @@ def half(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     )
 
 
+@pytest.mark.long
 def test_the_record_says_that_core_ml_has_not_run_it(half: Artifact) -> None:
     assert half.parity.through == "mil"
     assert half.parity.max_abs_error > 1e-4  # it is really computed in 16 bits

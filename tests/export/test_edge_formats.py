@@ -95,7 +95,7 @@ def opened(artifact: Artifact) -> Session:
     return runtime.load(model, device=runtime.devices[0], threads=1, variant="")
 
 
-@pytest.mark.long("executorch")
+@pytest.mark.long("coreml", "executorch", "openvino", "tensorrt")
 def test_projections_raw_pixels_and_a_fixed_batch_survive(
     plugin: Format, bottleneck: Checkpoint, tmp_path: Path
 ) -> None:
@@ -114,6 +114,7 @@ def test_projections_raw_pixels_and_a_fixed_batch_survive(
                 session.predict(images)
 
 
+@pytest.mark.long("litert", "ncnn")
 @pytest.mark.parametrize("name", ["litert", "ncnn", "openvino"])
 def test_half_precision_halves_the_weights(name: str, tmp_path: Path) -> None:
     plugin = formats()[name]

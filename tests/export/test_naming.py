@@ -54,6 +54,7 @@ def test_a_node_has_its_modules_name_and_its_kind_where_the_module_makes_several
     assert named([Origin(*origin) for origin in origins]) == expected
 
 
+@pytest.mark.long
 def test_the_names_are_the_networks_whatever_is_asked_for() -> None:
     checkpoint = zoo.load("resnet8_v1.reszoo_digits")
     whole = graph(checkpoint, input="uint8")
@@ -102,6 +103,7 @@ def test_every_operation_of_openvino_is_named_after_a_layer_too() -> None:
     assert "stages.0.0.convs.0.constant" in found  # its bias, which ONNX had in the convolution
 
 
+@pytest.mark.long("gates", "group norms")
 @pytest.mark.parametrize("kind", ["v2 bottlenecks", "gates", "group norms"])
 def test_litert_names_the_layers_of_every_kind_of_network_too(kind: str, tmp_path: Path) -> None:
     litert = formats()["litert"]

@@ -130,6 +130,7 @@ def test_half_precision_halves_the_file(tmp_path: Path) -> None:
     assert half.input.dtype == "float32"
 
 
+@pytest.mark.long("resnet20_v1", "resnet20_plain", "resnet29_v2", "resnet18_v2_cifar")
 @pytest.mark.parametrize("arch", ["resnet20_v1", "resnet20_v2", "resnet20_plain", "resnet29_v2", "resnet18_v2_cifar"])
 def test_every_family_is_proven_on_photographs_where_its_data_set_is_not_here(arch: str, tmp_path: Path) -> None:
     artifact = export(save_random(tmp_path / "checkpoint", arch), "onnx", out=tmp_path / "made")
@@ -153,6 +154,7 @@ class Disturbed(OnnxFormat):
         onnx.save(model, folder / "model.onnx")
 
 
+@pytest.mark.long("{'precision': 'fp16', 'input': 'uint8', 'batch': 3}")
 @pytest.mark.parametrize("options", [{}, {"precision": "fp16", "input": "uint8", "batch": 3}], ids=str)
 def test_an_export_that_differs_names_the_first_layer_that_does_and_leaves_nothing(
     options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -92,6 +92,7 @@ def test_layers_have_the_names_of_modules(scheme: Scheme, feeds: Feeds) -> None:
     assert convolutions[:2] == ["stem.conv", "stages.0.0.convs.0"]
 
 
+@pytest.mark.long("int8-pt2e")
 def test_layers_that_are_to_stay_float_do(scheme: Scheme, feeds: Feeds) -> None:
     variants = scheme.variants(graph(scheme.name), feeds, QuantizeConfig(scheme=scheme.name))
     every: list[Layer] = [layer for layer in variants.layers if layer.macs]
@@ -114,6 +115,7 @@ def test_only_layers_that_compute_are_offered_and_the_rest_goes_with_them(feeds:
     Model(variants.quantized([layer.name for layer in variants.layers]).graph).check()  # nothing is quantized
 
 
+@pytest.mark.long("int8-pt2e")
 def test_no_maximum_comes_from_what_a_pool_is_padded_with(scheme: Scheme, tmp_path: Path) -> None:
     """LiteRT writes minus infinity, and in front of this network's pool are no positive values alone."""
     spec = replace(

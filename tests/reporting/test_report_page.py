@@ -238,10 +238,8 @@ def test_without_any_accuracy_the_page_says_how_to_get_one(visit: Open) -> None:
     assert page.locator("#rows tbody tr").count() == 1
 
 
-@pytest.mark.parametrize("width", [360, 640, 1100])
-def test_it_fits_every_width_and_nothing_moves(visit: Open, width: int) -> None:
-    page = visit(a_zoo(), viewport={"width": width, "height": 800}).page
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+def test_it_fits_every_width_and_nothing_moves(visit: Open) -> None:
+    page = visit(a_zoo(), viewport={"width": 360, "height": 800}).page
     shift = page.evaluate(
         """new Promise(done => {
             let total = 0;
@@ -251,6 +249,9 @@ def test_it_fits_every_width_and_nothing_moves(visit: Open, width: int) -> None:
         })"""
     )
     assert shift < 0.01
+    for width in (360, 640, 1100):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.wait_for_function("width => document.documentElement.scrollWidth <= width", arg=width)
 
 
 def test_the_dark_scheme_is_dark_and_followed_when_it_changes(visit: Open) -> None:

@@ -67,6 +67,7 @@ def test_the_direction_of_descent() -> None:
     assert descent(Residual(gradient, gradient, gradient)) == pytest.approx(-1)
 
 
+@pytest.mark.long
 def test_what_it_finds_on_digits(smoke: Smoke) -> None:
     result = read_json(smoke("residuals") / "result.json", StudyResult, "")
     assert result.verdicts["sparse"] == "refuted"

@@ -35,6 +35,7 @@ def settings(source):
     return recipe(batch="4", flip="true"), "resnet18_v1"
 
 
+@pytest.mark.long("photos")
 def test_an_epoch_is_the_same_from_wherever_it_is_entered(source):
     chosen, arch = settings(source)
     whole = list(make(source, chosen, arch=arch).epoch(3))
@@ -56,6 +57,7 @@ def test_a_batch_that_the_images_cannot_fill_names_the_largest(photos):
     make(photos, recipe(train_on="train", batch=images), arch="resnet18_v1")
 
 
+@pytest.mark.long("photos")
 def test_two_processes_share_the_batch_of_one(source):
     chosen, arch = settings(source)
     alone = next(iter(make(source, chosen, arch=arch).epoch(0)))

@@ -168,6 +168,7 @@ def test_a_teacher_for_other_data_is_refused(tmp_path, finished):
         )
 
 
+@pytest.mark.long
 def test_files_of_large_images_are_trained_on(tmp_path, photos):
     chosen = recipe(epochs=1, batch=8)
     # Networks as narrow as this one crash in channels_last on CPUs with AVX-512.

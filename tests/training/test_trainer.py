@@ -157,6 +157,7 @@ def test_a_student_comes_to_answer_as_its_teacher():
     assert agreement > 0.7
 
 
+@pytest.mark.long("resnet1202_v1")
 @pytest.mark.parametrize("arch", ["resnet1001_v2", "resnet1202_v1"])
 def test_the_deepest_networks_take_steps(arch):
     trainer = make(recipe(clip_norm=1, label_smoothing=0.1), arch=arch)

@@ -437,6 +437,7 @@ def import_digits(**options: Any) -> tuple[reszoo.Checkpoint, reszoo.Checkpoint]
     return reszoo.import_checkpoint("mine.pth", preprocess=figures, **options), bundled
 
 
+@pytest.mark.long
 def test_every_later_stage_works_on_it() -> None:
     made, bundled = import_digits(data="digits")
     assert (made.labels, made.preprocess.input) == (bundled.labels, bundled.preprocess.input)
