@@ -12,6 +12,7 @@ import torch
 
 from reszoo import zoo
 from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.measured import Kernel
 from reszoo.core.missing import not_installed
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
@@ -195,15 +196,20 @@ def test_a_profile_holds_every_layer_of_a_run_with_its_time(
         pytest.skip(f"{runtime.name} tells nothing of its kernels")
     artifact = make(name)
     inputs = real(artifact, 64)
-    one = runtime.profile(artifact, inputs[:1], device=runtime.devices[0], threads=1, runs=20, limit_s=60)
-    many = runtime.profile(artifact, inputs, device=runtime.devices[0], threads=1, runs=10**9, limit_s=0.1)
-    assert one
-    assert many
+
+    def profiled(batch: np.ndarray, runs: int, limit_s: float) -> tuple[Kernel, ...]:
+        found = runtime.profile(artifact, batch, device=runtime.devices[0], threads=1, runs=runs, limit_s=limit_s)
+        assert found
+        return found
+
+    # The least of several: other work on the machine makes the time of an image several times as long.
+    one = min(sum(kernel.seconds for kernel in profiled(inputs[:1], 20, 60)) for _ in range(5))
+    many = profiled(inputs, 10**9, 0.1)
     layers = [kernel for kernel in many if re.search("Conv(?!ert)|Gemm|MatMul|FullyConnected", kernel.operator)]
     modules = zoo.build(checkpoint).modules()
     assert len(layers) >= sum(isinstance(module, torch.nn.Conv2d | torch.nn.Linear) for module in modules)
     assert {kernel.precision for kernel in layers} == {"fp32"}
-    assert sum(kernel.seconds for kernel in many) > 3 * sum(kernel.seconds for kernel in one) > 0
+    assert sum(kernel.seconds for kernel in many) > 3 * one > 0
     assert not any(kernel.fell_back_to for kernel in many)
 
 
