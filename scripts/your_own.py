@@ -13,6 +13,7 @@ The photos are CIFAR-10's images of five classes, enlarged to JPEGs of several s
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -72,6 +73,7 @@ def measured(folder: Path, answers: dict[str, str]) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "-m", "reszoo.cli.main", *arguments, "--json"],
             cwd=folder,
+            env=os.environ | {"RESZOO_CACHE": str(folder / "cache")},  # the user's data sets stay as they are
             stdout=subprocess.PIPE,
             check=True,
             text=True,
