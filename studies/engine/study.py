@@ -38,6 +38,7 @@ class Study:
     figures     what is plotted
     caveats     what the answer does not say, for the page
     alone       its runs measure time, so that they are done one after the other, however many workers there are
+    defined_in  the file that defines it, `__file__`, where that is none of `studies/`
     """
 
     name: str
@@ -54,10 +55,13 @@ class Study:
     figures: tuple[Figure, ...] = ()
     caveats: tuple[str, ...] = ()
     alone: bool = False
+    defined_in: str = ""
 
     @property
     def file(self) -> Path:
         """The file that defines it."""
+        if self.defined_in:
+            return Path(self.defined_in)
         package = __name__.rpartition(".engine.")[0]
         spec = find_spec(f"{package}.{self.name.replace('-', '_')}")
         return Path(str(spec and spec.origin))

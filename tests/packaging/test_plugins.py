@@ -139,6 +139,15 @@ def test_architectures_on_the_command_line(target: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.long
+def test_a_study_on_the_command_line(target: Path, tmp_path: Path) -> None:
+    """In worker processes, too."""
+    done = reszoo(target, "study", "example", "--scale", "smoke", "--out", "answer", "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["findings"][0]["verdict"] == "supported"
+    refused = reszoo(target, "study", "shattered", "--scale", "smoke", cwd=tmp_path, code=3)
+    assert "the engine has another version" in refused.stderr
+
+
+@pytest.mark.long
 def test_architectures_in_python(target: Path, tmp_path: Path) -> None:
     done = python(target, "-c", PYTHON, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
