@@ -14,7 +14,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from . import migrations
+from . import migrations, refs
 from .schemas import Schema
 
 StrPath = str | os.PathLike[str]  # what every function takes that is given a path from outside
@@ -139,6 +139,12 @@ class NetworkSpec(Record, frozen=True, kw_only=True, tag_field="type"):
 
     num_classes: Positive
     input: tuple[Positive, Positive, Positive]
+
+
+def check_name(field: str, ref: str) -> None:
+    """Raises ValueError where no checkpoint can be called that."""
+    if problem := refs.problem_of(ref):
+        raise ValueError(f"{field} {ref!r} cannot name a checkpoint: {problem}")
 
 
 def check_stages(depths: tuple[int, ...], widths: tuple[int, ...]) -> None:
@@ -352,6 +358,7 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     provenance: tuple[ProvenanceStep, ...]
 
     def __post_init__(self) -> None:
+        check_name("ref", self.ref)
         if len(self.labels) != self.spec.num_classes:
             raise ValueError(f"{len(self.labels)} labels, but the network has {self.spec.num_classes} classes")
 
@@ -430,6 +437,9 @@ class Candidate(Record, frozen=True, kw_only=True):
     source_ref: str
     provenance: tuple[ProvenanceStep, ...]
     certificate: Certificate | None = None
+
+    def __post_init__(self) -> None:
+        check_name("source_ref", self.source_ref)
 
     @property
     def size_bytes(self) -> int:

@@ -52,7 +52,7 @@ def record(path: Path, folder: Path | None = None) -> FileRecord:
 
 def _check(folder: Path, expected: FileRecord) -> None:
     name = PurePosixPath(expected.name)
-    if name.is_absolute() or ".." in name.parts:
+    if name.is_absolute() or ".." in name.parts or not expected.name.isprintable():
         raise ReszooError(f"{MANIFEST} names a file outside its folder: {expected.name!r}", FIX)
     path = folder / name
     if not path.is_file():

@@ -14,8 +14,9 @@ import msgspec
 from ..core.documents import read_toml, to_builtins
 from ..core.errors import ReszooError
 from ..core.files import cache_dir
+from ..core.refs import inside
 from ..core.registry import add_unique, choose
-from ..core.types import Fraction, ModelSpec, Positive, Preprocess, Record
+from ..core.types import Fraction, ModelSpec, Positive, Preprocess, Record, check_name
 from ..models import spec_of
 
 CARDS = Path(__file__).parent / "cards"
@@ -71,6 +72,7 @@ class Card(Record, frozen=True, kw_only=True):
     note: str = ""
 
     def __post_init__(self) -> None:
+        check_name("ref", self.ref)
         if divided(self.ref).arch != self.arch:
             raise ValueError(f"ref {self.ref!r} does not start with its architecture {self.arch!r}")
 
@@ -130,4 +132,4 @@ def card(ref: str) -> Card:
 
 def folder_of(ref: str) -> Path:
     """Where the checkpoint of this name lies, or will lie once it is downloaded."""
-    return bundled().get(ref) or cache_dir() / "checkpoints" / ref
+    return bundled().get(ref) or inside(cache_dir() / "checkpoints", ref)

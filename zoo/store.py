@@ -6,6 +6,7 @@ from ..core.errors import ReszooError, UsageError
 from ..core.files import cache_dir, check_replaceable, explained
 from ..core.hosts import versions
 from ..core.progress import Progress, silent
+from ..core.refs import inside
 from ..core.types import Checkpoint, Metric, ProvenanceStep, StrPath
 from . import catalogue, checkpoints, names
 
@@ -62,7 +63,7 @@ def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -
     check_readable(PurePosixPath(card.url).name)
     check_replaceable(folder, checkpoints.is_ours)
     source = Source(url=card.url, sha256=card.sha256, size_bytes=card.size_bytes)
-    original = cache_dir() / "downloads" / f"{card.ref}-{PurePosixPath(card.url).name}"
+    original = inside(cache_dir() / "downloads", f"{card.ref}-{PurePosixPath(card.url).name}")
     with fetched(source, original, progress=progress) as digest:
         return checkpoints.save(
             folder,

@@ -89,6 +89,9 @@ def test_damaged_weights_are_found(saved: Checkpoint, tmp_path: Path) -> None:
         (lambda text: text.replace('"num_classes": 10', '"num_classes": 11'), "10 labels, but the network has 11"),
         (lambda text: text.replace('"weights.safetensors"', '"../../etc/passwd"'), "weights_path"),
         (lambda text: text.replace('"licence"', '"license"'), "licen[cs]e"),
+        (lambda text: text.replace("resnet8_v2.mine", "../../mine"), r"ref '../../mine' cannot name a checkpoint"),
+        (lambda text: text.replace("resnet8_v2.mine", "/tmp/mine"), r"ref '/tmp/mine' cannot name a checkpoint"),
+        (lambda text: text.replace("resnet8_v2.mine", r"\u001b[31m"), r"ref '\\x1b\[31m' cannot name a checkpoint"),
     ],
 )
 def test_a_corrupt_document(saved: Checkpoint, tmp_path: Path, edit: object, message: str) -> None:
