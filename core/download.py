@@ -25,6 +25,10 @@ from .transfer import download
 from .types import Positive, Record
 
 
+class WrongFileError(ReszooError):
+    """What was downloaded has another hash than expected."""
+
+
 class Source(Record, frozen=True, kw_only=True):
     """A file on the web and what is known of it: its sha256 or the first 8 or more hex digits of it, its length."""
 
@@ -143,7 +147,7 @@ def _verified(part: PartialFile, url: str, expected: str) -> str:
     if digest.startswith(expected) and part.expected_bytes in (None, size):
         return digest
     part.discard()
-    raise ReszooError(
+    raise WrongFileError(
         f"wrong checksum of {url}: expected sha256 {expected}, found {digest} ({size} bytes)",
         "The bytes were deleted. Try again; if it happens twice, the file there is another one: use a mirror.",
     )

@@ -23,6 +23,7 @@ class NcnnFormat(Format):
     name = "ncnn"
     parity_runtime = "ncnn"
     precisions = ("fp32", "fp16")
+    opened = (PARAM_FILE, WEIGHTS_FILE)
     packages = ("pnnx", "ncnn", "torch")
 
     def unavailable(self) -> Unavailable | None:

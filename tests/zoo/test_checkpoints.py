@@ -90,7 +90,7 @@ def test_damaged_weights_are_found(saved: Checkpoint, tmp_path: Path) -> None:
         (lambda text: text.replace('"weights.safetensors"', '"../../etc/passwd"'), "weights_path"),
         (lambda text: text.replace('"licence"', '"license"'), "licen[cs]e"),
         (lambda text: text.replace("resnet8_v2.mine", "../../mine"), r"ref '../../mine' cannot name a checkpoint"),
-        (lambda text: text.replace("resnet8_v2.mine", "/tmp/mine"), r"ref '/tmp/mine' cannot name a checkpoint"),
+        (lambda text: text.replace("resnet8_v2.mine", "/abs/mine"), r"ref '/abs/mine' cannot name a checkpoint"),
         (lambda text: text.replace("resnet8_v2.mine", r"\u001b[31m"), r"ref '\\x1b\[31m' cannot name a checkpoint"),
     ],
 )
