@@ -162,8 +162,10 @@ def options_for(
     compute_capability: Sequence[str],
 ) -> "ExportOptions":
     """What both `export` and `quantize` are told about the artifact."""
+    from ..core.limits import check_counts
     from ..export.contract.options import BatchRange, ExportOptions
 
+    check_counts(batches=batch if isinstance(batch, tuple) else [batch or 1])
     common = {"input": input, "opset": opset, "compute_capability": tuple(compute_capability)}
     if isinstance(batch, tuple):
         least, best, most = batch

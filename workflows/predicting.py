@@ -96,10 +96,12 @@ def loaded_model(
 ) -> "Iterator[tuple[Candidate, str, Session]]":
     """What is run, the name of the runtime with its variant, and the session."""
     from ..core.hosts import available_cores
+    from ..core.limits import check_counts
     from ..export import predicting
 
     if threads is not None and threads < 1:
         raise UsageError(f"`threads={threads}` is not possible", "Give `threads=1` or more.")
+    check_counts(threads=[threads or 1])
     candidate, engine, variant = predicting.resolve(model, runtime)
     name = f"{engine.name}:{variant}" if variant else engine.name
     where = device or engine.devices[0]
