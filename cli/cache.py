@@ -38,7 +38,7 @@ def path() -> None:
     """
     from ..core.files import cache_dir
 
-    typer.echo(cache_dir())
+    output.echo(str(cache_dir()))
 
 
 @app.command()
@@ -83,6 +83,6 @@ def gc(
         output.print_json(removed)
         return
     for entry in removed:
-        typer.echo(f"removed {entry.path} ({output.size(entry.size_bytes)})")
+        output.echo(f"removed {entry.path} ({output.size(entry.size_bytes)})")
     freed = output.size(sum(entry.size_bytes for entry in removed))
-    typer.echo(f"{freed} freed" if removed else "nothing to remove")
+    output.echo(f"{freed} freed" if removed else "nothing to remove")

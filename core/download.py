@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
+from .cleaning import public
 from .errors import NotFoundError, ReszooError, UnavailableError, UsageError
 from .files import CHUNK_BYTES, explained, sha256_of
 from .locks import locked
@@ -38,7 +39,7 @@ class Source(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("https://", "http://", "file://")):
-            raise ValueError(f"{self.url!r} is no https://, http:// or file:// address")
+            raise ValueError(f"{public(self.url)!r} is no https://, http:// or file:// address")
         if self.sha256 is not None and not re.fullmatch("[0-9a-f]{8,64}", self.sha256):
             raise ValueError(f"sha256 is {self.sha256!r}: expected 8 to 64 hex digits in lower case")
 
@@ -79,7 +80,7 @@ def mirrored(url: str) -> str:
         return url
     if not mirror.startswith(("https://", "http://", "file://")):
         raise UsageError(
-            f"the mirror {mirror!r} is no https://, http:// or file:// address",
+            f"the mirror {public(mirror)!r} is no https://, http:// or file:// address",
             "Mend RESZOO_MIRROR or `mirror`: file:///srv/mirror, for example.",
         )
     return f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}"
@@ -119,7 +120,7 @@ def _bring(url: str, part: PartialFile, report: Count) -> str | None:
         return None
     if os.environ.get("RESZOO_OFFLINE", "0") not in ("", "0"):
         raise UnavailableError(
-            f"{url} is not on this machine, and RESZOO_OFFLINE forbids to download it",
+            f"{public(url)} is not on this machine, and RESZOO_OFFLINE forbids to download it",
             "Unset RESZOO_OFFLINE (or leave `offline` away), or copy it from a folder with RESZOO_MIRROR=file:///folder.",
         )
     return download(url, part, report)
@@ -148,6 +149,6 @@ def _verified(part: PartialFile, url: str, expected: str) -> str:
         return digest
     part.discard()
     raise WrongFileError(
-        f"wrong checksum of {url}: expected sha256 {expected}, found {digest} ({size} bytes)",
+        f"wrong checksum of {public(url)}: expected sha256 {expected}, found {digest} ({size} bytes)",
         "The bytes were deleted. Try again; if it happens twice, the file there is another one: use a mirror.",
     )

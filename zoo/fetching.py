@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ..core.cleaning import public
 from ..core.errors import NotFoundError, UsageError
 from ..core.files import cache_dir, sha256_of
 from ..core.progress import Progress, silent
@@ -67,7 +68,7 @@ def addresses(source: str) -> list[str]:
     match = HUB.fullmatch(source)
     if match is None:
         raise UsageError(
-            f"{source!r} names no file",
+            f"{public(source)!r} names no file",
             "Write hf://OWNER/REPO, hf://OWNER/REPO/FILE, hf://OWNER/REPO@REVISION/FILE, https://..., or a path.",
         )
     repo, revision, file = match.groups()
@@ -94,16 +95,14 @@ def _downloaded(stack: ExitStack, source: str, progress: Progress) -> Original:
 def _fetched(stack: ExitStack, source: str, url: str, progress: Progress) -> Original:
     from ..core.download import Source, fetched
 
-    parts = urlsplit(url)
-    name = PurePosixPath(unquote(parts.path)).name
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
     check_readable(name)
     key, safe = hashlib.sha256(url.encode()).hexdigest()[:12], re.sub(r"[^\w.-]+", "-", name)
     target = cache_dir() / "downloads" / f"{key}-{safe[-LONGEST_NAME:]}"
     digest = stack.enter_context(fetched(Source(url=url, sha256=None), target, progress=progress))
     hub = HUB.fullmatch(source)
     title = hub[1].partition("/")[2] if hub and name in HUB_FILES else name
-    public = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    return Original(target, digest, name, title, public)
+    return Original(target, digest, name, title, public(url))
 
 
 def _check_file(path: Path) -> None:

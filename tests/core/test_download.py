@@ -407,3 +407,66 @@ def test_a_disk_that_is_full_or_read_only(web: WebServer, tmp_path: Path, option
 def test_a_source_that_cannot_be_meant(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"address|sha256"):
         Source(**wrong)  # type: ignore[arg-type]
+
+
+def with_password(web: WebServer, path: str) -> str:
+    return web.url.replace("://", "://me:s3cret@") + path + "?key=s3cret"
+
+
+@pytest.mark.parametrize("trouble", [Trouble(status=404), Trouble(status=403), Trouble(status=500)], ids=str)
+def test_no_error_tells_a_password(web: WebServer, target: Path, trouble: Trouble) -> None:
+    web.add("/w.pth?key=s3cret", Resource(CONTENT, troubles=[trouble] * 9))
+    with pytest.raises(ReszooError, match=r"cannot download http://127\.0\.0\.1:\d+/w\.pth: ") as caught:
+        fetch(Source(url=with_password(web, "/w.pth"), sha256=None), target)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_neither_does_a_wrong_file_nor_a_wrong_address(web: WebServer, target: Path) -> None:
+    web.add("/w.pth?key=s3cret", Resource(CONTENT))
+    for url in (with_password(web, "/w.pth"), "http://me:s3cret@host:x1/w.pth"):
+        with pytest.raises(ReszooError) as caught:
+            fetch(Source(url=url, sha256="0" * 64), target)
+        assert "s3cret" not in str(caught.value)
+
+
+def test_no_file_beside_a_partial_one_keeps_a_password_and_it_goes_on(web: WebServer, target: Path) -> None:
+    trouble = Trouble(cut_after=100_000)
+    resource = Resource(CONTENT, troubles=[trouble, *[Trouble(status=404)]])
+    web.add("/w.pth?key=s3cret", resource)
+    url = with_password(web, "/w.pth")
+    with pytest.raises(ReszooError):
+        fetch(Source(url=url, sha256=DIGEST), target)
+    origin = target.with_name("weights.pth.part.json").read_text()
+    assert "/w.pth" in origin
+    assert "s3cret" not in origin
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert web.seen[-1].range == f"bytes={web.seen[0].sent_bytes}-"
+
+
+def test_a_trickle_ends(web: WebServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "WINDOW_S", 0.05)
+    monkeypatch.setattr(transfer, "WINDOW_BYTES", 1 << 20)
+    url = web.add("/w.pth", Resource(CONTENT, pause_s=0.02))
+    with pytest.raises(ReszooError, match=r"the server sent \d+ bytes in 0 s \(5 tries\)"):
+        fetch(Source(url=url, sha256=DIGEST), target)
+
+
+def test_a_redirect_to_nowhere_is_not_tried_again(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(redirect="http://[bad/w.pth"))
+    with pytest.raises(ReszooError, match="Mend the address"):
+        fetch(Source(url=url, sha256=None), target)
+    loop = web.add("/loop", Resource(redirect="/loop"))
+    before = len(web.seen)
+    with pytest.raises(ReszooError, match="Mend the address"):
+        fetch(Source(url=loop, sha256=None), target)
+    assert before == 1
+    assert len(web.seen) < 30  # one chain of redirects, not five
+
+
+@pytest.mark.parametrize(
+    "value", ["0.001", " 0 ", "-1", "soon", "Fri, 31 Dec 99999999999 23:59:59 GMT", "", "٠", "0x1"]
+)
+def test_a_wait_of_any_form_is_understood_or_left(web: WebServer, target: Path, value: str) -> None:
+    trouble = Trouble(status=503, headers={"Retry-After": value.encode().decode("latin-1")})
+    url = web.add("/w.pth", Resource(CONTENT, troubles=[trouble]))
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
