@@ -18,8 +18,8 @@ OTHER_FILE = "It is another file now: update reszoo, or name a mirror that has t
 
 class Origin(Record, frozen=True, kw_only=True):
     """Where the bytes come from. `url` is as `cleaning.public` gives it, since this is written to disk;
-    `validator` is the ETag or the date that If-Range takes, and tells the file's version; `sha256` is the whole file's, if the server
-    states it.
+    `validator` is the ETag or the date that If-Range takes, and tells the file's version; `sha256` is the
+    whole file's, if the server states it.
     """
 
     url: str
