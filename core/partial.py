@@ -1,4 +1,4 @@
-"""A file that is not whole yet: its bytes in `<name>.part`, and in `<name>.part.json` which bytes those are."""
+"""A file that is not whole yet: its bytes in `<name>.reszoo-part`, and beside them, in JSON, which bytes those are."""
 
 import os
 from pathlib import Path
@@ -11,8 +11,8 @@ from .errors import ReszooError
 from .imposters import HEAD_BYTES, refuse_content
 from .types import Record
 
-PART_SUFFIX = ".part"
-ORIGIN_SUFFIX = ".part.json"
+PART_SUFFIX = ".reszoo-part"  # by which everybody can tell whose it is
+ORIGIN_SUFFIX = ".reszoo-part.json"
 OTHER_FILE = "It is another file now: update reszoo, or name a mirror that has the right one with RESZOO_MIRROR."
 
 

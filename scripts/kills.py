@@ -42,7 +42,7 @@ CHECKPOINT = "resnet8_v1.reszoo_digits"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 # It was done before, the signal came before the verb had begun, or the verb cleaned up (train: and saved its run).
 ENDS = {signal.SIGKILL: (0, -signal.SIGKILL), signal.SIGTERM: (0, -signal.SIGTERM, 128 + signal.SIGTERM, 130)}
-LITTER = (".staging-*", "*.part", "*.part.json", "*.lock", "*.unfinished")
+LITTER = (".staging-*", "*.reszoo-part", "*.reszoo-part.json", "*.reszoo-lock", "*.unfinished")
 PAUSE_S = 0.02  # of the server, after every 16 KiB
 LIMIT_S = 3600.0  # however busy the machine is
 PROCESSES = get_context("forkserver")

@@ -1,6 +1,5 @@
 """Foreign files by where people say they are: on this machine, at an address, or on the Hugging Face hub."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..core.cleaning import public
 from ..core.errors import NotFoundError, UsageError
-from ..core.files import cache_dir, sha256_of
+from ..core.files import sha256_of
 from ..core.progress import Progress, silent
 from .checkpoints import DOCUMENT, WEIGHTS
 from .reading import check_readable
@@ -22,7 +21,6 @@ PAGES = (
     (re.compile(r"(https://huggingface\.co/[^/]+/[^/]+)/blob/"), r"\1/resolve/"),
     (re.compile(r"(https://github\.com/[^/]+/[^/]+)/blob/"), r"\1/raw/"),
 )
-LONGEST_NAME = 100  # of a file in the cache, where its name is not the whole address
 
 
 class Original(NamedTuple):
@@ -93,12 +91,11 @@ def _downloaded(stack: ExitStack, source: str, progress: Progress) -> Original:
 
 
 def _fetched(stack: ExitStack, source: str, url: str, progress: Progress) -> Original:
-    from ..core.download import Source, fetched
+    from ..core.download import Source, fetched, place_of
 
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     check_readable(name)
-    key, safe = hashlib.sha256(url.encode()).hexdigest()[:12], re.sub(r"[^\w.-]+", "-", name)
-    target = cache_dir() / "downloads" / f"{key}-{safe[-LONGEST_NAME:]}"
+    target = place_of(url)
     digest = stack.enter_context(fetched(Source(url=url, sha256=None), target, progress=progress))
     hub = HUB.fullmatch(source)
     title = hub[1].partition("/")[2] if hub and name in HUB_FILES else name

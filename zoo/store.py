@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import ReszooError, UsageError
-from ..core.files import cache_dir, check_replaceable, explained
+from ..core.files import check_replaceable, explained
 from ..core.hosts import versions
 from ..core.progress import Progress, silent
-from ..core.refs import inside
 from ..core.types import Checkpoint, Metric, ProvenanceStep, StrPath
 from . import catalogue, checkpoints, names, pins
 
@@ -64,7 +63,7 @@ def is_unverified(checkpoint: Checkpoint) -> bool:
 
 
 def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -> Checkpoint:
-    from ..core.download import Source, fetched
+    from ..core.download import Source, fetched, place_of
     from .convert import convert
     from .labels import labels
     from .reading import check_readable
@@ -73,7 +72,7 @@ def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -
     check_replaceable(folder, checkpoints.is_ours)
     known = None if card.is_verified else pins.pinned(card.ref, card.url)
     source = Source(url=card.url, sha256=known or card.sha256, size_bytes=card.size_bytes)
-    original = inside(cache_dir() / "downloads", f"{card.ref}-{PurePosixPath(card.url).name}")
+    original = place_of(card.url)
     with _explained_pin(card.ref, known), fetched(source, original, progress=progress) as digest:
         made = checkpoints.save(
             folder,

@@ -182,7 +182,7 @@ def test_a_file_that_changed_in_between_starts_again(web: WebServer, target: Pat
     web.files["/w.pth"].ranges = False
     with pytest.raises(ReszooError, match="5 tries"):
         fetch(Source(url=url, sha256=DIGEST), target)
-    assert target.with_name("weights.pth.part").stat().st_size == 100_000
+    assert target.with_name("weights.pth.reszoo-part").stat().st_size == 100_000
     web.add("/w.pth", Resource(CONTENT, etag='"new"'))
     assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
     assert target.read_bytes() == CONTENT
@@ -334,7 +334,7 @@ def test_a_certificate_that_nobody_trusts_is_shown_once(target: Path, certified:
 def test_killed_in_the_middle_the_next_process_goes_on(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(stall_after=200_000)]))
     command = [sys.executable, "-c", IN_A_PROCESS, url, DIGEST, str(target)]
-    part = target.with_name("weights.pth.part")
+    part = target.with_name("weights.pth.reszoo-part")
     with started(command, stdout=subprocess.DEVNULL) as first:
         until = time.monotonic() + 60
         while not (part.exists() and part.stat().st_size > 100_000):
@@ -352,9 +352,9 @@ def test_killed_in_the_middle_the_next_process_goes_on(web: WebServer, target: P
 def test_killed_after_the_last_byte_nothing_is_asked_for_again(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT))
     target.parent.mkdir()
-    target.with_name("weights.pth.part").write_bytes(CONTENT)
+    target.with_name("weights.pth.reszoo-part").write_bytes(CONTENT)
     origin = {"url": url, "validator": '"first"', "total_bytes": len(CONTENT), "sha256": None}
-    target.with_name("weights.pth.part.json").write_text(json.dumps(origin))
+    target.with_name("weights.pth.reszoo-part.json").write_text(json.dumps(origin))
     assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
     assert web.seen == []
 
@@ -362,8 +362,8 @@ def test_killed_after_the_last_byte_nothing_is_asked_for_again(web: WebServer, t
 def test_a_corrupt_note_about_the_partial_file_starts_again(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT))
     target.parent.mkdir()
-    target.with_name("weights.pth.part").write_bytes(b"x" * 1000)
-    target.with_name("weights.pth.part.json").write_text('{"url": ')
+    target.with_name("weights.pth.reszoo-part").write_bytes(b"x" * 1000)
+    target.with_name("weights.pth.reszoo-part.json").write_text('{"url": ')
     assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
 
 
@@ -436,7 +436,7 @@ def test_no_file_beside_a_partial_one_keeps_a_password_and_it_goes_on(web: WebSe
     url = with_password(web, "/w.pth")
     with pytest.raises(ReszooError):
         fetch(Source(url=url, sha256=DIGEST), target)
-    origin = target.with_name("weights.pth.part.json").read_text()
+    origin = target.with_name("weights.pth.reszoo-part.json").read_text()
     assert "/w.pth" in origin
     assert "s3cret" not in origin
     assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST

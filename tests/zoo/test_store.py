@@ -122,7 +122,7 @@ def test_a_file_that_is_not_what_the_card_says(
     for _ in range(2):
         with pytest.raises(ReszooError, match=message):
             zoo.download(REF)
-        assert files(cache) == {f"downloads/{REF}-w.pth"}
+        assert [Path(name).name.partition("-")[2] for name in files(cache)] == ["w.pth"]
     assert len(web.seen) == 1  # what was verified is not asked for again
 
 
