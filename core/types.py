@@ -20,8 +20,9 @@ from .schemas import Schema
 
 StrPath = str | os.PathLike[str]  # what every function takes that is given a path from outside
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+INT64 = (1 << 63) - 1  # the largest that JSON's readers agree on
+Positive = Annotated[int, msgspec.Meta(ge=1, le=INT64)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0, le=INT64)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -406,6 +407,10 @@ class Checkpoint(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_name("ref", self.ref)
+        if self.preprocess.input[0] != self.spec.input[0]:
+            raise ValueError(
+                f"preprocess gives {self.preprocess.input[0]} channels, but the network takes {self.spec.input[0]}"
+            )
         if len(self.labels) != self.spec.num_classes:
             raise ValueError(f"{len(self.labels)} labels, but the network has {self.spec.num_classes} classes")
 
@@ -487,6 +492,15 @@ class Candidate(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_name("source_ref", self.source_ref)
+        channels, height, width = self.preprocess.input
+        fed = {"NCHW": (channels, height, width), "NHWC": (height, width, channels)}.get(self.input.layout)
+        if self.input.shape[1:] != fed:
+            raise ValueError(
+                f"the input has shape {self.input.shape} in {self.input.layout}, but preprocess gives images of "
+                f"{channels} x {height} x {width}"
+            )
+        if self.output.shape[1:] != (len(self.labels),):
+            raise ValueError(f"the output has shape {self.output.shape}, but there are {len(self.labels)} labels")
 
     @property
     def size_bytes(self) -> int:
@@ -517,6 +531,11 @@ class Artifact(Candidate, frozen=True, kw_only=True):
 
     parity: Parity
     extras: tuple[FileRecord, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if all(step.name != "export" for step in self.provenance):
+            raise ValueError("the provenance has no step `export`")
 
 
 class Unavailable(Record, frozen=True, kw_only=True):

@@ -143,6 +143,11 @@ def _logits(session: Session, model: Candidate, images: list[NDArray[np.uint8]])
     if len(pixels) < least:
         pixels = np.resize(pixels, (least, *pixels.shape[1:]))
     logits: NDArray[np.float32] = session.predict(feed(pixels, model.input, model.preprocess))
+    if logits.shape != (len(pixels), len(model.labels)):
+        raise ReszooError(
+            f"{model.path} gave logits of shape {logits.shape}, expected {(len(pixels), len(model.labels))}",
+            f"Its labels are not those of its files: export {model.source_ref} again.",
+        )
     return logits[: len(images)]
 
 

@@ -98,6 +98,7 @@ def loaded_model(
     from ..core.hosts import available_cores
     from ..core.limits import check_counts
     from ..export import predicting
+    from ..export.contract.runtime import opened
 
     if threads is not None and threads < 1:
         raise UsageError(f"`threads={threads}` is not possible", "Give `threads=1` or more.")
@@ -105,7 +106,7 @@ def loaded_model(
     candidate, engine, variant = predicting.resolve(model, runtime)
     name = f"{engine.name}:{variant}" if variant else engine.name
     where = device or engine.devices[0]
-    with engine.load(candidate, device=where, threads=threads or available_cores(), variant=variant) as loaded:
+    with opened(engine, candidate, device=where, threads=threads or available_cores(), variant=variant) as loaded:
         yield candidate, name, loaded
 
 
