@@ -18,6 +18,7 @@ from ..core.errors import ReszooError
 from . import info as infos
 from .dataset import Dataset, assemble
 from .info import DatasetInfo, Split
+from .snapshot import taken
 
 Part = Literal["trainval", "test"]
 EMPTY: Mapping[str, int] = {}
@@ -91,9 +92,10 @@ def seal(
     write_json(folder / infos.DOCUMENT, description)
 
 
-def open_split(description: DatasetInfo, split: Split) -> Dataset:
+def open_split(name: str, split: Split) -> Dataset:
     """One split of an installed data set; its images stay on disk until they are asked for."""
-    folder = infos.home(description.name)
+    snapshot = taken(name)  # first: what is read after it is of this data set, or the check says so
+    description, folder = infos.info(name), infos.home(name)
     part: Part = "test" if split == "test" else "trainval"
     try:
         labels, val = np.load(folder / f"{part}-labels.npy"), np.load(folder / "val.npy")
@@ -108,4 +110,5 @@ def open_split(description: DatasetInfo, split: Split) -> Dataset:
     if not len(labels) == len(images) == description.counts[part]:
         problem = f"the data set {description.name} is damaged: {len(images)} images, {len(labels)} labels in {part}"
         raise ReszooError(problem, infos.reinstall(description.name))
-    return assemble(description, split, labels, val, images)
+    snapshot.check()
+    return assemble(description, split, labels, val, images, snapshot)

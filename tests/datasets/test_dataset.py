@@ -5,8 +5,10 @@ import pytest
 from PIL import Image
 
 from reszoo import datasets
-from reszoo.core.errors import UsageError
+from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Preprocess
+from reszoo.datasets import info as infos
+from reszoo.datasets import store
 
 GREY = Preprocess(mean=(0.5,), std=(0.5,), input=(1, 8, 8))
 
@@ -62,3 +64,49 @@ def test_a_file_of_another_size_is_named(image, tree):
     assert next(batches)[0].shape == (1, 8, 8, 1)
     with pytest.raises(UsageError, match=r"x, 0000001\.png: 8x9 images do not give the 8x8 input"):
         next(batches)
+
+
+def two_sets(image, tree):
+    """Of images that differ in size, so that they stay files, with the classes' names the other way round."""
+    sizes = [(100 + 8 * n, 120) for n in range(6)]
+    first = {f"{'a' if n % 2 else 'b'}/{n}.png": image(n, size=sizes[n]) for n in range(6)}
+    other = {f"{'b' if n % 2 else 'a'}/{n}.png": image(n, size=sizes[n]) for n in range(6)}
+    return tree("first", first), tree("other", other)
+
+
+def test_who_reads_on_after_a_replacement_is_told_and_gets_no_mixture(image, tree):
+    first, other = two_sets(image, tree)
+    datasets.add("pets", [first])
+    opened = datasets.load("pets", "trainval")
+    assert opened.picture(0, 3).size
+    datasets.add("pets", [other], replace=True)
+    for read in (lambda: opened.picture(0, 3), lambda: opened.size(0)):
+        with pytest.raises(ReszooError, match="the data set pets was replaced or removed while it was read"):
+            read()
+    prepare = Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3, input=(3, 64, 64), resize=64, crop=64)
+    with pytest.raises(ReszooError, match="was replaced"):
+        list(opened.batches(prepare, 2))
+    assert len(list(datasets.load("pets", "trainval").batches(prepare, 2))) == 3
+
+
+def test_an_array_is_read_to_its_end_as_it_was(image, tree):
+    datasets.add("dots", [tree("first", {f"{c}/{n}.png": image(n) for n, c in enumerate("ab" * 3)})])
+    opened = datasets.load("dots", "trainval")
+    before = np.array(opened.images)
+    datasets.add("dots", [tree("other", {f"{c}/{n}.png": image(50 + n) for n, c in enumerate("ab" * 3)})], replace=True)
+    assert np.array_equal(opened.images, before)
+    assert not np.array_equal(datasets.load("dots", "trainval").images, before)
+
+
+def test_a_replacement_while_a_split_is_opened_is_told(image, tree, monkeypatch):
+    first, other = two_sets(image, tree)
+    datasets.add("pets", [first])
+
+    def late(*arguments):
+        datasets.add("pets", [other], replace=True)
+        return original(*arguments)
+
+    original = infos.info
+    monkeypatch.setattr(infos, "info", late)
+    with pytest.raises(ReszooError, match="was replaced"):
+        store.open_split("pets", "trainval")
