@@ -152,6 +152,8 @@ def test_what_is_the_users_stays(cache: Path) -> None:
         put(cache / "downloads" / "film.mkv"),
         put(cache / "checkpoints" / ".staging-mine-a1b2c3d4" / "notes.txt"),
     ]
+    for path in mine:
+        path.touch()
     (cache / "checkpoints" / "empty").mkdir()
     assert housekeeping.collect_garbage(everything=True) == []
     assert [path for path in mine if not path.exists()] == []
