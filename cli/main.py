@@ -32,6 +32,7 @@ from . import (
     train,
 )
 from . import list as list_
+from .guard import guarded
 from .spelling import spelled, use
 
 app = typer.Typer(
@@ -85,14 +86,21 @@ def main() -> None:
     outputs.prepare()
     end_on_signals()
     try:
-        with outputs.written():
-            app()
+        if sys.argv[1:2] == ["predict"]:
+            guarded(_verb)
+        else:
+            _verb()
     except ReszooError as error:
         _report(error, error.problem, error.fix)
         sys.exit(error.exit_code)
     except Exception as error:
         _report(error, *_told(error))
         sys.exit(1)
+
+
+def _verb() -> None:
+    with outputs.written():
+        app()
 
 
 def end_on_signals() -> None:

@@ -109,7 +109,7 @@ def _check_file(path: Path) -> None:
         raise UsageError(f"{path} is a checkpoint of reszoo's already", f"Name its folder: {folder}.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder", "Name the file of the weights in it.")
-    if not path.exists():
+    if not path.is_file():  # or a pipe, which would be waited for
         raise UsageError(
             f"there is no file {path}", "Name a .pth, .pt, .th, .bin or .safetensors file, or hf://OWNER/REPO."
         )

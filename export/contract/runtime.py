@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from ...core.errors import ReszooError, UsageError
 from ...core.foreign import ForeignPlugins, unusable
 from ...core.measured import Kernel
+from ...core.patience import limited
 from ...core.registry import choose, discover
 from ...core.types import Candidate, Unavailable
 
@@ -155,7 +156,8 @@ class Runtime(ABC):
 def engine_errors(what: str) -> Iterator[None]:
     """Name what an engine raises, of whatever class: ReszooError in one line, with the fix."""
     try:
-        yield
+        with limited():
+            yield
     except (ReszooError, ImportError):  # these say what to do, or whose defect it is
         raise
     except Exception as error:

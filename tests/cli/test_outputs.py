@@ -10,21 +10,21 @@ import pytest
 RESZOO = [sys.executable, "-m", "reszoo.cli.main"]
 
 
-def ended(*arguments: str, shell: str = "", cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
-    command = ["sh", "-c", f'"$@" {shell}', "sh", *RESZOO, *arguments]
+def ended(*arguments: str, how: str = "", cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    command = ["sh", "-c", f'"$@" {how}', "sh", *RESZOO, *arguments]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=os.environ | more)
 
 
 def test_a_full_output_is_an_error_and_no_defect() -> None:
-    done = ended("list", shell="> /dev/full")
+    done = ended("list", how="> /dev/full")
     assert done.returncode == 1
     assert done.stderr == "error: cannot write to standard output: No space left on device\nFree some space there.\n"
 
 
-@pytest.mark.parametrize("shell", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_a_closed_output_is_no_error_of_the_work(shell: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [">&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_output_is_no_error_of_the_work(how: str, tmp_path: Path) -> None:
     """And what is written goes into its own file, not to where an output would be."""
-    done = ended("show", "resnet8_v1", "--json", shell=shell, cwd=tmp_path)
+    done = ended("show", "resnet8_v1", "--json", how=how, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -36,7 +36,7 @@ def test_what_cannot_be_encoded_does_not_cost_the_answer(tmp_path: Path) -> None
 
 
 def test_a_reader_that_has_gone_needs_no_message() -> None:
-    done = ended("list", "--json", shell="| true")
+    done = ended("list", "--json", how="| true")
     assert "Traceback" not in done.stderr
     assert "error" not in done.stderr
 
@@ -44,7 +44,7 @@ def test_a_reader_that_has_gone_needs_no_message() -> None:
 def test_a_folder_that_was_deleted_is_named(tmp_path: Path) -> None:
     place = tmp_path / "gone"
     place.mkdir()
-    done = ended("report", "--html", "x.html", "runs", shell="", cwd=place)
+    done = ended("report", "--html", "x.html", "runs", how="", cwd=place)
     assert "Traceback" not in done.stderr
     command = ["sh", "-c", 'cd "$0" && rmdir "$0" && shift && "$@"', str(place), "x", *RESZOO, "import", "w.pth"]
     done = subprocess.run(command, capture_output=True, text=True)
