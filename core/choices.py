@@ -28,7 +28,7 @@ def check(name: str, value: object, kind: Any) -> None:
         raise UsageError(f"`{name}={value}` is not possible", "Give a finite number.")
     try:
         msgspec.convert(msgspec.to_builtins(value), kind)
-    except (msgspec.ValidationError, TypeError) as error:
+    except (ValueError, TypeError) as error:  # msgspec's, or text that is none
         if isinstance(value, str) and (known := words(kind)):
             raise unknown(value, known, name) from error
         raise UsageError(f"`{name}={value!r}` is not possible", str(error)) from error

@@ -1,9 +1,13 @@
 """Housekeeping: what is damaged is named, what nobody uses goes, and what is in use stays."""
 
+import hashlib
 import json
+import random
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ from processes import started
 from shelf import REF, weights, write_card
 
 from reszoo import zoo
+from reszoo.core.download import Source, fetched
 from reszoo.core.files import staged_folder
 from reszoo.zoo import cache as housekeeping
 from reszoo.zoo import catalogue
@@ -177,6 +182,40 @@ def test_a_dry_run_lists_all_that_would_go_and_removes_nothing(shelf: Path, cach
     assert {path for path in cache.rglob("*") if path.name != "lock"} == before
     assert housekeeping.collect_garbage(everything=True) == seen
     assert len(seen) == 5
+
+
+def test_sixteen_downloads_beside_a_collection_in_a_loop_all_succeed(tmp_path: Path, cache: Path) -> None:
+    content = random.Random(0).randbytes(1 << 20)  # noqa: S311
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / "w.pth").write_bytes(content)
+    ended = threading.Event()
+
+    def collect() -> int:
+        rounds = 0
+        while not ended.is_set():
+            housekeeping.collect_garbage(everything=True)
+            rounds += 1
+        return rounds
+
+    def bring(number: int) -> list[str]:
+        source = Source(url=(tmp_path / "w.pth").as_uri(), sha256=digest)
+        target = cache / "downloads" / f"{HASH}-{number % 4}.pth"  # four want the same
+        seen = []
+        for _ in range(5):
+            with fetched(source, target) as found:
+                seen += [found, hashlib.sha256(target.read_bytes()).hexdigest()]
+        return seen
+
+    with ThreadPoolExecutor(17) as pool:
+        collecting = pool.submit(collect)
+        try:
+            seen = [found for each in pool.map(bring, range(16)) for found in each]
+        finally:
+            ended.set()
+    assert seen == [digest] * 160
+    assert collecting.result() > 1
+    housekeeping.collect_garbage()
+    assert not list(cache.glob("downloads/*"))
 
 
 def test_what_a_kill_left_between_two_renames_is_restored_and_not_collected(cache: Path) -> None:
