@@ -452,7 +452,7 @@ def test_a_trickle_ends(web: WebServer, target: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_redirect_to_nowhere_is_not_tried_again(web: WebServer, target: Path) -> None:
-    url = web.add("/w.pth", Resource(redirect="http://[bad/w.pth"))
+    url = web.add("/w.pth", Resource(redirect="http://127.0.0.1:x1/w.pth"))
     with pytest.raises(ReszooError, match="Mend the address"):
         fetch(Source(url=url, sha256=None), target)
     loop = web.add("/loop", Resource(redirect="/loop"))

@@ -13,7 +13,7 @@ from reszoo.export.contract.format import formats
 from reszoo.export.contract.runtime import runtimes
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_every_table_is_what_the_measurements_say() -> None:
