@@ -152,11 +152,13 @@ def weights() -> list[dict[str, bytes]]:
     import torch
 
     from reszoo import models
+    from reszoo.zoo import catalogue
 
     state = models.build(models.spec_of("resnet8_v1")).state_dict()
     buffer = io.BytesIO()
     torch.save({"state_dict": state, "epoch": 3}, buffer)
-    return [{"w.pth": buffer.getvalue()}, {"w.safetensors": checkpoints()[0]["weights.safetensors"]}]
+    native = catalogue.BUNDLED / "resnet8_v1.reszoo_cifar10" / "weights.safetensors"
+    return [{"w.pth": buffer.getvalue()}, {"w.safetensors": native.read_bytes()}]
 
 
 def read_weights(folder: Path) -> None:
