@@ -35,6 +35,18 @@ MEMORY_BYTES = 8 << 30  # of addresses: who asks for more gets an error
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind")
 CHANGES = ("os.remove", "os.rename", "os.mkdir", "os.rmdir", "shutil.rmtree", "os.link", "os.symlink")
+MEMBERS = (
+    "../x.png",
+    "/abs/x.png",
+    "a/../../x.png",
+    "..\\x.png",
+    "C:/x.png",
+    "x.png",
+    "a/b/c.png",
+    "a/.png",
+    "a/\x1b.png",
+)
+MEMBERS += ("test/a/x.png", f"a/{'x' * 300}.png", "a/x.txt", "a", "a/", "ILSVRC2012_val_00000001.JPEG")
 TOKENS: tuple[bytes, ...] = (
     b"\x00",
     b"\xff" * 8,
@@ -271,6 +283,8 @@ def mutated(files: dict[str, bytes], rng: random.Random) -> dict[str, bytes]:
     content = files[name]
     if name.endswith(".json") and rng.random() < 0.7:
         content = _other_values(content, rng)
+    elif name.endswith(".zip") and rng.random() < 0.7:
+        content = _other_member(content, rng)
     else:
         for _ in range(rng.choice((1, 1, 2, 8))):
             content = _other_bytes(content, rng)
@@ -308,6 +322,21 @@ def _other_values(content: bytes, rng: random.Random) -> bytes:
             case _:
                 holder[key] = rng.choice(VALUES)
     return json.dumps(document, ensure_ascii=rng.random() < 0.9).encode(errors="surrogatepass")
+
+
+def _other_member(content: bytes, rng: random.Random) -> bytes:
+    """One member of a zip has another name, other bytes, or other attributes."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
+        chosen = rng.choice(old.namelist())
+        for info in old.infolist():
+            member = old.read(info)
+            if info.filename == chosen:
+                info.filename = rng.choice((*MEMBERS, info.filename))
+                info.external_attr = rng.choice((info.external_attr, 0o120777 << 16, 0o010644 << 16, 0xFFFFFFFF))
+                member = rng.choice((member, b"", _other_bytes(member, rng)))
+            new.writestr(info, member)
+    return made.getvalue()
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
