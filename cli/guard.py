@@ -1,6 +1,5 @@
 """A verb that runs files of others does it in a child: native code that dies, or never ends, is told like any error."""
 
-import ctypes
 import os
 import signal
 import sys
@@ -21,6 +20,8 @@ def guarded(work: Callable[[], None]) -> None:
     child = os.fork()
     if child == 0:
         if sys.platform == "linux":
+            import ctypes
+
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         patience.use(limit_s)
         work()

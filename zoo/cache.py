@@ -1,6 +1,7 @@
 """Housekeeping of the cache: what is in it, whether it is undamaged, and what nobody needs any more."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +19,7 @@ HASH = "[0-9a-f]" * 12
 PLACES = ("checkpoints", "downloads", "data", "latency", "local", "tensorrt", f"artifacts/*-{HASH}")
 SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
 # What can be had again, and how it differs from what a user put there: RESZOO_CACHE may be a folder with other things.
-CONTENTS = {
+CONTENTS: dict[str, Callable[[Path], bool]] = {
     "checkpoints/*": lambda path: is_ours(path) and any(path.iterdir()) and path.absolute() not in _made_here(),
     f"downloads/{HASH}-*": Path.is_file,
     f"artifacts/*-{HASH}/*-*": Path.is_dir,

@@ -110,3 +110,32 @@ def test_a_replacement_while_a_split_is_opened_is_told(image, tree, monkeypatch)
     monkeypatch.setattr(infos, "info", late)
     with pytest.raises(ReszooError, match="was replaced"):
         store.open_split("pets", "trainval")
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("trainval-labels.npy", np.full(6, 9), "labels are not whole numbers from 0 to 1"),
+        ("trainval-labels.npy", np.full(6, -1), "labels are not whole numbers"),
+        ("trainval-labels.npy", np.zeros(6), "labels are not whole numbers"),
+        ("trainval-labels.npy", np.zeros(5, np.int64), "6 images, 5 labels"),
+        ("val.npy", np.array([10**9]), "val are not whole numbers from 0 to 5"),
+        ("trainval.npy", np.zeros((6, 8, 8, 3)), "its images are float64"),
+        ("trainval.npy", np.zeros((6, 9, 8, 3), np.uint8), "its images are uint8"),
+    ],
+)
+def test_arrays_that_do_not_fit_the_description_are_damage(image, tree, name, array, message):
+    datasets.add("dots", [tree("first", {f"{c}/{n}.png": image(n) for n, c in enumerate("ab" * 3)})])
+    np.save(infos.home("dots") / name, array)
+    with pytest.raises(ReszooError, match=f"the data set dots is damaged: .*{message}"):
+        datasets.load("dots", "trainval")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x93NUMPY\x01\x00v\x00{'descr': '<i8', 'shape': (", b"\x93NUMPY\x01\x00\x04\x00\x00\x00\x00\x00"]
+)
+def test_files_that_are_no_arrays_are_damage(image, tree, content):
+    datasets.add("dots", [tree("first", {f"{c}/{n}.png": image(n) for n, c in enumerate("ab" * 3)})])
+    (infos.home("dots") / "val.npy").write_bytes(content)
+    with pytest.raises(ReszooError, match="the data set dots is damaged: "):
+        datasets.load("dots", "trainval")
