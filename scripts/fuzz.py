@@ -6,7 +6,7 @@ is a traceback, the end of the process a crash, more than LIMIT_S seconds a hang
 process's own folder, and a socket, are seen by an audit hook. The same seed gives the same inputs; what is wrong is
 printed with the number that `--only` repeats. It ends with 1 if anything is.
 
-`--guided KIND` lets atheris choose the inputs by the branches that they take, for as long as it is let.
+`--guided KIND` lets atheris, where it is installed, choose the inputs by the branches that they take.
 """
 
 import argparse
@@ -456,32 +456,34 @@ def _last_words(path: Path) -> str:
     return path.read_bytes()[-300:].decode(errors="replace")
 
 
-def guided(kind: str) -> None:
-    """Inputs chosen by coverage, of a kind that is one file."""
-    import atheris
+def guided(kind: str, seconds: int) -> None:
+    """Inputs chosen by coverage, of a kind that is one file. What is wrong ends it, and atheris keeps the input."""
+    import atheris  # pyright: ignore[reportMissingImports]
 
-    with atheris.instrument_imports(include=["reszoo"]):
-        import reszoo.core.documents  # noqa: F401
     from reszoo.core.errors import ReszooError
 
-    ((name, _),) = KINDS[kind].seeds()[0].items()
-    with TemporaryDirectory(prefix="reszoo-fuzz-") as work:
-        os.environ["RESZOO_CACHE"] = f"{work}/cache"
+    with TemporaryDirectory(prefix="reszoo-fuzz-") as name:
+        work = Path(name)
+        os.environ["RESZOO_CACHE"] = str(work / "cache")
+        with atheris.instrument_imports(
+            include=["reszoo", "tomllib", "zipfile"]
+        ):  # what is read with is imported by reading
+            seeds = KINDS[kind].seeds()
+            for files in seeds:
+                KINDS[kind].read(_written(work, files))
+        ((file, _),) = seeds[0].items()
+        (work / "corpus").mkdir()
+        for number, files in enumerate(seeds):
+            (work / "corpus" / str(number)).write_bytes(next(iter(files.values())))
 
         def one(content: bytes) -> None:
-            folder = Path(work) / "input"
-            folder.mkdir(exist_ok=True)
-            (folder / name).write_bytes(content)
             try:
-                KINDS[kind].read(folder)
+                KINDS[kind].read(_written(work, {file: content}))
             except ReszooError:
                 return
 
-        corpus = Path(work) / "corpus"
-        corpus.mkdir()
-        for number, files in enumerate(KINDS[kind].seeds()):
-            (corpus / str(number)).write_bytes(files[name])
-        atheris.Setup([sys.argv[0], str(corpus)], one)
+        limits = [f"-max_total_time={seconds}", f"-timeout={LIMIT_S:.0f}", f"-rss_limit_mb={MEMORY_BYTES >> 20}"]
+        atheris.Setup([sys.argv[0], *limits, str(work / "corpus")], one)
         atheris.Fuzz()
 
 
@@ -496,10 +498,11 @@ def main() -> None:
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--only", metavar="NUMBER", type=int, help="just this input of each kind")
     parser.add_argument("--guided", metavar="KIND", help="by coverage, with atheris")
+    parser.add_argument("--seconds", type=int, default=60, help="with --guided")
     parser.add_argument("--out", type=Path, help="JSON with the counts")
     given = parser.parse_args()
     if given.guided:
-        guided(given.guided)
+        guided(given.guided, given.seconds)
         return
     kinds = given.kinds.split(",")
     first, last = (given.only, given.only + 1) if given.only is not None else (0, -(-given.inputs // len(kinds)))
