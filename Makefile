@@ -4,6 +4,7 @@
 # make quick  the core alone, between two edits: no engine of an extra, nothing of tests/slow.txt, nothing that measures
 # make lint   formatting, lint and types
 # make check  lint, then all tests
+# make fuzz   damaged inputs for every reader; ARGS='--inputs 100000 --seed 7' takes hours
 # make docs   the documentation as a site, in site/
 # Each does all its own set-up in .venv; PYTHON=python3.12 chooses another interpreter.
 
@@ -15,7 +16,7 @@ export RESZOO_TEST_MIRROR ?= $(abspath $(wildcard ../shared/data/mirror))
 
 SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test long quick slow lint check docs format clean
+.PHONY: demo test long quick slow lint check docs format clean fuzz
 
 demo: .venv/core
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh
@@ -41,6 +42,9 @@ lint: .venv/dev
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 check: lint test long
+
+fuzz: .venv/dev
+	$(BIN)/python scripts/fuzz.py $(ARGS)
 
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

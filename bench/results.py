@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..core.documents import write_json
 from ..core.measured import Among, Comparison, Measurement, Scenario, Subject
+from ..core.refs import inside
 from ..core.types import Artifact, FileRecord
 
 
@@ -34,11 +35,11 @@ def predictions_path(
     model = _model(artifact.source_ref, artifact.format, artifact.precision, artifact.sha256)
     chosen = f"-among-{among}" if among else ""
     said = f"-{classes.sha256[:8]}" if classes else ""
-    return folder / f"{model}.{_runtime(scenario)}.{dataset}-{split}{chosen}{said}.predictions.safetensors"
+    return inside(folder, f"{model}.{_runtime(scenario)}.{dataset}-{split}{chosen}{said}.predictions.safetensors")
 
 
 def _write(folder: Path, name: str, record: Measurement | Comparison) -> Path:
-    path = folder / f"{name}.json"
+    path = inside(folder, f"{name}.json")
     write_json(path, record)
     return path
 

@@ -17,7 +17,7 @@ from ..core.errors import ReszooError
 from ..core.measured import ColdStart, Pages, Scenario
 from ..core.types import Artifact
 from ..export import artifacts
-from ..export.contract.runtime import Runtime, Session, runtimes
+from ..export.contract.runtime import Runtime, Session, engine_errors, opened, runtimes
 from ..export.feeding import feed, sample_images
 from . import protocol
 from .memory import pages, peak_bytes, reset_peak
@@ -99,8 +99,8 @@ def _load(
     scenario = job.scenario
 
     def session() -> Session:
-        opened = runtime.load(artifact, device=scenario.device, threads=scenario.threads, variant=scenario.variant)
-        return stack.enter_context(opened)
+        how: dict[str, Any] = {"threads": scenario.threads, "variant": scenario.variant}
+        return stack.enter_context(opened(runtime, artifact, device=scenario.device, **how))
 
     reset_peak()  # making the inputs took more than they do
     started = pages()
@@ -110,8 +110,9 @@ def _load(
     inputs_bytes = max(with_inputs.resident_bytes - loaded.resident_bytes, 0)  # the harness's, not the runtime's
 
     def run() -> None:
-        first.run(placed[0])
-        first.synchronise()
+        with engine_errors(f"{runtime.name} cannot run {artifact.path}"):
+            first.run(placed[0])
+            first.synchronise()
 
     first_run_s, first_run, _ = _step(run)
     streams = [Stream(first, placed)]

@@ -38,7 +38,7 @@ def path() -> None:
     """
     from ..core.files import cache_dir
 
-    typer.echo(cache_dir())
+    output.echo(str(cache_dir()))
 
 
 @app.command()
@@ -70,6 +70,7 @@ def gc(
         bool,
         typer.Option("--all", help="Remove checkpoints, downloads, exports and latency tables as well."),
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing: list what would go.")] = False,
     json: Json = False,
 ) -> None:
     """Remove partial downloads and what killed processes left behind. What is in use stays, and so do data sets.
@@ -78,11 +79,11 @@ def gc(
     """
     from ..zoo import cache
 
-    removed = cache.collect_garbage(everything=everything)
+    removed = cache.collect_garbage(everything=everything, dry_run=dry_run)
     if json:
         output.print_json(removed)
         return
     for entry in removed:
-        typer.echo(f"removed {entry.path} ({output.size(entry.size_bytes)})")
+        output.echo(f"{'would remove' if dry_run else 'removed'} {entry.path} ({output.size(entry.size_bytes)})")
     freed = output.size(sum(entry.size_bytes for entry in removed))
-    typer.echo(f"{freed} freed" if removed else "nothing to remove")
+    output.echo(f"{freed} {'to free' if dry_run else 'freed'}" if removed else "nothing to remove")

@@ -60,9 +60,10 @@ def _row(name: str, bar: "Progress") -> Row:
 
     found = zoo.find(name)
     checkpoint = found or _download(name, bar)
+    doubt = ", unverified" if zoo.is_unverified(checkpoint) else ""
     return Row(
         ref=name,
-        status="already there" if found else "downloaded",
+        status=("already there" if found else "downloaded") + doubt,
         size_bytes=checkpoint.size_bytes,
         folder=str(checkpoint.weights_path.parent),
     )
@@ -94,6 +95,11 @@ def _print(rows: list[Row], json: bool) -> None:
     for row in rows:
         table.add_row(row.ref, row.status, output.size(row.size_bytes) if row.size_bytes else "", row.folder)
     output.console().print(table)
+    if any("unverified" in row.status for row in rows):
+        output.err_console().print(
+            "unverified: nobody publishes the whole hash of the file. Later downloads are compared with the first, and "
+            "the published accuracy may not be this file's."
+        )
 
 
 def _judge(failures: list[tuple[str, ReszooError]], n: int) -> None:

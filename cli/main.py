@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ from . import (
     export,
     import_,
     output,
+    outputs,
     predict,
     prune,
     quantize,
@@ -30,6 +32,7 @@ from . import (
     train,
 )
 from . import list as list_
+from .guard import guarded
 from .spelling import spelled, use
 
 app = typer.Typer(
@@ -80,15 +83,24 @@ def _global(
 
 
 def main() -> None:
+    outputs.prepare()
     end_on_signals()
     try:
-        app()
+        if sys.argv[1:2] == ["predict"]:
+            guarded(_verb)
+        else:
+            _verb()
     except ReszooError as error:
         _report(error, error.problem, error.fix)
         sys.exit(error.exit_code)
     except Exception as error:
         _report(error, *_told(error))
         sys.exit(1)
+
+
+def _verb() -> None:
+    with outputs.written():
+        app()
 
 
 def end_on_signals() -> None:
@@ -100,11 +112,24 @@ def end_on_signals() -> None:
 
 def _told(error: Exception) -> tuple[str, str]:
     """The problem and the fix of an error that no part of reszoo explains."""
-    if isinstance(error, OSError) and error.errno in REFUSED and error.filename:
-        problem = f"cannot use {error.filename}: {os.strerror(error.errno)}"
-        return problem, "Give yourself permission there; RESZOO_CACHE chooses another folder for what reszoo keeps."
+    if isinstance(error, OSError) and error.errno and error.filename:
+        problem = f"cannot use {os.fsdecode(error.filename)}: {os.strerror(error.errno)}"
+        if error.errno in REFUSED:
+            return problem, "Give yourself permission there; RESZOO_CACHE chooses another folder for what reszoo keeps."
+        return problem, "Name another place."
+    if isinstance(error, FileNotFoundError) and not _is_here():
+        return "the folder that you are in was deleted", "Change to another one."
+    if isinstance(error, MemoryError):
+        return f"out of memory: {error}".rstrip(": "), "Free some memory, or give less at once: a smaller batch."
     text = str(error).strip().split("\n")[0]
     return f"unexpected {type(error).__name__}: {text}", "This is a defect: reszoo --debug VERB ... shows where."
+
+
+def _is_here() -> bool:
+    try:
+        return Path.cwd().exists()
+    except OSError:
+        return False
 
 
 def _report(error: Exception, problem: str, fix: str) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
     from rich.progress import Progress, ProgressColumn, TaskID
+    from rich.segment import Segment
     from rich.table import Table
 
     from ..core.measured import MeasurementWarning
@@ -46,8 +47,10 @@ def _width(file: IO[str]) -> int | None:
 def _spelling() -> "type[Console]":
     """A console that spells arguments as options, and breaks no word: what is too long for a line can be copied."""
     from rich.console import Console
+    from rich.segment import Segment
     from rich.text import Text
 
+    from ..core.cleaning import for_terminal
     from .spelling import spelled
     from .tables import wrapped
 
@@ -56,6 +59,10 @@ def _spelling() -> "type[Console]":
             whole = (self._whole(each, markup) if isinstance(each, str) else each for each in objects)
             unbroken: dict[str, Any] = {"no_wrap": True, "overflow": "ignore", "crop": False}
             super().print(*whole, **unbroken | options)
+
+        def render(self, renderable: Any, options: "ConsoleOptions | None" = None) -> "Iterator[Segment]":
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(for_terminal(segment.text), segment.style)
 
         def _whole(self, text: str, markup: bool | None) -> Text:
             return Text("\n").join(wrapped(self.render_str(spelled(text), markup=markup), self.width))
@@ -73,6 +80,13 @@ def check_writable(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return
+
+
+def echo(text: str, *, end: str = "\n") -> None:
+    """Text on standard output as it is, but for what a terminal would obey."""
+    from ..core.cleaning import for_terminal
+
+    sys.stdout.write(for_terminal(text) + end)
 
 
 def print_json(value: object) -> None:

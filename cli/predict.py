@@ -96,11 +96,13 @@ def _tell_resized(images: int, size: tuple[int, int]) -> None:
 
 
 def _print_csv(predictions: "list[Prediction]") -> None:
+    from ..core.cleaning import for_csv
+
     rows = csv.writer(sys.stdout)
     rows.writerow(("image", "rank", "class", "probability"))
     for prediction in predictions:
         for rank, guess in enumerate(prediction.top, 1):
-            rows.writerow((prediction.image, rank, guess.label, f"{guess.probability:.6g}"))
+            rows.writerow((for_csv(prediction.image), rank, for_csv(guess.label), f"{guess.probability:.6g}"))
 
 
 def _print(predictions: "list[Prediction]", failures: "list[Failure]") -> None:

@@ -18,6 +18,7 @@ def show(
 ) -> None:
     """`how` are options that go with it, `of_pruning` those of pruning, which it does not do."""
     from ..core.files import write_atomic
+    from ..core.refs import inside
     from ..prune.planning import prunable
     from ..training.evaluate import accuracy_of
     from ..workflows.class_names import with_data
@@ -31,7 +32,7 @@ def show(
     with output.bar() as progress:
         source = with_data(checkpoint(ref, progress), data)
     check(source, config)
-    path = plot or Path(f"{source.ref}-sensitivity.svg")
+    path = plot or inside(Path(), f"{source.ref}-sensitivity.svg")
     kind = plot_format(path)
     output.check_writable(path.parent)
     groups = [group.name for group in prunable(source.spec, config.exclude)]

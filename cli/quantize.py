@@ -210,6 +210,7 @@ def _check_explain(explain: bool, plot: Path | None, max_drop: str | None, out: 
 def _explain(
     sources: "list[Checkpoint]", format_name: str, options: "ExportOptions", plot: Path | None, json: bool
 ) -> None:
+    from ..core.refs import inside
     from ..workflows.reporting import plot_format
     from . import explain
 
@@ -220,7 +221,7 @@ def _explain(
         explanation = explain.explained(source, format_name, options)
         if not json:
             explain.print_explanation(explanation)
-        explain.write_plot(explanation, plot or Path(f"{source.ref}-explain.svg"))
+        explain.write_plot(explanation, plot or inside(Path(), f"{source.ref}-explain.svg"))
         found.append(explanation)
     if json:
         output.print_json(found)

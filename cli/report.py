@@ -45,4 +45,4 @@ def report(
     if json:
         output.print_json(json_rows(made))
     elif not files:
-        typer.echo(markdown_text(made), nl=False)
+        output.echo(markdown_text(made), end="")

@@ -116,6 +116,8 @@ def _architecture(spec: ModelSpec, cost: "Cost") -> dict[str, str]:
 
 
 def _origin(source: "Checkpoint | Card") -> dict[str, str]:
+    from ..zoo.store import is_unverified
+
     facts = {"data set": source.dataset or "not named", "licence": source.licence}
     prepare = source.preprocess
     resize = f"resize {prepare.resize} {prepare.interpolation}, " if prepare.resize else ""
@@ -126,15 +128,17 @@ def _origin(source: "Checkpoint | Card") -> dict[str, str]:
             key = f"accuracy, {metric.origin}"
             facts[key] = f"{metric.value:.4f} on {metric.dataset}/{metric.split}, n = {metric.n}"
         facts["weights"] = f"{source.weights_path} ({output.size(source.size_bytes)})"
-        facts["sha256"] = source.sha256
+        facts["sha256"] = source.sha256 + (" (unverified)" if is_unverified(source) else "")
         facts["provenance"] = " > ".join(_described(step) for step in source.provenance)
         return facts
     if published := source.accuracy:
+        whose = "" if source.is_verified else ", perhaps of another file"
         facts["accuracy, published"] = (
-            f"{published.value:.4f} on {source.dataset}/{published.split} ({published.source})"
+            f"{published.value:.4f} on {source.dataset}/{published.split} ({published.source}){whose}"
         )
     facts["from"] = source.url
-    facts["sha256"] = source.sha256 or "not published; taken from the server when it is downloaded"
+    known = source.sha256 or "not published"
+    facts["sha256"] = known if source.is_verified else f"{known}; unverified: pinned when it is first downloaded"
     facts["paper"] = f"arXiv:{source.paper}"
     if source.note:
         facts["note"] = source.note

@@ -1,5 +1,6 @@
 """Records of what a user chooses, whose fields are checked when they are made."""
 
+from math import isfinite
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -22,10 +23,12 @@ class Choices(Record, frozen=True, kw_only=True):
 
 
 def check(name: str, value: object, kind: Any) -> None:
-    """Raises UsageError where the value is not of this type, or breaks its constraints."""
+    """Raises UsageError where the value is not of this type, breaks its constraints, or is no finite number."""
+    if isinstance(value, float) and not isfinite(value):
+        raise UsageError(f"`{name}={value}` is not possible", "Give a finite number.")
     try:
         msgspec.convert(msgspec.to_builtins(value), kind)
-    except (msgspec.ValidationError, TypeError) as error:
+    except (ValueError, TypeError) as error:  # msgspec's, or text that is none
         if isinstance(value, str) and (known := words(kind)):
             raise unknown(value, known, name) from error
         raise UsageError(f"`{name}={value!r}` is not possible", str(error)) from error

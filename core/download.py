@@ -1,28 +1,37 @@
 """One file from the web: streamed, resumed, retried, verified. It appears only when it is whole and right.
 
-While it comes down it lies beside its target as `<name>.part`, so that a later process goes on where this one
-stopped; `<name>.lock` lets one process at a time work on it.
+While it comes down it lies beside its target as `<name>.reszoo-part`, so that a later process goes on where this one
+stopped; `<name>.reszoo-lock` lets one process at a time work on it.
 
 RESZOO_MIRROR   https://host/path becomes MIRROR/host/path; http://, https:// and file:// mirrors
 RESZOO_OFFLINE  1: nothing is asked of the network
 """
 
 import errno
+import hashlib
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
-from urllib.parse import unquote
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
+from .cleaning import public
 from .errors import NotFoundError, ReszooError, UnavailableError, UsageError
-from .files import CHUNK_BYTES, explained, sha256_of
+from .files import CHUNK_BYTES, cache_dir, explained, sha256_of
 from .locks import locked
 from .partial import PartialFile, to_disk
 from .progress import Count, Progress, silent
+from .refs import inside
 from .transfer import download
 from .types import Positive, Record
+
+LONGEST_NAME = 50  # characters of a file's name that its name in the cache has
+
+
+class WrongFileError(ReszooError):
+    """What was downloaded has another hash than expected."""
 
 
 class Source(Record, frozen=True, kw_only=True):
@@ -34,9 +43,16 @@ class Source(Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("https://", "http://", "file://")):
-            raise ValueError(f"{self.url!r} is no https://, http:// or file:// address")
+            raise ValueError(f"{public(self.url)!r} is no https://, http:// or file:// address")
         if self.sha256 is not None and not re.fullmatch("[0-9a-f]{8,64}", self.sha256):
             raise ValueError(f"sha256 is {self.sha256!r}: expected 8 to 64 hex digits in lower case")
+
+
+def place_of(url: str) -> Path:
+    """Where a file from this address lies in the cache while it is needed."""
+    key = hashlib.sha256(url.encode()).hexdigest()[:12]
+    name = re.sub(r"[^\w.-]+", "-", PurePosixPath(unquote(urlsplit(url).path)).name)
+    return inside(cache_dir() / "downloads", f"{key}-{name[-LONGEST_NAME:]}")
 
 
 def fetch(source: Source, target: Path, *, progress: Progress = silent) -> str:
@@ -75,7 +91,7 @@ def mirrored(url: str) -> str:
         return url
     if not mirror.startswith(("https://", "http://", "file://")):
         raise UsageError(
-            f"the mirror {mirror!r} is no https://, http:// or file:// address",
+            f"the mirror {public(mirror)!r} is no https://, http:// or file:// address",
             "Mend RESZOO_MIRROR or `mirror`: file:///srv/mirror, for example.",
         )
     return f"{mirror.rstrip('/')}/{url.split('://', 1)[1]}"
@@ -115,7 +131,7 @@ def _bring(url: str, part: PartialFile, report: Count) -> str | None:
         return None
     if os.environ.get("RESZOO_OFFLINE", "0") not in ("", "0"):
         raise UnavailableError(
-            f"{url} is not on this machine, and RESZOO_OFFLINE forbids to download it",
+            f"{public(url)} is not on this machine, and RESZOO_OFFLINE forbids to download it",
             "Unset RESZOO_OFFLINE (or leave `offline` away), or copy it from a folder with RESZOO_MIRROR=file:///folder.",
         )
     return download(url, part, report)
@@ -143,7 +159,7 @@ def _verified(part: PartialFile, url: str, expected: str) -> str:
     if digest.startswith(expected) and part.expected_bytes in (None, size):
         return digest
     part.discard()
-    raise ReszooError(
-        f"wrong checksum of {url}: expected sha256 {expected}, found {digest} ({size} bytes)",
+    raise WrongFileError(
+        f"wrong checksum of {public(url)}: expected sha256 {expected}, found {digest} ({size} bytes)",
         "The bytes were deleted. Try again; if it happens twice, the file there is another one: use a mirror.",
     )

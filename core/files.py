@@ -19,7 +19,10 @@ IsOurs = Callable[[Path], bool]  # whether a folder holds what reszoo wrote ther
 def cache_dir() -> Path:
     """Where downloads and data sets are kept: `RESZOO_CACHE`, else the user's cache folder."""
     if chosen := os.environ.get("RESZOO_CACHE"):
-        return Path(chosen).expanduser().absolute()
+        try:
+            return Path(chosen).expanduser().absolute()
+        except RuntimeError as error:  # ~NAME of nobody
+            raise UsageError(f"RESZOO_CACHE={chosen} names no folder: {error}", "Write its whole path.") from error
     from platformdirs import user_cache_path
 
     return user_cache_path("reszoo")

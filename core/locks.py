@@ -8,15 +8,15 @@ from . import staging
 from .errors import UsageError
 from .files import beside, explained
 
-LOCK_SUFFIX = ".lock"
+LOCK_SUFFIX = ".reszoo-lock"  # by which everybody can tell whose it is
 
 
 @contextmanager
 def locked(target: Path, *, wait: bool = True) -> Iterator[None]:
     """Let one process at a time work on `target`: the others wait, or get a UsageError at once.
 
-    The operating system unlocks what a killed process had; its `<name>.lock` may stay, and does no harm. What else it
-    left of `target` is put in order.
+    The operating system unlocks what a killed process had; its `<name>.reszoo-lock` may stay, and does no
+    harm. What else it left of `target` is put in order.
     """
     from filelock import FileLock, Timeout
 

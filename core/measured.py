@@ -165,6 +165,10 @@ class Accuracy(Record, frozen=True, kw_only=True):
     classes: FileRecord | None = None
     predictions: FileRecord | None = None
 
+    def __post_init__(self) -> None:
+        if self.correct > self.n:
+            raise ValueError(f"{self.correct} of {self.n} answers cannot be correct")
+
     @property
     def where(self) -> str:
         """What it was measured on."""

@@ -1,4 +1,4 @@
-"""A file that is not whole yet: its bytes in `<name>.part`, and in `<name>.part.json` which bytes those are."""
+"""A file that is not whole yet: its bytes in `<name>.reszoo-part`, and beside them, in JSON, which bytes those are."""
 
 import os
 from pathlib import Path
@@ -6,18 +6,21 @@ from typing import BinaryIO
 
 import msgspec
 
+from .cleaning import public
 from .errors import ReszooError
 from .imposters import HEAD_BYTES, refuse_content
 from .types import Record
 
-PART_SUFFIX = ".part"
-ORIGIN_SUFFIX = ".part.json"
+PART_SUFFIX = ".reszoo-part"  # by which everybody can tell whose it is
+ORIGIN_SUFFIX = ".reszoo-part.json"
 OTHER_FILE = "It is another file now: update reszoo, or name a mirror that has the right one with RESZOO_MIRROR."
 
 
 class Origin(Record, frozen=True, kw_only=True):
-    """Where the bytes come from. `validator` is the ETag or the date that If-Range takes, and tells the file's version;
-    `sha256` is the whole file's, if the server states it."""
+    """Where the bytes come from. `url` is as `cleaning.public` gives it, since this is written to disk;
+    `validator` is the ETag or the date that If-Range takes, and tells the file's version; `sha256` is the
+    whole file's, if the server states it.
+    """
 
     url: str
     validator: str | None
@@ -42,7 +45,7 @@ class PartialFile:
             origin = msgspec.json.decode(self.origin_path.read_bytes(), type=Origin)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
-        return origin if origin.url == url and origin.validator and self.size() > 0 else None
+        return origin if origin.url == public(url) and origin.validator and self.size() > 0 else None
 
     def start(self, origin: Origin) -> None:
         self.path.write_bytes(b"")  # first: old bytes must never stand beside a new origin

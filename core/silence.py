@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TextIO
 
+from .cleaning import for_terminal
+
 TELEMETRY = "openvino_telemetry"
 _NOT_IMPORTED = object()
 _outside: list[TextIO] = []  # where standard error led before each of the blocks that are quiet now
@@ -30,7 +32,7 @@ def quietly() -> Iterator[None]:
                 yield
         except Exception:
             said.seek(0)
-            sys.stderr.write(said.read().decode(errors="replace"))
+            sys.stderr.write(for_terminal(said.read().decode(errors="replace")))
             raise
         finally:
             logging.disable(level)

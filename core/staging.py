@@ -88,7 +88,21 @@ def discard(folder: Path) -> bool:
 
 def staging_folders(parent: Path) -> list[Path]:
     """The staging folders in a folder."""
-    return sorted(path for path in parent.glob(f"{PREFIX}*") if NAME.fullmatch(path.name) and path.is_dir())
+    return sorted(path for path in parent.glob(f"{PREFIX}*") if NAME.fullmatch(path.name) and _is_one(path))
+
+
+def _is_one(folder: Path) -> bool:
+    """Whether it is like one of ours inside, too: what a user called so holds other things."""
+    try:
+        return folder.is_dir() and {path.name for path in folder.iterdir()} <= {LOCK, NEW, OLD}
+    except OSError:  # it has gone meanwhile, or is another user's
+        return False
+
+
+def is_dead(folder: Path) -> bool:
+    """Whether no process works in a staging folder."""
+    with ExitStack() as held:
+        return _take(folder, held)
 
 
 def _take(folder: Path, held: ExitStack) -> bool:

@@ -10,6 +10,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from .cleaning import public
 from .errors import NotFoundError, ReszooError, UnavailableError
 from .imposters import refuse_announced
 from .partial import Origin, PartialFile, to_disk
@@ -22,6 +23,9 @@ TRIES = 5  # in a row that bring nothing new
 BACKOFF_S = 0.5  # doubled with each of them
 LONGEST_WAIT_S = 60.0  # however long the server asks us to stay away
 TIMEOUT_S = 30.0  # without a byte
+WINDOW_S = 30.0  # in which so many bytes have to come, or the connection is taken for one that never ends
+WINDOW_BYTES = 32 << 10
+NUMBER = re.compile("[0-9]{1,18}")  # of bytes
 PROXY_FIX = "Mend HTTP_PROXY and HTTPS_PROXY: a proxy that wants a login is http://NAME:PASSWORD@HOST:PORT."
 LOGIN_FIX = (
     "It needs a login, or is not there: download it where you are signed in, and import that file, "
@@ -44,6 +48,10 @@ class _RetryableError(Exception):
         self.wait_s = wait_s
 
 
+class _SlowError(_RetryableError):
+    """The bytes come so slowly that those that came are no progress."""
+
+
 def download(url: str, part: PartialFile, report: Count) -> str | None:
     """Bring what is missing of `part`; gives the whole file's sha256 if the server states it."""
     import httpx
@@ -54,21 +62,28 @@ def download(url: str, part: PartialFile, report: Count) -> str | None:
             try:
                 return _request(client, url, part, report)
             except _RetryableError as error:
-                reason, wait_s = str(error), error.wait_s
+                reason, wait_s, is_slow = str(error), error.wait_s, isinstance(error, _SlowError)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                reason, wait_s = str(error) or type(error).__name__, None
+                reason, wait_s, is_slow = _reason(error), None, False
                 if fix := _fix(error):
-                    raise ReszooError(f"cannot download {url}: {reason}", fix) from error
-            fruitless = 0 if part.size() > most else fruitless + 1
+                    raise ReszooError(f"cannot download {public(url)}: {reason}", fix) from error
+            fruitless = 0 if part.size() > most and not is_slow else fruitless + 1
             most = max(most, part.size())
             if fruitless == TRIES:
                 raise ReszooError(
-                    f"cannot download {url}: {reason} ({TRIES} tries)",
+                    f"cannot download {public(url)}: {reason} ({TRIES} tries)",
                     "Check the network and the proxy, or name a mirror with RESZOO_MIRROR; "
                     "the same command goes on where this one stopped.",
                 )
             jitter = random.uniform(0.5, 1.5)  # noqa: S311
             time.sleep(BACKOFF_S * 2**fruitless * jitter if wait_s is None else wait_s)
+
+
+def _reason(error: Exception) -> str:
+    """In words. What is said of an address that cannot be read quotes it, with its password."""
+    import httpx
+
+    return "it is no address" if isinstance(error, httpx.InvalidURL) else str(error) or type(error).__name__
 
 
 def _client() -> "httpx.Client":
@@ -101,6 +116,7 @@ def _fix(error: Exception) -> str | None:
     if isinstance(error, httpx.ProxyError) and not str(error).startswith("5"):  # it begins with the status
         return PROXY_FIX
     is_of_the_address = isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError))
+    is_of_the_address |= isinstance(error, httpx.RemoteProtocolError) and "location" in str(error).lower()
     if is_of_the_address or not isinstance(error, httpx.TransportError):
         return "Mend the address, or the mirror."
     return None
@@ -115,28 +131,49 @@ def _request(client: "httpx.Client", url: str, part: PartialFile, report: Count)
     headers = {"Range": f"bytes={done}-", "If-Range": origin.validator or ""} if origin else {}
     with client.stream("GET", url, headers=headers) as response:
         _check_status(response, part)
-        refuse_announced(url, response.headers.get("Content-Type", ""), response.headers.get("Content-Encoding", ""))
+        refuse_announced(
+            public(url), response.headers.get("Content-Type", ""), response.headers.get("Content-Encoding", "")
+        )
         served = _origin_of(response, url)
-        part.refuse_excess(served.total_bytes or 0, url)
+        part.refuse_excess(served.total_bytes or 0, public(url))
         if response.status_code == 206:
             _check_continues(response, served, origin, part)
         else:  # the server knows no ranges, or the file is another one now
             done = 0
             part.start(served)
         total = part.expected_bytes or served.total_bytes
+        pace = _Pace(done)
         with part.path.open("ab") as file:
             for chunk in response.iter_raw():
                 done += len(chunk)
-                part.refuse_excess(done, url)
+                pace.check(done)
+                part.refuse_excess(done, public(url))
                 file.write(chunk)
                 report(done, total)
             to_disk(file)
-    part.refuse_imposter(url)
+    part.refuse_imposter(public(url))
     announced = served.total_bytes or total
     if announced is not None and done < announced:
         raise _RetryableError(f"the server ended the file after {done} of {announced} bytes")
-    part.refuse_shortage(url)
+    part.refuse_shortage(public(url))
     return served.sha256
+
+
+class _Pace:
+    """How fast bytes come: a server that sends one now and then keeps a connection open for days."""
+
+    def __init__(self, done: int) -> None:
+        self.since, self.done = time.monotonic(), done
+
+    def check(self, done: int) -> None:
+        """Raises _SlowError where the last window brought too little. A pause of ours is none of the server's."""
+        seconds = time.monotonic() - self.since
+        if seconds < WINDOW_S:
+            return
+        came = done - self.done
+        if came < WINDOW_BYTES:
+            raise _SlowError(f"the server sent {came} bytes in {seconds:.0f} s")
+        self.since, self.done = time.monotonic(), done
 
 
 def _check_status(response: "httpx.Response", part: PartialFile) -> None:
@@ -149,14 +186,14 @@ def _check_status(response: "httpx.Response", part: PartialFile) -> None:
     if code not in (200, 206):
         kind = NotFoundError if code in (404, 410) else ReszooError
         raise kind(
-            f"cannot download {response.request.url}: {answer}",
+            f"cannot download {public(str(response.request.url))}: {answer}",
             FIXES.get(code, "The file has moved: name a mirror that has it with RESZOO_MIRROR."),
         )
 
 
 def _check_continues(response: "httpx.Response", served: Origin, origin: Origin | None, part: PartialFile) -> None:
     """Refuse a part of a file that is not the one we have the beginning of, or that starts elsewhere."""
-    start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+    start = re.match(r"bytes ([0-9]{1,18})-", response.headers.get("Content-Range", ""))
     is_same = origin is not None and served.validator in (None, origin.validator)
     if not (is_same and start and int(start[1]) == part.size()):
         part.discard()
@@ -169,9 +206,9 @@ def _origin_of(response: "httpx.Response", url: str) -> Origin:
     is_strong = etag.startswith('"')  # If-Range takes no weak ones
     length = headers.get("Content-Range", "").rpartition("/")[2] or headers.get("Content-Length", "")
     return Origin(
-        url=url,
+        url=public(url),
         validator=etag if is_strong else headers.get("Last-Modified"),
-        total_bytes=int(length) if length.isdecimal() else None,
+        total_bytes=int(length) if NUMBER.fullmatch(length) else None,
         sha256=_stated_sha256(response),
     )
 
@@ -186,11 +223,14 @@ def _stated_sha256(response: "httpx.Response") -> str | None:
 
 
 def _retry_after_s(response: "httpx.Response") -> float | None:
-    """Retry-After in seconds (it may be a date, too), as far as we are ready to wait."""
+    """Retry-After in seconds (it may be a date, too), as far as we are ready to wait; None for what is neither."""
     from email.utils import mktime_tz, parsedate_tz
 
-    value = response.headers.get("Retry-After", "")
-    if value.isdecimal():
+    value = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", value):
         return min(float(value), LONGEST_WAIT_S)
-    date = parsedate_tz(value)
-    return min(max(mktime_tz(date) - time.time(), 0.0), LONGEST_WAIT_S) if date else None
+    try:
+        date = parsedate_tz(value)
+        return min(max(mktime_tz(date) - time.time(), 0.0), LONGEST_WAIT_S) if date else None
+    except (ValueError, OverflowError, TypeError, IndexError):  # a date that no calendar has
+        return None

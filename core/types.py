@@ -7,6 +7,7 @@ The records of measuring stand in `measured`; `documents` writes any of these to
 import hashlib
 import os
 import reprlib
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from math import isfinite
 from pathlib import Path
@@ -14,13 +15,14 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from . import migrations
+from . import limits, migrations, refs
 from .schemas import Schema
 
 StrPath = str | os.PathLike[str]  # what every function takes that is given a path from outside
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+INT64 = (1 << 63) - 1  # the largest that JSON's readers agree on
+Positive = Annotated[int, msgspec.Meta(ge=1, le=INT64)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0, le=INT64)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Sha256 = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 
@@ -77,11 +79,20 @@ class TensorSpec(Record, frozen=True, kw_only=True):
     dtype: DType
     layout: Layout
 
+    def __post_init__(self) -> None:
+        least, most = self.batch_limits
+        sides = [side for side in self.shape[1:] if isinstance(side, int)]
+        numbers = [side for side in self.shape if isinstance(side, int)]
+        if not self.shape or min([least, *numbers]) < 1 or (most is not None and most < least):
+            raise ValueError(f"no tensor has the shape {' x '.join(map(str, self.shape))}")
+        limits.check_numbers("images in a batch", [most or least], limits.BATCH)
+        limits.check_elements("a tensor", [least, *sides], limits.TENSOR_ELEMENTS)
+
     @property
     def batch_limits(self) -> tuple[int, int | None]:
         """The smallest and the largest batch; None where there is no largest."""
-        least, _, most = str(self.shape[0]).partition("..")
-        if least.isdecimal():
+        least, _, most = str(self.shape[0] if self.shape else "").partition("..")
+        if least.isdecimal() and (most or least).isdecimal():
             return int(least), int(most or least)
         return 1, None
 
@@ -109,6 +120,9 @@ class Preprocess(Record, frozen=True, kw_only=True):
             raise ValueError("mean and std must be finite numbers")
         if min(self.std) <= 0:
             raise ValueError("every value of std must be above 0")
+        limits.check_elements("an image", self.input, limits.IMAGE_ELEMENTS)
+        if self.resize is not None:
+            limits.check_elements("an image", (self.resize, self.resize), limits.IMAGE_ELEMENTS)
         if self.crop is not None and self.input[1:] != (self.crop, self.crop):
             raise ValueError(f"crop {self.crop} does not give the input size {self.input[1]}x{self.input[2]}")
 
@@ -139,6 +153,41 @@ class NetworkSpec(Record, frozen=True, kw_only=True, tag_field="type"):
 
     num_classes: Positive
     input: tuple[Positive, Positive, Positive]
+
+    def __post_init__(self) -> None:
+        limits.check_elements("an image", self.input, limits.IMAGE_ELEMENTS)
+        limits.check_numbers("channels or classes", _integers(self))
+        limits.check_numbers("blocks", [_blocks(self)], limits.BLOCKS)
+        widest = max(_integers([getattr(self, name, 1) for name in WIDTHS]))
+        limits.check_elements("an activation", (widest, *self.input[1:]), limits.ACTIVATION_ELEMENTS)
+
+
+WIDTHS = ("stem_width", "widths", "stages")  # the fields of specs that hold channels of feature maps
+
+
+def _integers(value: object) -> Iterator[int]:
+    """All numbers that a spec counts something by, however deep they lie."""
+    if isinstance(value, msgspec.Struct):
+        value = msgspec.structs.asdict(value)
+    if isinstance(value, dict):
+        value = value.values()
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, Iterable) and not isinstance(value, str):
+        for each in value:
+            yield from _integers(each)
+
+
+def _blocks(spec: NetworkSpec) -> int:
+    stages: tuple[tuple[object, ...], ...] = getattr(spec, "stages", ())
+    depths: tuple[int, ...] = getattr(spec, "depths", ())
+    return sum(depths) + sum(map(len, stages))
+
+
+def check_name(field: str, ref: str) -> None:
+    """Raises ValueError where no checkpoint can be called that."""
+    if problem := refs.problem_of(ref):
+        raise ValueError(f"{field} {ref!r} cannot name a checkpoint: {problem}")
 
 
 def check_stages(depths: tuple[int, ...], widths: tuple[int, ...]) -> None:
@@ -194,6 +243,7 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
     plan: ChannelPlan | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_stages(self.depths, self.widths)
         if self.families and len(self.families) != len(self.depths):
             raise ValueError(f"{len(self.depths)} depths but {len(self.families)} families: give one of each per stage")
@@ -246,6 +296,7 @@ class VGGSpec(NetworkSpec, frozen=True, kw_only=True, tag="vgg"):
     dropout: Fraction = 0.5
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_stages(self.depths, self.widths)
 
 
@@ -264,6 +315,7 @@ class InceptionSpec(NetworkSpec, frozen=True, kw_only=True, tag="inception"):
     stages: tuple[tuple[InceptionWidths, ...], ...]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.stages or not all(self.stages):
             raise ValueError("an Inception network needs a stage, and each stage a module")
 
@@ -285,6 +337,7 @@ class DenseNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="densenet"):
     compression: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.depths:
             raise ValueError("a densely connected network needs a stage: give depths, such as 12,12,12")
 
@@ -305,6 +358,7 @@ class MobileSpec(NetworkSpec, frozen=True, kw_only=True, tag="mobile"):
     activation: Activation = "relu"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_stages(self.depths, self.widths)
 
 
@@ -352,6 +406,11 @@ class Checkpoint(Record, frozen=True, kw_only=True):
     provenance: tuple[ProvenanceStep, ...]
 
     def __post_init__(self) -> None:
+        check_name("ref", self.ref)
+        if self.preprocess.input[0] != self.spec.input[0]:
+            raise ValueError(
+                f"preprocess gives {self.preprocess.input[0]} channels, but the network takes {self.spec.input[0]}"
+            )
         if len(self.labels) != self.spec.num_classes:
             raise ValueError(f"{len(self.labels)} labels, but the network has {self.spec.num_classes} classes")
 
@@ -431,6 +490,18 @@ class Candidate(Record, frozen=True, kw_only=True):
     provenance: tuple[ProvenanceStep, ...]
     certificate: Certificate | None = None
 
+    def __post_init__(self) -> None:
+        check_name("source_ref", self.source_ref)
+        channels, height, width = self.preprocess.input
+        fed = {"NCHW": (channels, height, width), "NHWC": (height, width, channels)}.get(self.input.layout)
+        if self.input.shape[1:] != fed:
+            raise ValueError(
+                f"the input has shape {self.input.shape} in {self.input.layout}, but preprocess gives images of "
+                f"{channels} x {height} x {width}"
+            )
+        if self.output.shape[1:] != (len(self.labels),):
+            raise ValueError(f"the output has shape {self.output.shape}, but there are {len(self.labels)} labels")
+
     @property
     def size_bytes(self) -> int:
         return sum(file.size_bytes for file in self.files)
@@ -460,6 +531,11 @@ class Artifact(Candidate, frozen=True, kw_only=True):
 
     parity: Parity
     extras: tuple[FileRecord, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if all(step.name != "export" for step in self.provenance):
+            raise ValueError("the provenance has no step `export`")
 
 
 class Unavailable(Record, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ from .classes import own_class_map
 from .images import MODES, decode, opener, read, read_header, to_array
 from .info import DatasetInfo, Split
 from .preprocess import check_channels, fit, geometry
+from .snapshot import Snapshot
 
 Batches = Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]
 
@@ -101,18 +102,30 @@ class FileDataset(Dataset):
     files: tuple[Path, ...]
     upright: bool = True  # heeds the EXIF orientation
     max_pixels: int | None = None  # of one image, where that is above Pillow's limit
+    snapshot: Snapshot | None = None
 
     def picture(self, index: int, channels: int, shrink: int = 1) -> Image.Image:
         """The stored image of that number, decoded; `decode` says what `shrink` does."""
         path = self.files[index]
-        content = read(opener(path), str(path))
+        try:
+            content = read(opener(path), str(path))
+        finally:
+            self._check()
         return decode(content, str(path), channels, upright=self.upright, shrink=shrink, max_pixels=self.max_pixels)
 
     def size(self, index: int) -> tuple[int, int]:
         """(height, width) of that picture, from its file's header."""
         path = self.files[index]
-        header = read_header(opener(path), str(path), upright=self.upright, max_pixels=self.max_pixels)
+        try:
+            header = read_header(opener(path), str(path), upright=self.upright, max_pixels=self.max_pixels)
+        finally:
+            self._check()
         return header.height, header.width
+
+    def _check(self) -> None:
+        """That the labels are those of the file that was just read, or was not there."""
+        if self.snapshot:
+            self.snapshot.check()
 
     def _image_batches(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]:
         channels = preprocess.input[0]
@@ -137,6 +150,7 @@ def assemble(
     labels: NDArray[np.int64],
     val: NDArray[np.int64],
     images: NDArray[np.uint8] | tuple[Path, ...],
+    snapshot: Snapshot | None = None,
 ) -> Dataset:
     """The split, from all stored test (or training) labels and images; `val` holds positions in the training part."""
     everything = np.arange(len(labels))
@@ -151,6 +165,7 @@ def assemble(
             files=images,
             upright=info.decoding >= 2,
             max_pixels=info.max_pixels,
+            snapshot=snapshot,
         )
     return ArrayDataset(
         name=info.name, split=split, classes=info.classes, labels=labels[indices], indices=indices, stored=images

@@ -8,9 +8,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.download import fetched
+from ..core.download import fetched, place_of
 from ..core.errors import ReszooError, UsageError
-from ..core.files import cache_dir, check_replaceable, staged_folder
+from ..core.files import check_replaceable, staged_folder
 from ..core.progress import Progress, silent
 from ..core.registry import unknown
 from . import store
@@ -37,7 +37,7 @@ def install(name: str, archive: Archive, *, replace: bool, progress: Progress = 
     with locked(name):
         if not is_installed(name) or replace:
             check_replaceable(home(name), store.is_ours)
-            path = cache_dir() / "downloads" / PurePosixPath(archive.source.url).name
+            path = place_of(archive.source.url)
             with (
                 fetched(archive.source, path, progress=progress),
                 staged_folder(home(name), store.is_ours) as folder,

@@ -12,6 +12,7 @@ from ..core import locks, migrations
 from ..core.documents import read_json
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.files import cache_dir, explained
+from ..core.refs import inside
 from ..core.registry import unknown
 from ..core.schemas import Schema
 from ..core.types import NotNegative, Positive, Record
@@ -117,7 +118,7 @@ def data_dir() -> Path:
 
 def home(name: str) -> Path:
     """The folder of the data set `name`."""
-    return data_dir() / name
+    return inside(data_dir(), name)
 
 
 def check_name(name: str) -> None:

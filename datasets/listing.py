@@ -26,6 +26,7 @@ SPLITS: dict[str, Folder] = {
     **dict.fromkeys(("val", "valid", "validation"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+MOST_MEMBERS = 1 << 22  # of a zip: three times those of ImageNet
 HIDDEN = "hidden, or a system's own"
 JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 LAYOUT = (
@@ -196,6 +197,8 @@ def _members(path: Path, stack: ExitStack, left_out: Counter[str]) -> Iterator[M
         archive = stack.enter_context(zipfile.ZipFile(path))
     except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
         raise UsageError(f"{path} is neither a folder nor a readable zip: {error}", "Give folders or zips.") from error
+    if (n := len(archive.filelist)) > MOST_MEMBERS:
+        raise UsageError(f"{path} has {n:,} members, and {MOST_MEMBERS:,} are the most", "Divide it into several zips.")
     return _zip_members(path.name, archive, left_out)
 
 

@@ -20,8 +20,8 @@ def load(name: str, split: Split) -> Dataset:
     Raises UsageError for an unknown name or a split that the data set does not have, UnavailableError for a
     data set that can be downloaded but is not here.
     """
-    description = check_split(name, split)
-    return builtin.digits(split) if name == DIGITS.name else store.open_split(description, split)
+    check_split(name, split)
+    return builtin.digits(split) if name == DIGITS.name else store.open_split(name, split)
 
 
 def check_split(name: str, split: Split) -> DatasetInfo:

@@ -8,6 +8,7 @@ val.npy                 int64, the positions in trainval that are val
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal
 
 import numpy as np
@@ -18,8 +19,11 @@ from ..core.errors import ReszooError
 from . import info as infos
 from .dataset import Dataset, assemble
 from .info import DatasetInfo, Split
+from .snapshot import taken
 
 Part = Literal["trainval", "test"]
+# what NumPy raises for a file that is no array, or is cut
+UNREADABLE = (OSError, ValueError, EOFError, SyntaxError, TokenError, MemoryError, OverflowError)
 EMPTY: Mapping[str, int] = {}
 NAMES = {"trainval", "test", "trainval.npy", "test.npy", "trainval-labels.npy", "test-labels.npy", "val.npy"}
 
@@ -91,9 +95,10 @@ def seal(
     write_json(folder / infos.DOCUMENT, description)
 
 
-def open_split(description: DatasetInfo, split: Split) -> Dataset:
+def open_split(name: str, split: Split) -> Dataset:
     """One split of an installed data set; its images stay on disk until they are asked for."""
-    folder = infos.home(description.name)
+    snapshot = taken(name)  # first: what is read after it is of this data set, or the check says so
+    description, folder = infos.info(name), infos.home(name)
     part: Part = "test" if split == "test" else "trainval"
     try:
         labels, val = np.load(folder / f"{part}-labels.npy"), np.load(folder / "val.npy")
@@ -102,10 +107,33 @@ def open_split(description: DatasetInfo, split: Split) -> Dataset:
             if description.image is None
             else np.load(folder / f"{part}.npy", mmap_mode="r")
         )
-    except (OSError, ValueError, EOFError) as error:
-        problem = f"the data set {description.name} is damaged: {error}"
-        raise ReszooError(problem, infos.reinstall(description.name)) from error
-    if not len(labels) == len(images) == description.counts[part]:
-        problem = f"the data set {description.name} is damaged: {len(images)} images, {len(labels)} labels in {part}"
-        raise ReszooError(problem, infos.reinstall(description.name))
-    return assemble(description, split, labels, val, images)
+    except UNREADABLE as error:
+        said = (str(error).splitlines() or [""])[0]
+        raise ReszooError(f"the data set {name} is damaged: {said}", infos.reinstall(name)) from error
+    if problem := _problem(description, part, labels, val, images):
+        raise ReszooError(f"the data set {name} is damaged: {problem}", infos.reinstall(name))
+    snapshot.check()
+    return assemble(description, split, labels, val, images, snapshot)
+
+
+def _problem(
+    description: DatasetInfo,
+    part: Part,
+    labels: NDArray[np.int64],
+    val: NDArray[np.int64],
+    images: NDArray[np.uint8] | tuple[Path, ...],
+) -> str:
+    """What of the arrays does not fit the description; "" where all does."""
+    if not len(labels) == len(images) == description.counts.get(part):
+        return f"{len(images)} images, {len(labels)} labels in {part}"
+    if not isinstance(images, tuple) and (images.dtype, images.shape[1:]) != (np.uint8, description.image):
+        return f"its images are {images.dtype} {images.shape[1:]}, expected uint8 {description.image}"
+    limits = {"labels": (labels, len(description.classes)), "val": (val, description.counts.get("trainval", 0))}
+    for what, (values, end) in limits.items():
+        if (
+            values.dtype != np.int64
+            or values.ndim != 1
+            or (len(values) and not 0 <= values.min() <= values.max() < end)
+        ):
+            return f"{what} are not whole numbers from 0 to {end - 1}"
+    return ""

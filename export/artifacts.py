@@ -8,6 +8,7 @@ from ..core.documents import read_json
 from ..core.errors import ReszooError
 from ..core.files import sha256_of
 from ..core.types import Artifact, FileRecord, StrPath
+from .contract.format import Format, formats
 
 MANIFEST = "artifact.json"
 FIX = "Export it again: `export(REF, to=FORMAT, out=FOLDER)`."
@@ -36,7 +37,28 @@ def read(folder: StrPath) -> Artifact:
     artifact = read_json(folder / MANIFEST, Artifact, FIX)
     for file in artifact.files:
         _check(folder, file)
+    _check_complete(artifact, folder)
     return msgspec.structs.replace(artifact, path=folder.absolute())
+
+
+def _check_complete(artifact: Artifact, folder: Path) -> None:
+    """Raises ReszooError where a runtime would open a file that the manifest does not list, and nobody has hashed."""
+    plugin = formats().get(artifact.format)
+    listed = {file.name for file in artifact.files}
+    opened = _opened(plugin, folder) if plugin else set()
+    if not listed:
+        raise ReszooError(f"{folder / MANIFEST} lists no file", FIX)
+    if strange := sorted(opened - listed):
+        raise ReszooError(f"{folder / MANIFEST} does not list {strange[0]!r}, which is a part of the model", FIX)
+
+
+def _opened(plugin: Format, folder: Path) -> set[str]:
+    """The names of all files that a runtime would open."""
+    names = set(plugin.named_in(folder))
+    for name in plugin.opened:
+        place = folder / name
+        names |= {record_name(path, folder) for path in files_in(place)} if place.is_dir() else {name}
+    return names
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -46,13 +68,17 @@ def files_in(folder: Path) -> list[Path]:
 
 def record(path: Path, folder: Path | None = None) -> FileRecord:
     """Its name is as seen from `folder`, by default the one that it lies in."""
-    name = path.relative_to(folder or path.parent).as_posix()
+    name = record_name(path, folder or path.parent)
     return FileRecord(name=name, sha256=sha256_of(path), size_bytes=path.stat().st_size)
+
+
+def record_name(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
 
 
 def _check(folder: Path, expected: FileRecord) -> None:
     name = PurePosixPath(expected.name)
-    if name.is_absolute() or ".." in name.parts:
+    if name.is_absolute() or ".." in name.parts or not expected.name.isprintable():
         raise ReszooError(f"{MANIFEST} names a file outside its folder: {expected.name!r}", FIX)
     path = folder / name
     if not path.is_file():

@@ -10,6 +10,7 @@ from ..core.errors import ReszooError
 from ..core.files import IsOurs, cache_dir, explained, staged_folder
 from ..core.locks import locked
 from ..core.progress import Progress, silent
+from ..core.refs import inside
 from ..core.types import Artifact, Candidate, Checkpoint, StrPath
 from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
@@ -70,8 +71,8 @@ def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | 
     plugin = format_named(format_name)
     options = checked(options or ExportOptions(), plugin)
     # two checkpoints may have one name; their weights tell them apart
-    home = cache_dir() / "artifacts" / f"{checkpoint.ref}-{checkpoint.sha256[:12]}"
-    folder = home / folder_name(format_name, options)
+    home = inside(cache_dir() / "artifacts", f"{checkpoint.ref}-{checkpoint.sha256[:12]}")
+    folder = inside(home, folder_name(format_name, options))
     with explained(folder), locked(folder):
         kept = _kept(folder, checkpoint, plugin, options)
         return kept or _export(checkpoint, plugin, options, folder, Path.is_dir)  # the whole folder is the cache's

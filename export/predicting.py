@@ -1,6 +1,7 @@
 """The likeliest classes of images, from any model in any runtime."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from .contract.runtime import Runtime, Session, parse_runtime, runtimes
 from .feeding import feed
 
 TOGETHER = 32  # images at once, where the batch is dynamic
+TOGETHER_ELEMENTS = 1 << 25  # of these images
 
 
 class Guess(Record, frozen=True, kw_only=True):
@@ -110,7 +112,8 @@ def predict(
     Raises ReszooError for logits that are no numbers, and UsageError instead of a Failure if `strict`.
     """
     least, most = model.input.batch_limits
-    size = max(least, min(TOGETHER, most or TOGETHER))
+    fitting = max(TOGETHER_ELEMENTS // prod(model.preprocess.input), 1)
+    size = max(least, min(TOGETHER, fitting, most or TOGETHER))
     for start in range(0, len(pictures), size):
         chunk = pictures[start : start + size]
         read = [_read(picture, model.preprocess, resize, strict) for picture in chunk]
@@ -140,6 +143,11 @@ def _logits(session: Session, model: Candidate, images: list[NDArray[np.uint8]])
     if len(pixels) < least:
         pixels = np.resize(pixels, (least, *pixels.shape[1:]))
     logits: NDArray[np.float32] = session.predict(feed(pixels, model.input, model.preprocess))
+    if logits.shape != (len(pixels), len(model.labels)):
+        raise ReszooError(
+            f"{model.path} gave logits of shape {logits.shape}, expected {(len(pixels), len(model.labels))}",
+            f"Its labels are not those of its files: export {model.source_ref} again.",
+        )
     return logits[: len(images)]
 
 

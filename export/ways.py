@@ -13,7 +13,7 @@ from ..core.errors import ReszooError
 from ..core.hosts import available_cores
 from ..core.types import Candidate
 from .contract.format import formats
-from .contract.runtime import Runtime, runtimes
+from .contract.runtime import Runtime, opened, runtimes
 from .deployment.script import SCRIPT, find_entry
 from .feeding import feed
 
@@ -83,7 +83,7 @@ def _way(model: Candidate, runtime: Runtime, variant: str) -> Way:
 def _inside(model: Candidate, runtime: Runtime, variant: str, parts: Sequence[Part]) -> "list[np.ndarray]":
     import numpy as np
 
-    with runtime.load(model, device=runtime.devices[0], threads=available_cores(), variant=variant) as session:
+    with opened(runtime, model, device=runtime.devices[0], threads=available_cores(), variant=variant) as session:
         logits = []
         for images, batch in parts:
             inputs = feed(images, model.input, model.preprocess)

@@ -61,7 +61,7 @@ def _converted(name: str, value: object, kind: Any) -> object:
         value = [part for part in value.split(",") if part]
     try:
         return msgspec.convert(msgspec.to_builtins(value), kind, strict=False)
-    except (msgspec.ValidationError, TypeError) as error:
+    except (ValueError, TypeError) as error:  # msgspec's, or text that is none
         possible = [word for word in words(kind) if word]
         fix = f"Choose from {', '.join(possible)}." if possible else f"{error}."
         raise UsageError(f"{name}={value!r} is not possible", fix) from error

@@ -87,7 +87,10 @@ def extended(name: str, changes: Mapping[str, str]) -> str:
 def _of_base(name: str) -> ModelSpec:
     for pattern, make in _PATTERNS:
         if match := pattern.fullmatch(name):
-            return make(**match.groupdict())
+            try:
+                return make(**match.groupdict())
+            except ValueError as error:
+                raise UsageError(f"{name}: {error}", DEPTH_RULE) from error
     if name in (named := _named()):
         return named[name]
     if name in architectures():
@@ -175,9 +178,10 @@ def _wide_imagenet(depth: str) -> ResNetSpec:
 
 
 _FAMILY = f"(?P<family>{'|'.join(get_args(Family))})"
+_NUMBER = r"[0-9]{1,9}"
 _PATTERNS: tuple[tuple[re.Pattern[str], Callable[..., ResNetSpec]], ...] = (
     (re.compile(r"wide_resnet(?P<depth>50|101)_2_v1"), _wide_imagenet),
-    (re.compile(rf"wide_resnet(?P<depth>\d+)_(?P<k>\d+)_{_FAMILY}"), _wide_cifar),
-    (re.compile(rf"resnet(?P<depth>\d+)_{_FAMILY}_cifar"), _imagenet_with_cifar_stem),
-    (re.compile(rf"resnet(?P<depth>\d+)_{_FAMILY}"), _resnet),
+    (re.compile(rf"wide_resnet(?P<depth>{_NUMBER})_(?P<k>{_NUMBER})_{_FAMILY}"), _wide_cifar),
+    (re.compile(rf"resnet(?P<depth>{_NUMBER})_{_FAMILY}_cifar"), _imagenet_with_cifar_stem),
+    (re.compile(rf"resnet(?P<depth>{_NUMBER})_{_FAMILY}"), _resnet),
 )

@@ -1,11 +1,13 @@
 """What the rest of reszoo asks of a network by its spec, whatever its architecture. Light: imports no torch."""
 
+from math import prod
 from typing import TYPE_CHECKING, Any, cast
 
+from ..core import limits
 from ..core.errors import UsageError
 from ..core.missing import require
 from ..core.registry import discover
-from ..core.types import ModelSpec
+from ..core.types import ModelSpec, ResNetSpec
 from . import families
 from .family import Family, Shape
 
@@ -24,7 +26,17 @@ def family_of(spec: ModelSpec) -> Family[Any]:
 def build(spec: ModelSpec) -> "nn.Module":
     """A freshly initialised network of this spec, in training mode."""
     require("torch", "to build a network")
+    check_size(spec)
     return family_of(spec).build(spec)
+
+
+def check_size(spec: ModelSpec) -> None:
+    """Raises UsageError for a network of more parameters than any machine here could hold."""
+    if not isinstance(spec, ResNetSpec):
+        return  # their shapes are told by a network, which is on the meta device wherever weights are read
+    if (values := sum(map(prod, state_shapes(spec).values()))) > limits.PARAMETERS:
+        problem = f"{summary(spec)} has {values:,} parameters, and {limits.PARAMETERS:,} are the most"
+        raise UsageError(problem, "Give it fewer channels or blocks.")
 
 
 def state_shapes(spec: ModelSpec) -> dict[str, Shape]:

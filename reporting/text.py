@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
+from ..core.cleaning import for_csv
 from ..core.documents import to_builtins
 from ..core.measured import ColdStart
 from ..core.types import Record
@@ -70,7 +71,10 @@ def csv_text(report: Report) -> str:
     records = [_record(row) for row in report.rows]
     writer = csv.DictWriter(buffer, fieldnames=list(records[0]))
     writer.writeheader()
-    writer.writerows(records)
+    writer.writerows(
+        {name: for_csv(value) if isinstance(value, str) else value for name, value in record.items()}
+        for record in records
+    )
     return buffer.getvalue()
 
 

@@ -1,11 +1,12 @@
 """Kill reszoo at random moments, again and again: `python scripts/kills.py --kills 100 --seed 0 --log kills.jsonl`.
 
-Each kill is a verb with a small network, in a process that has imported PyTorch and more beforehand, and SIGKILL or
-SIGTERM at a moment drawn from the time that the verb takes. Then: its target is the old or the new one, whole; every
-file of the user's is as it was; after SIGTERM no staging folder is left; the same command, run again, works; and after
-that no staging folder, partial file, lock or unfinished run is left. At the beginning, every verb is shown to refuse a
-target with a file of the user's in it. A line is printed for every kill; the log takes them too, and a run that is
-started again with the same log goes on after its last line. The first thing that is wrong ends it with an error.
+Each kill is a verb with a small network, in a process that has imported PyTorch and more beforehand, and SIGKILL,
+SIGTERM or SIGHUP at a moment drawn from the time that the verb takes. Then: its target is the old or the new one,
+whole, every file of the user's is as it was; after SIGTERM and SIGHUP no staging folder is left; the same command,
+run again, works; and after that no staging folder, partial file, lock or unfinished run is left. At the beginning,
+every verb is shown to refuse a target with a file of the user's in it. A line is printed for every kill; the log
+takes them too, and a run that is started again with the same log goes on after its last line. The first thing that is
+wrong ends it with an error.
 
 `--out` takes the summary: docs/measurements/kills.json is one.
 """
@@ -39,10 +40,11 @@ import shelf
 import webserver
 
 CHECKPOINT = "resnet8_v1.reszoo_digits"
-SIGNALS = (signal.SIGKILL, signal.SIGTERM)
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 # It was done before, the signal came before the verb had begun, or the verb cleaned up (train: and saved its run).
-ENDS = {signal.SIGKILL: (0, -signal.SIGKILL), signal.SIGTERM: (0, -signal.SIGTERM, 128 + signal.SIGTERM, 130)}
-LITTER = (".staging-*", "*.part", "*.part.json", "*.lock", "*.unfinished")
+ENDS = {signal.SIGKILL: (0, -signal.SIGKILL)}
+ENDS |= {number: (0, -number, 128 + number, 130) for number in SIGNALS[1:]}
+LITTER = (".staging-*", "*.reszoo-part", "*.reszoo-part.json", "*.reszoo-lock", "*.unfinished")
 PAUSE_S = 0.02  # of the server, after every 16 KiB
 LIMIT_S = 3600.0  # however busy the machine is
 PROCESSES = get_context("forkserver")

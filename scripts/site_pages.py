@@ -1,7 +1,7 @@
 """The parts of the site that are made when mkdocs builds it, so that they cannot go stale.
 
-README.md is the home page, CHANGELOG.md and CONTRIBUTING.md are pages as they stand, and the zoo's table comes from
-its cards and from what was measured.
+README.md is the home page, CHANGELOG.md, CONTRIBUTING.md and SECURITY.md are pages as they stand, and the zoo's table
+comes from its cards and from what was measured.
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from reszoo import zoo
 ROOT = Path(__file__).resolve().parent.parent
 WIDE = "---\nhide: [navigation]\n---\n"
 FROM_THE_TOP = {"README.md": "index.md", "CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
+FROM_THE_TOP |= {"SECURITY.md": "security.md"}
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

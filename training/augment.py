@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
+from ..core.errors import UsageError
 from ..core.types import Preprocess
 from ..datasets.preprocess import in_steps
 from .recipe import Recipe
@@ -16,6 +17,11 @@ from .recipe import Recipe
 def pad(images: Tensor, padding: int, mode: str, preprocess: Preprocess) -> Tensor:
     """(n, H, W, C) -> (n, H + 2 padding, W + 2 padding, C)."""
     n, height, width, channels = images.shape
+    if padding >= min(height, width):
+        raise UsageError(
+            f"padding={padding} is as much as the images have: they are {width}x{height}",
+            f"Give less, such as padding={min(height, width) // 8}.",
+        )
     if mode == "reflect":
         rows, columns = (_reflected(length, padding).to(images.device) for length in (height, width))
         return images[:, rows][:, :, columns]

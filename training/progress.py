@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from ..core.cleaning import for_terminal
 from ..core.progress import Progress
 from ..core.types import Record
 from .recipe import Recipe
@@ -112,7 +113,7 @@ class Lines:
 
     def _print(self, line: object) -> None:
         self._told_at = time.monotonic()
-        print(line, file=sys.stderr, flush=True)
+        print(for_terminal(str(line)), file=sys.stderr, flush=True)
 
 
 class Display:

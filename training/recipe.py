@@ -9,6 +9,7 @@ import msgspec
 from ..core.choices import Choices
 from ..core.documents import read_toml, to_builtins
 from ..core.errors import UsageError
+from ..core.limits import check_counts
 from ..core.registry import unknown
 from ..core.types import Fraction, NotNegative, Positive, StrPath
 
@@ -95,6 +96,7 @@ class Recipe(Choices, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_counts(threads=[self.threads])
         if (self.schedule == "step") != bool(self.milestones):
             raise ValueError(f"schedule = {self.schedule!r} and milestones = {self.milestones}: only step has them")
         if self.select == "best" and self.train_on != "train":

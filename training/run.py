@@ -21,6 +21,7 @@ from ..core.errors import UnavailableError, UsageError
 from ..core.files import beside, check_free
 from ..core.locks import locked
 from ..core.measured import Accuracy
+from ..core.refs import check_ref
 from ..core.staging import staging
 from ..core.threads import torch_threads
 from ..core.types import Checkpoint, ModelSpec, StrPath
@@ -84,6 +85,7 @@ def fit(
     world, out = distributed.current(), Path(out)
     where = pick_device(device, world)
     work = beside(out, ".unfinished")
+    check_ref(ref)
     check_parent(parent, data, recipe, head)
     freeze(model, recipe.freeze, network.head_name(spec) if head == "new" else "")
     with locked(out, wait=False) if world.is_first else nullcontext():

@@ -10,6 +10,7 @@ import msgspec
 
 from ..core.choices import check
 from ..core.errors import ReszooError, UnavailableError, UsageError
+from ..core.limits import check_counts
 from ..core.measured import Failure, Measurement, Scenario
 from ..core.progress import Progress, silent
 from ..core.registry import ALL
@@ -128,6 +129,7 @@ def sweep(
     from ..bench.plan import plan, plan_all
     from ..export.contract.runtime import parse_runtime
 
+    check_counts(batches=batches, threads=threads)
     check_own_precision(models, precisions)
     precisions = precisions or FLOAT
     more: dict[str, Any] = {"bind": bind, "progress": progress}
@@ -186,6 +188,7 @@ def scenario_of(
 ) -> Scenario:
     """What is measured, but for the runtime. Raises UsageError for a number that is out of range."""
     check("half_width", half_width, Share)
+    check_counts(batches=[batch], threads=[threads], streams=streams)
     if cold_cache and (threads != 1 or streams != 1):  # they are emptied from one core: other cores' would stay warm
         raise UsageError("a cold cache is for one thread and one stream", "Give `threads=1` and `streams=1`.")
     return Scenario(

@@ -87,12 +87,13 @@ def export_weights(
         ReszooError: The library's network gives other logits; nothing was written.
     """
     from ..core.files import check_free, write_atomic
+    from ..core.refs import inside
     from ..core.registry import unknown
     from ..zoo.libraries import LIBRARIES, weights_for
 
     if to not in LIBRARIES:
         raise unknown(to, LIBRARIES, "library")
-    path = Path(out) if out is not None else Path(f"{checkpoint.ref}-{to}.safetensors")
+    path = Path(out) if out is not None else inside(Path(), f"{checkpoint.ref}-{to}.safetensors")
     if path.suffix not in WEIGHTS_SUFFIXES:
         raise UsageError(
             f"{path} is no name for weights", f"Give a file that ends in {' or '.join(WEIGHTS_SUFFIXES)} as `out`."
@@ -161,8 +162,10 @@ def options_for(
     compute_capability: Sequence[str],
 ) -> "ExportOptions":
     """What both `export` and `quantize` are told about the artifact."""
+    from ..core.limits import check_counts
     from ..export.contract.options import BatchRange, ExportOptions
 
+    check_counts(batches=batch if isinstance(batch, tuple) else [batch or 1])
     common = {"input": input, "opset": opset, "compute_capability": tuple(compute_capability)}
     if isinstance(batch, tuple):
         least, best, most = batch
@@ -210,8 +213,9 @@ def _write(
     parent: Path | None,
     progress: Progress,
 ) -> Artifact:
+    from ..core.refs import inside
     from ..export.exporting import export as write
     from ..export.exporting import folder_name
 
-    default = (parent or Path()) / f"{source.ref}-{folder_name(name, options)}"
-    return write(source, name, out=folder or default, options=options, progress=progress)
+    out = folder or inside(parent or Path(), f"{source.ref}-{folder_name(name, options)}")
+    return write(source, name, out=out, options=options, progress=progress)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..zoo.reading import Found, State
     from ..zoo.recognition import Recognised
 
-NAME = re.compile(r"\w[\w.+=,-]*")
 ENDINGS = re.compile(r"(\.(pth|pt|th|tar|bin|ckpt|safetensors))+$", re.IGNORECASE)
+LONGEST_TITLE = 60  # characters of a file's name in a checkpoint's
 
 
 class Source(NamedTuple):
@@ -89,15 +89,14 @@ def import_checkpoint(
 
     from .. import zoo
     from ..core.files import check_replaceable
+    from ..core.refs import check_ref, inside
     from ..datasets.info import check_name
     from ..datasets.presets import parse_preprocess
     from ..models import spec_of
     from .class_names import class_names
 
-    if name is not None and NAME.fullmatch(name) is None:
-        raise UsageError(
-            f"{name!r} cannot name a checkpoint", "Use letters, digits, `_`, `-` and `.`: resnet20_v1.mine."
-        )
+    if name is not None:
+        check_ref(name)
     if arch is not None:
         spec_of(arch)
     if data is not None:
@@ -105,7 +104,7 @@ def import_checkpoint(
     if isinstance(preprocess, str):
         parse_preprocess(preprocess)
     named = class_names(labels, data)
-    folder = Path(out) if out is not None else Path("runs") / name if name else None
+    folder = Path(out) if out is not None else inside(Path("runs"), name) if name else None
     if folder:
         check_replaceable(folder)
     patterns = (ignore,) if isinstance(ignore, str) else tuple(ignore)
@@ -117,7 +116,7 @@ def import_checkpoint(
             _check_module(weights.module, recognised.state, spec, weights.what)
         ref = name or f"{recognised.arch}.{weights.title}"
         made = zoo.save(
-            folder or Path("runs") / ref,
+            folder or inside(Path("runs"), ref),
             recognised.state,
             ref=ref,
             spec=spec,
@@ -143,7 +142,7 @@ def _opened(
         yield _of_module(source, ignore)
         return
     with opened(os.fspath(source), progress) as file:
-        title = re.sub(r"[^\w-]+", "_", ENDINGS.sub("", file.title)).strip("_") or "imported"
+        title = re.sub(r"[^\w-]+", "_", ENDINGS.sub("", file.title)).strip("_")[:LONGEST_TITLE] or "imported"
         origin = {"file": file.name} | ({"url": file.url} if file.url else {})
         found, what = read(file.path, ignore), file.url or str(file.path)
         what += f" ({'.'.join(found.wrappers)})" if found.wrappers else ""  # which of several networks it is

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..core.cleaning import for_csv
 from ..core.errors import ReszooError, UnavailableError
 from ..core.measured import Measurement, Scenario
 from ..core.types import Artifact, Checkpoint
@@ -90,7 +91,7 @@ def write_confusion(found: "Predictions", path: Path) -> None:
 
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["true class", *found.classes])
+    rows.writerow(["true class", *map(for_csv, found.classes)])
     for name, counts in zip(found.classes, confusion(found).tolist(), strict=True):
-        rows.writerow([name, *counts])
+        rows.writerow([for_csv(name), *counts])
     write_atomic(path, text.getvalue().encode())

@@ -96,14 +96,17 @@ def loaded_model(
 ) -> "Iterator[tuple[Candidate, str, Session]]":
     """What is run, the name of the runtime with its variant, and the session."""
     from ..core.hosts import available_cores
+    from ..core.limits import check_counts
     from ..export import predicting
+    from ..export.contract.runtime import opened
 
     if threads is not None and threads < 1:
         raise UsageError(f"`threads={threads}` is not possible", "Give `threads=1` or more.")
+    check_counts(threads=[threads or 1])
     candidate, engine, variant = predicting.resolve(model, runtime)
     name = f"{engine.name}:{variant}" if variant else engine.name
     where = device or engine.devices[0]
-    with engine.load(candidate, device=where, threads=threads or available_cores(), variant=variant) as loaded:
+    with opened(engine, candidate, device=where, threads=threads or available_cores(), variant=variant) as loaded:
         yield candidate, name, loaded
 
 

@@ -81,6 +81,7 @@ def train(
         UnavailableError: The data set or the device is not on this machine.
     """
     from .. import training, zoo
+    from ..core.refs import inside
     from ..training.progress import Steps
     from .class_names import named_by
 
@@ -95,7 +96,7 @@ def train(
         start.spec,
         data,
         chosen,
-        Path(out) if out is not None else Path("runs") / start.ref,
+        Path(out) if out is not None else inside(Path("runs"), start.ref),
         ref=start.ref,
         parent=start.parent,
         head=start.head,

@@ -23,6 +23,7 @@ from .names import folder_of as folder_of
 from .names import resolve as resolve
 from .store import download as download
 from .store import find as find
+from .store import is_unverified as is_unverified
 from .store import load as load
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "folder_of",
     "from_timm",
     "from_torchvision",
+    "is_unverified",
     "list_models",
     "load",
     "read",

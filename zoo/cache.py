@@ -1,6 +1,7 @@
 """Housekeeping of the cache: what is in it, whether it is undamaged, and what nobody needs any more."""
 
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,12 +18,12 @@ HASH = "[0-9a-f]" * 12
 # Where locks, partial files and staging folders are made.
 PLACES = ("checkpoints", "downloads", "data", "latency", "local", "tensorrt", f"artifacts/*-{HASH}")
 SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
-# What can be had again, and how it differs from what a user put there.
-CONTENTS = {
-    "checkpoints/*": is_ours,
-    "downloads/*": Path.is_file,
-    f"artifacts/*-{HASH}/*": Path.is_dir,
-    "latency/*.json": Path.is_file,
+# What can be had again, and how it differs from what a user put there: RESZOO_CACHE may be a folder with other things.
+CONTENTS: dict[str, Callable[[Path], bool]] = {
+    "checkpoints/*": lambda path: is_ours(path) and any(path.iterdir()) and path.absolute() not in _made_here(),
+    f"downloads/{HASH}-*": Path.is_file,
+    f"artifacts/*-{HASH}/*-*": Path.is_dir,
+    f"latency/*.t*.b*.{HASH}????.json": Path.is_file,
 }
 
 
@@ -52,24 +53,30 @@ def verify() -> dict[str, str]:
     return problems
 
 
-def collect_garbage(*, everything: bool = False) -> list[Entry]:
+def collect_garbage(*, everything: bool = False, dry_run: bool = False) -> list[Entry]:
     """Remove partial downloads, staging folders and lock files that no process works on, and notes of what is gone.
 
     `everything` removes checkpoints, downloads, exports and latency tables too. Data sets stay: some cannot be
-    downloaded again. What lies elsewhere in the cache's folder is not ours, and stays.
+    downloaded again, and so do checkpoints that were made here. Only what has a name that reszoo alone gives goes, from
+    the folders where reszoo gives it: what else lies in the cache's folder stays. `dry_run` removes nothing.
     """
     removed = []
     with explained(cache_dir()):
         for folder in [folder for place in _places() for folder in staging.staging_folders(place)]:
             entry = _entry(folder)
-            if staging.discard(folder):
+            if staging.is_dead(folder) if dry_run else staging.discard(folder):
                 removed.append(entry)
         for path in [*_leftovers(), *local.stale(), *(_contents() if everything else ())]:
             with ExitStack() as held:
-                if path.exists() and _try_lock(_lock_on(path), held):
+                if path.exists() and _try_lock(_lock_on(path), held, keep=dry_run):
                     removed.append(_entry(path))
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+                    if not dry_run:
+                        shutil.rmtree(path) if path.is_dir() else path.unlink()
     return removed
+
+
+def _made_here() -> set[Path]:
+    return {each.folder for each in local.found()}
 
 
 def _places() -> list[Path]:
@@ -95,18 +102,29 @@ def _lock_on(path: Path) -> Path:
     return path.with_name(target + LOCK_SUFFIX)
 
 
-def _try_lock(lock: Path, held: ExitStack) -> bool:
-    """Take a lock unless another process has it; it is removed before it is released, as `locked` does."""
+def _try_lock(lock: Path, held: ExitStack, *, keep: bool) -> bool:
+    """Take a lock unless another process has it; it is removed before it is released, as `locked` does.
+
+    With `keep`, one that was there stays.
+    """
     from filelock import FileLock, Timeout
 
+    was_there = lock.exists()
     try:
         held.enter_context(FileLock(lock, timeout=0))
     except Timeout:
         return False
-    held.callback(lock.unlink, missing_ok=True)
+    if not (keep and was_there):
+        held.callback(lock.unlink, missing_ok=True)
     return True
 
 
 def _entry(path: Path) -> Entry:
-    files = path.rglob("*") if path.is_dir() else [path]
-    return Entry(path=path, size_bytes=sum(file.stat().st_size for file in files if file.is_file()))
+    return Entry(path=path, size_bytes=sum(map(_size, path.rglob("*") if path.is_dir() else [path])))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except OSError:  # whoever works there has removed it meanwhile
+        return 0

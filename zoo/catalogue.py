@@ -14,11 +14,13 @@ import msgspec
 from ..core.documents import read_toml, to_builtins
 from ..core.errors import ReszooError
 from ..core.files import cache_dir
+from ..core.refs import inside
 from ..core.registry import add_unique, choose
-from ..core.types import Fraction, ModelSpec, Positive, Preprocess, Record
+from ..core.types import Fraction, ModelSpec, Positive, Preprocess, Record, check_name
 from ..models import spec_of
 
 CARDS = Path(__file__).parent / "cards"
+FULL_SHA256 = 64  # hex digits
 WILDCARD = re.compile(r"[*?[]")
 BUNDLED = Path(__file__).parent / "weights"
 
@@ -48,7 +50,8 @@ def divided(ref: str) -> Name:
 class Card(Record, frozen=True, kw_only=True):
     """A checkpoint somewhere on the web, and how to make it one of ours.
 
-    sha256      of the file at `url`, or its first 8 or more hex digits; left out where nobody publishes it
+    sha256      of the file at `url`, or its first 8 or more hex digits; left out where nobody publishes it. What is not
+                all of it does not verify a file: its first download is pinned (`pins`)
     spec        fields of the architecture's `ModelSpec` that this network sets otherwise
     converter   which table of `converters` renames its parameters
     paper       the architecture's, on arXiv
@@ -71,8 +74,14 @@ class Card(Record, frozen=True, kw_only=True):
     note: str = ""
 
     def __post_init__(self) -> None:
+        check_name("ref", self.ref)
         if divided(self.ref).arch != self.arch:
             raise ValueError(f"ref {self.ref!r} does not start with its architecture {self.arch!r}")
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether its hash tells the file from any other: 32 bits can be met on purpose."""
+        return self.sha256 is not None and len(self.sha256) == FULL_SHA256
 
     def model_spec(self) -> ModelSpec:
         spec: ModelSpec = msgspec.convert(to_builtins(spec_of(self.arch)) | self.spec, ModelSpec)
@@ -130,4 +139,4 @@ def card(ref: str) -> Card:
 
 def folder_of(ref: str) -> Path:
     """Where the checkpoint of this name lies, or will lie once it is downloaded."""
-    return bundled().get(ref) or cache_dir() / "checkpoints" / ref
+    return bundled().get(ref) or inside(cache_dir() / "checkpoints", ref)

@@ -118,8 +118,15 @@ def build(checkpoint: Checkpoint) -> "nn.Module":
             f"{checkpoint.weights_path} cannot be read: {error}", _get_it_again(checkpoint.weights_path.parent)
         ) from error
     check_fits(state, state_shapes(checkpoint.spec), str(checkpoint.weights_path))
+    _check_floats(state, checkpoint.weights_path)
     network.load_state_dict(state, assign=True)
     return network.eval()
+
+
+def _check_floats(state: "Mapping[str, Tensor]", path: Path) -> None:
+    for name, tensor in state.items():
+        if not (tensor.is_floating_point() or name.endswith("num_batches_tracked")):
+            raise ReszooError(f"{path}: {name} is of {tensor.dtype}, expected floats", _get_it_again(path.parent))
 
 
 def empty_network(spec: ModelSpec) -> "nn.Module":

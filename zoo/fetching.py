@@ -1,6 +1,5 @@
 """Foreign files by where people say they are: on this machine, at an address, or on the Hugging Face hub."""
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -8,8 +7,9 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
+from ..core.cleaning import public
 from ..core.errors import NotFoundError, UsageError
-from ..core.files import cache_dir, sha256_of
+from ..core.files import sha256_of
 from ..core.progress import Progress, silent
 from .checkpoints import DOCUMENT, WEIGHTS
 from .reading import check_readable
@@ -21,7 +21,6 @@ PAGES = (
     (re.compile(r"(https://huggingface\.co/[^/]+/[^/]+)/blob/"), r"\1/resolve/"),
     (re.compile(r"(https://github\.com/[^/]+/[^/]+)/blob/"), r"\1/raw/"),
 )
-LONGEST_NAME = 100  # of a file in the cache, where its name is not the whole address
 
 
 class Original(NamedTuple):
@@ -67,7 +66,7 @@ def addresses(source: str) -> list[str]:
     match = HUB.fullmatch(source)
     if match is None:
         raise UsageError(
-            f"{source!r} names no file",
+            f"{public(source)!r} names no file",
             "Write hf://OWNER/REPO, hf://OWNER/REPO/FILE, hf://OWNER/REPO@REVISION/FILE, https://..., or a path.",
         )
     repo, revision, file = match.groups()
@@ -92,18 +91,15 @@ def _downloaded(stack: ExitStack, source: str, progress: Progress) -> Original:
 
 
 def _fetched(stack: ExitStack, source: str, url: str, progress: Progress) -> Original:
-    from ..core.download import Source, fetched
+    from ..core.download import Source, fetched, place_of
 
-    parts = urlsplit(url)
-    name = PurePosixPath(unquote(parts.path)).name
+    name = PurePosixPath(unquote(urlsplit(url).path)).name
     check_readable(name)
-    key, safe = hashlib.sha256(url.encode()).hexdigest()[:12], re.sub(r"[^\w.-]+", "-", name)
-    target = cache_dir() / "downloads" / f"{key}-{safe[-LONGEST_NAME:]}"
+    target = place_of(url)
     digest = stack.enter_context(fetched(Source(url=url, sha256=None), target, progress=progress))
     hub = HUB.fullmatch(source)
     title = hub[1].partition("/")[2] if hub and name in HUB_FILES else name
-    public = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
-    return Original(target, digest, name, title, public)
+    return Original(target, digest, name, title, public(url))
 
 
 def _check_file(path: Path) -> None:
@@ -113,7 +109,7 @@ def _check_file(path: Path) -> None:
         raise UsageError(f"{path} is a checkpoint of reszoo's already", f"Name its folder: {folder}.")
     if path.is_dir():
         raise UsageError(f"{path} is a folder", "Name the file of the weights in it.")
-    if not path.exists():
+    if not path.is_file():  # or a pipe, which would be waited for
         raise UsageError(
             f"there is no file {path}", "Name a .pth, .pt, .th, .bin or .safetensors file, or hf://OWNER/REPO."
         )

@@ -38,6 +38,8 @@ BEGINNINGS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
     (re.compile(rb"BZh[1-9]1AY&SY"), "is a bzip2 archive", UNPACK),
     (re.compile(rb"\xfd7zXZ\x00"), "is an xz archive", UNPACK),
 )
+MOST_UNPACKED = 4  # times the size of the file: PyTorch does not compress what it puts into its zips
+NOT_PACKED = "Do not trust it, or write it again where it was made: torch.save does not compress."
 MEMBERS = 8  # of a tar that are looked at: PyTorch's had four
 OLDEST_TAR = f"Load it with the PyTorch that wrote it (0.1.1 or older), and write it again: {SAVE_AGAIN}."
 SCRIPT = (
@@ -82,7 +84,7 @@ def _refuse_other_zips(path: Path) -> None:
     """PyTorch's files are zips, with `data.pkl` in a folder; those of TorchScript and torch.export hold more."""
     try:
         with zipfile.ZipFile(path) as archive:
-            full = archive.namelist()
+            full, unpacked = archive.namelist(), sum(each.file_size for each in archive.infolist())
     except zipfile.BadZipFile as error:
         raise ReszooError(f"{path} is damaged: it ends before its own table of contents", COPY_AGAIN) from error
     names = {name.partition("/")[2] for name in full}
@@ -96,6 +98,8 @@ def _refuse_other_zips(path: Path) -> None:
         raise ReszooError(f"{path} is a model of Keras", OTHER_LIBRARY)
     if "data.pkl" not in names:
         raise ReszooError(f"{path} is a zip archive that PyTorch did not write", UNPACK)
+    if unpacked > MOST_UNPACKED * path.stat().st_size:
+        raise ReszooError(f"{path} has {path.stat().st_size} bytes, and unpacks to {unpacked}", NOT_PACKED)
 
 
 def _refuse_tar(path: Path) -> None:

@@ -53,8 +53,8 @@ def found() -> list[Local]:
 
 
 def stale() -> list[Path]:
-    """The notes of what is not there any more."""
-    return sorted(path for path in _notes().glob("*.json") if not _is_there(path))
+    """The notes of what is not there any more. What is no note is not ours."""
+    return sorted(path for path in _notes().glob(f"{'[0-9a-f]' * 16}.json") if not _is_there(path))
 
 
 @cache
@@ -68,9 +68,10 @@ def _ref(checkpoint: Checkpoint, is_unique: bool) -> str:
 
 
 def _is_there(note: Path) -> bool:
-    with suppress(ReszooError):
+    try:
         return (read_json(note, Note, "").folder / checkpoints.DOCUMENT).is_file()
-    return False
+    except ReszooError:
+        return True  # damaged, or somebody else's
 
 
 def _notes() -> Path:

@@ -1,13 +1,17 @@
 """From a name to a checkpoint on this machine: bundled, in the cache, or downloaded and converted once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from ..core.errors import ReszooError, UsageError
-from ..core.files import cache_dir, check_replaceable, explained
+from ..core.files import check_replaceable, explained
 from ..core.hosts import versions
 from ..core.progress import Progress, silent
 from ..core.types import Checkpoint, Metric, ProvenanceStep, StrPath
-from . import catalogue, checkpoints, names
+from . import catalogue, checkpoints, names, pins
+
+UNVERIFIED = "unverified"  # in the step of a download, where no published hash tells whether it is the file
 
 
 def load(ref: StrPath) -> Checkpoint:
@@ -53,18 +57,24 @@ def download(ref: str, *, progress: Progress = silent) -> Checkpoint:
         return find(ref) or _fetch_and_convert(card, folder, progress)  # another process may have been faster
 
 
+def is_unverified(checkpoint: Checkpoint) -> bool:
+    """Whether no published hash tells that it was made of the file that its card means."""
+    return any(UNVERIFIED in step.config for step in checkpoint.provenance)
+
+
 def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -> Checkpoint:
-    from ..core.download import Source, fetched
+    from ..core.download import Source, fetched, place_of
     from .convert import convert
     from .labels import labels
     from .reading import check_readable
 
     check_readable(PurePosixPath(card.url).name)
     check_replaceable(folder, checkpoints.is_ours)
-    source = Source(url=card.url, sha256=card.sha256, size_bytes=card.size_bytes)
-    original = cache_dir() / "downloads" / f"{card.ref}-{PurePosixPath(card.url).name}"
-    with fetched(source, original, progress=progress) as digest:
-        return checkpoints.save(
+    known = None if card.is_verified else pins.pinned(card.ref, card.url)
+    source = Source(url=card.url, sha256=known or card.sha256, size_bytes=card.size_bytes)
+    original = place_of(card.url)
+    with _explained_pin(card.ref, known), fetched(source, original, progress=progress) as digest:
+        made = checkpoints.save(
             folder,
             convert(original, card.converter),
             ref=card.ref,
@@ -77,11 +87,27 @@ def _fetch_and_convert(card: catalogue.Card, folder: Path, progress: Progress) -
             provenance=_provenance(card, digest),
             replace=True,
         )
+        if not (card.is_verified or known):
+            pins.pin(card.ref, card.url, digest)
+        return made
+
+
+@contextmanager
+def _explained_pin(ref: str, known: str | None) -> Iterator[None]:
+    from ..core.download import WrongFileError
+
+    try:
+        yield
+    except WrongFileError as error:
+        if known is None:
+            raise
+        reason = f"{error.problem}, as it was when {ref} was first downloaded"
+        raise ReszooError(reason, f"If you trust the file that is there today, delete {pins.path_of(ref)}.") from error
 
 
 def _metrics(card: catalogue.Card) -> tuple[Metric, ...]:
-    if card.accuracy is None:
-        return ()
+    if card.accuracy is None or not card.is_verified:
+        return ()  # nobody can tell that it is this file's
     published = card.accuracy
     return (
         Metric(
@@ -99,9 +125,13 @@ def _metrics(card: catalogue.Card) -> tuple[Metric, ...]:
 def _provenance(card: catalogue.Card, digest: str) -> tuple[ProvenanceStep, ...]:
     """What was done; `digest` is the sha256 of the original file."""
     spec = {name: str(value) for name, value in card.spec.items()}
+    unverified = {} if card.is_verified else {UNVERIFIED: "the hash of the first download"}
     return (
         ProvenanceStep(
-            name="download", config={"url": card.url}, versions=versions(("reszoo", "httpx")), input_sha256=digest
+            name="download",
+            config={"url": card.url} | unverified,
+            versions=versions(("reszoo", "httpx")),
+            input_sha256=digest,
         ),
         ProvenanceStep(
             name="convert",

@@ -26,6 +26,8 @@ class Format(ABC):
     `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
     `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
     A dynamic batch ends at `largest_batch`; None is no end.
+    `opened` are the files that a runtime opens, or folders of which it may open all; `named_in`
+    says which others these name.
     The same checkpoint and options give the same bytes, where `is_reproducible`. `companions` are those of the files
     written that stand beside the model for people: a runtime needs none of them.
     """
@@ -40,6 +42,7 @@ class Format(ABC):
     largest_batch: ClassVar[int | None] = None
     is_for_gpus: ClassVar[bool] = False
     is_reproducible: ClassVar[bool] = True
+    opened: ClassVar[tuple[str, ...]] = ()
     companions: ClassVar[tuple[str, ...]] = ()
     packages: ClassVar[tuple[str, ...]]
 
@@ -79,6 +82,10 @@ class Format(ABC):
     def versions(self) -> dict[str, str]:
         """What it is written with, for the provenance; packages that are not installed are left out."""
         return versions(self.packages)
+
+    def named_in(self, folder: Path) -> tuple[str, ...]:
+        """Other files that the model's files name, and that a runtime would open with them."""
+        return ()
 
     def stand_in(self, written: Candidate) -> "tuple[Candidate, Runtime] | None":
         """What proves the files where they can be written but not run, if anything does, and what runs that."""

@@ -2,14 +2,16 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from ...core.errors import UsageError
+from ...core.errors import ReszooError, UsageError
 from ...core.foreign import ForeignPlugins, unusable
 from ...core.measured import Kernel
+from ...core.patience import limited
 from ...core.registry import choose, discover
 from ...core.types import Candidate, Unavailable
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "cuda"]
 # Before a profile: the first runs of a shape compile kernels and touch memory.
 WARM_UP_RUNS = 20
+LONGEST_REASON = 300  # characters of what an engine says
 
 
 class Clock:
@@ -83,8 +86,9 @@ class Session(ABC):
         """Release the model."""
 
     def predict(self, batch: "np.ndarray") -> "np.ndarray":
-        """The whole way: place, run, read."""
-        return self.read(self.run(self.place(batch)))
+        """The whole way: place, run, read. Raises ReszooError where the engine fails, as on a graph of other inputs."""
+        with engine_errors(f"cannot run the model on {batch.dtype} of {batch.shape}"):
+            return self.read(self.run(self.place(batch)))
 
     def repeat(self, placed: Any, runs: int, limit_s: float) -> int:
         """Run `runs` times, or until `limit_s` seconds are over; gives how often that was, at least once."""
@@ -146,6 +150,32 @@ class Runtime(ABC):
         None, the default: this runtime does not run ONNX.
         """
         return None
+
+
+@contextmanager
+def engine_errors(what: str) -> Iterator[None]:
+    """Name what an engine raises, of whatever class: ReszooError in one line, with the fix."""
+    try:
+        with limited():
+            yield
+    except (ReszooError, ImportError):  # these say what to do, or whose defect it is
+        raise
+    except Exception as error:
+        said = (str(error).strip().splitlines() or [""])[0][:LONGEST_REASON]
+        raise ReszooError(
+            f"the engine {what}: {type(error).__name__}: {said}", "Export it again: its files are not as described."
+        ) from error
+
+
+@contextmanager
+def opened(
+    runtime: Runtime, model: Candidate, *, device: Device, threads: int, variant: str = ""
+) -> "Iterator[Session]":
+    """The loaded model. Raises ReszooError where the engine cannot load it."""
+    with engine_errors(f"{runtime.name} cannot load {model.path}"):
+        session = runtime.load(model, device=device, threads=threads, variant=variant)
+    with session:
+        yield session
 
 
 @cache

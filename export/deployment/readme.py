@@ -64,10 +64,12 @@ def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
             f"    pip install {package}\n    reszoo predict . IMAGE..."
         )
     packages = ("numpy", "pillow", *entry.engine.packages)
+    quiet = "run.py keeps it from calling home, as `ORT_DISABLE_TELEMETRY=1` does; set that in a program of your own.\n"
     return (
         f"    pip install {' '.join(packages)}\n    python run.py IMAGE...\n\n"
         f"prints the five likeliest classes. It was made with {_versions(versions(packages))}; reszoo is not needed.\n"
         f"{_binding(artifact)}"
+        f"{quiet if entry.engine.name in INCLUDED else ''}"
         "Where reszoo is installed, `reszoo predict . IMAGE...` does the same."
     )
 

@@ -33,6 +33,7 @@ class CoreMlFormat(Format):
     precisions = ("fp32", "fp16")
     has_static_batch = True
     largest_batch = LARGEST_BATCH
+    opened = (MODEL_FOLDER,)
     packages = ("coremltools", "torch")
 
     def unavailable(self) -> Unavailable | None:

@@ -32,6 +32,7 @@ class ExecuTorchFormat(GraphFormat):
     natural_int8 = QuantizeConfig(scheme="int8-pt2e")
     has_static_batch = True
     largest_batch = LARGEST_BATCH
+    opened = (MODEL_FILE,)
     packages = ("executorch", "torch")
 
     def unavailable(self) -> Unavailable | None:

@@ -26,6 +26,7 @@ class LiteRtFormat(GraphFormat):
     natural_int8 = QuantizeConfig(scheme="int8-litert")
     inputs = ("float", "uint8")
     has_static_batch = True
+    opened = (MODEL_FILE,)
     packages = ("litert-torch", "torch", "litert-converter", "ai-edge-quantizer")
 
     def unavailable(self) -> Unavailable | None:

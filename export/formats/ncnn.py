@@ -15,6 +15,7 @@ from ..exporters import example
 PARAM_FILE = "model.ncnn.param"
 WEIGHTS_FILE = "model.ncnn.bin"
 TRACED = "model.pt"
+LIMIT_S = 1800
 
 
 class NcnnFormat(Format):
@@ -23,6 +24,7 @@ class NcnnFormat(Format):
     name = "ncnn"
     parity_runtime = "ncnn"
     precisions = ("fp32", "fp16")
+    opened = (PARAM_FILE, WEIGHTS_FILE)
     packages = ("pnnx", "ncnn", "torch")
 
     def unavailable(self) -> Unavailable | None:
@@ -35,7 +37,8 @@ class NcnnFormat(Format):
 
         with tempfile.TemporaryDirectory(prefix="reszoo-") as name, quietly():
             fed = example(input_spec(checkpoint, options), batch=1)
-            torch.jit.trace(build(checkpoint), (fed,)).save(Path(name) / TRACED)  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(build(checkpoint), (fed,))  # type: ignore[no-untyped-call]
+            (Path(name) / TRACED).write_bytes(traced.save_to_buffer())  # its own writer aborts where the disk is full
             _convert(Path(name), list(fed.shape), is_half=options.precision == "fp16")
             for file in (PARAM_FILE, WEIGHTS_FILE):
                 (folder / file).write_bytes((Path(name) / file).read_bytes())
@@ -47,7 +50,10 @@ def _convert(folder: Path, shape: list[int], is_half: bool) -> None:
     shown = ",".join(map(str, shape))
     # not its Python function, which runs a program that it has just written, and hides errors
     command = [pnnx.EXEC_PATH, TRACED, f"inputshape=[{shown}]f32", f"fp16={int(is_half)}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=LIMIT_S)
+    except subprocess.TimeoutExpired as error:
+        raise ReszooError(f"pnnx did not end in {LIMIT_S} s", "Export to another format.") from error
     if done.returncode or not (folder / WEIGHTS_FILE).is_file():
         said = (done.stderr + done.stdout).strip().splitlines()[-1:]
         raise ReszooError(f"pnnx cannot convert the network: {''.join(said)}", "Export to another format.")

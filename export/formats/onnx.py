@@ -14,11 +14,14 @@ from ..exporters import example
 from ..naming import name_by_modules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import onnx
     from torch import Tensor, nn
     from torch.export import ExportedProgram
 
 MODEL_FILE = "model.onnx"
+LOCATION = b"location"  # the key under which a tensor names the file of its data
 EXPORTER = ("torch", "onnxscript")
 # Below 18 the exporter has no operators of its own and its down-conversion fails on Pad; 25 is the newest that
 # it writes itself.
@@ -36,6 +39,7 @@ class OnnxFormat(GraphFormat):
     inputs = ("float", "uint8")
     has_opset = True
     has_static_batch = True
+    opened = (MODEL_FILE,)
     packages = ("onnx", "onnxscript", "torch")
 
     def unavailable(self) -> Unavailable | None:
@@ -60,6 +64,34 @@ class OnnxFormat(GraphFormat):
 
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         (folder / MODEL_FILE).write_bytes(graph)
+
+    def named_in(self, folder: Path) -> tuple[str, ...]:
+        return external_data(folder / MODEL_FILE)
+
+
+def external_data(path: Path) -> tuple[str, ...]:
+    """The files that tensors of an ONNX model lie in, where they are not in its own."""
+    if LOCATION not in path.read_bytes():  # nearly always: parsing takes longer
+        return ()
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        model = onnx.load_model(path, load_external_data=False)
+    except DecodeError as error:
+        raise ReszooError(f"{path} is no ONNX model: {error}", "Export it again.") from error
+    tensors = (each for each in _messages(model) if isinstance(each, onnx.TensorProto))
+    entries = (entry for tensor in tensors for entry in tensor.external_data)
+    return tuple(dict.fromkeys(entry.value for entry in entries if entry.key == LOCATION.decode()))
+
+
+def _messages(message: Any) -> "Iterator[Any]":
+    """It and all within it, of subgraphs and functions too."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for each in [value] if hasattr(value, "ListFields") else value:
+                yield from _messages(each)
 
 
 def deployed(model: "nn.Module", preprocess: Preprocess, options: ExportOptions) -> "nn.Module":

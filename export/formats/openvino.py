@@ -29,6 +29,7 @@ class OpenVinoFormat(GraphFormat):
     natural_int8 = QuantizeConfig(scheme="int8")
     inputs = ("float", "uint8")
     has_static_batch = True
+    opened = (MODEL_FILE, "model.bin")
     packages = ("openvino", *onnx.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:

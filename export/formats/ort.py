@@ -26,6 +26,7 @@ class OrtFormat(GraphFormat):
     has_opset = True
     has_static_batch = True
     is_reproducible = False  # some of its tables come out in another order each time
+    opened = (MODEL_FILE,)
     packages = ("onnxruntime", *onnx.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:

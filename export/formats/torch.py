@@ -13,6 +13,7 @@ class TorchFormat(Format):
     name = "torch"
     parity_runtime = "torch"
     precisions = ("fp32",)
+    opened = ("weights.safetensors", "checkpoint.json")
     packages = ("torch",)
 
     def unavailable(self) -> Unavailable | None:

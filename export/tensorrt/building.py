@@ -42,6 +42,7 @@ class EngineFormat(GraphFormat):
     has_batch_range = True
     is_for_gpus = True
     is_reproducible = False  # names of inner tensors are counted through the whole process
+    opened = (MODEL_FILE,)
     companions = (onnx.MODEL_FILE, LAYERS_FILE)
 
     def unavailable(self) -> Unavailable | None:

@@ -50,9 +50,10 @@ def test_list_and_verify(weights: Path) -> None:
 
 
 def test_gc(weights: Path, cache: Path) -> None:
-    part = cache / "downloads" / "w.pth.part"
+    part = cache / "downloads" / "w.pth.reszoo-part"
     part.parent.mkdir()
     part.write_bytes(bytes(2500))
+    assert reszoo("cache", "gc", "--dry-run").stdout == f"would remove {part} (2.5 kB)\n2.5 kB to free\n"
     done = reszoo("cache", "gc")
     assert done.stdout == f"removed {part} (2.5 kB)\n2.5 kB freed\n"
     assert reszoo("cache", "gc").stdout == "nothing to remove\n"

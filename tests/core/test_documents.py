@@ -1,12 +1,14 @@
 """A wrong document names the file, the field, what was expected, and the fix."""
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from reszoo.core.documents import read_json, write_json
+from reszoo.core.documents import read_json, read_toml, write_json
 from reszoo.core.errors import ReszooError
+from reszoo.core.limits import DOCUMENT_BYTES
 from reszoo.core.schemas import Schema, unchanged
 from reszoo.core.types import Artifact, Certificate, Preprocess, Record
 
@@ -49,6 +51,30 @@ def test_a_folder_or_nothing_at_all_is_explained(tmp_path: Path) -> None:
         read_json(tmp_path / "none.json", Preprocess, "")
     with pytest.raises(ReszooError, match="cannot be read"):
         read_json(tmp_path, Preprocess, "")
+
+
+def test_a_document_that_is_deep_or_large_or_no_file_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "p.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ReszooError, match="not valid JSON: maximum recursion depth"):
+        read_json(path, Preprocess, "")
+    path.write_text("a = " + "[" * 100_000)
+    with pytest.raises(ReszooError, match="not valid TOML: maximum recursion depth"):
+        read_toml(path, Preprocess, "")
+    with path.open("wb") as file:
+        file.truncate(DOCUMENT_BYTES + 1)
+    with pytest.raises(ReszooError, match=r"bytes, and 33,554,432 are the most"):
+        read_json(path, Preprocess, "")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ReszooError, match="it is no file"):
+        read_json(tmp_path / "pipe", Preprocess, "")
+
+
+def test_a_toml_document_that_is_not_there_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ReszooError, match="does not exist"):
+        read_toml(tmp_path / "none.toml", Preprocess, "")
+    with pytest.raises(ReszooError, match="cannot be read"):
+        read_toml(tmp_path, Preprocess, "")
 
 
 class Length(Record, frozen=True, kw_only=True):

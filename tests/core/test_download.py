@@ -182,7 +182,7 @@ def test_a_file_that_changed_in_between_starts_again(web: WebServer, target: Pat
     web.files["/w.pth"].ranges = False
     with pytest.raises(ReszooError, match="5 tries"):
         fetch(Source(url=url, sha256=DIGEST), target)
-    assert target.with_name("weights.pth.part").stat().st_size == 100_000
+    assert target.with_name("weights.pth.reszoo-part").stat().st_size == 100_000
     web.add("/w.pth", Resource(CONTENT, etag='"new"'))
     assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
     assert target.read_bytes() == CONTENT
@@ -334,7 +334,7 @@ def test_a_certificate_that_nobody_trusts_is_shown_once(target: Path, certified:
 def test_killed_in_the_middle_the_next_process_goes_on(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT, troubles=[Trouble(stall_after=200_000)]))
     command = [sys.executable, "-c", IN_A_PROCESS, url, DIGEST, str(target)]
-    part = target.with_name("weights.pth.part")
+    part = target.with_name("weights.pth.reszoo-part")
     with started(command, stdout=subprocess.DEVNULL) as first:
         until = time.monotonic() + 60
         while not (part.exists() and part.stat().st_size > 100_000):
@@ -352,9 +352,9 @@ def test_killed_in_the_middle_the_next_process_goes_on(web: WebServer, target: P
 def test_killed_after_the_last_byte_nothing_is_asked_for_again(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT))
     target.parent.mkdir()
-    target.with_name("weights.pth.part").write_bytes(CONTENT)
+    target.with_name("weights.pth.reszoo-part").write_bytes(CONTENT)
     origin = {"url": url, "validator": '"first"', "total_bytes": len(CONTENT), "sha256": None}
-    target.with_name("weights.pth.part.json").write_text(json.dumps(origin))
+    target.with_name("weights.pth.reszoo-part.json").write_text(json.dumps(origin))
     assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
     assert web.seen == []
 
@@ -362,8 +362,8 @@ def test_killed_after_the_last_byte_nothing_is_asked_for_again(web: WebServer, t
 def test_a_corrupt_note_about_the_partial_file_starts_again(web: WebServer, target: Path) -> None:
     url = web.add("/w.pth", Resource(CONTENT))
     target.parent.mkdir()
-    target.with_name("weights.pth.part").write_bytes(b"x" * 1000)
-    target.with_name("weights.pth.part.json").write_text('{"url": ')
+    target.with_name("weights.pth.reszoo-part").write_bytes(b"x" * 1000)
+    target.with_name("weights.pth.reszoo-part.json").write_text('{"url": ')
     assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
 
 
@@ -407,3 +407,66 @@ def test_a_disk_that_is_full_or_read_only(web: WebServer, tmp_path: Path, option
 def test_a_source_that_cannot_be_meant(wrong: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"address|sha256"):
         Source(**wrong)  # type: ignore[arg-type]
+
+
+def with_password(web: WebServer, path: str) -> str:
+    return web.url.replace("://", "://me:s3cret@") + path + "?key=s3cret"
+
+
+@pytest.mark.parametrize("trouble", [Trouble(status=404), Trouble(status=403), Trouble(status=500)], ids=str)
+def test_no_error_tells_a_password(web: WebServer, target: Path, trouble: Trouble) -> None:
+    web.add("/w.pth?key=s3cret", Resource(CONTENT, troubles=[trouble] * 9))
+    with pytest.raises(ReszooError, match=r"cannot download http://127\.0\.0\.1:\d+/w\.pth: ") as caught:
+        fetch(Source(url=with_password(web, "/w.pth"), sha256=None), target)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_neither_does_a_wrong_file_nor_a_wrong_address(web: WebServer, target: Path) -> None:
+    web.add("/w.pth?key=s3cret", Resource(CONTENT))
+    for url in (with_password(web, "/w.pth"), "http://me:s3cret@host:x1/w.pth"):
+        with pytest.raises(ReszooError) as caught:
+            fetch(Source(url=url, sha256="0" * 64), target)
+        assert "s3cret" not in str(caught.value)
+
+
+def test_no_file_beside_a_partial_one_keeps_a_password_and_it_goes_on(web: WebServer, target: Path) -> None:
+    trouble = Trouble(cut_after=100_000)
+    resource = Resource(CONTENT, troubles=[trouble, *[Trouble(status=404)]])
+    web.add("/w.pth?key=s3cret", resource)
+    url = with_password(web, "/w.pth")
+    with pytest.raises(ReszooError):
+        fetch(Source(url=url, sha256=DIGEST), target)
+    origin = target.with_name("weights.pth.reszoo-part.json").read_text()
+    assert "/w.pth" in origin
+    assert "s3cret" not in origin
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST
+    assert web.seen[-1].range == f"bytes={web.seen[0].sent_bytes}-"
+
+
+def test_a_trickle_ends(web: WebServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "WINDOW_S", 0.05)
+    monkeypatch.setattr(transfer, "WINDOW_BYTES", 1 << 20)
+    url = web.add("/w.pth", Resource(CONTENT, pause_s=0.02))
+    with pytest.raises(ReszooError, match=r"the server sent \d+ bytes in 0 s \(5 tries\)"):
+        fetch(Source(url=url, sha256=DIGEST), target)
+
+
+def test_a_redirect_to_nowhere_is_not_tried_again(web: WebServer, target: Path) -> None:
+    url = web.add("/w.pth", Resource(redirect="http://127.0.0.1:x1/w.pth"))
+    with pytest.raises(ReszooError, match="Mend the address"):
+        fetch(Source(url=url, sha256=None), target)
+    loop = web.add("/loop", Resource(redirect="/loop"))
+    before = len(web.seen)
+    with pytest.raises(ReszooError, match="Mend the address"):
+        fetch(Source(url=loop, sha256=None), target)
+    assert before == 1
+    assert len(web.seen) < 30  # one chain of redirects, not five
+
+
+@pytest.mark.parametrize(
+    "value", ["0.001", " 0 ", "-1", "soon", "Fri, 31 Dec 99999999999 23:59:59 GMT", "", "٠", "0x1"]
+)
+def test_a_wait_of_any_form_is_understood_or_left(web: WebServer, target: Path, value: str) -> None:
+    trouble = Trouble(status=503, headers={"Retry-After": value.encode().decode("latin-1")})
+    url = web.add("/w.pth", Resource(CONTENT, troubles=[trouble]))
+    assert fetch(Source(url=url, sha256=DIGEST), target) == DIGEST

@@ -8,7 +8,12 @@ from measurements import SCENARIO, SUBJECT, a_measurement
 from speed_checks import comparison_of
 
 from reszoo.core import estimates
-from reszoo.core.measured import Window
+from reszoo.core.measured import Accuracy, Window
+
+
+def test_no_more_answers_are_correct_than_there_are() -> None:
+    with pytest.raises(ValueError, match="11 of 10 answers cannot be correct"):
+        Accuracy(dataset="digits", split="test", n=10, correct=11)
 
 
 def test_a_measurement_has_its_median_its_quantiles_and_its_throughput() -> None:

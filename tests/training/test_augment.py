@@ -4,6 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from reszoo import training
+from reszoo.core.errors import UsageError
 from reszoo.core.types import Preprocess
 from reszoo.datasets.preprocess import normalise as deployed_normalise
 from reszoo.training import augment
@@ -97,3 +98,11 @@ def test_the_share_of_mixup_follows_its_alpha():
     shares = np.array([augment._beta(0.2, generator(seed, "beta")) for seed in range(200)])
     assert 0.4 < shares.mean() < 0.6
     assert (np.abs(shares - 0.5) > 0.4).mean() > 0.5  # nearly all or nearly nothing
+
+
+@pytest.mark.parametrize("mode", ["mean", "reflect"])
+def test_padding_as_large_as_the_images_is_refused(images, mode):
+    assert augment.pad(images, 9, mode, PREPROCESS).shape == (64, 30, 28, 3)
+    with pytest.raises(UsageError, match=r"padding=10 is as much as the images have: they are 10x12") as caught:
+        augment.pad(images, 10, mode, PREPROCESS)
+    assert caught.value.fix == "Give less, such as padding=1."

@@ -29,6 +29,9 @@ def test_values_given_as_text_get_the_type_of_their_field():
         ({"schedule": "step"}, ("milestones", "only step has them")),
         ({"select": "best"}, ('train_on = "train"', "val is not trained on")),
         ({"momentum": "0"}, ("nesterov needs a momentum",)),
+        ({"cutmix": "inf"}, ("cutmix=inf", "Give a finite number")),
+        ({"lr": "nan"}, ("lr", "nan")),
+        ({"threads": "100000"}, ("threads=100000", "are the most here")),
     ],
 )
 def test_wrong_values_are_refused(changes, says):
@@ -47,6 +50,14 @@ def test_a_recipe_of_the_users(tmp_path):
         training.load(str(path))
     with pytest.raises(UsageError, match="Did you mean cifar"):
         training.load("cifra")
+    with pytest.raises(ReszooError, match=r"missing\.toml does not exist\nCompare it with"):
+        training.load(tmp_path / "missing.toml")
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(ReszooError, match=r"folder\.toml cannot be read: it is no file"):
+        training.load(tmp_path / "folder.toml")
+    path.write_text(path.read_text().replace('lr = "high"', "lr = inf"))
+    with pytest.raises(UsageError, match="`lr=inf` is not possible"):
+        training.load(path)
 
 
 def test_he2015_is_the_papers_schedule_to_the_letter():

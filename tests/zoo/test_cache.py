@@ -1,8 +1,13 @@
 """Housekeeping: what is damaged is named, what nobody uses goes, and what is in use stays."""
 
+import hashlib
+import json
+import random
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +16,7 @@ from processes import started
 from shelf import REF, weights, write_card
 
 from reszoo import zoo
+from reszoo.core.download import Source, fetched
 from reszoo.core.files import staged_folder
 from reszoo.zoo import cache as housekeeping
 from reszoo.zoo import catalogue
@@ -54,24 +60,24 @@ def test_damaged_checkpoints_are_named(shelf: Path, cache: Path) -> None:
 def test_leftovers_go_and_what_is_good_stays(shelf: Path, cache: Path) -> None:
     zoo.download(REF)
     left = [
-        put(cache / "downloads" / "w.pth.part", 1000),
-        put(cache / "downloads" / "w.pth.part.json"),
-        put(cache / "downloads" / "w.pth.lock", 0),
-        put(cache / "downloads" / "archive.zip.part", 5),
+        put(cache / "downloads" / "w.pth.reszoo-part", 1000),
+        put(cache / "downloads" / "w.pth.reszoo-part.json"),
+        put(cache / "downloads" / "w.pth.reszoo-lock", 0),
+        put(cache / "downloads" / "archive.zip.reszoo-part", 5),
         put(cache / "checkpoints" / f".staging-{REF}-a1b2c3d4" / "new" / "weights.safetensors", 7).parents[1],
     ]
     data = put(cache / "data" / "digits" / "images.npy")
     removed = housekeeping.collect_garbage()
     assert {entry.path: entry.size_bytes for entry in removed} == dict(zip(left, (1000, 10, 0, 5, 7), strict=True))
     assert not [path for path in left if path.exists()]
-    assert not list(cache.rglob("*.lock"))
+    assert not list(cache.rglob("*.reszoo-lock"))
     assert data.exists()
     assert zoo.load(REF)
     assert housekeeping.collect_garbage() == []
 
-    put(cache / "downloads" / "whole.pth")
+    whole = put(cache / "downloads" / f"{HASH}-whole.pth")
     gone = {entry.path.name for entry in housekeeping.collect_garbage(everything=True)}
-    assert gone == {REF, "whole.pth"}
+    assert gone == {REF, whole.name}
     assert data.exists()
 
 
@@ -86,8 +92,8 @@ WORK = (
     "name",
     [
         f"checkpoints/{REF}/weights.safetensors",
-        "downloads/w.pth",
-        "downloads/w.pth.part",
+        f"downloads/{HASH}-w.pth",
+        f"downloads/{HASH}-w.pth.reszoo-part",
         f"artifacts/{REF}-{HASH}/onnx-fp32/artifact.json",
         "latency/onnxruntime.cpu.t1.b1.0123456789abcdef.json",
     ],
@@ -95,7 +101,7 @@ WORK = (
 def test_what_another_process_works_on_stays(cache: Path, name: str) -> None:
     path = put(cache / name)
     place = path if path.parent.name in ("downloads", "latency") else path.parent
-    target = place.with_name(place.name.removesuffix(".part"))
+    target = place.with_name(place.name.removesuffix(".reszoo-part"))
     command = [sys.executable, "-c", WORK, str(target)]
     with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -143,8 +149,79 @@ def test_what_is_the_users_stays(cache: Path) -> None:
         put(cache / "checkpoints" / REF / "weights.safetensors").with_name("notes.txt"),
         put(cache / "artifacts" / "results" / "table.csv"),
         put(cache / "latency" / "notes.txt"),
+        put(cache / "latency" / "mine.json"),
+        put(cache / "local" / "settings.json"),
+        put(cache / "local" / "0123456789abcdef.json"),
+        put(cache / "data" / "poetry.lock", 0),
+        put(cache / "downloads" / "film.mkv.part"),
+        put(cache / "downloads" / "film.mkv"),
+        put(cache / "checkpoints" / ".staging-mine-a1b2c3d4" / "notes.txt"),
     ]
     for path in mine:
         path.touch()
+    (cache / "checkpoints" / "empty").mkdir()
     assert housekeeping.collect_garbage(everything=True) == []
     assert [path for path in mine if not path.exists()] == []
+    assert (cache / "checkpoints" / "empty").exists()
+
+
+def test_what_was_made_here_stays_where_it_lies_among_downloads(shelf: Path, cache: Path) -> None:
+    zoo.remember(zoo.download(REF))
+    assert housekeeping.collect_garbage(everything=True) == []
+    assert zoo.find(REF)
+
+
+def test_a_dry_run_lists_all_that_would_go_and_removes_nothing(shelf: Path, cache: Path) -> None:
+    zoo.download(REF)
+    put(cache / "downloads" / "w.pth.reszoo-part", 1000)
+    put(cache / "downloads" / "other.pth.reszoo-lock", 0)
+    put(cache / "checkpoints" / f".staging-{REF}-a1b2c3d4" / "new" / "weights.safetensors", 7)
+    put(cache / "local" / f"{'0' * 16}.json").write_text(json.dumps({"schema": 1, "folder": "/gone"}))
+    before = {path for path in cache.rglob("*") if path.name != "lock"}
+    seen = housekeeping.collect_garbage(everything=True, dry_run=True)
+    assert {path for path in cache.rglob("*") if path.name != "lock"} == before
+    assert housekeeping.collect_garbage(everything=True) == seen
+    assert len(seen) == 5
+
+
+def test_sixteen_downloads_beside_a_collection_in_a_loop_all_succeed(tmp_path: Path, cache: Path) -> None:
+    content = random.Random(0).randbytes(1 << 20)  # noqa: S311
+    digest = hashlib.sha256(content).hexdigest()
+    (tmp_path / "w.pth").write_bytes(content)
+    ended = threading.Event()
+
+    def collect() -> int:
+        rounds = 0
+        while not ended.is_set():
+            housekeeping.collect_garbage(everything=True)
+            rounds += 1
+        return rounds
+
+    def bring(number: int) -> list[str]:
+        source = Source(url=(tmp_path / "w.pth").as_uri(), sha256=digest)
+        target = cache / "downloads" / f"{HASH}-{number % 4}.pth"  # four want the same
+        seen = []
+        for _ in range(5):
+            with fetched(source, target) as found:
+                seen += [found, hashlib.sha256(target.read_bytes()).hexdigest()]
+        return seen
+
+    with ThreadPoolExecutor(17) as pool:
+        collecting = pool.submit(collect)
+        try:
+            seen = [found for each in pool.map(bring, range(16)) for found in each]
+        finally:
+            ended.set()
+    assert seen == [digest] * 160
+    assert collecting.result() > 1
+    housekeeping.collect_garbage()
+    assert not list(cache.glob("downloads/*"))
+
+
+def test_what_a_kill_left_between_two_renames_is_restored_and_not_collected(cache: Path) -> None:
+    target = cache / "data" / "flowers"
+    put(cache / "data" / ".staging-flowers-a1b2c3d4" / "old" / "dataset.json")
+    put(cache / "data" / ".staging-flowers-a1b2c3d4" / "new" / "half.npy")
+    assert len(housekeeping.collect_garbage(everything=True)) == 1
+    assert [path.name for path in target.iterdir()] == ["dataset.json"]
+    assert [path.name for path in (cache / "data").iterdir()] == ["flowers"]

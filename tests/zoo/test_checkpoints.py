@@ -1,6 +1,7 @@
 """Checkpoints on disk: what is written is what is read, and nothing that is damaged is used."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,13 @@ def test_damaged_weights_are_found(saved: Checkpoint, tmp_path: Path) -> None:
         (lambda text: text.replace('"num_classes": 10', '"num_classes": 11'), "10 labels, but the network has 11"),
         (lambda text: text.replace('"weights.safetensors"', '"../../etc/passwd"'), "weights_path"),
         (lambda text: text.replace('"licence"', '"license"'), "licen[cs]e"),
+        (lambda text: text.replace('"num_classes": 10', '"num_classes": 1000000000'), "channels or classes"),
+        (lambda text: text.replace('"stem_width": 16', '"stem_width": 1000000000'), "channels or classes"),
+        (lambda text: re.sub(r'"size_bytes": \d+', f'"size_bytes": {10**30}', text), "size_bytes"),
+        (lambda text: re.sub(r'"input": \[\s*3', '"input": [1', text, count=1), "channels"),
+        (lambda text: text.replace("resnet8_v2.mine", "../../mine"), r"ref '../../mine' cannot name a checkpoint"),
+        (lambda text: text.replace("resnet8_v2.mine", "/abs/mine"), r"ref '/abs/mine' cannot name a checkpoint"),
+        (lambda text: text.replace("resnet8_v2.mine", r"\u001b[31m"), r"ref '\\x1b\[31m' cannot name a checkpoint"),
     ],
 )
 def test_a_corrupt_document(saved: Checkpoint, tmp_path: Path, edit: object, message: str) -> None:
@@ -115,6 +123,12 @@ def test_a_spec_that_was_edited_is_found_when_building(saved: Checkpoint, tmp_pa
     path.write_text(path.read_text().replace('"stem_width": 16', '"stem_width": 24'))
     with pytest.raises(ReszooError, match=r"stem\.conv\.weight has shape 16x3x3x3, expected 24x3x3x3"):
         zoo.build(zoo.read(tmp_path / "mine"))
+
+
+def test_weights_that_are_integers_are_not_built(tmp_path: Path, model: torch.nn.Module) -> None:
+    state = {name: tensor.to(torch.int64) for name, tensor in model.state_dict().items()}
+    with pytest.raises(ReszooError, match=r"stem\.conv\.weight is of torch\.int64, expected floats"):
+        zoo.build(save(tmp_path / "mine", state))
 
 
 def test_saving_replaces_nothing_unless_it_is_told_to(saved: Checkpoint, tmp_path: Path) -> None:

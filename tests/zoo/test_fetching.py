@@ -1,6 +1,7 @@
 """Where foreign files come from: this machine, an address, the Hugging Face hub through a mirror."""
 
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,3 +129,9 @@ def test_two_addresses_are_two_files(hub: WebServer) -> None:
     hub.add("/example.org/a-b/w.pth", Resource(b"other"))
     with opened("https://example.org/a/b/w.pth") as one, opened("https://example.org/a-b/w.pth") as other:
         assert (one.path.read_bytes(), other.path.read_bytes()) == (b"one", b"other")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pth")
+    with pytest.raises(UsageError, match="there is no file"), opened(str(tmp_path / "w.pth")):
+        pass

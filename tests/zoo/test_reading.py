@@ -277,6 +277,12 @@ def pickled(value: object) -> Callable[[Path], None]:
     return lambda path: torch.save(value, path)
 
 
+def bomb(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("w/data.pkl", b"")
+        packed.writestr("w/data/0", bytes(10_000_000))
+
+
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"ab" * 32 + b"\nsize 46800000\n"
 # What it is -> how it is made, and what is said.
 IMPOSTERS: dict[str, tuple[Callable[[Path], object], str, str]] = {
@@ -293,6 +299,7 @@ IMPOSTERS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "xz": (lambda path: path.write_bytes(lzma.compress(b"w")), "is an xz archive", "Unpack it"),
     "zeros": (lambda path: path.write_bytes(bytes(4096)), "is damaged, or holds more than", "again"),
     "a zip": (archive, "is a zip archive that PyTorch did not write", "Unpack it"),
+    "a bomb": (bomb, r"has \d+ bytes, and unpacks to 1\d{7}", "torch.save does not compress"),
     "gzip": (lambda path: path.write_bytes(b"\x1f\x8b\x08\x00"), "is a gzip archive", "Unpack it"),
     "HDF5": (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "is an HDF5 file", "Only PyTorch's files"),
     "ONNX": (onnx, "looks like an ONNX file", "Import the weights that it was exported from"),

@@ -28,6 +28,7 @@ from ...core.locks import locked
 from ...core.measured import Host, MeasurementWarning, Scenario
 from ...core.missing import unavailable_error
 from ...core.progress import Progress, silent
+from ...core.refs import inside
 from ...core.schemas import Schema, unchanged
 from ...core.types import Candidate, ModelSpec, NotNegative, Positive, Preprocess, Record
 from ...export.candidates import candidate
@@ -170,7 +171,8 @@ def _path(table: LatencyTable) -> Path:
     )
     digest = hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()[:16]
     runtime = scenario.runtime_name.replace(":", "-")
-    return cache_dir() / "latency" / f"{runtime}.{scenario.device}.t{scenario.threads}.b{scenario.batch}.{digest}.json"
+    name = f"{runtime}.{scenario.device}.t{scenario.threads}.b{scenario.batch}.{digest}.json"
+    return inside(cache_dir() / "latency", name)
 
 
 def _extended(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ...core.errors import ReszooError, UnavailableError, UsageError
 from ...core.measured import Scenario
 from ...core.progress import Progress, silent
+from ...core.refs import check_ref, inside
 from ...core.types import Checkpoint
 from ..class_names import with_data
 from ..training import Device, recipe_for
@@ -124,7 +125,8 @@ def prune(
     check(checkpoint, config)
     tuning = _finetuning(checkpoint, finetune, changes or {}, teacher, device, resume) if finetune else None
     name = f"{checkpoint.ref}-{'blocks-' if blocks else ''}{target.cost}{target.share:g}"
-    folder = Path(out) if out is not None else Path("runs") / name
+    check_ref(name)
+    folder = Path(out) if out is not None else inside(Path("runs"), name)
     request = Request(target, config, auto, scenario, tuning, folder, name)
     if resume:
         request = older.resumed(request, is_named=out is not None)

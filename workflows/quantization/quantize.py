@@ -96,6 +96,7 @@ def quantize(
     from msgspec.structs import replace
 
     from ...core.files import check_replaceable
+    from ...core.refs import inside
     from ...export.artifacts import is_untouched
     from ...export.exporting import export, exported, folder_name
     from ...export.formats.onnx import MODEL_FILE
@@ -128,7 +129,8 @@ def quantize(
             checkpoint, format_name, options, max_drop, progress=progress, on_damages=on_damages, on_trial=on_trial
         )
         options = search.options
-    folder = Path(out) if out is not None else Path(f"{checkpoint.ref}-{folder_name(format_name, options)}")
+    default = f"{checkpoint.ref}-{folder_name(format_name, options)}"
+    folder = Path(out) if out is not None else inside(Path(), default)
     artifact = export(checkpoint, format_name, out=folder, options=options, progress=progress)
     floats = exported(checkpoint, format_name, replace(options, precision="fp32", quantize=None))
     speed_check = _check_speed(artifact, floats, progress) if measure else None

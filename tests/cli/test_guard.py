@@ -1,0 +1,122 @@
+"""Native code that dies, or never ends, is an error in one line; signals reach what does the work."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image
+from processes import started
+
+from reszoo.core.documents import read_json, write_json
+from reszoo.core.types import Artifact
+from reszoo.export import artifacts
+
+GOOD = Path(__file__).resolve().parents[1] / "documents" / "schema1" / "artifact"
+RESZOO = [sys.executable, "-m", "reszoo.cli.main", "predict"]
+PROGRAM = """
+import os, signal, sys, time
+from reszoo.cli import main, predict
+{what}
+sys.argv = ["reszoo", "predict", "x", "y"]
+main._verb = work
+main.main()
+"""
+
+
+def ended(what: str, **more: str) -> subprocess.CompletedProcess[str]:
+    program = PROGRAM.format(what=what)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | more)
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "said"),
+    [
+        ("def work(): os.abort()", 134, "error: the engine's native code failed: SIGABRT\nTry another engine"),
+        ("def work(): os.kill(os.getpid(), signal.SIGSEGV)", 139, "error: the engine's native code failed: SIGSEGV"),
+        ("def work(): os.kill(os.getpid(), signal.SIGKILL)", 137, "error: killed by SIGKILL: the kernel does that"),
+        ("def work(): sys.exit(3)", 3, ""),
+        ("def work(): print('done')", 0, ""),
+    ],
+)
+def test_how_the_child_ends_is_told(what: str, code: int, said: str) -> None:
+    done = ended(what)
+    assert done.returncode == code
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_number_of_seconds_is_one() -> None:
+    done = ended("def work(): pass", RESZOO_PATIENCE="soon")
+    assert done.returncode == 2
+    assert "RESZOO_PATIENCE=soon is no number of seconds" in done.stderr
+
+
+def test_a_signal_reaches_the_child() -> None:
+    what = "def work(): print('in', flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", PROGRAM.format(what=what)]
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "in\n"
+        before = time.monotonic()
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=60)
+    assert running.returncode == 128 + signal.SIGTERM
+    assert time.monotonic() - before < 50
+
+
+def test_a_graph_that_never_ends_is_ended(tmp_path: Path) -> None:
+    folder = shutil.copytree(GOOD, tmp_path / "made")
+    _endless(folder / "model.onnx")
+    kept = read_json(folder / artifacts.MANIFEST, Artifact, "")
+    files = (artifacts.record(folder / "model.onnx"),)
+    import msgspec
+
+    write_json(folder / artifacts.MANIFEST, msgspec.structs.replace(kept, files=files))
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")
+    command = [*RESZOO, str(folder), str(tmp_path / "image.png"), "--runtime", "onnxruntime"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"RESZOO_PATIENCE": "2"})
+    assert done.returncode == 128 + signal.SIGALRM, done.stderr
+    assert done.stderr.startswith("error: the engine did not answer for 2 s\n")
+
+
+def _endless(path: Path) -> None:
+    """The largest number of rounds that a loop can be given, and no condition."""
+    make = onnx.helper
+    condition = make.make_tensor_value_info("go", onnx.TensorProto.BOOL, ())
+    inside = [
+        make.make_tensor_value_info("round", onnx.TensorProto.INT64, ()),
+        condition,
+        make.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ("n", 10)),
+    ]
+    body = make.make_graph(
+        [make.make_node("Identity", ["go"], ["on"]), make.make_node("Sin", ["x"], ["y"])],
+        "body",
+        inside,
+        [
+            make.make_tensor_value_info("on", onnx.TensorProto.BOOL, ()),
+            make.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ("n", 10)),
+        ],
+    )
+    constants = [
+        make.make_tensor("rounds", onnx.TensorProto.INT64, (), [2**62]),
+        make.make_tensor("true", onnx.TensorProto.BOOL, (), [True]),
+        make.make_tensor("first", onnx.TensorProto.INT64, (1,), [0]),
+        make.make_tensor("last", onnx.TensorProto.INT64, (1,), [10]),
+        make.make_tensor("axis", onnx.TensorProto.INT64, (1,), [1]),
+    ]
+    nodes = [
+        make.make_node("Flatten", ["input"], ["flat"]),
+        make.make_node("Slice", ["flat", "first", "last", "axis"], ["ten"]),
+        make.make_node("Loop", ["rounds", "true", "ten"], ["logits"], body=body),
+    ]
+    fed = make.make_tensor_value_info("input", onnx.TensorProto.FLOAT, ("n", 1, 8, 8))
+    given = make.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ("n", 10))
+    graph = make.make_graph(nodes, "endless", [fed], [given], constants)
+    onnx.save(make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8), path)
