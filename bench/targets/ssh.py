@@ -92,15 +92,16 @@ class SshWorker(Worker):
 
 
 class SshWatch:
-    """The agent looks whenever it passes a request on."""
+    """The agent looks whenever it passes a request on; without workers, when it is told to."""
 
     def __init__(self, device: Line, workers: Sequence[Worker]) -> None:
-        self.device = device
+        self.device, self.is_of_workers = device, bool(workers)
         numbers = [worker.number for worker in workers if isinstance(worker, SshWorker)]
         device.ask("watch", workers=numbers, cores=bound(workers), load=load_before(workers))
 
     def look(self) -> None:
-        """Not from here."""
+        if not self.is_of_workers:
+            self.device.tell("look")
 
     def stop(self) -> Conditions:
         return msgspec.convert(self.device.ask("watched")["conditions"], Conditions)

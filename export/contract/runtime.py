@@ -187,6 +187,6 @@ def parse_engine(text: str, known: Mapping[str, E]) -> tuple[E, str]:
     name, _, variant = text.partition(":")
     runtime: E = choose(known, name, "runtime")
     if variant not in runtime.variants:
-        known = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
-        raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {known}.")
+        its = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
+        raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {its}.")
     return runtime, variant

@@ -26,7 +26,7 @@ from reszoo.bench.predictions import Predictions
 from reszoo.bench.protocol import Loaded
 from reszoo.bench.target import parse_target
 from reszoo.bench.targets.ssh import SshTarget
-from reszoo.core.errors import UnavailableError, UsageError
+from reszoo.core.errors import UnavailableError
 from reszoo.core.measured import MEASURED, Comparison, Failure, Measurement, Scenario
 from reszoo.core.types import Artifact
 from reszoo.export import export
@@ -182,12 +182,6 @@ def test_nobody_is_asked_for_a_password(device: Board) -> None:
             pass
     finally:
         keys.write_text(allowed)
-
-
-@pytest.mark.parametrize("text", ["ssh://", "ssh://host:99999", "ssh://-oProxyCommand=x", "ssh://a b", "ssh:host"])
-def test_what_is_no_device_is_a_mistake_in_usage(text: str) -> None:
-    with pytest.raises(UsageError, match="is no device"):
-        parse_target(text)
 
 
 def test_a_python_that_is_too_old_says_so(device: Board, tmp_path: Path) -> None:
