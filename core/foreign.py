@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 PREFIX = "reszoo."
-KINDS = ("runtimes", "formats", "schemes", "architectures", "studies")
+KINDS = ("runtimes", "formats", "schemes", "architectures", "studies", "targets")
 
 
 class ForeignPlugins(Mapping[str, Any]):

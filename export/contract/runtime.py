@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from ...core.errors import ReszooError, UsageError
 from ...core.foreign import ForeignPlugins, unusable
@@ -16,6 +16,8 @@ from ...core.registry import choose, discover
 from ...core.types import Candidate, Unavailable
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
     import onnx
 
@@ -50,7 +52,7 @@ class Session(ABC):
     may be overwritten by the next run.
     """
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(
@@ -98,6 +100,25 @@ class Session(ABC):
             self.synchronise()
             done += 1
         return done
+
+
+class Engine(Protocol):
+    """What is known of what runs artifacts, wherever it is; of every `Runtime`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def formats(self) -> tuple[str, ...]: ...
+    @property
+    def devices(self) -> tuple[Device, ...]: ...
+    @property
+    def variants(self) -> tuple[str, ...]: ...
+    @property
+    def slow_variants(self) -> tuple[str, ...]: ...
+    def unavailable(self, device: Device, variant: str = "") -> Unavailable | None: ...
+
+
+E = TypeVar("E", bound=Engine)
 
 
 class Runtime(ABC):
@@ -188,9 +209,14 @@ def runtimes() -> Mapping[str, Runtime]:
 
 def parse_runtime(text: str) -> tuple[Runtime, str]:
     """ "torch:channels_last" -> the runtime and its variant."""
+    return parse_engine(text, runtimes())
+
+
+def parse_engine(text: str, known: Mapping[str, E]) -> tuple[E, str]:
+    """The same of those that are `known` in some place."""
     name, _, variant = text.partition(":")
-    runtime: Runtime = choose(runtimes(), name, "runtime")
+    runtime: E = choose(known, name, "runtime")
     if variant not in runtime.variants:
-        known = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
-        raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {known}.")
+        its = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
+        raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {its}.")
     return runtime, variant
