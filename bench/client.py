@@ -1,33 +1,25 @@
-"""The harness's end of the line to one worker process. The harness sleeps while the worker works."""
+"""The harness's end of the line to one worker, wherever that runs. The harness sleeps while the worker works."""
 
-import os
-import select
 import signal
-import subprocess
-import sys
-import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import msgspec
 
-from ..core.measured import Scenario
+from ..core.measured import Accuracy, Scenario
 from ..core.types import Artifact
 from . import protocol
-from .memory import ControlGroup
 
-WORKER = "reszoo.bench.worker"
+if TYPE_CHECKING:
+    import numpy as np
+
 LAST_LINES = 5
 PATIENCE_S = 300.0
 R = TypeVar("R", bound=protocol.Reply)
-
-
-def environment(scenario: Scenario) -> dict[str, str]:
-    """A measuring process's: libraries read these at import, so they are set before it starts."""
-    threads = str(scenario.threads)
-    return os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
 
 
 class WorkerError(Exception):
@@ -40,39 +32,67 @@ class WorkerError(Exception):
         self.output = output
 
 
-class Worker:
-    """A worker process as a context manager; on leaving, it is gone.
+class Worker(ABC):
+    """A worker as a context manager; on leaving, it is gone, and so is everything that it needed.
 
-    `module` is what runs; `patience_s` is how long it may stay silent beyond the time that it was asked to take.
+    A kind of worker says how lines get to it and back (`write`, `line`), and how it is stopped and ended. What goes
+    over the line (`protocol`) is the same for all.
+
+    Attributes:
+        artifact: What it measures.
+        scenario: How.
+        patience_s: How long it may stay silent beyond the time that it was asked to take.
+        load_before: The machine's load average from before it started; None where the system does not tell.
     """
 
-    def __init__(
-        self, artifact: Artifact, scenario: Scenario, *, module: str = WORKER, patience_s: float = PATIENCE_S
-    ) -> None:
-        self.artifact, self.scenario = artifact, scenario
-        self.patience_s = patience_s
-        self.noise: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving, as all else
-        self.group = ControlGroup.create()
-        self.spawned_at = time.monotonic()
-        self.process = subprocess.Popen(
-            # -P: the user's folder, with a datasets/ or a statistics.py in it, is none of the worker's business
-            [sys.executable, "-P", "-m", module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self.noise,
-            env=environment(scenario),
-        )
-        if self.group and not self.group.add(self.process.pid):
-            self.group.close()
-            self.group = None
-        self.requests, self.replies = cast("IO[bytes]", self.process.stdin), cast("IO[bytes]", self.process.stdout)
-        self.unread = b""
-        self.poll = select.poll()
-        self.poll.register(self.replies, select.POLLIN)
+    artifact: Artifact
+    scenario: Scenario
+    patience_s: float
+    load_before: float | None = None
+    is_on_its_own_data: ClassVar[bool] = False  # it reads data sets itself, where the harness would send them
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
+    @abstractmethod
+    def write(self, line: bytes) -> None:
+        """Send a line, with its end. Raises BrokenPipeError where nobody can read it any more."""
+
+    @abstractmethod
+    def line(self, deadline: float) -> bytes | None:
+        """The next line, without its end; b"" if the worker's output has ended.
+
+        None if that takes until `deadline` (time.monotonic).
+        """
+
+    @abstractmethod
+    def ending(self) -> str:
+        """How a worker whose output has ended came to its end: "the worker ended with exit code 7"."""
+
+    @abstractmethod
+    def output(self) -> str:
+        """What it and its runtime have printed so far."""
+
+    @abstractmethod
+    def pause(self) -> None:
+        """Stop all its threads, so that none of them spins while another worker is measured. They stand on return."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Let them go on."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+
+    @abstractmethod
+    def load_request(self, flush_bytes: int) -> protocol.Load:
+        """The first request, with paths and times as they are where the worker runs."""
+
+    def cgroup_peak_bytes(self) -> int | None:
+        """The most that its control group held at once; None where it has none."""
+        return None
+
+    def driver_bytes(self) -> int | None:
+        """The GPU memory that the driver counts for it."""
+        return None
 
     def ask(
         self,
@@ -87,10 +107,9 @@ class Worker:
 
     def send(self, request: protocol.Request) -> None:
         try:
-            self.requests.write(protocol.encode(request))
-            self.requests.flush()
+            self.write(protocol.encode(request))
         except BrokenPipeError:
-            raise self._failed(self._ending()) from None
+            raise self.failed(self.ending()) from None
 
     def receive(
         self,
@@ -102,20 +121,30 @@ class Worker:
         while isinstance(reply := self._reply(seconds + self.patience_s), protocol.Progress):
             on_progress(reply)
         if isinstance(reply, protocol.Refusal):
-            raise self._failed(reply.reason)
+            raise self.failed(reply.reason)
         if not isinstance(reply, kind):
-            raise self._failed(f"the worker answered {type(reply).__name__}, not {kind.__name__}")
+            raise self.failed(f"the worker answered {type(reply).__name__}, not {kind.__name__}")
         return reply
 
-    def pause(self) -> None:
-        """Stop all its threads, so that none of them spins while another worker is measured."""
-        os.kill(self.pid, signal.SIGSTOP)
+    def predict(self, batch: "np.ndarray") -> "np.ndarray":
+        """The logits of a batch as the artifact's input spec describes it."""
+        logits = self.ask(protocol.Predict(batch=protocol.Array.of(batch)), protocol.Predicted).logits
+        return logits.numpy()
 
-    def resume(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+    def evaluate(self, request: protocol.Evaluate, on_progress: Callable[[protocol.Progress], None]) -> Accuracy:
+        """Accuracy on a split: of a worker that has no data sets, batch by batch, read and judged here."""
+        if self.is_on_its_own_data:
+            return self.ask(request, protocol.Evaluated, on_progress=on_progress).accuracy
+        from .evaluate import accuracy
 
-    def cgroup_peak_bytes(self) -> int | None:
-        return self.group.peak_bytes() if self.group else None
+        def count(done: int, total: int | None) -> None:
+            on_progress(protocol.Progress(done=done, total=total or done))
+
+        return accuracy(self, self.artifact, request, count)
+
+    def failed(self, reason: str) -> WorkerError:
+        lines = self.output().strip().splitlines()
+        return WorkerError(self, reason, "\n".join(lines[-LAST_LINES:]))
 
     def __enter__(self) -> Self:
         return self
@@ -123,51 +152,32 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.replies.close()
-        try:
-            self.requests.close()
-        except BrokenPipeError:
-            self.process.stdin = None  # what could not be written any more does not matter any more
-        self.noise.close()
-        if self.group:
-            self.group.close()
+        self.close()
 
     def _reply(self, patience_s: float) -> protocol.Reply:
-        line = self._line(time.monotonic() + patience_s)
+        line = self.line(time.monotonic() + patience_s)
         if line is None:
-            raise self._failed(f"the worker did not answer for {patience_s:.0f} s")
+            raise self.failed(f"the worker did not answer for {patience_s:.0f} s")
         if not line:
-            raise self._failed(self._ending())
+            raise self.failed(self.ending())
         try:
             return protocol.decode_reply(line)
         except msgspec.DecodeError:
-            raise self._failed(f"the worker wrote something that is not the protocol: {line[:80]!r}") from None
+            raise self.failed(f"the worker wrote something that is not the protocol: {line[:80]!r}") from None
 
-    def _line(self, deadline: float) -> bytes | None:
-        """A line; b"" if the worker closed its output, None if it takes too long."""
-        while b"\n" not in self.unread:
-            if not self.poll.poll(max(1e3 * (deadline - time.monotonic()), 0)):
-                return None
-            read = os.read(self.replies.fileno(), 1 << 20)
-            if not read:
-                return b""
-            self.unread += read
-        line, _, self.unread = self.unread.partition(b"\n")
-        return line
 
-    def _ending(self) -> str:
-        """How a worker that closed its output ended."""
-        code = self.process.wait()
-        if self.group and self.group.killed():
-            return "the worker was killed because it ran out of memory"
-        return f"the worker {how_it_ended(code)}"
-
-    def _failed(self, reason: str) -> WorkerError:
-        self.noise.seek(0)
-        lines = self.noise.read().decode(errors="replace").strip().splitlines()
-        return WorkerError(self, reason, "\n".join(lines[-LAST_LINES:]))
+def load_request(
+    worker: Worker, flush_bytes: int, artifact: Path, spawned_at: float, inputs: Path | None = None
+) -> protocol.Load:
+    """Of a worker that finds its artifact (and its inputs) in these places, and began at `spawned_at` of its clock."""
+    return protocol.Load(
+        artifact=artifact,
+        sha256=worker.artifact.sha256,
+        scenario=worker.scenario,
+        spawned_at=spawned_at,
+        flush_bytes=flush_bytes,
+        inputs=inputs,
+    )
 
 
 def how_it_ended(code: int) -> str:

@@ -19,11 +19,9 @@ from typing import NamedTuple, TypeVar
 from msgspec.structs import replace
 
 from ..core.estimates import log_ratio, mean_interval
-from ..core.hosts import describe
 from ..core.looking import LEAST_ROUNDS
 from ..core.measured import (
     AGAIN,
-    BASELINE,
     CONFIDENCE,
     Block,
     Comparison,
@@ -36,10 +34,12 @@ from ..core.measured import (
 )
 from ..core.types import Artifact
 from . import protocol
-from .client import PATIENCE_S, WORKER, Worker, WorkerError
+from .client import PATIENCE_S, Worker, WorkerError
 from .harness import load_request, now, subject
-from .machine import Watch, load_average, warnings_of
+from .machine import warnings_of
 from .sampling import WarmUp, take, warm_up
+from .target import Target
+from .targets.local import HERE
 
 # Shorter blocks follow the machine's mood more closely; longer ones lose less to the first runs after a switch.
 BLOCK_S = 0.02
@@ -67,7 +67,6 @@ class Effort(NamedTuple):
     gate: float | None = None
     seed: int = 0
     patience_s: float = PATIENCE_S
-    module: str = WORKER
     round_s: float = ROUND_S
     least_rounds: int = LEAST_ROUNDS
 
@@ -79,10 +78,14 @@ def compare(
     contestants: Sequence[Contestant],
     effort: Effort = EFFORT,
     on_round: Callable[[Comparison], None] = lambda _: None,
+    target: Target = HERE,
 ) -> Comparison | Failure:
-    """Measure all of them against the first. `on_round` gets all that is known so far, from the second round on."""
+    """Measure all of them against the first, on `target`.
+
+    `on_round` gets all that is known so far, from the second round on.
+    """
     entries = [contestants[0], *contestants]  # the baseline once more, for the noise floor
-    host, end = describe(), time.monotonic() + effort.limit_s
+    host, end = target.host(), time.monotonic() + effort.limit_s
     known = Comparison(
         subjects=tuple(subject(entry.artifact, entry.scenario) for entry in entries),
         host=host,
@@ -95,7 +98,7 @@ def compare(
     shuffled = random.Random(effort.seed)  # noqa: S311 - an order, not a secret
     while not is_enough(known, effort) and (len(known.rounds) < effort.least_rounds or time.monotonic() < end):
         try:
-            blocks, seen = _round(entries, host, effort, shuffled)
+            blocks, seen = _round(entries, host, effort, shuffled, target)
         except WorkerError as error:
             failed = error.worker
             name = f"{failed.artifact.source_ref} on {failed.scenario}"
@@ -117,39 +120,24 @@ def is_enough(comparison: Comparison, effort: Effort) -> bool:
 
 
 def _round(
-    entries: Sequence[Contestant], host: Host, effort: Effort, shuffled: random.Random
+    entries: Sequence[Contestant], host: Host, effort: Effort, shuffled: random.Random, target: Target
 ) -> tuple[tuple[Block, ...], Conditions]:
     """One round: fresh processes, warmed up one after the other, then block by block."""
-    load_before = load_average()
     with ExitStack() as stack:
-        workers = [_start(entry, effort, stack) for entry in entries]
+        workers = [stack.enter_context(target.worker(*entry, patience_s=effort.patience_s)) for entry in entries]
         for worker in workers:  # all load at the same time
             worker.send(load_request(worker, host))
         for worker in workers:
             worker.receive(protocol.Loaded)
             worker.pause()
         warm = [_alone(worker, _warm_up) for worker in workers]
-        watch = _watch(workers, load_before)
+        watch = target.watch(workers)
         blocks = []
         for contestant in _order(len(workers), _visits(warm, effort), shuffled):
             take_block = partial(take, seconds=BLOCK_S, run_s=warm[contestant].run_s, look=watch.look)
             samples = _alone(workers[contestant], take_block).samples_s
             blocks.append(Block(contestant=contestant, samples_s=samples))
         return tuple(blocks), watch.stop()
-
-
-def _watch(workers: Sequence[Worker], load_before: float | None) -> Watch:
-    """Of all workers: the cores, where all are bound to the same, and the GPU if any of them has it."""
-    scenarios = [worker.scenario for worker in workers]
-    cores = scenarios[BASELINE].cores if len({scenario.cores for scenario in scenarios}) == 1 else ()
-    on_gpu = any(scenario.device == "cuda" for scenario in scenarios)
-    pids = [worker.pid for worker in workers]
-    return Watch(pids, cores, device="cuda" if on_gpu else "cpu", load_before=load_before)
-
-
-def _start(entry: Contestant, effort: Effort, stack: ExitStack) -> Worker:
-    worker = Worker(entry.artifact, entry.scenario, module=effort.module, patience_s=effort.patience_s)
-    return stack.enter_context(worker)
 
 
 def _warm_up(worker: Worker) -> WarmUp:

@@ -1,21 +1,28 @@
 """Every prediction of a loaded model on a whole split: what the accuracy is counted from."""
 
 import hashlib
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import datasets
 from ..core.errors import ReszooError, UsageError
-from ..core.measured import Among
+from ..core.measured import Accuracy, Among
 from ..core.progress import Count
 from ..core.types import Artifact, Candidate, Checkpoint
 from ..datasets.classes import ClassMap, Given, own_class_map
 from ..datasets.info import Split
 from ..datasets.loading import check_split
-from ..export.contract.runtime import Session
 from ..export.feeding import feed
+from . import protocol
 from .predictions import KEPT, Predictions
+
+
+class Predictor(Protocol):
+    """What gives the logits of a batch that is as the artifact wants it: a `Session`, or a worker."""
+
+    def predict(self, batch: NDArray[Any], /) -> NDArray[Any]: ...
 
 
 def classes_of(
@@ -32,7 +39,7 @@ def classes_of(
 
 
 def evaluate(
-    session: Session,
+    session: Predictor,
     model: Candidate,
     dataset: str,
     split: Split,
@@ -76,6 +83,20 @@ def evaluate(
     )
 
 
+def accuracy(session: Predictor, model: Candidate, request: protocol.Evaluate, count: Count) -> Accuracy:
+    """Evaluate, and write the predictions where the request says."""
+    made = evaluate(session, model, request.dataset, request.split, request.batch, count, request.classes)
+    return Accuracy(
+        dataset=request.dataset,
+        split=request.split,
+        n=made.n,
+        correct=made.correct,
+        among=request.classes.among if request.classes.is_partial else None,
+        classes=request.classes_file,
+        predictions=made.write(request.predictions),
+    )
+
+
 def batch_size(model: Candidate, wanted: int) -> int:
     """How many images at a time: as many as wanted, or the nearest number that the model takes."""
     least, most = model.input.batch_limits
@@ -93,7 +114,7 @@ def check_batch(artifact: Artifact, batch: int) -> None:
     )
 
 
-def predict(session: Session, model: Candidate, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict(session: Predictor, model: Candidate, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The logits of one batch of images, uint8 (n, H, W, C) -> (n, classes).
 
     A batch smaller than the model takes is filled up, and its logits cut.

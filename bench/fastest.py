@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ..core.measured import Measurement, Scenario
+from ..core.measured import LOCAL, MEASURED, Measurement
 from .rounding import milliseconds
 from .table import way
 
@@ -13,14 +13,15 @@ PROCESS_NOISE = 0.05
 
 
 def fastest(measured: Sequence[Measurement]) -> list[str]:
-    """A line for each setting in which there was a choice. Rivals that one process each cannot tell apart are named.
+    """A line for each setting in which there was a choice, of each target and way of measuring.
 
+    Rivals that one process each cannot tell apart are named.
     Of an artifact that was measured twice in one way, the first counts.
     """
     settings: dict[str, dict[tuple[str, str], Measurement]] = {}
     for m in measured:
         scenario = m.subject.scenario
-        ways = settings.setdefault(_setting(scenario), {})
+        ways = settings.setdefault(_setting(m), {})
         ways.setdefault((m.subject.artifact_sha256, scenario.runtime_name), m)
     return [" ".join(_sentences(setting, [*ways.values()])) for setting, ways in settings.items() if len(ways) > 1]
 
@@ -35,10 +36,13 @@ def _sentences(setting: str, several: list[Measurement]) -> Iterator[str]:
         yield f"It cannot be told apart from {named}: `reszoo compare` measures in turn."
 
 
-def _setting(scenario: Scenario) -> str:
+def _setting(m: Measurement) -> str:
+    scenario = m.subject.scenario
     threads = f"{scenario.threads} thread{'s' * (scenario.threads > 1)}"
     streams = f" x {scenario.streams} streams" if scenario.streams > 1 else ""
-    return f"{threads}{streams}, batch {scenario.batch}"
+    target = f", at {scenario.target}" if scenario.target != LOCAL else ""
+    way = f", {m.way}" if m.way != MEASURED else ""
+    return f"{threads}{streams}, batch {scenario.batch}{target}{way}"
 
 
 def _named(m: Measurement, alike: Counter[str]) -> str:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from ..core.errors import ReszooError
 from ..core.estimates import relative_half_width
-from ..core.hosts import describe
 from ..core.measured import (
     Accuracy,
     DeviceMemory,
@@ -24,11 +23,13 @@ from ..core.progress import Progress, silent
 from ..core.types import Artifact, FileRecord
 from ..datasets.classes import ClassMap
 from ..datasets.info import Split
-from . import gpu, protocol
-from .client import PATIENCE_S, WORKER, Worker, WorkerError
+from . import protocol
+from .client import PATIENCE_S, Worker, WorkerError
 from .drift import drifted
-from .machine import Watch, load_average, warnings_of
+from .machine import warnings_of
 from .sampling import Samples, WarmUp, sample_until_precise, warm_up
+from .target import Target
+from .targets.local import HERE
 
 # Where the size of the last cache is not known, this is more than most have.
 UNKNOWN_CACHE_BYTES = 64 << 20
@@ -55,24 +56,24 @@ def measure(
     evaluation: EvaluationRequest | None = None,
     progress: Progress = silent,
     patience_s: float = PATIENCE_S,
-    module: str = WORKER,
+    target: Target = HERE,
 ) -> Measurement | Failure:
-    """Measure `artifact` as `scenario` says. A worker that fails is a value, so that others can go on.
+    """Measure `artifact` as `scenario` says, on `target`. A worker that fails is a value, so that others can go on.
 
-    `patience_s` is how long the worker may stay silent; `module` is what it runs. An interrupt of this process ends
-    the worker too.
+    `patience_s` is how long the worker may stay silent. An interrupt of this process ends the worker too.
     """
-    host, started_at, load_before = describe(), now(), load_average()
+    started_at = now()
     name = f"{artifact.source_ref} on {scenario}"
     try:
+        host = target.host()
         what = subject(artifact, scenario)  # before anything is measured: its folder may be gone afterwards
-        with Worker(artifact, scenario, module=module, patience_s=patience_s) as worker:
+        with target.worker(artifact, scenario, patience_s=patience_s) as worker:
             progress("loading")
             loaded = worker.ask(load_request(worker, host), protocol.Loaded)
             progress("warming up")
             warm = warm_up(worker, scenario.warmup_limit_s)
             progress("sampling")
-            watch = Watch([worker.pid], scenario.cores, device=scenario.device, load_before=load_before)
+            watch = target.watch([worker])
             samples = sample_until_precise(worker, scenario, warm.run_s, watch.look)
             conditions = watch.stop()
             memory = _memory(worker, loaded, scenario)
@@ -95,6 +96,7 @@ def measure(
         conditions=conditions,
         warnings=(*warnings_of(host, scenario, conditions), *_warnings(scenario, warm, samples)),
         accuracy=accuracy,
+        way=target.way,
     )
 
 
@@ -114,14 +116,8 @@ def subject(artifact: Artifact, scenario: Scenario) -> Subject:
 
 
 def load_request(worker: Worker, host: Host) -> protocol.Load:
-    flush_bytes = 2 * (host.last_level_cache_bytes or UNKNOWN_CACHE_BYTES) if worker.scenario.cold_cache else 0
-    return protocol.Load(
-        artifact=worker.artifact.path,
-        sha256=worker.artifact.sha256,
-        scenario=worker.scenario,
-        spawned_at=worker.spawned_at,
-        flush_bytes=flush_bytes,
-    )
+    is_cold = worker.scenario.cold_cache
+    return worker.load_request(2 * (host.last_level_cache_bytes or UNKNOWN_CACHE_BYTES) if is_cold else 0)
 
 
 def now() -> str:
@@ -141,9 +137,7 @@ def _memory(worker: Worker, loaded: protocol.Loaded, scenario: Scenario) -> Memo
     read = worker.ask(protocol.ReadMemory(), protocol.MemoryRead)
     device = None
     if scenario.device == "cuda":
-        seen = gpu.look()
-        driver_bytes = seen.processes.get(worker.pid) if seen else None
-        device = DeviceMemory(allocator_bytes=read.allocator_bytes, driver_bytes=driver_bytes)
+        device = DeviceMemory(allocator_bytes=read.allocator_bytes, driver_bytes=worker.driver_bytes())
     return Memory(
         started=loaded.started,
         imported=loaded.imported,
@@ -160,8 +154,7 @@ def _accuracy(worker: Worker, evaluation: EvaluationRequest, progress: Progress)
     def follow(reply: protocol.Progress) -> None:
         progress("accuracy", reply.done, reply.total)
 
-    request = protocol.Evaluate(**evaluation._asdict())
-    return worker.ask(request, protocol.Evaluated, on_progress=follow).accuracy
+    return worker.evaluate(protocol.Evaluate(**evaluation._asdict()), follow)
 
 
 def _warnings(scenario: Scenario, warm: WarmUp, samples: Samples) -> list[MeasurementWarning]:

@@ -16,12 +16,13 @@ from ..datasets.classes import ClassMap
 from ..datasets.info import Split
 from ..export.attempts import Outcome, attempt
 from ..export.contract.options import ExportOptions
-from ..export.contract.runtime import Runtime, runtimes
+from ..export.contract.runtime import Engine
 from ..export.exporting import exported
-from .affinity import choose_cores
 from .evaluate import batch_size, check_batch, classes_of
 from .harness import EvaluationRequest
 from .results import predictions_path
+from .target import Target
+from .targets.local import HERE
 
 EVALUATION_BATCH = 100
 
@@ -30,6 +31,7 @@ class Planned(NamedTuple):
     artifact: Artifact
     scenario: Scenario
     evaluation: EvaluationRequest | None = None
+    target: Target = HERE
 
 
 class AccuracyRequest(NamedTuple):
@@ -46,7 +48,7 @@ class AccuracyRequest(NamedTuple):
 
 
 def plan(
-    target: Checkpoint | Artifact,
+    model: Checkpoint | Artifact,
     common: Scenario,
     threads: Sequence[int],
     batches: Sequence[int],
@@ -54,33 +56,35 @@ def plan(
     *,
     precisions: Sequence[Precision] = ("fp32",),
     bind: bool = True,
+    target: Target = HERE,
     progress: Progress = silent,
 ) -> Sequence[Planned | Unavailable | Failure]:
-    """Every combination of threads and batches for one target in one runtime (`common` holds all the rest).
+    """Every combination of threads and batches for one model in one runtime (`common` holds all the rest).
 
     A checkpoint is exported to the runtime's first format in each of `precisions`, or taken from the cache; an artifact
     has its own. Accuracy does not depend on threads or batch, so it is measured once, beside the first scenario. `bind`
-    gives each worker as many cores as it has threads. `progress` is told of exports.
+    gives each worker as many cores as it has threads. What is exported is made here, and runs on `target`. `progress`
+    is told of exports.
     """
-    runtime = runtimes()[common.runtime]
-    if missing := _missing(runtime, common):
+    common, runtime = replace(common, target=target.name), target.engines()[common.runtime]
+    if missing := target.untimed() or _missing(runtime, common):
         return [missing]
     if request:
-        _classes(target, request)
-    if isinstance(target, Artifact) and target.format not in runtime.formats:
-        return [_wrong_format(target, runtime)]
-    made = [target] if isinstance(target, Artifact) else _exports(target, runtime.formats[0], precisions, progress)
+        _classes(model, request)
+    if isinstance(model, Artifact) and model.format not in runtime.formats:
+        return [_wrong_format(model, runtime)]
+    made = [model] if isinstance(model, Artifact) else _exports(model, runtime.formats[0], precisions, progress)
     found: list[Planned | Unavailable | Failure] = []
     for outcome in made:
         if isinstance(outcome, Artifact):
-            found += _every_count(outcome, common, threads, batches, request, bind)
+            found += _every_count(outcome, common, threads, batches, request, bind, target)
         else:
             found.append(outcome)
     return found
 
 
 def plan_all(
-    target: Checkpoint | Artifact,
+    model: Checkpoint | Artifact,
     common: Scenario,
     threads: Sequence[int],
     batches: Sequence[int],
@@ -88,6 +92,7 @@ def plan_all(
     *,
     precisions: Sequence[Precision] = ("fp32",),
     bind: bool = True,
+    target: Target = HERE,
     progress: Progress = silent,
 ) -> Iterator[Planned | Unavailable | Failure]:
     """The same in every runtime, with every format that it runs, in each of its variants that can be had here.
@@ -95,24 +100,27 @@ def plan_all(
     A runtime or a format that is not here, and an export that fails, are values among the others. Of an artifact there
     is its own format alone. `progress` is told which format a checkpoint is being exported to.
     """
+    if missing := target.untimed():
+        yield missing
+        return
     if request:
-        _classes(target, request)
-    made: dict[str, list[Outcome]] = {target.format: [target]} if isinstance(target, Artifact) else {}
-    for runtime in runtimes().values():
-        scenario = replace(common, runtime=runtime.name)
-        names = [name for name in runtime.formats if isinstance(target, Checkpoint) or name in made]
+        _classes(model, request)
+    made: dict[str, list[Outcome]] = {model.format: [model]} if isinstance(model, Artifact) else {}
+    for runtime in target.engines().values():
+        scenario = replace(common, runtime=runtime.name, target=target.name)
+        names = [name for name in runtime.formats if isinstance(model, Checkpoint) or name in made]
         if names and (missing := _missing(runtime, scenario)):
             yield missing
             continue
         for name in names:
-            if isinstance(target, Checkpoint) and name not in made:
-                made[name] = list(_exports(target, name, precisions, progress))
+            if isinstance(model, Checkpoint) and name not in made:
+                made[name] = list(_exports(model, name, precisions, progress))
                 yield from (outcome for outcome in made[name] if not isinstance(outcome, Artifact))
             for artifact in (outcome for outcome in made[name] if isinstance(outcome, Artifact)):
                 fitting = [batch for batch in batches if batch_size(artifact, batch) == batch]
                 yield from (_wrong_batch(artifact, batch) for batch in batches if batch not in fitting)
                 for in_variant in _in_variants(runtime, scenario) if fitting else ():
-                    yield from _every_count(artifact, in_variant, threads, fitting, request, bind)
+                    yield from _every_count(artifact, in_variant, threads, fitting, request, bind, target)
 
 
 def _exports(
@@ -124,7 +132,7 @@ def _exports(
         yield attempt(checkpoint, format_name, options, partial(exported, checkpoint, format_name, options))
 
 
-def _in_variants(runtime: Runtime, scenario: Scenario) -> list[Scenario]:
+def _in_variants(runtime: Engine, scenario: Scenario) -> list[Scenario]:
     """Those that can be had here. One that takes minutes to get ready is only measured where it is named."""
     several = [replace(scenario, variant=name) for name in runtime.variants if name not in runtime.slow_variants]
     return [each for each in several if not _missing(runtime, each)]
@@ -137,22 +145,23 @@ def _every_count(
     batches: Sequence[int],
     request: AccuracyRequest | None,
     bind: bool,
+    target: Target,
 ) -> list[Planned]:
     _check_batches(artifact, batches)
     planned = []
     for t, b in product(sorted(threads), sorted(batches)):
-        cores = choose_cores(t * common.streams) if bind else ()
-        planned.append(Planned(artifact, replace(common, threads=t, batch=b, cores=cores)))
+        cores = target.choose_cores(t * common.streams) if bind else ()
+        planned.append(Planned(artifact, replace(common, threads=t, batch=b, cores=cores), target=target))
     if request:
         planned[0] = planned[0]._replace(evaluation=_evaluation(artifact, planned[0].scenario, request))
     return planned
 
 
-def _classes(target: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap:
-    return classes_of(target, request.dataset, request.split, request.classes, request.among)
+def _classes(model: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap:
+    return classes_of(model, request.dataset, request.split, request.classes, request.among)
 
 
-def _missing(runtime: Runtime, scenario: Scenario) -> Unavailable | None:
+def _missing(runtime: Engine, scenario: Scenario) -> Unavailable | None:
     if scenario.device in runtime.devices:
         return runtime.unavailable(scenario.device, scenario.variant)
     devices = ", ".join(runtime.devices)
@@ -196,7 +205,7 @@ def _wrong_batch(artifact: Artifact, batch: int) -> Unavailable:
     )
 
 
-def _wrong_format(artifact: Artifact, runtime: Runtime) -> Unavailable:
+def _wrong_format(artifact: Artifact, runtime: Engine) -> Unavailable:
     return Unavailable(
         what=f"{artifact.path} on {runtime.name}",
         reason=f"it is in format {artifact.format}, and {runtime.name} runs {', '.join(runtime.formats)}",

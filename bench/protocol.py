@@ -5,8 +5,9 @@ request is answered; only `Evaluate` sends `Progress` before its answer. `Load` 
 input does. What a runtime prints goes to standard error. A worker that ends in the middle of a request has failed.
 """
 
+import zlib
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -14,6 +15,26 @@ from ..core.measured import Accuracy, ColdStart, Pages, Scenario
 from ..core.types import FileRecord
 from ..datasets.classes import ClassMap
 from ..datasets.info import Split
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Array(msgspec.Struct, frozen=True, kw_only=True):
+    """A numpy array: `data` is its bytes in the order of C, through zlib, in base64."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, array: "np.ndarray") -> "Array":
+        return cls(dtype=array.dtype.name, shape=array.shape, data=zlib.compress(array.tobytes(), 1))
+
+    def numpy(self) -> "np.ndarray":
+        import numpy as np
+
+        return np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(self.shape)
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -26,6 +47,7 @@ class Load(Request, frozen=True, kw_only=True):
     sha256        the artifact's that is meant: what lies in the folder when the worker looks must be it
     spawned_at    time.monotonic() when the harness started the worker
     flush_bytes   written over before every run, to empty the CPU's caches; 0 does not
+    inputs        a .npy file of batches, as the artifact wants them, to run in turn; None: the worker makes its own
     """
 
     artifact: Path
@@ -33,6 +55,7 @@ class Load(Request, frozen=True, kw_only=True):
     scenario: Scenario
     spawned_at: float
     flush_bytes: int
+    inputs: Path | None = None
 
 
 class Sample(Request, frozen=True, kw_only=True):
@@ -62,6 +85,12 @@ class Evaluate(Request, frozen=True, kw_only=True):
     predictions: Path
     classes: ClassMap
     classes_file: FileRecord | None = None
+
+
+class Predict(Request, frozen=True, kw_only=True):
+    """Run one batch, as the artifact wants it. Answered by `Predicted`."""
+
+    batch: Array
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -101,6 +130,12 @@ class Evaluated(Reply, frozen=True, kw_only=True):
     accuracy: Accuracy
 
 
+class Predicted(Reply, frozen=True, kw_only=True):
+    """`logits` are float32 (N, classes)."""
+
+    logits: Array
+
+
 class Refusal(Reply, frozen=True, kw_only=True):
     """The worker cannot do what was asked, and knows why. It ends."""
 
@@ -112,12 +147,12 @@ def encode(message: Request | Reply) -> bytes:
 
 
 def decode_request(line: bytes) -> Request:
-    return msgspec.json.decode(line, type=Load | Sample | ReadMemory | Evaluate, dec_hook=_path)
+    return msgspec.json.decode(line, type=Load | Sample | ReadMemory | Evaluate | Predict, dec_hook=_path)
 
 
 def decode_reply(line: bytes) -> Reply:
     return msgspec.json.decode(
-        line, type=Loaded | Sampled | MemoryRead | Progress | Evaluated | Refusal, dec_hook=_path
+        line, type=Loaded | Sampled | MemoryRead | Progress | Evaluated | Predicted | Refusal, dec_hook=_path
     )
 
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from ..core.documents import write_json
-from ..core.measured import Among, Comparison, Measurement, Scenario, Subject
+from ..core.measured import LOCAL, Among, Comparison, Measurement, Scenario, Subject
 from ..core.types import Artifact, FileRecord
 
 
@@ -52,12 +52,16 @@ def _name(subject: Subject) -> str:
 
 
 def _model(ref: str, format_name: str, precision: str, sha256: str) -> str:
-    safe = re.sub(r"[^\w.+-]", "_", ref)  # a checkpoint of one's own may have any name
-    return f"{safe}.{format_name}-{precision}-{sha256[:8]}"
+    return f"{_safe(ref)}.{format_name}-{precision}-{sha256[:8]}"  # a checkpoint of one's own may have any name
 
 
 def _runtime(scenario: Scenario) -> str:
-    return f"{scenario.runtime_name.replace(':', '-')}.{scenario.device}"
+    target = f"{_safe(scenario.target)}." if scenario.target != LOCAL else ""
+    return f"{target}{scenario.runtime_name.replace(':', '-')}.{scenario.device}"
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^\w.+-]", "_", text)
 
 
 def _stamp(started_at: str) -> str:

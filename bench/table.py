@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..core.estimates import Ratio, relative_half_width
-from ..core.measured import AGAIN, Accuracy, Comparison, Failure, Measurement, MeasurementWarning, Subject, WarningKind
+from ..core.measured import (
+    AGAIN,
+    LOCAL,
+    MEASURED,
+    Accuracy,
+    Comparison,
+    Failure,
+    Measurement,
+    MeasurementWarning,
+    Subject,
+    WarningKind,
+)
 from ..core.statistics import proportion_interval
 from ..core.types import Unavailable
 from .machine import ADVICE
@@ -14,8 +25,13 @@ Outcome = Measurement | Failure | Unavailable
 
 
 class Row(NamedTuple):
-    """`accuracy` is of the artifact on the runtime: whatever the threads and the batch, it is the same."""
+    """`accuracy` is of the artifact on the runtime: whatever the threads and the batch, it is the same.
 
+    `target` and `way` are empty for what is measured on this machine.
+    """
+
+    target: str
+    way: str
     runtime: str
     format: str
     accuracy: str
@@ -30,6 +46,8 @@ class Row(NamedTuple):
 
 
 HEADERS = Row(
+    target="target",
+    way="figures",
     runtime="runtime",
     format="format",
     accuracy="top-1 %",
@@ -80,20 +98,24 @@ def rows(measurements: Sequence[Measurement]) -> list[Row]:
 
 
 def shared_settings(found: Sequence[Row]) -> dict[str, str]:
-    """The numbers of threads and the batch, by their headers, as far as they are the same in all rows."""
-    settings = {HEADERS.threads: {row.threads for row in found}, HEADERS.batch: {row.batch for row in found}}
-    return {name: values.pop() for name, values in settings.items() if len(values) == 1}
+    """The target, the way, the numbers of threads and the batch, by their headers, as far as all rows have the same."""
+    names = (HEADERS.target, HEADERS.way, HEADERS.threads, HEADERS.batch)
+    settings = {name: {row[HEADERS.index(name)] for row in found} for name in names}
+    return {name: value for name, values in settings.items() if len(values) == 1 and (value := values.pop())}
 
 
-def _engine(m: Measurement) -> tuple[str, str, str]:
+def _engine(m: Measurement) -> tuple[str, str, str, str]:
     scenario = m.subject.scenario
-    return m.subject.artifact_sha256, scenario.runtime_name, scenario.device
+    return m.subject.artifact_sha256, scenario.runtime_name, scenario.device, scenario.target
 
 
 def _row(m: Measurement, accuracy: Accuracy | None) -> Row:
     """A batch's latency, with the interval of its median; the memory that the runtime and the model took."""
     scenario, subject = m.subject.scenario, m.subject
+    is_here = scenario.target == LOCAL and m.way == MEASURED
     return Row(
+        target="" if is_here else scenario.target,
+        way="" if is_here else str(m.way),
         runtime=scenario.runtime_name + ("" if scenario.device == "cpu" else f" ({scenario.device})"),
         format=_format(subject),
         accuracy=_top1(accuracy) if accuracy else "",

@@ -82,6 +82,9 @@ def _serve(
                     )
                 case protocol.Evaluate():
                     tell(_evaluate(streams[0].session, artifact, request, tell))
+                case protocol.Predict():
+                    logits = streams[0].session.predict(request.batch.numpy())
+                    tell(protocol.Predicted(logits=protocol.Array.of(logits)))
                 case _:
                     raise TypeError(f"{type(request).__name__} is no request for a loaded worker")
 
@@ -148,23 +151,12 @@ def _step(action: Callable[[], T]) -> tuple[float, Pages, T]:
 
 
 def _evaluate(session: Session, artifact: Artifact, request: protocol.Evaluate, tell: Tell) -> protocol.Evaluated:
-    from ..core.measured import Accuracy
-    from .evaluate import evaluate
+    from .evaluate import accuracy
 
     def count(done: int, total: int | None) -> None:
         tell(protocol.Progress(done=done, total=total or done))
 
-    made = evaluate(session, artifact, request.dataset, request.split, request.batch, count, request.classes)
-    accuracy = Accuracy(
-        dataset=request.dataset,
-        split=request.split,
-        n=made.n,
-        correct=made.correct,
-        among=request.classes.among if request.classes.is_partial else None,
-        classes=request.classes_file,
-        predictions=made.write(request.predictions),
-    )
-    return protocol.Evaluated(accuracy=accuracy)
+    return protocol.Evaluated(accuracy=accuracy(session, artifact, request, count))
 
 
 def die_with_parent() -> None:

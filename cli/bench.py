@@ -102,6 +102,7 @@ def bench(
     max_drop: MaxDrop = None,
     per_class: PerClass = False,
     max_latency: MaxLatency = None,
+    target: options.Targets = "local",
     out: options.Results = Path("results"),
     json: options.Json = False,
 ) -> None:
@@ -114,7 +115,7 @@ def bench(
     from ..bench.plan import AccuracyRequest
     from ..core.types import Checkpoint
     from ..workflows import losses as workflow
-    from ..workflows.benchmarking import HALF_WIDTH, check_complete, check_measured, scenario_of, sweep
+    from ..workflows.benchmarking import HALF_WIDTH, check_complete, check_measured, reached, scenario_of, sweep
     from ..workflows.references import resolve, resolve_all
     from . import gate
 
@@ -137,22 +138,24 @@ def bench(
     if accuracy is not None:
         dataset, split = parse_split(accuracy, "--accuracy")
         request = AccuracyRequest(dataset, out, split or "test", classes, among or "network")
-    with output.bar() as progress:
-        models = resolve_all(refs, progress)
-        planned = sweep(
-            models,
-            words(runtime) if runtime else None,
-            common,
-            *counts,
-            precisions=precisions,
-            accuracy=request,
-            bind=bind,
-            progress=progress,
-        )
-        if request and reference:
-            planned.insert(0, workflow.reference(resolve(reference, progress), common, request))
-    output.check_writable(out)
-    outcomes = list(_measured(planned, out, patience))
+    with reached(words(target)) as targets:
+        with output.bar() as progress:
+            models = resolve_all(refs, progress)
+            planned = sweep(
+                models,
+                words(runtime) if runtime else None,
+                common,
+                *counts,
+                precisions=precisions,
+                accuracy=request,
+                bind=bind,
+                targets=targets,
+                progress=progress,
+            )
+            if request and reference:
+                planned.insert(0, workflow.reference(resolve(reference, progress), common, request))
+        output.check_writable(out)
+        outcomes = list(_measured(planned, out, patience))
     losses = workflow.losses(outcomes, out, limit) if reference else []
     if json:
         output.print_json([*_records(outcomes), *gate.as_records(losses)])
@@ -209,7 +212,9 @@ def _print(outcomes: "list[Outcome]") -> None:
         found = rows(measured)
         shared = shared_settings(found)
         shown = [at for at, cells in enumerate(zip(*found, strict=True)) if any(cells) and HEADERS[at] not in shared]
-        table = output.table(*(HEADERS[at] for at in shown), right=HEADERS[2:], optional=OPTIONAL)
+        table = output.table(
+            *(HEADERS[at] for at in shown), right=HEADERS[HEADERS.index("top-1 %") :], optional=OPTIONAL
+        )
         title = [f"{model}, ms a batch", *(f"{name} {value}" for name, value in shared.items())]
         table.title = ", ".join(title)
         for row in found:

@@ -58,6 +58,7 @@ def compare(
     ] = None,
     patience: options.Patience = 300.0,
     seed: options.Seed = 0,
+    target: options.TargetName = "local",
     out: options.Results = Path("results"),
     json: options.Json = False,
 ) -> None:
@@ -92,6 +93,7 @@ def compare(
                 max_ratio=gate,
                 patience=patience,
                 seed=seed,
+                target=target,
                 progress=progress,
                 on_round=partial(_keep, out),
                 on_left_out=lambda engine, name: left_out.setdefault(engine, {}).update({name: None}),

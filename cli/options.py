@@ -70,6 +70,24 @@ ComputeCapability = Annotated[
         rich_help_panel="Artifact",
     ),
 ]
+TargetName = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        metavar="local|ssh://USER@HOST",
+        help="The machine: this one, or a board that ssh reaches, as ssh://USER@HOST[:PORT][/PYTHON].",
+        rich_help_panel="Scenario",
+    ),
+]
+Targets = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        metavar="local|ssh://USER@HOST",
+        help="Machines, comma-separated: this one, or boards that ssh reaches, as ssh://USER@HOST[:PORT][/PYTHON].",
+        rich_help_panel="Scenario",
+    ),
+]
 Classes = Annotated[
     Path | None,
     typer.Option(

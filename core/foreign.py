@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 PREFIX = "reszoo."
-KINDS = ("runtimes", "formats", "schemes", "architectures")
+KINDS = ("runtimes", "formats", "schemes", "architectures", "targets")
 
 
 class ForeignPlugins(Mapping[str, Any]):

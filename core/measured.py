@@ -17,12 +17,14 @@ from .types import DType, FileRecord, NotNegative, Positive, Precision, Provenan
 
 BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 CONFIDENCE = 0.99  # of the interval of a comparison's ratio
+LOCAL = "local"  # the target that is this machine
 
 
 class Host(Record, frozen=True, kw_only=True):
     """The machine a measurement was made on: what does not change while it runs. None is "could not be found out".
 
     cpu_limit and memory_limit_bytes are the control group's; `commit` is reszoo's own, with "+" if it was changed.
+    `emulated_by` is the program that plays the processor, where one does.
     """
 
     machine: str
@@ -41,6 +43,25 @@ class Host(Record, frozen=True, kw_only=True):
     cpu_limit: float | None = None
     memory_limit_bytes: NotNegative | None = None
     commit: str | None = None
+    emulated_by: str | None = None
+
+
+class Way(Record, frozen=True, kw_only=True):
+    """How a figure was got. Figures that were got in different ways are never ranked together.
+
+    measured    a clock's, on the device itself
+    counted     instructions, `by` a simulator that knows no time
+    estimated   `by` a model of the device, which is named with its version and configuration
+    """
+
+    kind: Literal["measured", "counted", "estimated"]
+    by: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} by {self.by}" if self.by else self.kind
+
+
+MEASURED = Way(kind="measured")
 
 
 class Scenario(Choices, frozen=True, kw_only=True):
@@ -59,6 +80,7 @@ class Scenario(Choices, frozen=True, kw_only=True):
         precision: Sampling ends when the median's 95 % interval is at most this far to either side, relative to it.
         warmup_limit_s: Seconds of warming up until the latency is steady.
         sampling_limit_s: Seconds of sampling, if the precision is not reached.
+        target: The machine, as it is written for `target`: "local", or "ssh://pi@board".
     """
 
     runtime: str
@@ -73,6 +95,7 @@ class Scenario(Choices, frozen=True, kw_only=True):
     precision: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.01
     warmup_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 2.0
     sampling_limit_s: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    target: str = LOCAL
 
     @property
     def runtime_name(self) -> str:
@@ -82,7 +105,8 @@ class Scenario(Choices, frozen=True, kw_only=True):
     def __str__(self) -> str:
         streams = f", {self.streams} streams" if self.streams > 1 else ""
         cold = ", cold cache" if self.cold_cache else ""
-        return f"{self.runtime_name}, {self.device}, {self.threads} threads, batch {self.batch}{streams}{cold}"
+        target = f", at {self.target}" if self.target != LOCAL else ""
+        return f"{self.runtime_name}, {self.device}, {self.threads} threads, batch {self.batch}{streams}{cold}{target}"
 
 
 class ColdStart(Record, frozen=True, kw_only=True):
@@ -269,6 +293,7 @@ class Measurement(Record, frozen=True, kw_only=True):
         memory: What was taken, step by step.
         warnings: Whatever disturbed the measurement.
         accuracy: Where it was counted, too.
+        way: How the samples were got.
     """
 
     schema: ClassVar[Schema] = samples.MEASUREMENT
@@ -286,6 +311,7 @@ class Measurement(Record, frozen=True, kw_only=True):
     conditions: Conditions
     warnings: tuple[MeasurementWarning, ...]
     accuracy: Accuracy | None
+    way: Way
 
     def __repr__(self) -> str:
         low, high = self.interval_s

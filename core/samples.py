@@ -1,4 +1,7 @@
-"""How the samples of a measurement and of a comparison stand on disk: packed. Schema 1 had a list of decimals."""
+"""How a measurement and a comparison stand on disk: their samples are packed. Schema 1 had a list of decimals.
+
+Before schema 3, a measurement did not say how it was got: there was only one way.
+"""
 
 from collections import defaultdict
 from typing import Any
@@ -22,6 +25,14 @@ class Round(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def _pack_measurement(fields: Fields) -> Fields:
     return fields | {"samples_s": pack(fields["samples_s"])}
+
+
+def _measured(fields: Fields) -> Fields:
+    return fields | {"way": {"kind": "measured"}}
+
+
+def _measured_and_packed(fields: Fields) -> Fields:
+    return _unpack_measurement(_measured(fields))
 
 
 def _unpack_measurement(fields: Fields) -> Fields:
@@ -75,5 +86,5 @@ def _numbers(text: str) -> list[int]:
     return [int(number) for number in text.split()]
 
 
-MEASUREMENT = Schema(_pack_measurement, {1: unchanged, 2: _unpack_measurement})
+MEASUREMENT = Schema(_pack_measurement, {1: _measured, 2: _measured_and_packed, 3: _unpack_measurement})
 COMPARISON = Schema(_pack_comparison, {1: unchanged, 2: _unpack_comparison})

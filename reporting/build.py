@@ -11,7 +11,7 @@ from .command import command
 from .pareto import marked
 from .rows import Estimate, MemoryParts, Report, Row, RowWarning, Top1
 
-Engine = tuple[str, str, str]
+Engine = tuple[str, str, str, str]
 
 
 def build(measurements: Sequence[Measurement]) -> Report:
@@ -49,6 +49,8 @@ def _row(title: str, m: Measurement, host: int, shared: Measurement | None) -> R
         batch=scenario.batch,
         cold_cache=scenario.cold_cache,
         host=host,
+        target=scenario.target,
+        way=str(m.way),
         started_at=m.started_at,
         n_samples=len(m.samples_s),
         latency_s=_estimate(m.median_s, *m.interval_s),
@@ -68,12 +70,13 @@ def _row(title: str, m: Measurement, host: int, shared: Measurement | None) -> R
 def _order(m: Measurement) -> tuple[str | int, ...]:
     subject, s = m.subject, m.subject.scenario
     artifact = (subject.artifact_format, subject.precision, subject.input_dtype)
-    return s.device, s.runtime_name, *artifact, s.batch, s.threads, s.streams, s.cold_cache, m.started_at
+    return s.target, s.device, s.runtime_name, *artifact, s.batch, s.threads, s.streams, s.cold_cache, m.started_at
 
 
 def _engine(m: Measurement) -> Engine:
     """What an accuracy is a property of: the artifact's bytes, and what runs them."""
-    return m.subject.artifact_sha256, m.subject.scenario.runtime_name, m.subject.scenario.device
+    s = m.subject.scenario
+    return m.subject.artifact_sha256, s.runtime_name, s.device, s.target
 
 
 def _accuracies(measurements: Sequence[Measurement]) -> dict[Engine, Measurement]:

@@ -117,6 +117,8 @@ COLUMNS = (
     Column("streams", _number(lambda row: row.streams), is_setting=True, names_row=True),
     Column("cache", _cache, is_number=False, is_setting=True, names_row=True),
     Column("host", _number(lambda row: row.host + 1), is_setting=True, names_row=True),
+    Column("target", _text(lambda row: row.target), is_number=False, is_setting=True, names_row=True),
+    Column("figures", _text(lambda row: row.way), is_number=False, is_setting=True, names_row=True),
     Column("latency, ms", _latency),
     Column("accuracy, %", _accuracy),
     Column("front", lambda row: Cell(int("latency" in row.pareto), FRONT_MARK * ("latency" in row.pareto))),

@@ -33,6 +33,8 @@ def _options(m: Measurement) -> list[str]:
     """What bench needs to be told: always the runtime, threads and batch, the rest where it is not the default."""
     s = m.subject.scenario
     options = ["--runtime", s.runtime_name, "--threads", str(s.threads), "--batch", str(s.batch)]
+    if s.target != DEFAULT.target:
+        options += ["--target", s.target]
     if s.device != "cpu":
         options += ["--device", s.device]
     if s.streams > 1:

@@ -23,6 +23,8 @@ def settings(row: Row) -> dict[str, str]:
         "streams": f"{row.streams} stream" + "s" * (row.streams > 1),
         "cache": "cold cache" if row.cold_cache else "warm cache",
         "host": f"host {row.host + 1}",
+        "target": row.target,
+        "figures": row.way,
     }
 
 

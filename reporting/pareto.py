@@ -1,7 +1,8 @@
 """The Pareto front: the rows that no comparable row beats in accuracy without costing more.
 
-Rows are comparable if they answer one question: the same machine, data set, batch and state of the caches. Threads,
-streams, runtime, format and model are what one chooses between. The estimates are compared, not their intervals.
+Rows are comparable if they answer one question in one way: the same machine, reached and measured alike, data set,
+batch and state of the caches. Threads, streams, runtime, format and model are what one chooses between. The estimates
+are compared, not their intervals.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -37,7 +38,7 @@ def group(row: Row, hosts: Sequence[Host]) -> Hashable:
     if row.accuracy is None:
         return None
     host = hosts[row.host]
-    machine = (host.machine, host.cpu, host.cores, host.gpu)
+    machine = (host.machine, host.cpu, host.cores, host.gpu, row.target, row.way)
     return machine, row.accuracy.where, row.batch, row.cold_cache
 
 

@@ -64,6 +64,8 @@ class Row(Record, frozen=True, kw_only=True):
 
     model         the checkpoint's name, with its weights' hash where two share the name
     host          index into the report's hosts
+    target        how that machine was reached: "local", "ssh://pi@board"
+    way           how the figures were got: "measured"
     latency_s     of one batch: the median
     p90_s, p99_s  None where the samples do not carry them
     images_per_s  of all streams together; None with a cold cache, because emptying it takes time too
@@ -85,6 +87,8 @@ class Row(Record, frozen=True, kw_only=True):
     batch: int
     cold_cache: bool
     host: int
+    target: str
+    way: str
     started_at: str
     n_samples: int
     latency_s: Estimate

@@ -1,8 +1,10 @@
 """`benchmark`: one model in one scenario; and `sweep`, many of both, as `reszoo bench` measures them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,18 +12,19 @@ import msgspec
 
 from ..core.choices import check
 from ..core.errors import ReszooError, UnavailableError, UsageError
-from ..core.measured import Failure, Measurement, Scenario
+from ..core.measured import LOCAL, Failure, Measurement, Scenario
 from ..core.progress import Progress, silent
 from ..core.registry import ALL
 from ..core.types import Artifact, Checkpoint, Precision, Unavailable
 
 if TYPE_CHECKING:
     from ..bench.plan import AccuracyRequest, Planned
-    from ..export.contract.runtime import Device, Runtime
+    from ..bench.target import Target
+    from ..export.contract.runtime import Device, Engine
 
     Item = Planned | Unavailable | Failure  # a measurement to be made, or why there is none
     RuntimeChoice = tuple[
-        Runtime, str, Sequence[Precision]
+        Engine, str, Sequence[Precision]
     ]  # an engine, its variant, and what checkpoints are exported in
 
 Model = Checkpoint | Artifact
@@ -47,6 +50,7 @@ def benchmark(
     time_limit: float = 10.0,
     patience: float = 300.0,
     seed: int = 0,
+    target: str = LOCAL,
     progress: Progress = silent,
 ) -> Measurement:
     """Measure latency, throughput, memory and cold start in a fresh process.
@@ -66,6 +70,7 @@ def benchmark(
         time_limit: Seconds; sample no longer than this, however wide the interval is.
         patience: Seconds that the process may stay silent.
         seed: Chooses the real images that are the inputs.
+        target: The machine: "local", or a board, as "ssh://pi@board".
         progress: Is told of the stages.
 
     Returns:
@@ -73,17 +78,19 @@ def benchmark(
 
     Raises:
         UsageError: An argument is out of range, or the model does not run in this runtime or at this batch size.
-        UnavailableError: The runtime is not on this machine.
+        UnavailableError: The runtime is not on the target, or the target cannot be reached.
         ReszooError: The measuring process failed.
     """
     from ..bench.harness import measure
+    from ..bench.target import parse_target
 
     size = batch if batch is not None else own_batch(model)
     common = scenario_of(
         device, threads, size, streams, seed, cold_cache, half_width=half_width, sampling_limit_s=time_limit
     )
-    item = planned(model, runtime, common, bind, precision, progress)
-    outcome = measure(item.artifact, item.scenario, progress=progress, patience_s=patience)
+    with parse_target(target) as place:
+        item = planned(model, runtime, common, bind, precision, place, progress)
+        outcome = measure(item.artifact, item.scenario, progress=progress, patience_s=patience, target=place)
     if isinstance(outcome, Failure):
         raise failed(outcome)
     return outcome
@@ -99,6 +106,7 @@ def sweep(
     precisions: Sequence[Precision] | None = None,
     accuracy: "AccuracyRequest | None" = None,
     bind: bool = True,
+    targets: "Sequence[Target | Unavailable]" = (),
     progress: Progress = silent,
 ) -> "list[Item]":
     """What there is to measure: every model in every runtime, with all numbers of threads and batch sizes.
@@ -114,6 +122,7 @@ def sweep(
             to be among them.
         accuracy: Measure it, once for each model and runtime.
         bind: Bind each process to as many cores as it has threads.
+        targets: The machines, as `reached` gives them; () is this one.
         progress: Is told of exports.
 
     Returns:
@@ -126,22 +135,48 @@ def sweep(
     from msgspec.structs import replace
 
     from ..bench.plan import plan, plan_all
-    from ..export.contract.runtime import parse_runtime
+    from ..bench.targets.local import HERE
+    from ..export.contract.runtime import parse_engine
 
     check_own_precision(models, precisions)
     precisions = precisions or FLOAT
-    more: dict[str, Any] = {"bind": bind, "progress": progress}
     is_all = runtimes is not None and ALL in runtimes
-    named = [] if is_all else [(*parse_runtime(name), precisions) for name in dict.fromkeys(runtimes or ())]
     found: list[Item] = []
-    for model in models:
+    for model, target in product(models, targets or (HERE,)):
+        if isinstance(target, Unavailable):
+            found.append(target)
+            continue
+        more: dict[str, Any] = {"bind": bind, "target": target, "progress": progress}
         if is_all:
             found += plan_all(model, common, threads, batches, accuracy, precisions=precisions, **more)
             continue
-        for engine, variant, wanted in named or _usual(model, common, precisions):
+        known = target.engines()
+        named = [(*parse_engine(name, known), precisions) for name in dict.fromkeys(runtimes or ())]
+        for engine, variant, wanted in named or _usual(model, common, precisions, target):
             scenario = replace(common, runtime=engine.name, variant=variant)
             found += plan(model, scenario, threads, batches, accuracy, precisions=wanted, **more)
     return [item for at, item in enumerate(found) if not (isinstance(item, Unavailable) and item in found[:at])]
+
+
+@contextmanager
+def reached(names: Sequence[str]) -> "Iterator[list[Target | Unavailable]]":
+    """The targets of these names, ready to be used. Of several, in the place of one that is not there stands why.
+
+    Raises UsageError for what is no target, and UnavailableError for the only one.
+    """
+    from ..bench.target import parse_target
+
+    targets = [parse_target(name) for name in dict.fromkeys(names)]
+    with ExitStack() as stack:
+        found: list[Target | Unavailable] = []
+        for target in targets:
+            try:
+                found.append(stack.enter_context(target))
+            except UnavailableError as error:
+                if len(targets) == 1:
+                    raise
+                found.append(Unavailable(what=target.name, reason=error.problem, fix=error.fix))
+        yield found
 
 
 def measure_all(
@@ -168,7 +203,9 @@ def measure_all(
             continue
         s = item.scenario
         named = partial(_named, progress, f"{item.artifact.source_ref} {s.runtime_name} t{s.threads} b{s.batch}")
-        outcome = measure(item.artifact, s, evaluation=item.evaluation, progress=named, patience_s=patience)
+        outcome = measure(
+            item.artifact, s, evaluation=item.evaluation, progress=named, patience_s=patience, target=item.target
+        )
         if isinstance(outcome, Measurement):
             write(Path(out), outcome)
         yield outcome
@@ -208,21 +245,27 @@ def planned(
     common: Scenario,
     bind: bool,
     precision: Precision | None = None,
+    target: "Target | None" = None,
     progress: Progress = silent,
 ) -> "Planned":
-    """The model in a runtime; None is the first that runs it as it is. Raises UnavailableError where it is not here."""
+    """The model in a runtime of the target; None is the first that runs it as it is.
+
+    Raises UnavailableError where it is not there.
+    """
     from msgspec.structs import replace
 
     from ..bench.plan import plan
+    from ..bench.targets.local import HERE
     from ..core.missing import unavailable_error
-    from ..export.contract.runtime import parse_runtime
+    from ..export.contract.runtime import parse_engine
 
+    place = target or HERE
     wanted = precisions_of(precision)
     check_own_precision([model], wanted)
     wanted = wanted or FLOAT
-    engine, variant = parse_runtime(runtime) if runtime else _usual(model, common, wanted)[0][:2]
+    engine, variant = parse_engine(runtime, place.engines()) if runtime else _usual(model, common, wanted, place)[0][:2]
     scenario = replace(common, runtime=engine.name, variant=variant)
-    more: dict[str, Any] = {"precisions": wanted, "bind": bind, "progress": progress}
+    more: dict[str, Any] = {"precisions": wanted, "bind": bind, "target": place, "progress": progress}
     (item,) = plan(model, scenario, [common.threads], [common.batch], **more)
     if isinstance(item, Unavailable):
         raise unavailable_error(item)
@@ -253,21 +296,26 @@ def check_own_precision(models: Sequence[Model], precisions: Sequence[Precision]
             )
 
 
-def _usual(model: Model, common: Scenario, precisions: Sequence[Precision]) -> "list[RuntimeChoice]":
-    """What runs the model where no runtime is named; what is not here stands there only where nothing else does."""
+def _usual(model: Model, common: Scenario, precisions: Sequence[Precision], target: "Target") -> "list[RuntimeChoice]":
+    """What runs the model where no runtime is named; what is not there stands there only where nothing else does."""
     from ..export.contract.format import formats
-    from ..export.contract.runtime import runtimes
 
+    engines = target.engines()
     if isinstance(model, Artifact):
-        able = [(engine, "", precisions) for engine in runtimes().values() if model.format in engine.formats]
+        able = [(engine, "", precisions) for engine in engines.values() if model.format in engine.formats]
         if able:
             return (_here(able, common) or able)[:1]
     able = []
-    for engine in (runtimes()[name] for name in USUAL):
+    for engine in (engines[name] for name in usual_names(engines)):
         known = formats()[engine.formats[0]].precisions
         if wanted := [precision for precision in precisions if precision in known]:
             able.append((engine, "", wanted))
     return _here(able, common) or able
+
+
+def usual_names(engines: "Mapping[str, Engine]") -> Sequence[str]:
+    """Those that a checkpoint runs in where none is named; on a target that has neither, its first."""
+    return [name for name in USUAL if name in engines] or [*engines][:1]
 
 
 def _here(choices: "list[RuntimeChoice]", common: Scenario) -> "list[RuntimeChoice]":

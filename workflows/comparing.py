@@ -6,13 +6,14 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from ..core.errors import ReszooError, UsageError
-from ..core.measured import AGAIN, Comparison, Failure, Scenario
+from ..core.measured import AGAIN, LOCAL, Comparison, Failure, Scenario
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, Precision
-from .benchmarking import FLOAT, check_own_precision, failed, planned, precisions_of, scenario_of
+from .benchmarking import FLOAT, check_own_precision, failed, planned, precisions_of, scenario_of, usual_names
 
 if TYPE_CHECKING:
     from ..bench.comparison import Contestant
+    from ..bench.target import Target
     from ..export.contract.runtime import Device
 
     RuntimePrecision = tuple[
@@ -37,6 +38,7 @@ def compare(
     max_ratio: float | None = None,
     patience: float = 300.0,
     seed: int = 0,
+    target: str = LOCAL,
     progress: Progress = silent,
     on_round: Callable[[Comparison], None] = lambda known: None,
     on_left_out: Callable[[str, str], None] = lambda runtime, format_name: None,
@@ -62,6 +64,7 @@ def compare(
         max_ratio: Go on until each ratio is known to be above or below this one, too.
         patience: Seconds that a process may stay silent.
         seed: Chooses the real images that are the inputs.
+        target: The machine: "local", or a board, as "ssh://pi@board".
         progress: Is told of the rounds.
         on_round: Is given all that is known so far, from the second round on.
         on_left_out: Is told of a runtime that does not run the format of an artifact that another one runs.
@@ -73,24 +76,28 @@ def compare(
     Raises:
         UsageError: There is nothing to compare, an argument is out of range, or a model does not run at this batch
             size.
-        UnavailableError: A runtime is not on this machine.
+        UnavailableError: A runtime is not on the target, or the target cannot be reached.
         ReszooError: A measuring process failed.
     """
     from ..bench.comparison import EFFORT, Effort
     from ..bench.comparison import compare as run
+    from ..bench.target import parse_target
 
     wanted = half_width if half_width is not None else EFFORT.precision if max_ratio is None else math.inf
     common = scenario_of(device, threads, batch, 1, seed, cold_cache, warmup_limit_s=WARM_UP_LIMIT_S)
-    contestants = _contestants(models, _names(runtime), precisions_of(precision), common, bind, on_left_out, progress)
 
     def tell(known: Comparison) -> None:
         on_round(known)
         widest = max(ratio.half_width for ratio in known.ratios)
         progress(f"round {len(known.rounds) + 1}, ratios known to {100 * widest:.1f} %")
 
-    on_start()
-    progress("rounds 1 and 2")
-    outcome = run(contestants, Effort(wanted, time_limit, max_ratio, seed, patience), tell)
+    with parse_target(target) as place:
+        contestants = _contestants(
+            models, _names(runtime), precisions_of(precision), common, bind, place, on_left_out, progress
+        )
+        on_start()
+        progress("rounds 1 and 2")
+        outcome = run(contestants, Effort(wanted, time_limit, max_ratio, seed, patience), tell, place)
     if isinstance(outcome, Failure):
         raise failed(outcome)
     return outcome
@@ -122,23 +129,24 @@ def _contestants(
     precisions: Sequence[Precision] | None,
     common: Scenario,
     bind: bool,
+    target: "Target",
     on_left_out: Callable[[str, str], None],
     progress: Progress,
 ) -> "list[Contestant]":
     """Every model in every runtime that runs it, and a checkpoint in every precision that it has for that one."""
     from ..bench.comparison import Contestant
-    from ..export.contract.runtime import parse_runtime
+    from ..export.contract.runtime import parse_engine
 
     check_own_precision(models, precisions)
     found = []
     for model in models:
-        own = _pairs(model, names, precisions or FLOAT)
+        own = _pairs(model, target, names, precisions or FLOAT)
         for name, precision in own:
-            if name and not _fits(model, name, precision) and any(_fits(model, *pair) for pair in own):
+            if name and not _fits(model, target, name, precision) and any(_fits(model, target, *pair) for pair in own):
                 what = model.format if isinstance(model, Artifact) else str(precision)
-                on_left_out(parse_runtime(name)[0].name, what)
+                on_left_out(parse_engine(name, target.engines())[0].name, what)
                 continue
-            item = planned(model, name, common, bind, precision, progress)
+            item = planned(model, name, common, bind, precision, target, progress)
             found.append(Contestant(item.artifact, item.scenario))
     if len(found) < 2:
         raise UsageError(
@@ -147,19 +155,22 @@ def _contestants(
     return found
 
 
-def _pairs(model: Model, names: Sequence[str | None], precisions: Sequence[Precision]) -> "list[RuntimePrecision]":
-    """An artifact has one precision; a checkpoint runs in ONNX Runtime where no runtime is named."""
+def _pairs(
+    model: Model, target: "Target", names: Sequence[str | None], precisions: Sequence[Precision]
+) -> "list[RuntimePrecision]":
+    """An artifact has one precision; a checkpoint runs in the target's quickest usual runtime where none is named."""
     if isinstance(model, Artifact):
         return [(name, None) for name in names]
-    return list(product([name or "onnxruntime" for name in names], precisions))
+    usual = usual_names(target.engines())[-1]
+    return list(product([name or usual for name in names], precisions))
 
 
-def _fits(model: Model, name: str | None, precision: Precision | None) -> bool:
+def _fits(model: Model, target: "Target", name: str | None, precision: Precision | None) -> bool:
     """Whether the runtime runs the artifact's format, or the checkpoint can be exported to it in this precision."""
     from ..export.contract.format import formats
-    from ..export.contract.runtime import parse_runtime
+    from ..export.contract.runtime import parse_engine
 
     if name is None:
         return True
-    known = parse_runtime(name)[0].formats
+    known = parse_engine(name, target.engines())[0].formats
     return model.format in known if isinstance(model, Artifact) else precision in formats()[known[0]].precisions

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.measured import AGAIN, Comparison, Failure
 from ..comparison import Contestant, Effort, compare
-from .subjects import WORKER, arguments, artifact, finish, scenario
+from .subjects import KNOWN, arguments, artifact, finish, scenario
 
 OTHER = AGAIN + 1
 WARMUP_LIMIT_S = 1.0  # what still drifts then meets both alike
@@ -39,7 +39,7 @@ def main() -> None:
 def timed(contestants: list[Contestant], seed: int) -> tuple[Comparison, float]:
     """A comparison, and the seconds that it took."""
     start = time.monotonic()
-    outcome = compare(contestants, Effort(seed=seed, module=WORKER))
+    outcome = compare(contestants, Effort(seed=seed), target=KNOWN)
     if isinstance(outcome, Failure):
         raise RuntimeError(f"{outcome.what}: {outcome.reason}\n{outcome.output}")
     return outcome, time.monotonic() - start

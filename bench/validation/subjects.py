@@ -15,8 +15,9 @@ from ...core.measured import Measurement, Scenario
 from ...core.types import Artifact
 from ..affinity import choose_cores
 from ..harness import measure
+from ..targets.local import LocalTarget
 
-WORKER = f"{__package__}.worker"
+KNOWN = LocalTarget(f"{__package__}.worker")
 REF = "resnet8_v1.reszoo_cifar10"
 
 
@@ -36,7 +37,7 @@ def scenario(runtime: str, variant: str = "", **changes: Any) -> Scenario:
 
 
 def measured(what: Artifact, how: Scenario) -> Measurement:
-    outcome = measure(what, how, module=WORKER)
+    outcome = measure(what, how, target=KNOWN)
     if isinstance(outcome, Measurement):
         return outcome
     raise RuntimeError(f"{outcome.what}: {outcome.reason}\n{outcome.output}")

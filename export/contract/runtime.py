@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from ...core.errors import UsageError
 from ...core.foreign import ForeignPlugins, unusable
@@ -96,6 +96,25 @@ class Session(ABC):
         return done
 
 
+class Engine(Protocol):
+    """What is known of what runs artifacts, wherever it is; of every `Runtime`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def formats(self) -> tuple[str, ...]: ...
+    @property
+    def devices(self) -> tuple[Device, ...]: ...
+    @property
+    def variants(self) -> tuple[str, ...]: ...
+    @property
+    def slow_variants(self) -> tuple[str, ...]: ...
+    def unavailable(self, device: Device, variant: str = "") -> Unavailable | None: ...
+
+
+E = TypeVar("E", bound=Engine)
+
+
 class Runtime(ABC):
     """An engine that runs artifacts of some formats. `variants` are its own ways to do so ("" is the default).
 
@@ -158,8 +177,13 @@ def runtimes() -> Mapping[str, Runtime]:
 
 def parse_runtime(text: str) -> tuple[Runtime, str]:
     """ "torch:channels_last" -> the runtime and its variant."""
+    return parse_engine(text, runtimes())
+
+
+def parse_engine(text: str, known: Mapping[str, E]) -> tuple[E, str]:
+    """The same of those that are `known` in some place."""
     name, _, variant = text.partition(":")
-    runtime: Runtime = choose(runtimes(), name, "runtime")
+    runtime: E = choose(known, name, "runtime")
     if variant not in runtime.variants:
         known = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
         raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {known}.")

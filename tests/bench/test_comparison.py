@@ -11,7 +11,8 @@ from reszoo.bench.comparison import Contestant, Effort, compare
 from reszoo.bench.harness import now, subject
 from reszoo.bench.results import write_comparison
 from reszoo.bench.table import contestants, verdict
-from reszoo.bench.validation.subjects import WORKER
+from reszoo.bench.targets.local import LocalTarget
+from reszoo.bench.validation.subjects import KNOWN
 from reszoo.core.documents import read_json
 from reszoo.core.errors import ReszooError
 from reszoo.core.estimates import Ratio
@@ -32,9 +33,7 @@ def test_a_known_ratio_is_found_and_the_noise_floor_is_at_one(
 ) -> None:
     heard: list[int] = []
     pair = [waiting(artifact, quick, 4000), waiting(artifact, quick, 5000)]
-    found = compare(
-        pair, Effort(module=WORKER, precision=0.05, round_s=0.2), lambda known: heard.append(len(known.rounds))
-    )
+    found = compare(pair, Effort(precision=0.05, round_s=0.2), lambda known: heard.append(len(known.rounds)), KNOWN)
     assert isinstance(found, Comparison)
     floor, ratio = found.ratios
     assert ratio.value == pytest.approx(1.25, rel=0.01)
@@ -51,7 +50,7 @@ def test_what_disturbs_any_contestant_is_told(artifact: Artifact, quick: Scenari
     """The baseline has one thread, the other more than there are cores."""
     steady = Contestant(artifact, replace(quick, runtime="wait", variant="2000"))
     other = Contestant(artifact, replace(quick, runtime="wait", variant="2000", threads=1 + describe().cores))
-    found = compare([steady, other], Effort(module=WORKER, limit_s=0.1, precision=1.0, round_s=0.2, least_rounds=2))
+    found = compare([steady, other], Effort(limit_s=0.1, precision=1.0, round_s=0.2, least_rounds=2), target=KNOWN)
     assert isinstance(found, Comparison)
     (told,) = (warning for warning in found.warnings if warning.kind == "oversubscribed")
     assert told.detail == f"{1 + describe().cores} threads on {describe().cores} cores (in 2 of 2 rounds)"
@@ -74,7 +73,7 @@ def test_who_was_not_warm_is_named(artifact: Artifact, quick: Scenario) -> None:
 
 def test_contestants_run_one_at_a_time_in_an_order_that_is_reversed(artifact: Artifact, quick: Scenario) -> None:
     pair = [waiting(artifact, quick, 4000), waiting(artifact, quick, 5000)]
-    found = compare(pair, Effort(module=WORKER, limit_s=0.1, precision=1.0, round_s=0.2))
+    found = compare(pair, Effort(limit_s=0.1, precision=1.0, round_s=0.2), target=KNOWN)
     assert isinstance(found, Comparison)
     for blocks in found.rounds:
         order = [block.contestant for block in blocks]
@@ -89,7 +88,7 @@ def test_a_contestant_that_fails_ends_the_comparison_with_its_reason(
     artifact: Artifact, quick: Scenario, bad_worker: str
 ) -> None:
     bad = Contestant(artifact, replace(quick, runtime="bad", variant="exits"))
-    failed = compare([bad, bad], Effort(module=bad_worker))
+    failed = compare([bad, bad], target=LocalTarget(bad_worker))
     assert isinstance(failed, Failure)
     assert "exit code 7" in failed.reason
 

@@ -12,10 +12,11 @@ import pytest
 from msgspec.structs import replace
 from processes import children, started, wait_until_gone
 
-from reszoo.bench.client import Worker, WorkerError
+from reszoo.bench.client import WorkerError
 from reszoo.bench.harness import load_request, measure
 from reszoo.bench.memory import ControlGroup
 from reszoo.bench.protocol import Loaded, Sample, Sampled
+from reszoo.bench.targets.local import LocalTarget
 from reszoo.core.documents import write_json
 from reszoo.core.hosts import describe
 from reszoo.core.measured import Failure, Measurement, Scenario
@@ -36,7 +37,7 @@ def test_a_worker_that_fails_becomes_a_failure_with_its_reason(
     artifact: Artifact, quick: Scenario, bad_worker: str, way: str, reason: str
 ) -> None:
     scenario = replace(quick, runtime="bad", variant=way)
-    failed = measure(artifact, scenario, module=bad_worker, patience_s=2.0 if way == "hangs" else 60.0)
+    failed = measure(artifact, scenario, target=LocalTarget(bad_worker), patience_s=2.0 if way == "hangs" else 60.0)
     assert isinstance(failed, Failure)
     assert reason in failed.reason
     expected = {"dies": "about to abort", "raises": "ValueError: kernel failed"}.get(way, "")
@@ -44,7 +45,7 @@ def test_a_worker_that_fails_becomes_a_failure_with_its_reason(
 
 
 def test_a_runtime_that_prints_does_no_harm(artifact: Artifact, quick: Scenario, bad_worker: str) -> None:
-    measured = measure(artifact, replace(quick, runtime="bad", variant="chatters"), module=bad_worker)
+    measured = measure(artifact, replace(quick, runtime="bad", variant="chatters"), target=LocalTarget(bad_worker))
     assert isinstance(measured, Measurement)
 
 
@@ -53,7 +54,9 @@ def test_a_worker_that_runs_out_of_memory_says_so(artifact: Artifact, quick: Sce
     if probe is None:
         pytest.skip("this process may not make control groups")
     probe.close()
-    with Worker(artifact, replace(quick, runtime="bad", variant="eats"), module=bad_worker) as worker:
+    with LocalTarget(bad_worker).worker(
+        artifact, replace(quick, runtime="bad", variant="eats"), patience_s=60.0
+    ) as worker:
         assert worker.group
         worker.ask(load_request(worker, describe()), Loaded)
         worker.group.limit(150 << 20)

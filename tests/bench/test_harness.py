@@ -14,7 +14,7 @@ from reszoo import zoo
 from reszoo.bench import results
 from reszoo.bench.harness import EvaluationRequest, measure
 from reszoo.bench.predictions import Predictions
-from reszoo.bench.validation.subjects import WORKER
+from reszoo.bench.validation.subjects import KNOWN
 from reszoo.core.documents import read_json
 from reszoo.core.estimates import median
 from reszoo.core.measured import Measurement, Scenario
@@ -63,25 +63,25 @@ def test_sampling_ends_when_the_precision_is_reached_and_says_so_when_it_is_not(
     artifact: Artifact, quick: Scenario
 ) -> None:
     waiting = replace(quick, runtime="wait", variant="1000")
-    loose = measure(artifact, replace(waiting, precision=0.9, sampling_limit_s=60.0), module=WORKER)
+    loose = measure(artifact, replace(waiting, precision=0.9, sampling_limit_s=60.0), target=KNOWN)
     assert isinstance(loose, Measurement)
     assert sum(window.seconds for window in loose.windows) < 30
     assert "imprecise" not in {warning.kind for warning in loose.warnings}
-    strict = measure(artifact, replace(waiting, precision=1e-9), module=WORKER)
+    strict = measure(artifact, replace(waiting, precision=1e-9), target=KNOWN)
     assert isinstance(strict, Measurement)
     assert "imprecise" in {warning.kind for warning in strict.warnings}
 
 
 @pytest.mark.alone
 def test_a_known_time_is_measured(artifact: Artifact, quick: Scenario) -> None:
-    measured = measure(artifact, replace(quick, runtime="wait", variant="5000"), module=WORKER)
+    measured = measure(artifact, replace(quick, runtime="wait", variant="5000"), target=KNOWN)
     assert isinstance(measured, Measurement)
     assert median(measured.samples_s) == pytest.approx(5e-3, rel=0.02)
 
 
 @pytest.mark.alone
 def test_the_loop_adds_less_than_a_microsecond(artifact: Artifact, quick: Scenario) -> None:
-    measured = measure(artifact, replace(quick, runtime="nothing"), module=WORKER)
+    measured = measure(artifact, replace(quick, runtime="nothing"), target=KNOWN)
     assert isinstance(measured, Measurement)
     assert measured.runs_per_sample > 1  # such a short run is not timed alone
     assert 0 < min(measured.samples_s) < 1e-6
@@ -89,7 +89,7 @@ def test_the_loop_adds_less_than_a_microsecond(artifact: Artifact, quick: Scenar
 
 @pytest.mark.parametrize("megabytes", [30, 200])
 def test_known_memory_is_attributed_to_loading(artifact: Artifact, quick: Scenario, megabytes: int) -> None:
-    measured = measure(artifact, replace(quick, runtime="hold", variant=str(megabytes)), module=WORKER)
+    measured = measure(artifact, replace(quick, runtime="hold", variant=str(megabytes)), target=KNOWN)
     assert isinstance(measured, Measurement)
     memory = measured.memory
     known = pytest.approx(megabytes * 1e6, rel=0.02)
@@ -102,7 +102,7 @@ def test_known_memory_is_attributed_to_loading(artifact: Artifact, quick: Scenar
 def test_two_streams_finish_twice_the_runs_of_one(artifact: Artifact, quick: Scenario) -> None:
     """Of a runtime that waits, so that the number of cores does not matter."""
     waiting = replace(quick, runtime="wait", variant="20000")
-    one, two = (measure(artifact, replace(waiting, streams=n), module=WORKER) for n in (1, 2))
+    one, two = (measure(artifact, replace(waiting, streams=n), target=KNOWN) for n in (1, 2))
     assert isinstance(one, Measurement)
     assert isinstance(two, Measurement)
     rates = [sum(w.runs for w in m.windows) / sum(w.seconds for w in m.windows) for m in (one, two)]

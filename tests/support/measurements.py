@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from reszoo.core.measured import (
+    MEASURED,
     Accuracy,
     ColdStart,
     Conditions,
@@ -90,6 +91,7 @@ def a_measurement(
         conditions=CONDITIONS,
         warnings=(),
         accuracy=None if correct is None else Accuracy(dataset="cifar10", split="test", n=10_000, correct=correct),
+        way=MEASURED,
     )
     return msgspec.structs.replace(made, **by_record[Measurement])
 

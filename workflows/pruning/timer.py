@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...bench.client import LAST_LINES, PATIENCE_S, environment, how_it_ended
+from ...bench.client import LAST_LINES, PATIENCE_S, how_it_ended
 from ...bench.machine import Watch, load_average
 from ...bench.protocol import Sample
+from ...bench.targets.local import environment
 from ...bench.timing import Stream, sample
 from ...bench.worker import die_with_parent
 from ...core.documents import read_json, write_json

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from ...bench.affinity import choose_cores
 from ...bench.comparison import Contestant, Effort, compare
 from ...bench.table import verdict
+from ...bench.target import Target
+from ...bench.targets.local import HERE
 from ...core.errors import UnavailableError
 from ...core.estimates import Ratio
 from ...core.measured import AGAIN, Comparison, Failure, Scenario
@@ -49,6 +51,7 @@ def check_speed(
     threads: int = 1,
     batch: int | None = None,
     effort: Effort = EFFORT,
+    target: Target = HERE,
     on_round: Callable[[Ratio], None] = lambda _: None,
 ) -> SpeedCheck | Unavailable | Failure:
     """The latency of `artifact` over that of `floats`, which it was made from: below 1, quantizing made it faster.
@@ -71,7 +74,7 @@ def check_speed(
         warmup_limit_s=WARM_UP_LIMIT_S,
     )
     pair = [Contestant(floats, scenario), Contestant(artifact, scenario)]
-    outcome = compare(pair, effort, lambda known: on_round(_integers(known)))
+    outcome = compare(pair, effort, lambda known: on_round(_integers(known)), target)
     return outcome if isinstance(outcome, Failure) else SpeedCheck(scenario, _integers(outcome))
 
 

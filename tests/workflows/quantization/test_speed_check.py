@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from reszoo import zoo
 from reszoo.bench.comparison import Effort
+from reszoo.bench.targets.local import LocalTarget
 from reszoo.core.errors import UsageError
 from reszoo.core.estimates import Ratio
 from reszoo.core.measured import Failure, Scenario
@@ -40,7 +41,7 @@ def test_the_ratio_is_that_of_the_first_to_the_second(artifact: Artifact, tmp_pa
 
 
 def test_a_worker_that_fails_gives_a_failure_not_a_ratio(artifact: Artifact, int8: Artifact) -> None:
-    found = check_speed(int8, artifact, effort=BRIEF._replace(module="reszoo.nowhere"))
+    found = check_speed(int8, artifact, effort=BRIEF, target=LocalTarget("reszoo.nowhere"))
     assert isinstance(found, Failure)
     assert "No module named reszoo.nowhere" in found.output
 

@@ -1,0 +1,1 @@
+"""Where artifacts are measured: one file each, which defines `TARGET`."""
