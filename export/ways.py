@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import ReszooError
 from ..core.hosts import available_cores
-from ..core.types import Candidate
+from ..core.types import Candidate, Preprocess
 from .contract.format import formats
 from .contract.runtime import Runtime, runtimes
 from .deployment import page
 from .deployment.script import SCRIPT, find_entry
-from .feeding import feed
+from .feeding import SEED, feed
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from .browser.running import PageSession
+
 # uint8 images (N, H, W, C), and how many of them to run at a time
 Part = tuple["np.ndarray", int]
+RESIZED = 8  # pictures of other sizes that the page has to resize
 # Calls of run.py, one after the other, in a process that cannot import reszoo, whatever is installed.
 ALONE = """
 import json, runpy, sys
@@ -135,12 +138,12 @@ def _check_resizing(session: "PageSession", preprocess: Preprocess) -> None:
     """Raises ReszooError unless the page makes the same pixels of pictures of other sizes."""
     import numpy as np
 
-    from ..datasets.photos import pictures_of_other_sizes
+    from ..datasets.photos import pictures
     from .browser.running import png
     from .predicting import seen_by
 
-    pictures = pictures_of_other_sizes(preprocess)
-    expected = np.stack([seen_by(preprocess, picture, "a picture").pixels for picture in pictures])
-    found = session.pixels([png(np.atleast_3d(np.asarray(picture))) for picture in pictures], expected.shape[1:])
+    given = pictures(RESIZED, preprocess, SEED)
+    expected = np.stack([seen_by(preprocess, picture, "a picture").pixels for picture in given])
+    found = session.pixels([png(np.atleast_3d(picture)) for picture in given], preprocess.input)
     if not np.array_equal(found, expected):
         raise ReszooError("the page resizes pictures in another way than reszoo does", "Report it, with the browser.")

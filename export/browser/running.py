@@ -56,12 +56,14 @@ class PageSession(Session):
         """The logits (N, classes) of picture files."""
         return self.read(self.page.ask("classify", b"".join(files), sizes=list(map(len, files))).data)
 
-    def pixels(self, files: Sequence[bytes], shape: tuple[int, int, int]) -> "np.ndarray":
-        """The pixels, uint8 (N, *shape), that the network sees of picture files."""
+    def pixels(self, files: Sequence[bytes], size: tuple[int, int, int]) -> "np.ndarray":
+        """The pixels, uint8 (N, H, W, C), that a network whose input is (C, H, W) sees of picture files."""
         import numpy as np
 
+        channels, height, width = size
+
         data = self.page.ask("pixels", b"".join(files), sizes=list(map(len, files))).data
-        return np.frombuffer(data, np.uint8).reshape(-1, *shape)
+        return np.frombuffer(data, np.uint8).reshape(-1, height, width, channels)
 
     def close(self) -> None:
         self.page.close()
