@@ -180,6 +180,12 @@ def load_request(
     )
 
 
+def thread_settings(scenario: Scenario) -> dict[str, str]:
+    """Of a measuring process's environment: libraries read these at import, so they are set before it starts."""
+    threads = str(scenario.threads)
+    return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+
+
 def how_it_ended(code: int) -> str:
     """A process, by its return code."""
     if code == -signal.SIGKILL:

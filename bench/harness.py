@@ -64,6 +64,8 @@ def measure(
     """
     started_at = now()
     name = f"{artifact.source_ref} on {scenario}"
+    if untimed := target.untimed():
+        return Failure(what=name, scenario=scenario, reason=untimed.reason, fix=untimed.fix)
     try:
         host = target.host()
         what = subject(artifact, scenario)  # before anything is measured: its folder may be gone afterwards

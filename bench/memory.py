@@ -8,11 +8,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 from ..core import cgroups, sysfs
 from ..core.errors import UnavailableError
 from ..core.measured import Pages
+
+if TYPE_CHECKING:
+    from typing import Self
 
 PROC = Path("/proc/self")
 # How long processes that were killed may take to leave their control group.
@@ -125,7 +128,7 @@ class ControlGroup:
                     return None  # an empty group does no harm; it goes when the next one is made
                 time.sleep(0.01)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(

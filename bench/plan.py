@@ -67,7 +67,7 @@ def plan(
     is told of exports.
     """
     common, runtime = replace(common, target=target.name), target.engines()[common.runtime]
-    if missing := target.untimed() or _missing(runtime, common):
+    if missing := _missing(runtime, common):
         return [missing]
     if request:
         _classes(model, request)
@@ -100,9 +100,6 @@ def plan_all(
     A runtime or a format that is not here, and an export that fails, are values among the others. Of an artifact there
     is its own format alone. `progress` is told which format a checkpoint is being exported to.
     """
-    if missing := target.untimed():
-        yield missing
-        return
     if request:
         _classes(model, request)
     made: dict[str, list[Outcome]] = {model.format: [model]} if isinstance(model, Artifact) else {}

@@ -9,22 +9,20 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, BinaryIO, TypeVar
 
 from ..core.errors import ReszooError
-from ..core.measured import ColdStart, Pages, Scenario
+from ..core.measured import ColdStart, Pages
 from ..core.types import Artifact
 from ..export import artifacts
 from ..export.contract.runtime import Runtime, Session, runtimes
-from ..export.feeding import feed, sample_images
+from ..export.feeding import inputs_for
 from . import protocol
 from .memory import pages, peak_bytes, reset_peak
 from .timing import Stream, cache_flusher, sample
 
-# Different real batches, used in turn, so that no single input stays in the cache.
-POOL = 8
 PR_SET_PDEATHSIG = 1  # prctl(2)
 T = TypeVar("T")
 Tell = Callable[[protocol.Reply], None]
@@ -41,16 +39,17 @@ def main(known: Callable[[], Mapping[str, Runtime]] = runtimes) -> None:
         answers.flush()
 
     requests = map(protocol.decode_request, sys.stdin.buffer)
+    job = next(requests, None)
+    if job is None:
+        return  # the harness has changed its mind
+    if not isinstance(job, protocol.Load):
+        raise TypeError(f"the first request has to be Load, not {type(job).__name__}")
     try:
-        match next(requests, None):
-            case protocol.Load() as job:
-                _serve(job, known()[job.scenario.runtime], entered_at, requests, tell)
-            case None:
-                return  # the harness has changed its mind
-            case other:
-                raise TypeError(f"the first request has to be Load, not {type(other).__name__}")
+        _serve(job, known()[job.scenario.runtime], entered_at, requests, tell)
     except ReszooError as error:
         tell(protocol.Refusal(reason=str(error)))
+    except ImportError as error:  # of a library that was built for another system
+        tell(protocol.Refusal(reason=f"{job.scenario.runtime} cannot be imported: {error}"))
     except MemoryError as error:
         tell(protocol.Refusal(reason=f"out of memory: {error or 'an allocation failed'}"))
 
@@ -63,36 +62,44 @@ def _serve(
         raise ReszooError(f"{job.artifact} was replaced while it was measured", "Measure it again.")
     if job.scenario.cores:
         os.sched_setaffinity(0, job.scenario.cores)
-    inputs = _inputs(artifact, job.scenario)
+    inputs = _inputs(artifact, job)
     flush = cache_flusher(job.flush_bytes)
     with ExitStack() as stack:
         loaded, streams, inputs_bytes = _load(job, artifact, runtime, inputs, entered_at, stack)
         tell(loaded)
         for request in requests:
-            match request:
-                case protocol.Sample():
-                    tell(sample(streams, request, flush))
-                case protocol.ReadMemory():
-                    tell(
-                        protocol.MemoryRead(
-                            steady=_without(pages(), inputs_bytes),
-                            peak_bytes=peak_bytes() - inputs_bytes,
-                            allocator_bytes=streams[0].session.allocator_peak_bytes(),
-                        )
-                    )
-                case protocol.Evaluate():
-                    tell(_evaluate(streams[0].session, artifact, request, tell))
-                case protocol.Predict():
-                    logits = streams[0].session.predict(request.batch.numpy())
-                    tell(protocol.Predicted(logits=protocol.Array.of(logits)))
-                case _:
-                    raise TypeError(f"{type(request).__name__} is no request for a loaded worker")
+            tell(_answer(request, streams, artifact, inputs_bytes, flush, tell))
 
 
-def _inputs(artifact: Artifact, scenario: Scenario) -> Any:
-    """(POOL, batch, ...): made before anything is measured, because they are the harness's and not the runtime's."""
-    images, _ = sample_images(artifact.dataset, artifact.preprocess, POOL * scenario.batch, scenario.seed)
-    return feed(images, artifact.input, artifact.preprocess).reshape(POOL, scenario.batch, *artifact.input.shape[1:])
+def _answer(
+    request: protocol.Request,
+    streams: Sequence[Stream],
+    artifact: Artifact,
+    inputs_bytes: int,
+    flush: Callable[[], None] | None,
+    tell: Tell,
+) -> protocol.Reply:
+    session = streams[0].session
+    if isinstance(request, protocol.Sample):
+        return sample(streams, request, flush)
+    if isinstance(request, protocol.ReadMemory):
+        return protocol.MemoryRead(
+            steady=_without(pages(), inputs_bytes),
+            peak_bytes=peak_bytes() - inputs_bytes,
+            allocator_bytes=session.allocator_peak_bytes(),
+        )
+    if isinstance(request, protocol.Evaluate):
+        return _evaluate(session, artifact, request, tell)
+    if isinstance(request, protocol.Predict):
+        return protocol.Predicted(logits=protocol.Array.of(session.predict(request.batch.numpy())))
+    raise TypeError(f"{type(request).__name__} is no request for a loaded worker")
+
+
+def _inputs(artifact: Artifact, job: protocol.Load) -> Any:
+    """(POOL, batch, ...), there before anything is measured, because they are the harness's and not the runtime's."""
+    import numpy as np
+
+    return np.load(job.inputs) if job.inputs else inputs_for(artifact, job.scenario)
 
 
 def _load(

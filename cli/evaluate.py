@@ -40,6 +40,7 @@ def evaluate(
             rich_help_panel="Accuracy",
         ),
     ] = None,
+    target: options.TargetName = "local",
     json: options.Json = False,
 ) -> None:
     """Count how many images of a split are classified rightly.
@@ -64,6 +65,7 @@ def evaluate(
             classes=classes,
             among=among or "network",
             runtime=runtime,
+            target=target,
             progress=progress,
         )
     if json:

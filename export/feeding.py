@@ -2,12 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from ..core.types import Preprocess, TensorSpec
+from ..core.types import Artifact, Preprocess, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..core.measured import Scenario
+
 SEED = 0
+POOL = 8  # different batches of a measurement, used in turn, so that no single input stays in the cache
 
 
 def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED) -> "tuple[np.ndarray, str]":
@@ -35,3 +38,9 @@ def feed(images: "np.ndarray", spec: TensorSpec, preprocess: Preprocess) -> "np.
     from ..datasets.preprocess import normalise
 
     return images if spec.dtype == "uint8" else normalise(images, preprocess)
+
+
+def inputs_for(artifact: Artifact, scenario: "Scenario") -> "np.ndarray":
+    """What a measurement runs, in turn: (POOL, batch, ...) as the artifact wants it."""
+    images, _ = sample_images(artifact.dataset, artifact.preprocess, POOL * scenario.batch, scenario.seed)
+    return feed(images, artifact.input, artifact.preprocess).reshape(POOL, scenario.batch, *artifact.input.shape[1:])

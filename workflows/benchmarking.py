@@ -143,8 +143,8 @@ def sweep(
     is_all = runtimes is not None and ALL in runtimes
     found: list[Item] = []
     for model, target in product(models, targets or (HERE,)):
-        if isinstance(target, Unavailable):
-            found.append(target)
+        if missing := target if isinstance(target, Unavailable) else target.untimed():
+            found.append(missing)
             continue
         more: dict[str, Any] = {"bind": bind, "target": target, "progress": progress}
         if is_all:
@@ -248,24 +248,42 @@ def planned(
     target: "Target | None" = None,
     progress: Progress = silent,
 ) -> "Planned":
-    """The model in a runtime of the target; None is the first that runs it as it is.
+    """The model in a runtime of the target, to be timed; None is the first that runs it as it is.
 
-    Raises UnavailableError where it is not there.
+    Raises UnavailableError where it is not there, or where no time means anything.
     """
+    from ..bench.targets.local import HERE
+    from ..core.missing import unavailable_error
+
+    place = target or HERE
+    if missing := place.untimed():
+        raise unavailable_error(missing)
+    return chosen(model, runtime, common, bind, precision, place, progress)
+
+
+def chosen(
+    model: Model,
+    runtime: str | None,
+    common: Scenario,
+    bind: bool,
+    precision: Precision | None,
+    target: "Target",
+    progress: Progress,
+) -> "Planned":
+    """The same, whatever it is for."""
     from msgspec.structs import replace
 
     from ..bench.plan import plan
-    from ..bench.targets.local import HERE
     from ..core.missing import unavailable_error
     from ..export.contract.runtime import parse_engine
 
-    place = target or HERE
     wanted = precisions_of(precision)
     check_own_precision([model], wanted)
     wanted = wanted or FLOAT
-    engine, variant = parse_engine(runtime, place.engines()) if runtime else _usual(model, common, wanted, place)[0][:2]
+    known = target.engines()
+    engine, variant = parse_engine(runtime, known) if runtime else _usual(model, common, wanted, target)[0][:2]
     scenario = replace(common, runtime=engine.name, variant=variant)
-    more: dict[str, Any] = {"precisions": wanted, "bind": bind, "target": place, "progress": progress}
+    more: dict[str, Any] = {"precisions": wanted, "bind": bind, "target": target, "progress": progress}
     (item,) = plan(model, scenario, [common.threads], [common.batch], **more)
     if isinstance(item, Unavailable):
         raise unavailable_error(item)

@@ -1,14 +1,18 @@
 """`evaluate`: top-1 accuracy on a whole split, without any timing."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from ..core.measured import LOCAL
 from ..core.progress import Progress, silent
 from ..core.statistics import Interval, proportion_interval
 from ..core.types import Artifact, Checkpoint
 
 if TYPE_CHECKING:
+    from ..bench.client import Worker
     from ..bench.predictions import Predictions
     from ..core.measured import Among
     from ..datasets.classes import ClassMap, Given
@@ -71,6 +75,7 @@ def evaluate(
     classes: "Given | None" = None,
     among: "Among" = "network",
     runtime: str | None = None,
+    target: str = LOCAL,
     progress: Progress = silent,
 ) -> Evaluation:
     """Count how many images of a split the model classifies rightly.
@@ -84,7 +89,8 @@ def evaluate(
             mapping, from the data set's class to the model's name of it, its number from 0 or its WordNet id.
         among: Where the model knows more classes than the data set has: "network" takes the best of all that it knows
             for its answer, "data" the best of those that the data set has.
-        runtime: The engine; None is the first that runs the model here.
+        runtime: The engine; None is the first that runs the model there.
+        target: The machine: "local", or a board, as "ssh://pi@board", which is sent the images.
         progress: Is told of the images that are done.
 
     Returns:
@@ -93,8 +99,8 @@ def evaluate(
     Raises:
         UsageError: The data set has a class that the model does not know or no such split, or the runtime does not
             run the model.
-        UnavailableError: The data set or the runtime is not on this machine.
-        ReszooError: The model gave something other than finite logits.
+        UnavailableError: The data set is not on this machine, the runtime not on the target, or that cannot be reached.
+        ReszooError: The model gave something other than finite logits, or the line to the target was lost.
     """
     from ..bench.evaluate import classes_of
     from ..bench.evaluate import evaluate as run
@@ -102,6 +108,26 @@ def evaluate(
 
     name = data or model.dataset
     known = classes_of(model, name, split, classes, among)
-    with loaded_model(model, runtime) as (candidate, engine, session):
+    loaded = loaded_model(model, runtime) if target == LOCAL else _loaded_there(model, runtime, target, progress)
+    with loaded as (candidate, engine, session):
         found = run(session, candidate, name, split, BATCH, partial(progress, "evaluating"), known)
     return Evaluation(found, engine, known)
+
+
+@contextmanager
+def _loaded_there(
+    model: Checkpoint | Artifact, runtime: str | None, target: str, progress: Progress
+) -> "Iterator[tuple[Artifact, str, Worker]]":
+    """The model in a worker of the target; how fast that is does not matter."""
+    from ..bench import protocol
+    from ..bench.client import PATIENCE_S
+    from ..bench.harness import load_request
+    from ..bench.target import parse_target
+    from .benchmarking import chosen, own_batch, scenario_of
+
+    with parse_target(target) as place:
+        common = scenario_of("cpu", place.host().cores, own_batch(model), 1, 0, False)
+        item = chosen(model, runtime, common, False, None, place, progress)
+        with place.worker(item.artifact, item.scenario, patience_s=PATIENCE_S) as worker:
+            worker.ask(load_request(worker, place.host()), protocol.Loaded)
+            yield item.artifact, item.scenario.runtime_name, worker

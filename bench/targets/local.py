@@ -13,7 +13,7 @@ from ...core.measured import Host, Scenario
 from ...core.types import Artifact
 from ...export.contract.runtime import Engine, runtimes
 from .. import affinity, gpu, machine, protocol
-from ..client import Worker, load_request
+from ..client import Worker, load_request, thread_settings
 from ..memory import ControlGroup
 from ..piped import PipedWorker
 from ..target import LOCAL, Target, TargetKind, bound, only
@@ -22,9 +22,8 @@ WORKER = "reszoo.bench.worker"
 
 
 def environment(scenario: Scenario) -> dict[str, str]:
-    """A measuring process's: libraries read these at import, so they are set before it starts."""
-    threads = str(scenario.threads)
-    return os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    """A measuring process's."""
+    return os.environ | thread_settings(scenario)
 
 
 class LocalWorker(PipedWorker):

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 from ...core.errors import UsageError
 from ...core.foreign import ForeignPlugins, unusable
@@ -14,6 +14,8 @@ from ...core.registry import choose, discover
 from ...core.types import Candidate, Unavailable
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import numpy as np
     import onnx
 
@@ -47,7 +49,7 @@ class Session(ABC):
     may be overwritten by the next run.
     """
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(

@@ -7,6 +7,7 @@ from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
+from .. import files
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
@@ -16,7 +17,8 @@ from .onnx import deployed
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
-MODEL_FILE = "model.pte"
+MODEL_FILE = files.EXECUTORCH
+
 # XNNPACK takes memory for a program's largest batch, whatever it is fed: ResNet-50 at 224x224 10 GB for 1024 images.
 # It is traced with that, too: PyTorch chooses another kernel below 16, and would note that as a bound of the batch.
 LARGEST_BATCH = 32

@@ -8,6 +8,7 @@ from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
 from ...quantize.flatbuffer import inlined, packed
+from .. import files
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
@@ -15,7 +16,7 @@ from ..naming_litert import name_by_modules
 from ..rewriting import rewrite
 from .onnx import deployed
 
-MODEL_FILE = "model.tflite"
+MODEL_FILE = files.LITERT
 
 
 class LiteRtFormat(GraphFormat):

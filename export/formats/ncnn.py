@@ -8,12 +8,12 @@ from ...core.errors import ReszooError
 from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Unavailable
+from .. import files
 from ..contract.format import Format
 from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
 
-PARAM_FILE = "model.ncnn.param"
-WEIGHTS_FILE = "model.ncnn.bin"
+PARAM_FILE, WEIGHTS_FILE = files.NCNN_PARAM, files.NCNN_WEIGHTS
 TRACED = "model.pt"
 
 

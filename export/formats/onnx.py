@@ -8,6 +8,7 @@ from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Preprocess, Unavailable
 from ...quantize.config import QuantizeConfig
+from .. import files
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions, input_spec
 from ..exporters import example
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.export import ExportedProgram
 
-MODEL_FILE = "model.onnx"
+MODEL_FILE = files.ONNX
+
 EXPORTER = ("torch", "onnxscript")
 # Below 18 the exporter has no operators of its own and its down-conversion fails on Pad; 25 is the newest that
 # it writes itself.

@@ -2,7 +2,6 @@
 
 import io
 import re
-from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,14 @@ from ...core.missing import not_installed
 from ...core.silence import without_telemetry
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
+from .. import files
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions
+from ..openvino_core import engine
 from . import onnx
 
-MODEL_FILE = "model.xml"  # the graph; its weights lie beside it, in model.bin
+MODEL_FILE = files.OPENVINO
+
 COUNTED = re.compile(r"[A-Z]\w*_\d+")  # an operation's type and its number, or those of what was folded into it
 
 
@@ -44,25 +46,6 @@ class OpenVinoFormat(GraphFormat):
             model = engine().convert_model(io.BytesIO(graph))  # read_model leaves shape arithmetic around every bias
         name_by_reader(model)
         engine().save_model(model, folder / MODEL_FILE, compress_to_fp16=options.precision == "fp16")
-
-
-def engine() -> Any:
-    """The module openvino, imported without its telemetry."""
-    with without_telemetry():
-        import openvino
-
-    return openvino
-
-
-@cache
-def core() -> Any:
-    """The one Core of this process, which stays to its end.
-
-    Each Core sets the stack that signals are handled on, and sets the one before it again when it goes (seen in
-    OpenVINO 2026.4). Of two that go in the order in which they came, the second one brings back the first one's, which
-    is no longer there, and the next signal kills the process: Ctrl-C, or the end of a child.
-    """
-    return engine().Core()
 
 
 def name_by_reader(model: Any) -> None:

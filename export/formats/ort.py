@@ -5,11 +5,13 @@ from pathlib import Path
 from ...core.missing import not_installed
 from ...core.types import Checkpoint, Unavailable
 from ...quantize.config import QuantizeConfig
+from .. import files
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions
 from . import onnx
 
-MODEL_FILE = "model.ort"
+MODEL_FILE = files.ORT
+
 # It lays weights out for the CPU that exports, and another CPU would read them wrongly; ONNX Runtime's own converter
 # leaves it out for the same reason.
 NOT_PORTABLE = ["NchwcTransformer"]

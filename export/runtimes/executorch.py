@@ -7,7 +7,7 @@ from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import Device, Runtime, Session
-from ..formats.executorch import MODEL_FILE
+from ..files import EXECUTORCH
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,7 +49,7 @@ class ExecuTorchSession(Session):
     def __init__(self, model: Candidate, threads: int) -> None:
         self.bindings = bindings()
         self._size_pool(threads)
-        path = model.path / MODEL_FILE
+        path = model.path / EXECUTORCH
         try:
             with quietly():
                 self.program = self.bindings._load_program(str(path))

@@ -7,7 +7,7 @@ from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import Device, Runtime, Session
-from ..formats.litert import MODEL_FILE
+from ..files import LITERT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ class LiteRtSession(Session):
     def __init__(self, model: Candidate, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        path = model.path / MODEL_FILE
+        path = model.path / LITERT
         try:
             with quietly():  # it tells of each delegate that it makes
                 self.interpreter = Interpreter(model_path=str(path), num_threads=threads)

@@ -9,7 +9,7 @@ from ...core.errors import ReszooError
 from ...core.missing import not_installed
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import Device, Runtime, Session
-from ..formats.ncnn import PARAM_FILE, WEIGHTS_FILE
+from ..files import NCNN_PARAM, NCNN_WEIGHTS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ class NcnnSession(Session):
         self.net = ncnn.Net()
         self.net.opt.num_threads = threads
         self.net.opt.use_fp16_storage = self.net.opt.use_fp16_packed = self.net.opt.use_fp16_arithmetic = False
-        for file, load in ((PARAM_FILE, self.net.load_param), (WEIGHTS_FILE, self.net.load_model)):
+        for file, load in ((NCNN_PARAM, self.net.load_param), (NCNN_WEIGHTS, self.net.load_model)):
             if load(str(model.path / file)):
                 raise ReszooError(f"ncnn cannot load {model.path / file}", "Export it again.")
         (self.input,), (self.output,) = self.net.input_names(), self.net.output_names()

@@ -11,15 +11,14 @@ from ...core.errors import ReszooError
 from ...core.measured import Kernel
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import WARM_UP_RUNS, Device, Runtime, Session
-from ..formats import onnx as onnx_format
-from ..formats import ort
+from ..files import ONNX, ORT
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
     from onnxruntime import OrtValue
 
-FILES = {"onnx": onnx_format.MODEL_FILE, "ort": ort.MODEL_FILE}
+FILES = {"onnx": ONNX, "ort": ORT}
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 KERNEL_TIME = "_kernel_time"  # ends the name of a profile's event for one kernel of one run
 ADDED = re.compile(r"_token_\d+$|_nchwc$")  # to the name of a node that an optimisation rewrote

@@ -12,8 +12,8 @@ from ...core.measured import Kernel
 from ...core.missing import not_installed
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import WARM_UP_RUNS, Device, Runtime, Session
-from ..formats import onnx as onnx_format
-from ..formats import openvino as ir
+from ..files import ONNX, OPENVINO
+from ..openvino_core import core, engine
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ADDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")  # to the name of a node that was rewritten
 PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 
-FILES = {"onnx": onnx_format.MODEL_FILE, "openvino": ir.MODEL_FILE}
+FILES = {"onnx": ONNX, "openvino": OPENVINO}
 
 
 class OpenVinoRuntime(Runtime):
@@ -44,7 +44,7 @@ class OpenVinoRuntime(Runtime):
         return None
 
     def preload(self) -> None:
-        ir.engine()
+        engine()
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "OpenVinoSession":
         if variant == "throughput":
@@ -69,10 +69,9 @@ class OpenVinoRuntime(Runtime):
         )
 
     def run_graph(self, model: "onnx.ModelProto", batch: "np.ndarray") -> "dict[str, np.ndarray]":
-        openvino = ir.engine()
-        core = ir.core()
+        openvino = engine()
         options = {openvino.properties.hint.inference_precision: openvino.Type.f32}
-        compiled = core.compile_model(core.read_model(model=model.SerializeToString()), "CPU", options)
+        compiled = core().compile_model(core().read_model(model=model.SerializeToString()), "CPU", options)
         found = compiled.create_infer_request().infer({0: batch})
         return {output.name: found[number] for number, output in enumerate(model.graph.output)}
 
@@ -90,14 +89,14 @@ class OpenVinoSession(Session):
     def __init__(
         self, model: Candidate, threads: int, is_static: bool = False, is_bf16: bool = False, profile: bool = False
     ) -> None:
-        openvino = ir.engine()
+        openvino = engine()
         properties = openvino.properties
         self.path = model.path / FILES[model.format]
         batch, *self.shape = model.input.shape
         self.is_fixed = isinstance(batch, int)
         self.is_reshaped = is_static and not self.is_fixed
         with explained(self.path):
-            self.model = ir.core().read_model(self.path)
+            self.model = core().read_model(self.path)
         self.options: dict[Any, Any] = {
             properties.inference_num_threads: threads,
             properties.hint.performance_mode: getattr(properties.hint.PerformanceMode, self.hint),
@@ -114,7 +113,7 @@ class OpenVinoSession(Session):
             if self.is_reshaped:
                 self.model.reshape([size, *self.shape])
             with explained(self.path):
-                compiled = ir.core().compile_model(self.model, "CPU", self.options)
+                compiled = core().compile_model(self.model, "CPU", self.options)
             self.requests[compiled_for] = [compiled.create_infer_request() for _ in range(self.requests_per_size)]
         return self.requests[compiled_for]
 
@@ -150,7 +149,7 @@ class ThroughputSession(OpenVinoSession):
     def __init__(self, model: Candidate, threads: int) -> None:
         super().__init__(model, threads, is_static=True)
         self.requests_per_size = 1 if self.is_fixed else threads
-        self.options[ir.engine().properties.hint.num_requests] = self.requests_per_size
+        self.options[engine().properties.hint.num_requests] = self.requests_per_size
 
     def place(self, batch: "np.ndarray") -> Any:
         import numpy as np
@@ -176,7 +175,7 @@ class ThroughputSession(OpenVinoSession):
 
 
 def _has_bf16() -> bool:
-    return "BF16" in ir.core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @contextmanager

@@ -150,7 +150,7 @@ def of_onnx(folder: Path) -> list[str]:
 
 
 def of_openvino(folder: Path) -> list[str]:
-    from reszoo.export.formats.openvino import core
+    from reszoo.export.openvino_core import core
 
     found = [operation.get_type_name() for operation in core().read_model(folder / "model.xml").get_ordered_ops()]
     return [kind for kind in found if kind not in ("Constant", "Parameter", "Result")]

@@ -90,7 +90,8 @@ def test_every_operation_of_openvino_is_named_after_a_layer_too() -> None:
     assert isinstance(openvino, GraphFormat)
     if missing := openvino.unavailable():
         pytest.skip(missing.reason)
-    from reszoo.export.formats.openvino import engine, name_by_reader
+    from reszoo.export.formats.openvino import name_by_reader
+    from reszoo.export.openvino_core import engine
 
     checkpoint = zoo.load("resnet8_v2.reszoo_digits")
     model = engine().convert_model(io.BytesIO(openvino.graph(checkpoint, ExportOptions(input="uint8"))))
