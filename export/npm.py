@@ -44,7 +44,9 @@ def unavailable(what: str, *packages: Package) -> Unavailable | None:
             )
         if shutil.which("npm") is None:
             reason = f"npm, which brings {package}, is not installed"
-            fix = f"Install Node.js, which npm comes with (apt-get install npm), or copy {package.folder} from elsewhere."
+            fix = (
+                f"Install Node.js, which npm comes with (apt-get install npm), or copy {package.folder} from elsewhere."
+            )
             return Unavailable(what=what, reason=reason, fix=fix)
     return None
 

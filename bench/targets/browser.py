@@ -23,10 +23,10 @@ from ...export.browser import finding
 from ...export.browser.driving import Page
 from ...export.browser.processes import PROC, family
 from ...export.contract.runtime import Engine, runtimes
+from ...export.feeding import inputs_for
 from .. import machine, protocol
 from ..client import Worker, load_request
-from ..inputs import pool
-from ..target import Target, TargetKind, only
+from ..target import Target, TargetKind, load_before, only
 
 NAME = "browser"
 INPUTS, MEMORY = "inputs.npy", "memory"
@@ -47,10 +47,13 @@ class BrowserWorker(Worker):
         self.load_before = machine.load_average()
         self.folder = tempfile.TemporaryDirectory(prefix="reszoo-")
         inputs = Path(self.folder.name) / INPUTS
-        np.save(inputs, pool(artifact, scenario))
+        np.save(inputs, inputs_for(artifact, scenario))
         self.spawned_at = time.time()
-        self.page = Page(artifact.path, {**FILES, INPUTS: inputs}, {MEMORY: self._memory})
         self.failure: ReszooError | None = None
+        files = {**FILES, INPUTS: inputs}
+        self.page = Page(
+            artifact.path, {name: path.read_bytes for name, path in files.items()} | {MEMORY: self._memory}
+        )
 
     def load_request(self, flush_bytes: int) -> protocol.Load:
         return load_request(self, flush_bytes, Path(), self.spawned_at, Path(INPUTS))
@@ -147,7 +150,7 @@ class BrowserTarget(Target):
 
     def watch(self, workers: Sequence[Worker]) -> machine.Watch:
         pids = [pid for worker in workers if isinstance(worker, BrowserWorker) for pid in worker.processes()]
-        return machine.Watch(pids, (), load_before=workers[0].load_before)
+        return machine.Watch(pids, (), load_before=load_before(workers))
 
 
 TARGET = TargetKind(NAME, NAME, partial(only, NAME, BrowserTarget))

@@ -86,7 +86,7 @@ class LocalTarget(Target):
         return hosts.describe()
 
     def engines(self) -> Mapping[str, Engine]:
-        return runtimes()
+        return {name: runtime for name, runtime in runtimes().items() if not runtime.is_in_browser}
 
     def choose_cores(self, n: int) -> tuple[int, ...]:
         return affinity.choose_cores(n)

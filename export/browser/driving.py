@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
@@ -51,6 +51,9 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
+Resource = Callable[[], bytes]
+
+
 class Answer(NamedTuple):
     """What the page gives: a value, and the bytes of arrays."""
 
@@ -63,9 +66,9 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, files: Mapping[str, Path]) -> None:
+    def __init__(self, folder: Path, own: Mapping[str, Resource]) -> None:
         self.token = secrets.token_urlsafe(12)
-        self.files = files
+        self.own = own
         self.tasks: Queue[bytes] = Queue()
         self.answers: Queue[bytes] = Queue()
         self.closed = False
@@ -78,8 +81,8 @@ class _Handler(Handler):
     def do_GET(self) -> None:
         if (name := self._own()) == "task":
             self._give_task()
-        elif name in self.server.files:
-            self._send(HTTPStatus.OK, self.server.files[name].read_bytes(), self.guess_type(name))
+        elif name in self.server.own:
+            self._send(HTTPStatus.OK, self.server.own[name](), self.guess_type(name))
         else:
             super().do_GET()
 
@@ -111,17 +114,18 @@ class _Handler(Handler):
 class Page:
     """The page as a context manager; on leaving, the browser and all that it wrote are gone.
 
-    `files` are served beside the driver's own, by their names. Raises UnavailableError where there is no browser.
+    `resources` are served beside the driver's own files, by their names. Raises UnavailableError where there is no
+    browser.
     """
 
-    def __init__(self, folder: Path, files: Mapping[str, Path] | None = None) -> None:
+    def __init__(self, folder: Path, resources: Mapping[str, Resource] | None = None) -> None:
         program = find()
         if program is None:
             missing = unavailable("a browser")
             assert missing is not None  # noqa: S101 - there is none
             raise unavailable_error(missing)
-        own = {name: Path(__file__).with_name(name) for name in OWN_FILES}
-        self.server = _Server(folder, own | dict(files or {}))
+        own = {name: Path(__file__).with_name(name).read_bytes for name in OWN_FILES}
+        self.server = _Server(folder, own | dict(resources or {}))
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
         self.profile = tempfile.TemporaryDirectory(prefix="reszoo-", ignore_cleanup_errors=True)

@@ -16,15 +16,37 @@ ONNXRUNTIME = Package(
         "dist/ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
     },
 )
+# As the browser can: "compat" goes without relaxed SIMD, which the others need.
+LITERT = Package(
+    "@litertjs/core",
+    "2.5.3",
+    {
+        "dist/index.js": "e7daccc3a31eef890848a737ccb863ded5f046a6b40c3fdc0556495adeb5d9b3",
+        "wasm/litert_wasm_compat_internal.js": "4d8f894b7883654fd6e8439730aa41e79ceaab7d19184fc4f1f0b0f1a2a2c8a5",
+        "wasm/litert_wasm_compat_internal.wasm": "5255c8ad06eabdbd2522cdebf6b22fc10faf74625c23a49b9e072570cd1fa41c",
+        "wasm/litert_wasm_internal.js": "68efb69f770e3f76aff36a377de629ca496c131b86ac0f0f4b592a1543a898eb",
+        "wasm/litert_wasm_internal.wasm": "7280cf4471774867e385e6c3cd53e2b45e2975b80fea338fff4ef359b0865614",
+        "wasm/litert_wasm_threaded_internal.js": "92fe7a720c6deedaa1194c011c79a005ea4f6fc98f533b661cf7900760ab4849",
+        "wasm/litert_wasm_threaded_internal.wasm": "b5e54eca10f043497edf9a02186332707cae260c550d7ea22b2cae55669596cf",
+    },
+)
+LITERT_UTILS = Package(
+    "@litertjs/wasm-utils",
+    "2.5.3",
+    {"dist/index.js": "e0e20bc28ab001ac732cf40d15b6eebd24fb0deaeb95eeba5100f51eebf015f2"},
+)
 
 
 def put(folder: Path, *packages: Package, licence: str, source: str) -> None:
-    """Write the packages' files into the folder `runtime` of an artifact, without their folders, and what they are."""
+    """Write the packages' files into the folder `runtime` of an artifact, each under its package's name."""
     target = folder / FOLDER
-    target.mkdir()
     for package in packages:
         kept = bring(package)
         for name in package.files:
-            shutil.copyfile(kept / name, target / Path(name).name)
-    named = "".join(f"{package.name} {package.version}, https://www.npmjs.com/package/{package.name}\n" for package in packages)
+            path = target / package.name / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(kept / name, path)
+    named = "".join(
+        f"{each.name} {each.version}, from https://www.npmjs.com/package/{each.name}\n" for each in packages
+    )
     (target / "README.txt").write_text(f"{named}\nLicence: {licence}. Source: {source}\n", encoding="utf-8")

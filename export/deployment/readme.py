@@ -76,7 +76,11 @@ def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
 
 
 def _serving(artifact: Artifact) -> str:
-    made = {name: version for name, version in artifact.made[0].versions.items() if name in formats()[artifact.format].packages}
+    made = {
+        name: version
+        for name, version in artifact.made[0].versions.items()
+        if name in formats()[artifact.format].packages
+    }
     return (
         f"    python {page.SERVER}\n\n"
         "and open the address that it prints: the page classifies the pictures that are dropped on it. Any web server\n"

@@ -32,7 +32,8 @@ function tell(text, isWrong = false) {
 function describe({ engine, threads, isIsolated, seconds }) {
   const { source_ref, precision, preprocess, labels, parity } = about;
   const [, height, width] = preprocess.input;
-  document.title = at("title").textContent = source_ref;
+  document.title = source_ref;
+  at("title").replaceChildren(...source_ref.split(/(?<=[._])/).flatMap((part) => [part, make("wbr")]));
   const facts = [`${labels.length} classes`, `${width} × ${height} pixels`, precision, engine];
   facts.push(threads > 1 ? `${threads} threads` : isIsolated ? "1 thread" : "1 thread, as this server isolates no page");
   at("about").textContent = facts.join(" · ");
