@@ -21,10 +21,13 @@ def crops(n: int, preprocess: Preprocess, seed: int) -> NDArray[np.uint8]:
     return np.stack([_crop(photographs[random.integers(len(photographs))], (width, height), random) for _ in range(n)])
 
 
-def pictures(n: int, preprocess: Preprocess, seed: int) -> list[Image.Image]:
-    """`n` random parts of them, of any size and shape, as they are: grey or RGB, as the network is."""
+def pictures(n: int, preprocess: Preprocess, seed: int, *, tallest: float = 2.0) -> list[Image.Image]:
+    """`n` random parts of them, of any size, grey or RGB as the network is, at most `tallest` times as high as wide.
+
+    Pillow 13 resizes what is more than twice as high as wide in another order of steps than older ones.
+    """
     photographs, random = _photographs(preprocess), np.random.default_rng(seed)
-    return [_part(photographs[random.integers(len(photographs))], random) for _ in range(n)]
+    return [_part(photographs[random.integers(len(photographs))], random, tallest) for _ in range(n)]
 
 
 def _photographs(preprocess: Preprocess) -> list[Image.Image]:
@@ -34,8 +37,9 @@ def _photographs(preprocess: Preprocess) -> list[Image.Image]:
     return [Image.open(PICTURES / name).convert(MODES[channels]) for name in PHOTOGRAPHS]
 
 
-def _part(photograph: Image.Image, random: np.random.Generator) -> Image.Image:
+def _part(photograph: Image.Image, random: np.random.Generator, tallest: float) -> Image.Image:
     width, height = (int(random.integers(SHORTEST, side + 1)) for side in photograph.size)
+    height = min(height, int(tallest * width))
     left, top = int(random.integers(photograph.width - width + 1)), int(random.integers(photograph.height - height + 1))
     return photograph.crop((left, top, left + width, top + height))
 

@@ -1,4 +1,4 @@
-"""The ways in which an artifact is run: its run.py or its page, where reszoo is not, and every runtime that reads it."""
+"""The ways in which an artifact is run: its run.py or its page, where reszoo is not, and every runtime that it has."""
 
 import json
 import subprocess
@@ -52,7 +52,8 @@ class Way(NamedTuple):
 def ways(model: Candidate, runtime_name: str) -> list[Way]:
     """All that can be gone here and do not lower the precision, the one that ships first.
 
-    `runtime_name` is the runtime that run.py or the page is for. Where that cannot run here, what stands in has one way only.
+    `runtime_name` is the runtime that run.py or the page is for. Where that cannot run here, what stands in has one way
+    only.
     """
     running, runtime = runnable(model, runtime_name)
     if running is not model:

@@ -10,7 +10,6 @@ const call = connect(here("tasks.js").href);
 
 for (;;) {
   const response = await fetch(here("task"));
-  if (response.status === 410) break;
   if (response.status === 204) continue; // there was nothing to do for a while
   const [task, bytes] = parsed(await response.arrayBuffer());
   let body;

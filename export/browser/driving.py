@@ -1,4 +1,4 @@
-"""A page of an artifact's folder in a browser without a window, which does what it is asked, one task after the other."""
+"""A page of an artifact's folder in a browser without a window, which does what it is asked, task by task."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
@@ -71,14 +72,13 @@ class _Server(ThreadingHTTPServer):
         self.own = own
         self.tasks: Queue[bytes] = Queue()
         self.answers: Queue[bytes] = Queue()
-        self.closed = False
         super().__init__(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
 
 
 class _Handler(Handler):
     server: _Server
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
         if (name := self._own()) == "task":
             self._give_task()
         elif name in self.server.own:
@@ -86,7 +86,7 @@ class _Handler(Handler):
         else:
             super().do_GET()
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         if self._own() != "answer":
             self.send_error(HTTPStatus.NOT_FOUND)
             return
@@ -99,16 +99,19 @@ class _Handler(Handler):
 
     def _give_task(self) -> None:
         try:
-            self._send(HTTPStatus.OK, self.server.tasks.get(timeout=POLL_S))
+            task = self.server.tasks.get(timeout=POLL_S)
         except Empty:
-            self._send(HTTPStatus.GONE if self.server.closed else HTTPStatus.NO_CONTENT)
+            self._send(HTTPStatus.NO_CONTENT)
+        else:
+            self._send(HTTPStatus.OK, task)
 
     def _send(self, status: HTTPStatus, body: bytes = b"", kind: str = "application/octet-stream") -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        with suppress(ConnectionError):  # of a browser that is gone
+            self.end_headers()
+            self.wfile.write(body)
 
 
 class Page:
@@ -179,11 +182,8 @@ class Page:
         os.killpg(self.process.pid, number)
 
     def close(self) -> None:
-        self.server.closed = True
-        try:
+        with suppress(ProcessLookupError):
             self.signal(signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.process.wait()
         self.server.shutdown()
         self.server.server_close()

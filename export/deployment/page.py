@@ -1,4 +1,4 @@
-"""The page that classifies pictures in a browser: the files of `web/`, with the module of one engine as page/engine.js."""
+"""The page that classifies pictures in a browser: the files of `web/`, with one engine's module as page/engine.js."""
 
 from pathlib import Path
 

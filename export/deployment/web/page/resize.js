@@ -1,6 +1,7 @@
 /**
- * Pillow's antialiased resize of 8-bit pixels, to the same bits: each side by itself, the width first, with weights in
- * fixed point and a rounding to 8 bits after each (Pillow, src/libImaging/Resample.c).
+ * Pillow's antialiased resize of 8-bit pixels, to the same bits: each side by itself, with weights in fixed point and a
+ * rounding to 8 bits after each (Pillow, src/libImaging/Resample.c). The width comes first; but for pictures that are
+ * more than twice as high as wide and become smaller, for which Pillow 13 begins with the height, and older ones do not.
  */
 
 const PRECISION_BITS = 22; // of a weight: 8 bits are the pixel's, 2 are for sums above 1
@@ -58,11 +59,18 @@ function toByte(sum) {
 export function resize(pixels, size, wanted, interpolation) {
   const filter = FILTERS[interpolation];
   let [found, { width, height, channels }] = [pixels, size];
-  if (wanted.width !== width) {
-    found = resizeLines(found, height, width, channels, sums(width, wanted.width, filter));
-    width = wanted.width;
-  }
-  if (wanted.height !== height) found = resizeLines(found, 1, height, width * channels, sums(height, wanted.height, filter));
+  const steps = {
+    width() {
+      if (wanted.width !== width) found = resizeLines(found, height, width, channels, sums(width, wanted.width, filter));
+      width = wanted.width;
+    },
+    height() {
+      if (wanted.height !== height) found = resizeLines(found, 1, height, width * channels, sums(height, wanted.height, filter));
+      height = wanted.height;
+    },
+  };
+  const isTall = size.height > 2 * size.width && wanted.height < size.height;
+  for (const side of isTall ? ["height", "width"] : ["width", "height"]) steps[side]();
   return found;
 }
 
