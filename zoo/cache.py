@@ -15,7 +15,7 @@ from .checkpoints import is_ours, read
 
 HASH = "[0-9a-f]" * 12
 # Where locks, partial files and staging folders are made.
-PLACES = ("checkpoints", "downloads", "data", "latency", "local", "tensorrt", f"artifacts/*-{HASH}")
+PLACES = ("checkpoints", "downloads", "data", "latency", "local", "npm", "tensorrt", f"artifacts/*-{HASH}")
 SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
 # What can be had again, and how it differs from what a user put there.
 CONTENTS = {
@@ -23,6 +23,7 @@ CONTENTS = {
     "downloads/*": Path.is_file,
     f"artifacts/*-{HASH}/*": Path.is_dir,
     "latency/*.json": Path.is_file,
+    "npm/*": Path.is_dir,
 }
 
 
@@ -55,8 +56,8 @@ def verify() -> dict[str, str]:
 def collect_garbage(*, everything: bool = False) -> list[Entry]:
     """Remove partial downloads, staging folders and lock files that no process works on, and notes of what is gone.
 
-    `everything` removes checkpoints, downloads, exports and latency tables too. Data sets stay: some cannot be
-    downloaded again. What lies elsewhere in the cache's folder is not ours, and stays.
+    `everything` removes checkpoints, downloads, npm's packages, exports and latency tables too. Data sets stay: some
+    cannot be downloaded again. What lies elsewhere in the cache's folder is not ours, and stays.
     """
     removed = []
     with explained(cache_dir()):

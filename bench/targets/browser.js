@@ -41,6 +41,7 @@ async function load({ scenario, spawned_at, flush_bytes, inputs: address }) {
   const { threads, variant } = scenario;
   const [load_s, opened] = await timed(() => engine.load({ url, runtime, input, output, threads, variant }));
   model = opened;
+  if (model.threads !== threads) throw new Error(`It runs in ${model.threads} threads here, not in ${threads}.`);
   const loaded = await pages();
   const [, ...shape] = fed.shape; // (batches, batch, ...)
   const size = shape.reduce((a, b) => a * b);

@@ -28,7 +28,7 @@ from .. import machine, protocol
 from ..client import Worker, load_request
 from ..target import Target, TargetKind, load_before, only
 
-NAME = "browser"
+NAME, USUAL = "browser", "onnxruntime-web"  # the runtime where none is named
 INPUTS, MEMORY = "inputs.npy", "memory"
 FILES = {"tasks.js": Path(__file__).with_suffix(".js")}
 
@@ -140,7 +140,8 @@ class BrowserTarget(Target):
         return replace(here, versions=here.versions | {name: number})
 
     def engines(self) -> Mapping[str, Engine]:
-        return {name: runtime for name, runtime in runtimes().items() if runtime.is_in_browser}
+        names = sorted(runtimes(), key=lambda name: name != USUAL)
+        return {name: runtime for name in names if (runtime := runtimes()[name]).is_in_browser}
 
     def choose_cores(self, n: int) -> tuple[int, ...]:
         return ()  # a browser's other processes need some, too

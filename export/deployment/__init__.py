@@ -1,4 +1,4 @@
-"""What makes an artifact's folder deployable by itself, beside the model: labels.txt, README.md, and run.py or a page."""
+"""What makes an artifact's folder deployable by itself, beside the model: labels.txt, README.md, run.py or a page."""
 
 from pathlib import Path
 

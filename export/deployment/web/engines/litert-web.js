@@ -10,13 +10,14 @@ export const opens = ".tflite";
  */
 export async function load({ url, runtime, threads, variant }) {
   const isCompatible = variant === "compat";
-  if (isCompatible && threads > 1) throw new Error("Without relaxed SIMD, LiteRT.js has one thread.");
+  if (isCompatible) threads = 1; // it has no more without relaxed SIMD
   const folder = new URL("@litertjs/core/wasm/", runtime).href;
   await loadLiteRt(isCompatible ? `${folder}litert_wasm_compat_internal.js` : folder, { threads: threads > 1 });
   const model = await loadAndCompile(url.href, { accelerator: "wasm", cpuOptions: { numThreads: threads } });
   let last = [];
   return {
     name: "LiteRT.js",
+    threads,
     place: (data, shape) => new Tensor(data, shape),
     run: async (tensor) => {
       for (const output of last) output.delete(); // they lie in WebAssembly's memory

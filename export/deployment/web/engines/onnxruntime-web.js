@@ -13,6 +13,7 @@ export async function load({ url, runtime, input, output, threads }) {
   const session = await ort.InferenceSession.create(url.href, { executionProviders: ["wasm"] });
   return {
     name: "ONNX Runtime Web",
+    threads,
     place: (data, shape) => new ort.Tensor(data, shape),
     run: (tensor) => session.run({ [input.name]: tensor }),
     read: (outputs) => outputs[output.name].data,

@@ -9,21 +9,25 @@ let about, model;
 
 /**
  * Load the model, and run it once, so that the first picture takes no longer than the others.
- * @param {{threads?: number, variant?: string}} [options] all threads by default
+ * @param {{threads?: number, variant?: string}} [options]
  * @returns {Promise<{about: object, engine: string, threads: number, isIsolated: boolean, seconds: number}>}
  */
-export async function open({ threads = navigator.hardwareConcurrency, variant = "" } = {}) {
+export async function open({ threads = usualThreads(), variant = "" } = {}) {
   const began = performance.now();
   about = await (await found("artifact.json")).json();
-  const isIsolated = self.crossOriginIsolated;
+  const isIsolated = self.crossOriginIsolated; // else there are no threads
   const file = about.files.find(({ name }) => name.endsWith(engine.opens));
   const [url, runtime] = [new URL(file.name, FOLDER), new URL("runtime/", FOLDER)];
   const { input, output } = about;
-  if (!isIsolated) threads = 1;
-  model = await engine.load({ url, runtime, input, output, threads, variant });
+  model = await engine.load({ url, runtime, input, output, threads: isIsolated ? threads : 1, variant });
   const blank = new Uint8Array(about.preprocess.input.reduce((a, b) => a * b));
   await logitsOf([blank]);
-  return { about, engine: model.name, threads, isIsolated, seconds: (performance.now() - began) / 1e3 };
+  return { about, engine: model.name, threads: model.threads, isIsolated, seconds: (performance.now() - began) / 1e3 };
+}
+
+/** Half of the processors, and no more than four: a small network gains nothing from more. */
+function usualThreads() {
+  return Math.min(Math.ceil((navigator.hardwareConcurrency || 1) / 2), 4);
 }
 
 /**
