@@ -84,7 +84,8 @@ Targets = Annotated[
     typer.Option(
         "--target",
         metavar="local|browser|ssh://USER@HOST",
-        help="Places, comma-separated: this machine, a browser on it, or boards that ssh reaches, as ssh://USER@HOST[:PORT][/PYTHON].",
+        help="Places, comma-separated: this machine, a browser on it, or boards that ssh reaches, as "
+        "ssh://USER@HOST[:PORT][/PYTHON].",
         rich_help_panel="Scenario",
     ),
 ]

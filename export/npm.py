@@ -7,8 +7,8 @@ import subprocess
 import tarfile
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from ..core.errors import ReszooError, UnavailableError
 from ..core.files import cache_dir, sha256_of, staged_folder
@@ -16,20 +16,26 @@ from ..core.locks import locked
 from ..core.types import Unavailable
 
 
-class Package(NamedTuple):
+@dataclass(frozen=True)
+class Package:
     """`files` are those that are wanted, as the package has them, and the sha256 of each."""
 
     name: str
     version: str
-    files: Mapping[str, str]
+    files: Mapping[str, str] = field(hash=False)
 
     @property
     def folder(self) -> Path:
         """Where they are kept."""
-        return cache_dir() / "npm" / f"{self.name.replace('/', '+')}-{self.version}"
+        return home() / f"{self.name.replace('/', '+')}-{self.version}"
 
     def __str__(self) -> str:
         return f"{self.name}@{self.version}"
+
+
+def home() -> Path:
+    """The folder of all packages."""
+    return cache_dir() / "npm"
 
 
 def unavailable(what: str, *packages: Package) -> Unavailable | None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, Queue
 from types import TracebackType
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from ...core.errors import ReszooError
 from ...core.missing import unavailable_error
-from ..deployment.serve import Handler
+from ..deployment.serve import Handler, Server
 from .finding import find, unavailable
 
 PATIENCE_S = 300.0  # of a machine that is busy, the slowest
@@ -62,10 +61,8 @@ class Answer(NamedTuple):
     data: bytes
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(Server):
     """The folder's files; and for whoever knows `token`, the page that drives, its tasks and its answers."""
-
-    daemon_threads = True
 
     def __init__(self, folder: Path, own: Mapping[str, Resource]) -> None:
         self.token = secrets.token_urlsafe(12)

@@ -76,6 +76,14 @@ class Handler(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # of a browser that is gone
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serve this folder to browsers, until Ctrl-C.")
     parser.add_argument("--port", type=int, default=8000, help="0 takes any that is free (default 8000)")
@@ -83,7 +91,7 @@ def main() -> None:
     given = parser.parse_args()
     handler = partial(Handler, directory=str(Path(__file__).resolve().parent))
     try:
-        server = ThreadingHTTPServer((given.host, given.port), handler)
+        server = Server((given.host, given.port), handler)
     except (OSError, OverflowError) as error:
         sys.exit(f"{given.host}:{given.port}: {getattr(error, 'strerror', None) or error}. Try another --port.")
     with server:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from npm import share_packages
 from once import once
 
 from reszoo import zoo
@@ -20,6 +19,7 @@ from reszoo.core.measured import Comparison, Failure, Measurement, Scenario
 from reszoo.core.types import Artifact, Unavailable
 from reszoo.export import artifacts, export
 from reszoo.export.browser import finding
+from reszoo.export.contract.format import formats
 
 REF = "resnet8_v1.reszoo_digits"
 pytestmark = pytest.mark.skipif(finding.find() is None, reason=finding.FIX)
@@ -27,11 +27,9 @@ pytestmark = pytest.mark.skipif(finding.find() is None, reason=finding.FIX)
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    cache = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RESZOO_CACHE", str(cache))
-        share_packages(tmp_path_factory, cache)
-        return artifacts.read(once(tmp_path_factory, "web-digits", lambda out: export(zoo.load(REF), "web", out=out)))
+    if missing := formats()["web"].unavailable():
+        pytest.skip(missing.reason)
+    return artifacts.read(once(tmp_path_factory, "web-digits", lambda out: export(zoo.load(REF), "web", out=out)))
 
 
 @pytest.fixture

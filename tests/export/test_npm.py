@@ -17,6 +17,7 @@ PACKAGE = npm.Package("@some/package", "1.2.3", {"dist/index.js": hashlib.sha256
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What goes by the name of npm; with nothing else on PATH but the system's own."""
+    monkeypatch.setattr(npm, "home", lambda: tmp_path / "kept")
     path = tmp_path / "bin" / "npm"
     path.parent.mkdir()
     monkeypatch.setenv("PATH", f"{path.parent}:/bin")

@@ -1,30 +1,36 @@
-"""The packages of npm that artifacts for browsers carry, brought once a run."""
+"""The packages of npm that artifacts for browsers carry: brought once a run, for whatever cache a test has."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from once import once
 
 from reszoo.core.errors import UnavailableError
+from reszoo.core.types import Unavailable
 from reszoo.export import npm
 from reszoo.export.browser import packages
 
-PACKAGES = (packages.ONNXRUNTIME, packages.LITERT, packages.LITERT_UTILS)
+OURS = {packages.ONNXRUNTIME, packages.LITERT, packages.LITERT_UTILS}
+unavailable = npm.unavailable
 
 
-def share_packages(factory: pytest.TempPathFactory, cache: Path) -> None:
-    """Have them in this cache. Where npm cannot bring them, the test is skipped, with the reason."""
+@pytest.fixture(scope="session", autouse=True)
+def _npm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where npm cannot bring them, as without a network, the formats are not here, and their tests are skipped."""
+    shared = once(tmp_path_factory, "npm", Path.mkdir)
 
-    def make(folder: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("RESZOO_CACHE", str(folder))
-            for package in PACKAGES:
-                npm.bring(package)
-
-    if missing := npm.unavailable("web", *PACKAGES):
+    def tried(what: str, *wanted: npm.Package) -> Unavailable | None:
+        if (missing := unavailable(what, *wanted)) or not OURS.issuperset(wanted) or npm.home() != shared:
+            return missing
         try:
-            made = once(factory, "npm-packages", make)
+            for package in wanted:
+                npm.bring(package)
         except UnavailableError as error:
-            pytest.skip(f"{missing.what}: {error.problem}")
-        cache.mkdir(exist_ok=True)
-        (cache / "npm").symlink_to(made / "npm")
+            return Unavailable(what=what, reason=error.problem, fix=error.fix)
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(npm, "home", lambda: shared)
+        patch.setattr(npm, "unavailable", tried)
+        yield
