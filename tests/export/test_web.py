@@ -135,7 +135,7 @@ def test_pictures_are_classified_as_in_python(
     with serving(site.path, handler) as address:
         page = visit(address)
         expect(page.locator("#state")).to_contain_text("Ready", **SLOW)
-        assert ("as this server isolates no page" in page.inner_text("#about")) == (handler is Plain)
+        assert ("serve.py lets it have more" in page.inner_text("#about")) == (handler is Plain)
         page.set_input_files("#files", files)
         expect(page.locator("#state")).to_have_text("2 pictures classified, 1 not.", **SLOW)
         cards = {card.inner_text().split("\n")[0]: card for card in page.locator("#results article").all()}

@@ -35,7 +35,7 @@ function describe({ engine, threads, isIsolated, seconds }) {
   document.title = source_ref;
   at("title").replaceChildren(...source_ref.split(/(?<=[._])/).flatMap((part) => [part, make("wbr")]));
   const facts = [`${labels.length} classes`, `${width} × ${height} pixels`, precision, engine];
-  facts.push(threads > 1 ? `${threads} threads` : isIsolated ? "1 thread" : "1 thread, as this server isolates no page");
+  facts.push(threads > 1 ? `${threads} threads` : isIsolated ? "1 thread" : "1 thread (serve.py lets it have more)");
   at("about").textContent = facts.join(" · ");
   tell(`Ready, loaded in ${seconds.toFixed(1)} s.`);
   if (parity) at("proof").textContent = proof(parity);
