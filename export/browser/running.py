@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+MOST_THREADS = 8  # each is a worker that the browser starts first, and no time is taken here
+
+
 class BrowserRuntime(Runtime):
     """Its session is a browser of its own, with the page of the artifact's folder."""
 
@@ -26,7 +29,7 @@ class BrowserRuntime(Runtime):
             finding.version(program)
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "PageSession":
-        return PageSession(model, threads, variant)
+        return PageSession(model, min(threads, MOST_THREADS), variant)
 
 
 class PageSession(Session):

@@ -148,6 +148,7 @@ def test_pictures_are_classified_as_in_python(
     assert "It is no picture that this browser can read" in cards["text.png"].inner_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("changes", [{}, {"resize": 41, "crop": 32, "interpolation": "bicubic"}], ids=str)
 def test_256_pictures_of_other_sizes_give_the_same_pixels_and_logits(
     site: Artifact, changes: dict[str, Any], tmp_path: Path

@@ -12,6 +12,11 @@ export async function load({ url, runtime, threads, variant }) {
   const isCompatible = variant === "compat";
   if (isCompatible) threads = 1; // it has no more without relaxed SIMD
   const folder = new URL("@litertjs/core/wasm/", runtime).href;
+  // in a worker its files, and what its threads start with, would be looked for beside the worker's script
+  self.Module = {
+    locateFile: (name) => folder + name,
+    mainScriptUrlOrBlob: `${folder}litert_wasm_threaded_internal.js`,
+  };
   await loadLiteRt(isCompatible ? `${folder}litert_wasm_compat_internal.js` : folder, { threads: threads > 1 });
   const model = await loadAndCompile(url.href, { accelerator: "wasm", cpuOptions: { numThreads: threads } });
   let last = [];
