@@ -139,12 +139,13 @@ def _check_resizing(session: "PageSession", preprocess: Preprocess) -> None:
     """Raises ReszooError unless the page makes the same pixels of pictures of other sizes."""
     import numpy as np
 
+    from ..datasets.images import to_array
     from ..datasets.photos import pictures
     from .browser.running import png
     from .predicting import seen_by
 
     given = pictures(RESIZED, preprocess, SEED)
     expected = np.stack([seen_by(preprocess, picture, "a picture").pixels for picture in given])
-    found = session.pixels([png(np.atleast_3d(picture)) for picture in given], preprocess.input)
+    found = session.pixels([png(to_array(picture)) for picture in given], preprocess.input)
     if not np.array_equal(found, expected):
         raise ReszooError("the page resizes pictures in another way than reszoo does", "Report it, with the browser.")

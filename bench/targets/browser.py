@@ -141,7 +141,8 @@ class BrowserTarget(Target):
 
     def engines(self) -> Mapping[str, Engine]:
         names = sorted(runtimes(), key=lambda name: name != USUAL)
-        return {name: runtime for name in names if (runtime := runtimes()[name]).is_in_browser}
+        found: dict[str, Engine] = {name: runtime for name in names if (runtime := runtimes()[name]).is_in_browser}
+        return found
 
     def choose_cores(self, n: int) -> tuple[int, ...]:
         return ()  # a browser's other processes need some, too

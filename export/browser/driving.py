@@ -78,7 +78,7 @@ class _Handler(Handler):
     def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
         if (name := self._own()) == "task":
             self._give_task()
-        elif name in self.server.own:
+        elif name is not None and name in self.server.own:
             self._send(HTTPStatus.OK, self.server.own[name](), self.guess_type(name))
         else:
             super().do_GET()

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import Device, Runtime, Session
@@ -37,7 +37,7 @@ class PageSession(Session):
 
     def __init__(self, model: Candidate, threads: int | None = None, variant: str = "") -> None:
         self.classes, self.page = len(model.labels), Page(model.path)
-        chosen = {"threads": threads} if threads else {}
+        chosen: dict[str, Any] = {"threads": threads} if threads else {}
         try:
             self.opened = self.page.ask("open", variant=variant, **chosen).value
         except BaseException:
