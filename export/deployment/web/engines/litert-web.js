@@ -30,5 +30,6 @@ export async function load({ url, runtime, threads, variant }) {
       return last;
     },
     read: ([output]) => output.data(),
+    drop: (tensor) => tensor.delete(),
   };
 }

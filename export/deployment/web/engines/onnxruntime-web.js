@@ -17,5 +17,6 @@ export async function load({ url, runtime, input, output, threads }) {
     place: (data, shape) => new ort.Tensor(data, shape),
     run: (tensor) => session.run({ [input.name]: tensor }),
     read: (outputs) => outputs[output.name].data,
+    drop: (tensor) => tensor.dispose(),
   };
 }

@@ -54,7 +54,12 @@ export async function pixels(pictures) {
 
 /** The logits of inputs that were made elsewhere, as artifact.json describes them. */
 export async function run(data, shape) {
-  return model.read(await model.run(model.place(data, shape)));
+  const placed = model.place(data, shape);
+  try {
+    return await model.read(await model.run(placed));
+  } finally {
+    model.drop(placed);
+  }
 }
 
 /** A batch that is too small for the model is filled up. */
