@@ -12,8 +12,9 @@ from ..core.measured import Conditions, Host
 from ..core.silence import quietly
 from ..core.types import Record, Unavailable
 from ..export.contract.format import Format, formats
-from ..export.contract.runtime import Device, Runtime, runtimes
+from ..export.contract.runtime import Device, Engine, Runtime, runtimes
 from .machine import ADVICE, Watch, host_warnings
+from .target import Target
 
 WATCH_S = 1.0
 FEW_CORES = 2
@@ -114,6 +115,25 @@ def check_host() -> HostCheck:
     )
 
 
+def check_target(target: Target) -> HostCheck:
+    """The same of a target that has been reached. Nothing is exported there, so that no format is."""
+    host = target.host()
+    watch = target.watch(())
+    time.sleep(WATCH_S)
+    watch.look()
+    conditions = watch.stop()
+    now = [HostWarning(what=each.detail, advice=ADVICE[each.kind]) for each in host_warnings(host, conditions)]
+    emulated = [HostWarning(what=why.reason, advice=why.fix)] if (why := target.untimed()) else []
+    return HostCheck(
+        host=host,
+        runtimes=tuple(_engine(engine, host) for engine in target.engines().values()),
+        formats=(),
+        int8=int8_of(host),
+        conditions=conditions,
+        warnings=(*emulated, *now, *_nature_of(host)),
+    )
+
+
 def int8_of(host: Host) -> tuple[Int8, ...]:
     """The extensions of this kind of CPU; () where reszoo knows none, or cannot find out which it has (macOS)."""
     found = []
@@ -130,18 +150,24 @@ def warnings(host: Host, conditions: Conditions) -> tuple[HostWarning, ...]:
     return (*now, *_nature(host))
 
 
-def _nature(host: Host) -> Iterator[HostWarning]:
+def _nature_of(host: Host) -> Iterator[HostWarning]:
+    """What the record of a machine tells."""
     if host.cpu_limit:
         yield HostWarning(what=f"a quota of {host.cpu_limit:g} cores' time", advice=ADVICE["quota"])
-    if swapped := _swap_used_bytes():
-        yield HostWarning(
-            what=f"{swapped / 1e6:.0f} MB are swapped out",
-            advice="Free memory: a page that comes back takes a disk's time.",
-        )
     if host.cores <= FEW_CORES:
         yield HostWarning(
             what=f"few cores ({host.cores}), for the worker and for the system",
             advice="Use fewer threads than cores, or a machine with more.",
+        )
+
+
+def _nature(host: Host) -> Iterator[HostWarning]:
+    """And what this one tells beside it."""
+    yield from _nature_of(host)
+    if swapped := _swap_used_bytes():
+        yield HostWarning(
+            what=f"{swapped / 1e6:.0f} MB are swapped out",
+            advice="Free memory: a page that comes back takes a disk's time.",
         )
     if host.turbo:
         yield HostWarning(
@@ -176,6 +202,18 @@ def _runtime(runtime: Runtime) -> Tool:
         works=bool(devices),
         devices=devices,
         missing=tuple(filter(None, missing.values())),
+    )
+
+
+def _engine(engine: Engine, host: Host) -> Tool:
+    missing = tuple(filter(None, (engine.unavailable(device) for device in engine.devices)))
+    packages = (*getattr(engine, "packages", ()), engine.name)
+    return Tool(
+        name=engine.name,
+        version=next((host.versions[name] for name in packages if name in host.versions), None),
+        works=not missing,
+        devices=() if missing else engine.devices,
+        missing=missing,
     )
 
 

@@ -59,7 +59,14 @@ class Target(ABC):
 
     @abstractmethod
     def watch(self, workers: Sequence[Worker]) -> Watch:
-        """Watch the machine, whose work for these workers is not foreign, and the cores that they are bound to."""
+        """Watch the machine, whose work for these workers is not foreign, and the cores that they are bound to.
+
+        Without workers, all of it is.
+        """
+
+    def clean(self) -> int:
+        """Remove what is kept there from one measurement to the next. Returns its bytes."""
+        return 0
 
     def untimed(self) -> Unavailable | None:
         """Why no time that is taken there says anything (it is emulated), or None."""
@@ -111,6 +118,11 @@ def bound(workers: Sequence[Worker]) -> tuple[int, ...]:
     """The cores of all of them, where these are the same; else ()."""
     cores = {worker.scenario.cores for worker in workers}
     return cores.pop() if len(cores) == 1 else ()
+
+
+def load_before(workers: Sequence[Worker]) -> float | None:
+    """The load average from before the first of them started."""
+    return workers[0].load_before if workers else None
 
 
 def _unusable(missing: Unavailable) -> TargetKind:

@@ -11,7 +11,7 @@ from . import options, output
 from .sections import BAD, GOOD, LACKING, WARN, aside, section
 
 if TYPE_CHECKING:
-    from ..bench.host_check import Tool
+    from ..bench.host_check import HostCheck, Tool
     from ..core.measured import Host
     from ..core.types import Artifact
 
@@ -29,9 +29,10 @@ def doctor(
         int | None, typer.Option(min=1, help="Images at a time.", show_default="1, or the artifact's own")
     ] = None,
     images: Annotated[int | None, typer.Option(min=1, help="To check its integers on.", show_default="32")] = None,
+    target: options.TargetName = "local",
     json: options.Json = False,
 ) -> None:
-    """Show this machine, the runtimes and formats that work on it, and what makes its measurements unreliable.
+    """Show this machine, or a target: the runtimes that work on it, and what makes its measurements unreliable.
 
     With ARTIFACT: show where its time goes, why it is not faster, and whether this CPU computes its integers rightly.
 
@@ -41,6 +42,8 @@ def doctor(
     given = {name: value for name, value in chosen.items() if value is not None}
     if artifact is not None:
         _show_profile(artifact_in(artifact), given, json)
+    elif target != "local":
+        _show_target(target, json)
     elif given:
         raise UsageError(f"--{next(iter(given))} is for an artifact", "Name its folder: reszoo doctor ARTIFACT.")
     else:
@@ -86,7 +89,18 @@ def _show_profile(artifact: "Artifact", given: dict[str, Any], json: bool) -> No
 def _show_host(json: bool) -> None:
     from ..bench.host_check import check_host
 
-    checked = check_host()
+    _show(check_host(), json)
+
+
+def _show_target(name: str, json: bool) -> None:
+    from ..bench.host_check import check_target
+    from ..bench.target import parse_target
+
+    with parse_target(name) as target:
+        _show(check_target(target), json)
+
+
+def _show(checked: "HostCheck", json: bool) -> None:
     if json:
         output.print_json(checked)
         return
@@ -95,7 +109,10 @@ def _show_host(json: bool) -> None:
     section("Formats", (row for tool in checked.formats for row in _tool(tool)))
     section("Int8", ((GOOD if each.present else LACKING, each.name, each.meaning) for each in checked.int8))
     warnings = [row for each in checked.warnings for row in ((WARN, each.what), ("", aside(each.advice)))]
-    section("Measuring here, now", warnings or [(GOOD, "nothing found that would disturb a measurement")])
+    section(
+        "Measuring there, now" if not checked.formats else "Measuring here, now",
+        warnings or [(GOOD, "nothing found that would disturb a measurement")],
+    )
 
 
 def _machine(host: "Host") -> "Iterator[tuple[str, str]]":

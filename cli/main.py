@@ -27,6 +27,7 @@ from . import (
     report,
     show,
     study,
+    target,
     train,
 )
 from . import list as list_
@@ -47,6 +48,7 @@ app.command("download")(download.download)
 app.command("import")(import_.import_)
 app.add_typer(cache.app, name="cache")
 app.add_typer(data.app, name="data")
+app.add_typer(target.app, name="target")
 app.command("train")(train.train)
 app.command("prune")(prune.prune)
 app.command("export")(export.export)

@@ -26,7 +26,7 @@ from ...export.contract.runtime import Engine, runtimes
 from ...export.feeding import inputs_for
 from .. import machine, protocol
 from ..client import Worker, load_request
-from ..target import Target, TargetKind, only
+from ..target import Target, TargetKind, load_before, only
 
 NAME, USUAL = "browser", "onnxruntime-web"  # the runtime where none is named
 INPUTS, MEMORY = "inputs.npy", "memory"
@@ -152,7 +152,7 @@ class BrowserTarget(Target):
 
     def watch(self, workers: Sequence[Worker]) -> machine.Watch:
         pids = [pid for worker in workers if isinstance(worker, BrowserWorker) for pid in worker.processes()]
-        return machine.Watch(pids, (), load_before=workers[0].load_before)
+        return machine.Watch(pids, (), load_before=load_before(workers))
 
 
 TARGET = TargetKind(NAME, NAME, partial(only, NAME, BrowserTarget))

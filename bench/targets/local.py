@@ -17,7 +17,7 @@ from .. import affinity, gpu, machine, protocol
 from ..client import Worker, load_request, thread_settings
 from ..memory import ControlGroup
 from ..piped import PipedWorker
-from ..target import LOCAL, Target, TargetKind, bound, only
+from ..target import LOCAL, Target, TargetKind, bound, load_before, only
 
 WORKER = "reszoo.bench.worker"
 
@@ -106,7 +106,7 @@ class LocalTarget(Target):
             [worker.pid for worker in workers if isinstance(worker, LocalWorker)],
             bound(workers),
             device="cuda" if on_gpu else "cpu",
-            load_before=workers[0].load_before,
+            load_before=load_before(workers),
         )
 
 

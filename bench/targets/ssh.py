@@ -23,7 +23,7 @@ from .. import protocol
 from ..client import Worker, how_it_ended, load_request, thread_settings
 from ..ssh.address import Address
 from ..ssh.line import Line, LostError
-from ..target import Target, TargetKind, bound
+from ..target import Target, TargetKind, bound, load_before
 
 MODULES = {
     "onnxruntime": "onnxruntime",
@@ -45,6 +45,7 @@ class DeviceEngine:
     formats: tuple[str, ...]
     variants: tuple[str, ...]
     missing: Unavailable | None
+    packages: tuple[str, ...]
     devices: tuple[Device, ...] = ("cpu",)
     slow_variants: tuple[str, ...] = ()
 
@@ -96,7 +97,7 @@ class SshWatch:
     def __init__(self, device: Line, workers: Sequence[Worker]) -> None:
         self.device = device
         numbers = [worker.number for worker in workers if isinstance(worker, SshWorker)]
-        device.ask("watch", workers=numbers, cores=bound(workers), load=workers[0].load_before)
+        device.ask("watch", workers=numbers, cores=bound(workers), load=load_before(workers))
 
     def look(self) -> None:
         """Not from here."""
@@ -131,9 +132,15 @@ class SshTarget(Target):
             return self.device
         if self.device:
             self.device.close()
-        self.device = Line(self.address, list(MODULES.values()))
-        self.facts = self.device.begin()
-        return self.device
+            self.device = None
+        device = Line(self.address, list(MODULES.values()))
+        try:
+            self.facts = device.begin()
+        except BaseException:
+            device.close()
+            raise
+        self.device = device
+        return device
 
     def host(self) -> Host:
         here = hosts.describe()
@@ -166,7 +173,7 @@ class SshTarget(Target):
 
     def _engine(self, runtime: Runtime) -> DeviceEngine:
         exact = tuple(variant for variant in runtime.variants if variant not in runtime.lossy_variants)
-        return DeviceEngine(runtime.name, runtime.formats, exact, self._missing(runtime))
+        return DeviceEngine(runtime.name, runtime.formats, exact, self._missing(runtime), runtime.packages)
 
     def _missing(self, runtime: Runtime) -> Unavailable | None:
         what, python = f"{runtime.name} on {self.name}", self.facts["executable"]

@@ -51,6 +51,10 @@ class Board:
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
+    def pid(self) -> int:
+        return self.process.pid if self.process else 0
+
+    @property
     def target(self) -> str:
         return f"ssh://{NAME}{sys.executable}"
 

@@ -1,0 +1,193 @@
+"""Cut the line to a device at random moments, again and again: `python scripts/cuts.py --cuts 100 --log cuts.jsonl`.
+
+Each time a bundled network is measured over ssh, on a real sshd on 127.0.0.1, and the line is cut at a moment drawn
+from the time that it takes: our ssh is killed, the device's end of the connection is, or all that is sent is lost while
+nobody closes anything. Then: the row has failed with its reason, or it was complete before; within a bounded time no
+process of ours is left here or there; nothing half sent lies on the device, and what lies there has the content that it
+is called by. A line is printed for every cut; the log takes them too, and a run that is started again with the same log
+goes on after its last line. The first thing that is wrong ends it with an error.
+
+`--out` takes the summary: docs/measurements/cuts.json is one.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from msgspec.structs import replace
+
+from reszoo import zoo
+from reszoo.bench.harness import measure
+from reszoo.bench.targets.ssh import SshTarget
+from reszoo.core.errors import UnavailableError
+from reszoo.core.hosts import versions
+from reszoo.core.measured import Failure, Measurement, Scenario
+from reszoo.export import artifacts, export
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+import sshd
+from processes import children, state
+
+REF = "resnet8_v1.reszoo_digits"
+QUICK = Scenario(
+    runtime="onnxruntime",
+    variant="",
+    device="cpu",
+    batch=1,
+    threads=1,
+    precision=0.9,
+    warmup_limit_s=0.2,
+    sampling_limit_s=0.5,
+)
+WAYS = ("ours", "theirs", "silence")
+GONE_S = 150.0  # ssh notices a dead line after 15 s, the device after 60; the rest is for a busy machine
+AGENT = "worker-[0-9a-f]*.pyz"
+
+
+class WrongError(Exception):
+    """Something is not as it has to be after a cut."""
+
+
+def cut(board: sshd.Board, way: str) -> None:
+    """Whatever of the line there is by now."""
+    sessions = [pid for each in children(board.pid) for pid in (*children(each), each)]
+    ours = clients(board)
+    stop = signal.SIGSTOP if way == "silence" else signal.SIGKILL
+    for pid in ours if way == "ours" else sessions:
+        with suppress(ProcessLookupError):
+            os.kill(pid, stop)
+
+
+def clients(board: sshd.Board) -> list[int]:
+    return listed(f"ssh -F {board.config}")
+
+
+def listed(pattern: str) -> list[int]:
+    done = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=False)  # noqa: S607
+    return [pid for pid in map(int, done.stdout.split()) if state(pid) not in ("", "Z")]
+
+
+def one(board: sshd.Board, folder: Path, way: str, after_s: float) -> dict[str, object]:
+    artifact = artifacts.read(folder)
+    timer = threading.Timer(after_s, cut, [board, way])
+    began = time.monotonic()
+    timer.start()
+    try:
+        with SshTarget(board.target) as target:
+            outcome = measure(artifact, replace(QUICK, target=target.name), target=target)
+        said = outcome.reason if isinstance(outcome, Failure) else ""
+    except UnavailableError as error:
+        outcome, said = None, error.problem
+    seconds = time.monotonic() - began
+    timer.join()  # a cut that came too late cuts nothing
+    if isinstance(outcome, Measurement) and not (outcome.samples_s and min(outcome.samples_s) > 0 and outcome.memory):
+        raise WrongError("a row is neither complete nor failed")
+    if not isinstance(outcome, Measurement) and not said:
+        raise WrongError("a row has failed without a reason")
+    gone_s = wait_until_gone(board)
+    check_store(board.store)
+    return {
+        "outcome": "measured" if isinstance(outcome, Measurement) else kind_of(said),
+        "after_s": round(after_s, 3),
+        "seconds": round(seconds, 3),
+        "gone_s": round(gone_s, 3),
+        "said": said,
+    }
+
+
+def kind_of(said: str) -> str:
+    return "never begun" if "cannot be" in said or "ssh ended" in said else "failed"
+
+
+def wait_until_gone(board: sshd.Board) -> float:
+    """Seconds until no process of ours is left. Connections that were stopped in silence end with their device."""
+    began = time.monotonic()
+    while left := [*listed(AGENT), *clients(board)]:
+        if time.monotonic() - began > GONE_S:
+            raise WrongError(f"processes are left: {left}")
+        time.sleep(0.1)
+    for each in children(board.pid):
+        for pid in (*children(each), each):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    return time.monotonic() - began
+
+
+def check_store(store: Path) -> None:
+    """What is half sent may lie there until the next one begins, whose agent removes it: so it is begun."""
+    for folder in store.iterdir() if store.exists() else ():
+        if folder.name.startswith("."):
+            raise WrongError(f"{folder.name} was left on the device")
+        inputs, manifest = folder / "inputs.npy", folder / "artifact.json"
+        if inputs.exists():
+            is_whole = hashlib.sha256(inputs.read_bytes()).hexdigest() == folder.name
+        else:
+            is_whole = manifest.exists() and artifacts.read(folder).sha256 == folder.name
+        if not is_whole:
+            raise WrongError(f"{folder.name} on the device is not what it is called")
+
+
+def summary(rows: list[dict[str, object]], seed: int) -> dict[str, object]:
+    """How many cuts of each kind, and what became of the rows."""
+    counts = Counter(f"{row['way']}: {row['outcome']}" for row in rows)
+    return {
+        "schema": 1,
+        "cuts": len(rows),
+        "seed": seed,
+        "by_way_and_outcome": dict(sorted(counts.items())),
+        "longest_until_all_was_gone_s": max((float(str(row["gone_s"])) for row in rows), default=0.0),
+        "left_here_or_there": 0,
+        "wrong_rows": 0,
+        "versions": versions(("reszoo", "onnxruntime")),
+        "ssh": subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr.strip(),  # noqa: S607
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cuts", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--log", type=Path, required=True)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    rows = [json.loads(line) for line in options.log.read_text().splitlines()] if options.log.exists() else []
+    with TemporaryDirectory() as name, options.log.open("a") as log:
+        work = Path(name)
+        folder = export(zoo.load(REF), "onnx", out=work / "onnx").path
+        (work / "board").mkdir()
+        with sshd.board(work / "board") as board:
+            os.environ |= board.environment
+            began = time.monotonic()
+            with SshTarget(board.target) as target:
+                uncut = measure(artifacts.read(folder), replace(QUICK, target=target.name), target=target)
+            takes_s = time.monotonic() - began
+            if not isinstance(uncut, Measurement):
+                raise WrongError(f"without a cut, nothing is measured: {uncut}")
+            for number in range(len(rows), options.cuts):
+                with SshTarget(board.target) as target:
+                    target.clean()  # so that sending is cut as well
+                drawn = random.Random(f"{options.seed}/{number}")  # noqa: S311 - not for security
+                way = WAYS[number % len(WAYS)]
+                found = one(board, folder, way, drawn.random() * takes_s)
+                rows.append({"number": number, "way": way, **found})
+                print(json.dumps(rows[-1]), file=log, flush=True)
+                print(*rows[-1].values(), flush=True)
+    text = json.dumps(summary(rows, options.seed), indent=2)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
