@@ -16,7 +16,7 @@ from ..datasets.classes import ClassMap
 from ..datasets.info import Split
 from ..export.attempts import Outcome, attempt
 from ..export.contract.options import ExportOptions
-from ..export.contract.runtime import Engine
+from ..export.contract.runtime import Engine, runtimes
 from ..export.exporting import exported
 from .evaluate import batch_size, check_batch, classes_of
 from .harness import EvaluationRequest
@@ -203,8 +203,11 @@ def _wrong_batch(artifact: Artifact, batch: int) -> Unavailable:
 
 
 def _wrong_format(artifact: Artifact, runtime: Engine) -> Unavailable:
+    fix = f"Export it for this runtime: `export({artifact.source_ref}, to={runtime.formats[0]})`."
+    if any(artifact.format in other.formats for other in runtimes().values() if other.is_in_browser):
+        fix = "Measure it in a browser: `target=browser`."
     return Unavailable(
         what=f"{artifact.path} on {runtime.name}",
         reason=f"it is in format {artifact.format}, and {runtime.name} runs {', '.join(runtime.formats)}",
-        fix=f"Export it for this runtime: `export({artifact.source_ref}, to={runtime.formats[0]})`.",
+        fix=fix,
     )

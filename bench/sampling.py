@@ -20,8 +20,6 @@ FIRST_S = 0.01  # enough to learn how long a run takes; each is timed alone, and
 # not end at a lucky one.
 GROWTH = 1.25
 LEAST_CHUNKS = 4
-# A shorter run is not timed alone: reading the clock takes about 0.1 us.
-SHORTEST_SAMPLE_S = 50e-6
 # After a pause the caches are cold and the cores slow; runs in this time are not counted.
 SETTLE_S = 2e-3
 
@@ -97,4 +95,4 @@ def take(worker: Worker, seconds: float, run_s: float, look: Callable[[], None] 
 
 def runs_per_sample(worker: Worker, run_s: float) -> int:
     """More than one for short runs, unless each has to find the caches empty."""
-    return 1 if worker.scenario.cold_cache or not run_s else max(math.ceil(SHORTEST_SAMPLE_S / run_s), 1)
+    return 1 if worker.scenario.cold_cache or not run_s else max(math.ceil(worker.shortest_sample_s / run_s), 1)

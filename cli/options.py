@@ -74,8 +74,8 @@ TargetName = Annotated[
     str,
     typer.Option(
         "--target",
-        metavar="local|ssh://USER@HOST",
-        help="The machine: this one, or a board that ssh reaches, as ssh://USER@HOST[:PORT][/PYTHON].",
+        metavar="local|browser|ssh://USER@HOST",
+        help="The place: this machine, a browser on it, or a board that ssh reaches, as ssh://USER@HOST[:PORT][/PYTHON].",
         rich_help_panel="Scenario",
     ),
 ]
@@ -83,8 +83,9 @@ Targets = Annotated[
     str,
     typer.Option(
         "--target",
-        metavar="local|ssh://USER@HOST",
-        help="Machines, comma-separated: this one, or boards that ssh reaches, as ssh://USER@HOST[:PORT][/PYTHON].",
+        metavar="local|browser|ssh://USER@HOST",
+        help="Places, comma-separated: this machine, a browser on it, or boards that ssh reaches, as "
+        "ssh://USER@HOST[:PORT][/PYTHON].",
         rich_help_panel="Scenario",
     ),
 ]

@@ -426,7 +426,8 @@ class FileRecord(Record, frozen=True, kw_only=True):
 class ProvenWay(Record, frozen=True, kw_only=True):
     """One way to run an artifact, and how far its logits are from the source's: on `n` images, in these batch sizes.
 
-    `name` is "run.py", in a process without reszoo, or a runtime with its variant, "openvino:static".
+    `name` is "run.py", in a process without reszoo, "index.html", in a browser, or a runtime with its variant,
+    "openvino:static".
     """
 
     name: str

@@ -11,16 +11,37 @@ from .preprocess import check_channels
 
 PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 SCALES = (0.2, 1.0)  # of the largest crop that fits the photograph
+SHORTEST = 24  # pixels of a picture's side
 
 
 def crops(n: int, preprocess: Preprocess, seed: int) -> NDArray[np.uint8]:
     """uint8 (n, H, W, C) at the network's input size: `n` random crops of varied scale, half of them mirrored."""
-    channels, height, width = preprocess.input
+    _, height, width = preprocess.input
+    photographs, random = _photographs(preprocess), np.random.default_rng(seed)
+    return np.stack([_crop(photographs[random.integers(len(photographs))], (width, height), random) for _ in range(n)])
+
+
+def pictures(n: int, preprocess: Preprocess, seed: int, *, tallest: float = 2.0) -> list[Image.Image]:
+    """`n` random parts of them, of any size, grey or RGB as the network is, at most `tallest` times as high as wide.
+
+    Pillow 13 resizes what is more than twice as high as wide in another order of steps than older ones.
+    """
+    photographs, random = _photographs(preprocess), np.random.default_rng(seed)
+    return [_part(photographs[random.integers(len(photographs))], random, tallest) for _ in range(n)]
+
+
+def _photographs(preprocess: Preprocess) -> list[Image.Image]:
+    channels = preprocess.input[0]
     if channels not in MODES:
         check_channels(3, preprocess, "photos")
-    photographs = [Image.open(PICTURES / name).convert(MODES[channels]) for name in PHOTOGRAPHS]
-    random = np.random.default_rng(seed)
-    return np.stack([_crop(photographs[random.integers(len(photographs))], (width, height), random) for _ in range(n)])
+    return [Image.open(PICTURES / name).convert(MODES[channels]) for name in PHOTOGRAPHS]
+
+
+def _part(photograph: Image.Image, random: np.random.Generator, tallest: float) -> Image.Image:
+    width, height = (int(random.integers(SHORTEST, side + 1)) for side in photograph.size)
+    height = min(height, int(tallest * width))
+    left, top = int(random.integers(photograph.width - width + 1)), int(random.integers(photograph.height - height + 1))
+    return photograph.crop((left, top, left + width, top + height))
 
 
 def _crop(photograph: Image.Image, size: tuple[int, int], random: np.random.Generator) -> NDArray[np.uint8]:

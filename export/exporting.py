@@ -53,8 +53,8 @@ def _export(
 ) -> Artifact:
     with staged_folder(out, is_ours) as staging:
         unproven = _write(checkpoint, plugin, options, staging, progress)
-        deployment.write_script(unproven, plugin.parity_runtime, staging)
-        write_json(staging / MANIFEST, msgspec.structs.replace(unproven, path=Path()))  # run.py reads it
+        deployment.write_program(unproven, plugin.parity_runtime, staging)
+        write_json(staging / MANIFEST, msgspec.structs.replace(unproven, path=Path()))  # run.py and the page read it
         seed = parities.seed_for(options.quantize)
         parity = parities.prove(unproven, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in

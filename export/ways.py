@@ -1,4 +1,4 @@
-"""The ways in which an artifact is run: its run.py where reszoo is not, and every runtime here that reads its files."""
+"""The ways in which an artifact is run: its run.py or its page, where reszoo is not, and every runtime that it has."""
 
 import json
 import subprocess
@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import ReszooError
 from ..core.hosts import available_cores
-from ..core.types import Candidate
+from ..core.types import Candidate, Preprocess
 from .contract.format import formats
 from .contract.runtime import Runtime, opened, runtimes
+from .deployment import page
 from .deployment.script import SCRIPT, find_entry
-from .feeding import feed
+from .feeding import SEED, feed
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from .browser.running import PageSession
+
 # uint8 images (N, H, W, C), and how many of them to run at a time
 Part = tuple["np.ndarray", int]
+RESIZED = 8  # pictures of other sizes that the page has to resize
 # Calls of run.py, one after the other, in a process that cannot import reszoo, whatever is installed.
 ALONE = """
 import json, runpy, sys
@@ -36,7 +40,10 @@ for sys.argv in json.loads(sys.argv[1]):
 
 
 class Way(NamedTuple):
-    """`name` is "run.py", or a runtime's with its variant, "openvino:static"; `run` gives each part's logits."""
+    """`name` is "run.py", "index.html", or a runtime's with its variant, "openvino:static".
+
+    `run` gives each part's logits.
+    """
 
     name: str
     run: Callable[[Sequence[Part]], "list[np.ndarray]"]
@@ -45,13 +52,17 @@ class Way(NamedTuple):
 def ways(model: Candidate, runtime_name: str) -> list[Way]:
     """All that can be gone here and do not lower the precision, the one that ships first.
 
-    `runtime_name` is the runtime that run.py is for. Where that cannot run here, what stands in has one way only.
+    `runtime_name` is the runtime that run.py or the page is for. Where that cannot run here, what stands in has one way
+    only.
     """
     running, runtime = runnable(model, runtime_name)
     if running is not model:
         return [_way(running, runtime, "")]
-    entry = find_entry(model, runtime_name)
-    shipped = [Way(SCRIPT, partial(_shipped, model.path / SCRIPT))] if entry else []
+    shipped = []
+    if find_entry(model, runtime_name):
+        shipped.append(Way(SCRIPT, partial(_shipped, model.path / SCRIPT)))
+    elif page.is_for(runtime_name):
+        shipped.append(Way(page.INDEX, partial(_opened, model)))
     others = [other for other in runtimes().values() if model.format in other.formats and other is not runtime]
     return shipped + [_way(model, each, variant) for each in (runtime, *others) for variant in _exact_variants(each)]
 
@@ -107,3 +118,34 @@ def _shipped(script: Path, parts: Sequence[Part]) -> "list[np.ndarray]":
             said = done.stderr.strip().splitlines()[-1:] or [f"it ended with {done.returncode}"]
             raise ReszooError(f"{SCRIPT} cannot run the model: {said[0]}", "Report it with the checkpoint's name.")
         return [np.load(call[4]) for call in calls]
+
+
+def _opened(model: Candidate, parts: Sequence[Part]) -> "list[np.ndarray]":
+    """What the page gives for files of these images, after it has shown that it resizes pictures as we do."""
+    import numpy as np
+
+    from .browser.running import PageSession, png
+
+    with PageSession(model) as session:
+        _check_resizing(session, model.preprocess)
+        logits = []
+        for images, batch in parts:
+            batches = np.split(images, range(batch, len(images), batch))
+            logits.append(np.concatenate([session.classify([png(image) for image in each]) for each in batches]))
+    return logits
+
+
+def _check_resizing(session: "PageSession", preprocess: Preprocess) -> None:
+    """Raises ReszooError unless the page makes the same pixels of pictures of other sizes."""
+    import numpy as np
+
+    from ..datasets.images import to_array
+    from ..datasets.photos import pictures
+    from .browser.running import png
+    from .predicting import seen_by
+
+    given = pictures(RESIZED, preprocess, SEED)
+    expected = np.stack([seen_by(preprocess, picture, "a picture").pixels for picture in given])
+    found = session.pixels([png(to_array(picture)) for picture in given], preprocess.input)
+    if not np.array_equal(found, expected):
+        raise ReszooError("the page resizes pictures in another way than reszoo does", "Report it, with the browser.")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from once import once
 
-pytest_plugins = ["conversions", "pace", "selecting"]
+pytest_plugins = ["conversions", "npm", "pace", "selecting"]
 
 # The same examples in every run, whatever the machine's speed; nothing is kept between runs.
 settings.register_profile("steady", derandomize=True, deadline=None, database=None)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import ClassVar
 
 from ...core import hosts
+from ...core.errors import UsageError
 from ...core.measured import Host, Scenario
 from ...core.types import Artifact
 from ...export.contract.runtime import Engine, runtimes
@@ -86,12 +87,17 @@ class LocalTarget(Target):
         return hosts.describe()
 
     def engines(self) -> Mapping[str, Engine]:
-        return runtimes()
+        return {name: runtime for name, runtime in runtimes().items() if not runtime.is_in_browser}
 
     def choose_cores(self, n: int) -> tuple[int, ...]:
         return affinity.choose_cores(n)
 
     def worker(self, artifact: Artifact, scenario: Scenario, *, patience_s: float) -> LocalWorker:
+        runtime = runtimes().get(scenario.runtime)
+        if runtime and runtime.is_in_browser:
+            raise UsageError(
+                f"{scenario.runtime} computes in a browser, whose time is taken there", "Use `target=browser`."
+            )
         return LocalWorker(artifact, scenario, patience_s, self.module)
 
     def watch(self, workers: Sequence[Worker]) -> machine.Watch:

@@ -127,7 +127,8 @@ class Runtime(ABC):
     The default loads a model as a program of its users' does that follows the engine's guide: what is done beyond
     that for speed is a variant with a name. `slow_variants` are those that take minutes to load a model: they are used
     only where they are named. `lossy_variants` are those that compute with fewer bits than the artifact has.
-    `packages` are those that pip may have installed it from, where they are not called as it is.
+    `packages` are those that pip may have installed it from, where they are not called as it is. One that is
+    `is_in_browser` computes in a page, so that no clock but the page's says how long that takes.
     """
 
     name: ClassVar[str]
@@ -137,6 +138,7 @@ class Runtime(ABC):
     variants: ClassVar[tuple[str, ...]] = ("",)
     slow_variants: ClassVar[tuple[str, ...]] = ()
     lossy_variants: ClassVar[tuple[str, ...]] = ()
+    is_in_browser: ClassVar[bool] = False
 
     @abstractmethod
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:

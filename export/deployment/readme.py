@@ -5,6 +5,7 @@ from ...core.types import Artifact, Checkpoint, Parity, Preprocess, ProvenanceSt
 from ...models.network import summary
 from ..contract.format import formats
 from ..tensorrt.edition import OLDEST
+from . import page
 from .script import Entry
 
 INCLUDED = ("onnxruntime",)  # the runtimes that come with reszoo; any other has an extra of its name
@@ -57,6 +58,8 @@ def _network(checkpoint: Checkpoint) -> str:
 
 
 def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
+    if page.is_for(runtime_name):
+        return _serving(artifact)
     if entry is None:
         package = "reszoo" if runtime_name in INCLUDED else f"'reszoo[{runtime_name}]'"
         return (
@@ -71,6 +74,21 @@ def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
         f"{_binding(artifact)}"
         f"{quiet if entry.engine.name in INCLUDED else ''}"
         "Where reszoo is installed, `reszoo predict . IMAGE...` does the same."
+    )
+
+
+def _serving(artifact: Artifact) -> str:
+    made = {
+        name: version
+        for name, version in artifact.made[0].versions.items()
+        if name in formats()[artifact.format].packages
+    }
+    return (
+        f"    python {page.SERVER}\n\n"
+        "and open the address that it prints: the page classifies the pictures that are dropped on it. Any web server\n"
+        f"will do, and no network is needed. {page.SERVER} also sends the two headers (Cross-Origin-Opener-Policy and\n"
+        "Cross-Origin-Embedder-Policy) with which a browser lets the page use several threads.\n"
+        f"It was made with {_versions(made)}; reszoo is not needed."
     )
 
 
@@ -108,7 +126,7 @@ def _preprocessing(prepare: Preprocess, spec: TensorSpec) -> str:
     channels, height, width = prepare.input
     steps = [
         f"Decode to {COLOURS.get(channels, f'{channels} channels')}, 8 bits a channel. Transparency is dropped, "
-        "an EXIF orientation is not applied."
+        "and an EXIF orientation applied."
     ]
     if prepare.resize:
         steps.append(

@@ -18,6 +18,7 @@ from reszoo.core.types import Artifact, Checkpoint
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract.format import Format, formats
 from reszoo.export.contract.runtime import Runtime, parse_runtime, runtimes
+from reszoo.export.exporting import checked
 from reszoo.export.feeding import feed, sample_images
 from reszoo.export.ways import runnable
 
@@ -26,7 +27,7 @@ LOSSY = 5e-2  # the largest error of a variant that computes with fewer bits, re
 REF = "resnet8_v2.reszoo_digits"
 # every runtime with every format that it runs
 PAIRS = {f"{runtime.name}-{name}": (runtime, name) for runtime in runtimes().values() for name in runtime.formats}
-ENGINES = ("tensorrt", "tensorrt-rtx")
+NATIVE = {"onnx", "torch", "openvino", "litert", "executorch", "ncnn", "tensorrt", "tensorrt-rtx"}
 
 Make = Callable[[str], Artifact]
 
@@ -72,8 +73,8 @@ def usable(plugin: Format) -> Format:
 
 
 def test_plugins_are_found_by_listing_the_folder() -> None:
-    assert {"onnx", "torch", "openvino", "ort", "litert", "executorch", "ncnn", "coreml", *ENGINES} <= formats().keys()
-    assert {"onnxruntime", "torch", "openvino", "litert", "executorch", "ncnn", *ENGINES} <= runtimes().keys()
+    assert {*NATIVE, "ort", "coreml", "web", "web-litert"} <= formats().keys()
+    assert {*NATIVE - {"onnx"}, "onnxruntime", "onnxruntime-web", "litert-web"} <= runtimes().keys()
     assert all(plugin.parity_runtime in runtimes() for plugin in formats().values())
     assert all(plugin.name in runtimes()[plugin.parity_runtime].formats for plugin in formats().values())
     assert all(set(runtime.formats) <= formats().keys() for runtime in runtimes().values())
@@ -87,7 +88,7 @@ def test_what_is_not_installed_is_a_value_with_its_fix() -> None:
     assert not_installed("sharks", "torch") is None
 
 
-@pytest.mark.long("coreml", "executorch", "ncnn", "torch")
+@pytest.mark.long("coreml", "executorch", "ncnn", "torch", "web", "web-litert")
 def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: Checkpoint, make: Make) -> None:
     artifact = make(plugin.name)
     assert artifact.parity.n == 256
@@ -97,7 +98,8 @@ def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: 
     first, *others = artifact.parity.ways
     assert (first.n, first.max_abs_error) == (artifact.parity.n, artifact.parity.max_abs_error)
     assert (first.name == "run.py") == (artifact.path / "run.py").exists() or artifact.parity.through
-    assert all(way.n >= 256 and way.top1_agreement == 1 and set(way.batches) == {1, 3, 32} for way in (first, *others))
+    assert all(way.n >= 256 and way.top1_agreement == 1 for way in (first, *others))
+    assert all(set(way.batches) == sizes(artifact, 1, 3, 32) for way in (first, *others))
     assert (artifact.parity.through is None) == (runtime.unavailable(runtime.devices[0]) is None)
     assert artifacts.read(artifact.path) == artifact
     assert [step.name for step in artifact.provenance] == [*(s.name for s in checkpoint.provenance), "export"]
@@ -112,7 +114,7 @@ def test_the_same_checkpoint_gives_the_same_bytes_and_nothing_is_said_where_mach
 ) -> None:
     first = make(plugin.name)
     capfd.readouterr()
-    plugin.write(checkpoint, ExportOptions(), tmp_path)
+    plugin.write(checkpoint, checked(ExportOptions(), plugin), tmp_path)
     assert capfd.readouterr().out == ""
     if plugin.is_reproducible:
         assert tuple(artifacts.record(path, tmp_path) for path in artifacts.files_in(tmp_path)) == first.files
@@ -125,8 +127,9 @@ def test_a_moved_artifact_still_works(plugin: Format, checkpoint: Checkpoint, ma
     moved = artifacts.read(shutil.copytree(make(plugin.name).path, tmp_path / "there"))
     model, runtime = runnable(moved, plugin.parity_runtime)
     with runtime.load(model, device=runtime.devices[0], threads=1, variant="") as session:
-        images, _ = sample_images("digits", moved.preprocess, 2)
-        assert session.predict(feed(images, moved.input, moved.preprocess)).shape == (2, 10)
+        (size,) = sizes(moved, 2)
+        images, _ = sample_images("digits", moved.preprocess, size)
+        assert session.predict(feed(images, moved.input, moved.preprocess)).shape == (size, 10)
 
 
 @pytest.mark.long("executorch")
@@ -163,7 +166,8 @@ def test_placing_running_and_reading_apart_is_predicting(
 ) -> None:
     runtime, name = pair
     artifact = make(name)
-    inputs = real(artifact, 8)
+    (size,) = sizes(artifact, 4)
+    inputs = real(artifact, 2 * size)
     for variant in {"", "throughput"} & set(runtime.variants):
         with runtime.load(artifact, device=runtime.devices[0], threads=2, variant=variant) as session:
             placed = [session.place(part) for part in np.split(inputs, 2)]
@@ -172,7 +176,8 @@ def test_placing_running_and_reading_apart_is_predicting(
                 handle = session.run(part)
                 session.synchronise()
                 found.append(session.read(handle))
-            np.testing.assert_allclose(np.concatenate(found), session.predict(inputs), atol=1e-5)
+            whole = [session.predict(part) for part in (np.split(inputs, 2) if size == 1 else [inputs])]
+            np.testing.assert_allclose(np.concatenate(found), np.concatenate(whole), atol=1e-5)
 
 
 def test_what_was_read_stays_as_it_is_when_the_session_runs_again(
@@ -180,7 +185,8 @@ def test_what_was_read_stays_as_it_is_when_the_session_runs_again(
 ) -> None:
     runtime, name = pair
     artifact = make(name)
-    first, second = np.split(real(artifact, 4), 2)
+    (size,) = sizes(artifact, 2)
+    first, second = np.split(real(artifact, 2 * size), 2)
     with runtime.load(artifact, device=runtime.devices[0], threads=1, variant="") as session:
         found = session.predict(first)
         before = found.copy()
@@ -237,6 +243,12 @@ def test_every_runtime_with_a_gpu_agrees_with_the_cpu(
     assert (found.argmax(1) == expected.argmax(1)).mean() >= 0.98
 
 
+def sizes(artifact: Artifact, *wanted: int) -> set[int]:
+    """These batch sizes, or the nearest that the artifact takes."""
+    least, most = artifact.input.batch_limits
+    return {max(least, min(size, most or size)) for size in wanted}
+
+
 def real(artifact: Artifact, n: int) -> np.ndarray:
     """`n` real images as the artifact is fed with them."""
     images, _ = sample_images("digits", artifact.preprocess, n)
@@ -248,7 +260,8 @@ def check_logits(runtime: Runtime, artifact: Artifact, checkpoint: Checkpoint, t
     inputs = real(artifact, 34)
     expected = zoo.build(checkpoint)(torch.from_numpy(inputs)).detach().numpy()
     with runtime.load(artifact, device=runtime.devices[0], threads=threads, variant=variant) as session:
-        found = np.concatenate([session.predict(part) for part in np.split(inputs, [1, 4, 33])])
+        ends = [1, 4, 33] if artifact.input.batch_limits[1] != 1 else range(1, len(inputs))
+        found = np.concatenate([session.predict(part) for part in np.split(inputs, ends)])
     assert found.dtype == np.float32
     tolerance = LOSSY if variant in runtime.lossy_variants else 1e-4
     np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())

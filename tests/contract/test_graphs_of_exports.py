@@ -190,8 +190,8 @@ READERS: dict[str, Callable[[Path], list[str]]] = {
     "ncnn": of_ncnn,
     "coreml": of_coreml,
 }
-# They are made from the graph of the format "onnx", or are no graph at all.
-OTHERS = {"ort", "tensorrt", "tensorrt-rtx", "torch"}
+# They are made from the graph of the format "onnx" (or "litert"), or are no graph at all.
+OTHERS = {"ort", "tensorrt", "tensorrt-rtx", "torch", "web", "web-litert"}
 
 Written = Callable[[str, str, str, int | None], Path]
 

@@ -22,8 +22,10 @@ BATCH = 3
 REFUSALS = {
     "coreml": "shape",
     "executorch": r"set_inputs\(\).* failed with error 0x10",  # InvalidArgument
+    "litert-web": "shape",
     "litert": f"Got {BATCH + 1} but expected {BATCH} for dimension 0",
     "mil": rf"shape '\[{BATCH}, \d+\]' is invalid",
+    "onnxruntime-web": f"Got: {BATCH + 1} Expected: {BATCH}",
     "onnxruntime": f"Got: {BATCH + 1} Expected: {BATCH}",
     "openvino": rf"model input \(shape=\[{BATCH},.* tensor \(shape=\({BATCH + 1}\.",
     "tensorrt": f"not built for the input shape {BATCH + 1} x",

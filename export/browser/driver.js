@@ -1,0 +1,29 @@
+/**
+ * Asks the server that it came from for tasks, lets the artifact's own worker do them, one after the other, and tells
+ * what came of each. A task and an answer are a line of JSON, and bytes behind it.
+ */
+
+import { connect } from "/page/model.js";
+
+const here = (name) => new URL(name, import.meta.url);
+const call = connect(here("tasks.js").href);
+
+for (;;) {
+  const response = await fetch(here("task"));
+  if (response.status === 204) continue; // there was nothing to do for a while
+  const [task, bytes] = parsed(await response.arrayBuffer());
+  let body;
+  try {
+    const [value, ...parts] = await call(task.method, task, bytes);
+    body = [JSON.stringify(value), "\n", ...parts];
+  } catch (error) {
+    body = [JSON.stringify({ error: error.message }), "\n"];
+  }
+  await fetch(here("answer"), { method: "POST", body: new Blob(body) });
+}
+
+function parsed(buffer) {
+  const bytes = new Uint8Array(buffer);
+  const end = bytes.indexOf(10);
+  return [JSON.parse(new TextDecoder().decode(bytes.subarray(0, end))), buffer.slice(end + 1)];
+}

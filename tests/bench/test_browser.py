@@ -1,0 +1,97 @@
+"""The target `browser`: a worker in a page of Chromium, judged as every other."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from once import once
+
+from reszoo import zoo
+from reszoo.bench.comparison import Contestant, Effort, compare
+from reszoo.bench.evaluate import classes_of
+from reszoo.bench.harness import EvaluationRequest, measure
+from reszoo.bench.plan import plan
+from reszoo.bench.target import parse_target
+from reszoo.bench.targets.browser import BrowserTarget
+from reszoo.bench.targets.local import HERE
+from reszoo.core.errors import UnavailableError
+from reszoo.core.measured import Comparison, Failure, Measurement, Scenario
+from reszoo.core.types import Artifact, Unavailable
+from reszoo.export import artifacts, export
+from reszoo.export.browser import finding
+from reszoo.export.contract.format import formats
+
+REF = "resnet8_v1.reszoo_digits"
+pytestmark = pytest.mark.skipif(finding.find() is None, reason=finding.FIX)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    if missing := formats()["web"].unavailable():
+        pytest.skip(missing.reason)
+    return artifacts.read(once(tmp_path_factory, "web-digits", lambda out: export(zoo.load(REF), "web", out=out)))
+
+
+@pytest.fixture
+def scenario(quick: Scenario) -> Scenario:
+    return msgspec.structs.replace(quick, runtime="onnxruntime-web", target="browser")
+
+
+def test_a_measurement_names_the_browser_and_whose_clock_it_was(
+    site: Artifact, scenario: Scenario, tmp_path: Path
+) -> None:
+    evaluation = EvaluationRequest(
+        dataset="digits",
+        split="test",
+        batch=100,
+        predictions=tmp_path / "predictions.npz",
+        classes=classes_of(site, "digits", "test", None, "network"),
+    )
+    with parse_target("browser") as target:
+        found = measure(site, scenario, evaluation=evaluation, target=target)
+    assert isinstance(found, Measurement), found
+    assert str(found.way) == "measured by the page's clock"
+    name, _, version = finding.version(str(finding.find())).rpartition(" ")
+    assert found.host.versions[name] == version
+    assert found.runs_per_sample * found.median_s >= 0.9 * 2.5e-3  # which is many steps of the page's clock
+    assert found.cold_start.start_s > 0
+    assert found.cold_start.load_s > 0
+    assert found.memory.loaded.resident_bytes > found.memory.started.resident_bytes > 50e6
+    assert found.accuracy is not None
+    assert found.accuracy.value == pytest.approx(zoo.load(REF).metrics[0].value, abs=1e-4)  # as it is everywhere
+
+
+def test_pages_are_compared_in_turn(site: Artifact, scenario: Scenario) -> None:
+    effort = Effort(precision=0.9, limit_s=1, round_s=0.1, least_rounds=2)
+    with BrowserTarget() as target:
+        found = compare([Contestant(site, scenario)] * 2, effort, target=target)
+    assert isinstance(found, Comparison), found
+    assert all(0.1 < ratio.value < 10 for ratio in found.ratios)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"streams": 2}, "streams has to be 1"), ({"threads": 64}, "threads")], ids=str
+)
+def test_what_a_page_cannot_do_is_a_failure_with_its_reason(
+    site: Artifact, scenario: Scenario, changes: dict[str, int], said: str
+) -> None:
+    with BrowserTarget() as target:
+        found = measure(site, msgspec.structs.replace(scenario, **changes), target=target)
+    assert isinstance(found, Failure)
+    assert said in found.reason
+
+
+def test_a_browser_that_is_missing_is_said_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESZOO_BROWSER", "/nowhere/chromium")
+    with pytest.raises(UnavailableError, match="/nowhere/chromium, which is no program"), parse_target("browser"):
+        pass
+
+
+def test_a_page_is_never_among_this_machines_own_runtimes(site: Artifact, quick: Scenario) -> None:
+    """Neither is a native runtime among those of a browser."""
+    assert not HERE.engines().keys() & BrowserTarget().engines().keys()
+    assert {"onnxruntime-web", "litert-web"} <= BrowserTarget().engines().keys()
+    assert next(iter(BrowserTarget().engines())) == "onnxruntime-web"
+    (missing,) = plan(site, quick, [1], [1])
+    assert isinstance(missing, Unavailable)
+    assert missing.fix == "Measure it in a browser: `target=browser`."
