@@ -32,6 +32,7 @@ LIBRARIES = (
     "torchao",
     "ncnn",
     "pnnx",
+    "mnn",
     "coremltools",
     "tensorrt",
     "tensorrt-rtx-cu13",

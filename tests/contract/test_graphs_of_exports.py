@@ -190,7 +190,7 @@ READERS: dict[str, Callable[[Path], list[str]]] = {
     "coreml": of_coreml,
 }
 # They are made from the graph of the format "onnx", or are no graph at all.
-OTHERS = {"ort", "tensorrt", "tensorrt-rtx", "torch"}
+OTHERS = {"mnn", "ort", "tensorrt", "tensorrt-rtx", "torch"}
 
 Written = Callable[[str, str, str, int | None], Path]
 

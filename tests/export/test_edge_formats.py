@@ -24,6 +24,7 @@ REFUSALS = {
     "executorch": r"set_inputs\(\).* failed with error 0x10",  # InvalidArgument
     "litert": f"Got {BATCH + 1} but expected {BATCH} for dimension 0",
     "mil": rf"shape '\[{BATCH}, \d+\]' is invalid",
+    "mnn": f"does not compute a batch of {BATCH + 1}",
     "onnxruntime": f"Got: {BATCH + 1} Expected: {BATCH}",
     "openvino": rf"model input \(shape=\[{BATCH},.* tensor \(shape=\({BATCH + 1}\.",
     "tensorrt": f"not built for the input shape {BATCH + 1} x",
@@ -114,7 +115,7 @@ def test_projections_raw_pixels_and_a_fixed_batch_survive(
                 session.predict(images)
 
 
-@pytest.mark.parametrize("name", ["litert", "ncnn", "openvino"])
+@pytest.mark.parametrize("name", ["litert", "mnn", "ncnn", "openvino"])
 def test_half_precision_halves_the_weights(name: str, tmp_path: Path) -> None:
     plugin = formats()[name]
     if missing := plugin.unavailable():

@@ -25,6 +25,7 @@ PACKAGES = {
     "litert": {"litert-torch", "ai-edge-litert"},
     "executorch": {"executorch"},
     "ncnn": {"ncnn", "pnnx"},
+    "mnn": {"mnn"},
     "coreml": {"coremltools"},
     "tensorrt": {"tensorrt"},
     "tensorrt-rtx": {"tensorrt-rtx-cu13"},

@@ -8,6 +8,7 @@ MODULES = {
     "litert": ("litert_torch", "ai_edge_litert"),
     "executorch": ("executorch",),
     "ncnn": ("ncnn", "pnnx"),
+    "mnn": ("MNN",),
     "coreml": ("coremltools",),
     "tensorrt": ("tensorrt",),
     "tensorrt-rtx": ("tensorrt_rtx",),
