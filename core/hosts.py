@@ -33,6 +33,8 @@ LIBRARIES = (
     "ncnn",
     "pnnx",
     "mnn",
+    "tflite-micro",
+    "ethos-u-vela",
     "coremltools",
     "tensorrt",
     "tensorrt-rtx-cu13",

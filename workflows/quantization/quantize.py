@@ -156,6 +156,11 @@ def options_for(
 
     format_name = to or format_for(scheme)
     plugin = format_named(format_name)
+    if "fp32" not in plugin.precisions:
+        raise UsageError(
+            f"format {format_name} has no float counterpart to compare with",
+            f"Export to it: `export(to={format_name})`.",
+        )
     given = {name: value for name, value in chosen.items() if value is not None}
     if keep_float:
         given["keep_float"] = tuple(keep_float)
