@@ -421,7 +421,7 @@ class Certificate(Record, frozen=True, kw_only=True):
 class Figure(Record, frozen=True, kw_only=True):
     """What an artifact needs where it is to run, and how that is known.
 
-    origin  measured: it was run; counted: it follows from the file; estimated: by a model of hardware that was not there
+    origin  measured: it was run; counted: it follows from the file; estimated: by a model of hardware that is not here
     by      who says so, and for which configuration
     """
 

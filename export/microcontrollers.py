@@ -1,15 +1,26 @@
 """A LiteRT graph as microcontrollers and their NPUs want it: integers in and out, channels last, pools for means."""
 
+import platform
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import UsageError
-from ..core.types import TensorSpec
+from ..core.missing import not_installed
+from ..core.types import TensorSpec, Unavailable
 from ..quantize.flatbuffer import Model, packed
 
+NAME = "tflite-micro"  # of the extra, the format and the runtime
 MODEL_FILE = "model.tflite"
 PIXELS = {1, 2}  # the axes of a mean over all pixels, (N, H, W, C)
 VERSION = 2  # of the pool, which has int8 from there on
+
+
+def unavailable(*modules: str, what: str = NAME) -> Unavailable | None:
+    """Why TensorFlow Lite Micro is not here, or one of these modules, which its extra brings too."""
+    if (machine := platform.machine()) != "x86_64":
+        reason, fix = f"its package is for x86-64, and this is {machine}", "Export there; the file is for any device."
+        return Unavailable(what=what, reason=reason, fix=fix)
+    return not_installed(NAME, "tflite_micro", *modules, what=what)
 
 
 def with_pools(content: bytes) -> bytes:

@@ -11,7 +11,7 @@ from ...core.types import Candidate, Checkpoint, Figure, TensorSpec, Unavailable
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions
 from ..contract.runtime import Runtime, runtimes
-from ..microcontrollers import MODEL_FILE
+from ..microcontrollers import MODEL_FILE, NAME
 from ..vela import ACCELERATORS, PACKAGE, Report, compile_for
 from . import tflite_micro
 
@@ -36,7 +36,8 @@ class EthosUFormat(GraphFormat):
     packages = (PACKAGE, *tflite_micro.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:
-        return not_installed(self.name, "ethosu") or tflite_micro.FORMAT.unavailable()
+        missing = not_installed(self.name, "ethosu") or tflite_micro.FORMAT.unavailable()
+        return missing and Unavailable(what=self.name, reason=missing.reason, fix=missing.fix.replace(NAME, self.name))
 
     def check(self, options: ExportOptions) -> None:
         super().check(options)

@@ -6,7 +6,6 @@ import msgspec
 
 from ...core.errors import UsageError
 from ...core.hosts import versions
-from ...core.missing import not_installed
 from ...core.types import Candidate, Checkpoint, Figure, TensorSpec, Unavailable
 from .. import microcontrollers
 from ..contract.format import GraphFormat
@@ -20,8 +19,7 @@ PACKAGE = "tflite-micro"
 class TfliteMicroFormat(GraphFormat):
     """It is proven by that library's own kernels: what it cannot do, it computes wrongly without an error."""
 
-    name = "tflite-micro"
-    parity_runtime = "tflite-micro"
+    name = parity_runtime = microcontrollers.NAME
     precisions = ("int8",)
     graph_kind = litert.FORMAT.graph_kind
     natural_int8 = litert.FORMAT.natural_int8
@@ -29,7 +27,7 @@ class TfliteMicroFormat(GraphFormat):
     packages = (*litert.FORMAT.packages, PACKAGE)
 
     def unavailable(self) -> Unavailable | None:
-        return litert.FORMAT.unavailable() or not_installed(self.name, "tflite_micro")
+        return microcontrollers.unavailable("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
 
     def check(self, options: ExportOptions) -> None:
         super().check(options)

@@ -17,7 +17,7 @@ from ...core.silence import quietly
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import Device, Runtime, Session
 from ..feeding import floats_of
-from ..microcontrollers import MODEL_FILE
+from ..microcontrollers import MODEL_FILE, NAME, unavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,15 +27,15 @@ TOTAL = re.compile(r"Arena allocation total (\d+) bytes")
 
 
 class TfliteMicroRuntime(Runtime):
-    name = "tflite-micro"
-    formats = ("tflite-micro",)
+    name = NAME
+    formats = (NAME,)
     variants = ("", "reference")
     untimed = "its kernels are for checking on this machine: their time says nothing of a microcontroller"
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
         if variant == "reference":
             return not_installed("litert", "ai_edge_litert", what=f"{self.name}:{variant}")
-        return not_installed(self.name, "tflite_micro")
+        return unavailable()
 
     def preload(self) -> None:
         import tflite_micro  # noqa: F401

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...core.errors import UsageError
 from ...core.progress import Progress, silent
 from ...core.types import Artifact, Checkpoint
 from ..exporting import Batch, Input
