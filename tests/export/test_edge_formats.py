@@ -74,7 +74,10 @@ with runtime.load(artifact, device="cpu", threads=1, variant="") as session:
 """
 
 
-@pytest.fixture(params=sorted(formats().keys() - {"onnx", "torch"}))
+FLOAT = sorted(name for name, plugin in formats().items() if "fp32" in plugin.precisions)
+
+
+@pytest.fixture(params=sorted({*FLOAT} - {"onnx", "torch"}))
 def plugin(request: pytest.FixtureRequest) -> Format:
     plugin: Format = formats()[request.param]
     if missing := plugin.unavailable():
