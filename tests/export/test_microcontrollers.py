@@ -180,7 +180,7 @@ def test_what_stays_on_the_cpu_has_vela_s_reason(variants: Variants) -> None:
 def test_a_file_that_vela_cannot_read_is_an_error_with_its_reason(content: bytes) -> None:
     from reszoo.export.vela import compile_for
 
-    with pytest.raises(ReszooError, match="Vela cannot compile the model for ethos-u55-128: .+"):
+    with pytest.raises(ReszooError, match=r"Vela cannot compile the model for ethos-u55-128: .+"):
         compile_for("ethos-u55-128", content[: len(content) // 2])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from PIL import Image
-from qdq import Integers, random_scales, random_weights
+from qdq import Network, random_scales, random_weights
 
 from reszoo import zoo
 from reszoo.core.errors import ReszooError
@@ -38,7 +38,7 @@ def test_its_converter_runs_where_its_makers_programs_cannot(monkeypatch: pytest
 
 
 def test_a_graph_with_integers_ends_its_converter_and_not_this_process() -> None:
-    model = Integers((1, 3, 8, 8))
+    model = Network((3, 8, 8))
     model.layer("Conv", random_weights((4, 3, 3, 3)), random_scales(4))
     with pytest.raises(ReszooError, match=r"MNN's converter gave no model: .+\nExport to another format"):
         mnn.convert(model.finish().SerializeToString(), is_half=False)
