@@ -58,7 +58,7 @@ def convert(graph: bytes, is_half: bool) -> bytes:
         made = Path(folder, MODEL_FILE)
         if done.returncode or not made.is_file():  # without the one, there may still be the other
             said = (done.stderr + done.stdout).strip().splitlines()[-1:]
-            raise _failed("".join(said) or f"it ended with {done.returncode}")
+            raise _failed(f"it ended with {done.returncode} after {''.join(said)!r}")
         return made.read_bytes()
 
 

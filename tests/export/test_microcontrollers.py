@@ -147,7 +147,8 @@ def test_pixels_become_the_integers_of_the_normalised_image(micro: Artifact) -> 
 
 
 def test_no_latency_is_measured_of_kernels_that_are_for_checking(micro: Artifact) -> None:
-    (refused,) = plan(micro, Scenario(runtime="tflite-micro"), [1], [1])
+    how = Scenario(runtime="tflite-micro", variant="", device="cpu", batch=1, threads=1)
+    (refused,) = plan(micro, how, [1], [1])
     assert isinstance(refused, Unavailable)
     assert "says nothing of a microcontroller" in refused.reason
     assert "`evaluate`" in refused.fix

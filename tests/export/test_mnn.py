@@ -38,9 +38,9 @@ def test_its_converter_runs_where_its_makers_programs_cannot(monkeypatch: pytest
 
 
 def test_a_graph_with_integers_ends_its_converter_and_not_this_process() -> None:
-    model = Network((3, 8, 8))
-    model.layer("Conv", random_weights((4, 3, 3, 3)), random_scales(4))
-    with pytest.raises(ReszooError, match=r"MNN's converter gave no model: .+\nExport to another format"):
+    model = Network((192,))
+    model.layer("Gemm", random_weights((5, 192)), random_scales(5), transB=1)
+    with pytest.raises(ReszooError, match=r"MNN's converter gave no model: it ended with -\d+ .*\nExport to another"):
         mnn.convert(model.finish().SerializeToString(), is_half=False)
 
 
