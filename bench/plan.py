@@ -159,6 +159,9 @@ def _classes(model: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap
 
 
 def _missing(runtime: Engine, scenario: Scenario) -> Unavailable | None:
+    if runtime.untimed:
+        fix = f"`evaluate` gives its accuracy; measure latency on the device, or of another format than {runtime.name}."
+        return Unavailable(what=runtime.name, reason=runtime.untimed, fix=fix)
     if scenario.device in runtime.devices:
         return runtime.unavailable(scenario.device, scenario.variant)
     devices = ", ".join(runtime.devices)

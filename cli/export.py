@@ -29,16 +29,26 @@ def export(
         ),
     ] = "onnx",
     precision: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="fp32|fp16|int8",
             help="Arithmetic of the exported model, or several; int8 is calibrated, see `reszoo quantize`.",
+            show_default="fp32; int8 where a format has no other",
         ),
-    ] = "fp32",
+    ] = None,
     input: InputKind = "float",  # noqa: A002 - it is the option's name
     batch: Batch = "dynamic",
     opset: Opset = None,
     compute_capability: ComputeCapability = None,
+    accelerator: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ethos-u55-128,...",
+            help="NPUs to compile for.",
+            show_default="the format's own choice",
+            rich_help_panel="Artifact",
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -62,12 +72,14 @@ def export(
     from ..workflows.references import checkpoints
 
     if not set(words(to)).isdisjoint(LIBRARIES):
-        is_plain = (precision, input, batch, opset, compute_capability) == ("fp32", "float", "dynamic", None, None)
+        chosen = (precision, opset, compute_capability, accelerator)
+        is_plain = chosen == (None,) * len(chosen) and (input, batch) == ("float", "dynamic")
         _export_weights(refs, to, out, json, is_plain)
         return
     shape: dict[str, Any] = {"input": input, "batch": parse_batch(batch), "opset": opset}
-    gpus = tuple(words(compute_capability)) if compute_capability else ()
-    wanted = requests(words(to), parse_precisions(precision), compute_capability=gpus, **shape)
+    gpus, npus = (tuple(words(names)) if names else () for names in (compute_capability, accelerator))
+    precisions = parse_precisions(precision) if precision else None
+    wanted = requests(words(to), precisions, compute_capability=gpus, accelerator=npus, **shape)
     with output.bar() as progress:
         sources = checkpoints(refs, progress)
         if out is not None and len(wanted) == 1 and len(sources) > 1:

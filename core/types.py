@@ -48,7 +48,7 @@ Interpolation = Literal["bilinear", "bicubic"]
 Activation = Literal["relu", "leaky_relu", "elu", "silu", "gelu", "mish", "hardswish"]
 Init = Literal["he", "pytorch"]
 Layout = Literal["NCHW", "NHWC", "NC"]
-DType = Literal["float32", "float16", "uint8"]
+DType = Literal["float32", "float16", "uint8", "int8"]
 Precision = Literal["fp32", "fp16", "int8"]
 
 
@@ -72,12 +72,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class TensorSpec(Record, frozen=True, kw_only=True):
-    """One named input or output. A dimension is a number, or a name where it is dynamic: "batch", or "1..64"."""
+    """One named input or output. A dimension is a number, or a name where it is dynamic: "batch", or "1..64".
+
+    An int8 value q stands for (q - `zero_point`) * `scale`.
+    """
 
     name: str
     shape: tuple[int | str, ...]
     dtype: DType
     layout: Layout
+    scale: float | None = None
+    zero_point: int | None = None
 
     def __post_init__(self) -> None:
         least, most = self.batch_limits
@@ -473,6 +478,20 @@ class Certificate(Record, frozen=True, kw_only=True):
         )
 
 
+class Figure(Record, frozen=True, kw_only=True):
+    """What an artifact needs where it is to run, and how that is known.
+
+    origin  measured: it was run; counted: it follows from the file; estimated: by a model of hardware that is not here
+    by      who says so, and for which configuration
+    """
+
+    name: str
+    value: float
+    unit: str
+    origin: Literal["measured", "counted", "estimated"]
+    by: str
+
+
 class Candidate(Record, frozen=True, kw_only=True):
     """A model written in one format, which has not been proven to compute what its source does."""
 
@@ -527,10 +546,12 @@ class Candidate(Record, frozen=True, kw_only=True):
 class Artifact(Candidate, frozen=True, kw_only=True):
     """A proven model in one deployable format: a folder with its files and its manifest, `artifact.json`.
 
+    `figures` are of devices that are not here, where its format knows any.
     `extras` are what stands beside the model for people. They may change it: only `files` have to be as written.
     """
 
     parity: Parity
+    figures: tuple[Figure, ...] = ()
     extras: tuple[FileRecord, ...] = ()
 
     def __post_init__(self) -> None:

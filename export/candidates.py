@@ -8,7 +8,7 @@ from ..core.hosts import versions
 from ..core.types import Candidate, Certificate, Checkpoint, ProvenanceStep
 from .artifacts import files_in, record
 from .contract.format import Format
-from .contract.options import ExportOptions, input_spec, output_spec
+from .contract.options import ExportOptions
 from .formats import torch
 
 
@@ -41,12 +41,13 @@ def _described(
     provenance: tuple[ProvenanceStep, ...],
     certificate: Certificate | None = None,
 ) -> Candidate:
+    fed, given = plugin.ends(checkpoint, options, folder)
     return Candidate(
         path=folder,
         format=plugin.name,
         precision=options.precision,
-        input=input_spec(checkpoint, options, plugin.largest_batch),
-        output=output_spec(checkpoint, options, plugin.largest_batch),
+        input=fed,
+        output=given,
         preprocess=checkpoint.preprocess,
         labels=checkpoint.labels,
         dataset=checkpoint.dataset,

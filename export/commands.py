@@ -13,7 +13,14 @@ from .contract.format import formats
 from .quantizing import config_for
 
 # What is not said of an export, as its step's config has it.
-DEFAULTS = {"precision": "fp32", "input": "float", "batch": "None", "opset": "None", "compute_capability": ""}
+DEFAULTS = {
+    "precision": "fp32",
+    "input": "float",
+    "batch": "None",
+    "opset": "None",
+    "compute_capability": "",
+    "accelerator": "",
+}
 
 
 def making(
@@ -22,7 +29,8 @@ def making(
     """The verb, and those of its options that are not the default for that format; `made` are the artifact's steps."""
     steps = {step.name: step.config for step in made}
     export = steps.get("export", {}) | {"input": "uint8" if input_dtype == "uint8" else "float"}
-    if quantized := steps.get("quantize"):
+    is_choice = "fp32" in formats()[format_name].precisions  # else an export is int8 anyway
+    if (quantized := steps.get("quantize")) and is_choice:
         return "quantize", [*exporting(export | {"precision": "fp32"}), *_quantizing(quantized, format_name)]
     return "export", exporting(export | {"precision": precision})
 

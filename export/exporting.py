@@ -58,7 +58,8 @@ def _export(
         seed = parities.seed_for(options.quantize)
         parity = parities.prove(unproven, checkpoint, plugin.parity_runtime, seed)
         # on disk the path is left empty: a folder can be moved, and `read` fills it in
-        artifact = Artifact(**msgspec.structs.asdict(unproven) | {"path": Path(), "parity": parity})
+        proven = {"path": Path(), "parity": parity, "figures": plugin.figures(unproven)}
+        artifact = Artifact(**msgspec.structs.asdict(unproven) | proven)
         extras = deployment.write(artifact, checkpoint, plugin.parity_runtime, staging)
         extras += tuple(record(staging / name) for name in plugin.companions)
         artifact = msgspec.structs.replace(artifact, extras=extras)
@@ -101,6 +102,7 @@ def folder_name(format_name: str, options: ExportOptions) -> str:
         parts.append(f"opset{options.opset}")
     if options.compute_capability:
         parts.append(f"sm{'-'.join(options.compute_capability)}")
+    parts += options.accelerator
     return "-".join(parts)
 
 

@@ -34,10 +34,30 @@ def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED
 
 
 def feed(images: "np.ndarray", spec: TensorSpec, preprocess: Preprocess) -> "np.ndarray":
-    """uint8 (N, H, W, C) images as the artifact wants them: raw, or normalised float32 (N, C, H, W)."""
+    """uint8 (N, H, W, C) images as the artifact wants them.
+
+    Raw, or normalised float32 (N, C, H, W), or normalised and quantized int8 (N, H, W, C).
+    """
+    import numpy as np
+
     from ..datasets.preprocess import normalise
 
-    return images if spec.dtype == "uint8" else normalise(images, preprocess)
+    if spec.dtype == "uint8":
+        return images
+    floats = normalise(images, preprocess)
+    if spec.dtype != "int8":
+        return floats
+    quantized = np.rint(floats / np.float32(spec.scale)) + spec.zero_point
+    return np.ascontiguousarray(quantized.clip(-128, 127).astype(np.int8).transpose(0, 2, 3, 1))
+
+
+def floats_of(values: "np.ndarray", spec: TensorSpec) -> "np.ndarray":
+    """What the values of a tensor stand for, as float32."""
+    import numpy as np
+
+    if spec.scale is None:
+        return values
+    return (values.astype(np.float32) - np.float32(spec.zero_point)) * np.float32(spec.scale)
 
 
 def inputs_for(artifact: Artifact, scenario: "Scenario") -> "np.ndarray":

@@ -24,6 +24,8 @@ from reszoo.core.statistics import proportion_interval
 
 Row = dict[str, Any]
 Way = tuple[str, str, str]  # runtime, format, precision
+MCU = "edge/microcontrollers"
+MLPERF_TINY = 0.85  # the least top-1 of its image classification
 EAGER: Way = ("torch", "torch", "fp32")
 
 
@@ -457,6 +459,36 @@ def shipped_images() -> float:
 def _range(found: list[float]) -> str:
     low, high = f"{min(found):.2f}", f"{max(found):.2f}"
     return f"{low} %" if low == high else f"{low} to {high} %"
+
+
+# docs/microcontrollers.md
+
+
+def microcontrollers() -> Iterator[Row]:
+    for each in load(MCU)["figures"]:
+        yield {
+            "network": f"`{each['network']}`",
+            "macs": each["macs"] / 1e6,
+            "file": each["file_bytes"],
+            "arena": each["arena_bytes"],
+            "top_1": top_1(each),
+            "n": each["n"],
+            "is_enough": "yes" if each["correct"] / each["n"] >= MLPERF_TINY else "no",
+        }
+
+
+def npus() -> Iterator[Row]:
+    for each in load(MCU)["figures"]:
+        for i, report in enumerate(each["npus"]):
+            yield {
+                "network": "" if i else f"`{each['network']}`",
+                "configuration": f"{report['accelerator']}, {report['system']}, {report['memory']}",
+                "operators": f"{report['npu_operators']} / {report['cpu_operators']}",
+                "cycles": report["cycles"],
+                "ms": 1e3 * report["inference_s"],
+                "sram": report["sram_bytes"] / 1024,
+                "weights": report["weights_bytes"] / 1024,
+            }
 
 
 # docs/pruning.md

@@ -60,7 +60,7 @@ def chosen(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def requests() -> Iterator[Request]:
     for plugin in formats().values():
-        if plugin.unavailable() or plugin.is_for_gpus or plugin.name in ("torch", "coreml"):
+        if plugin.unavailable() or plugin.is_for_gpus or plugin.name in ("torch", "coreml", "ethos-u"):
             continue  # there is no run.py, or nothing here that runs it
         batches = (None, 1, 3) if plugin.has_static_batch else (None,)
         for precision, fed, batch in product(plugin.precisions, plugin.inputs, batches):

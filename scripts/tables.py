@@ -204,6 +204,20 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         f"{columns('{{top_1[{}]}}', SHIPPED)} | {{refused}}",
     ),
     "shipped_images": Sentence(rows.shipped_images, "{:,.0f} test images"),
+    # docs/microcontrollers.md
+    "mcu_host": Machine("edge/microcontrollers", "ai-edge-litert ai-edge-quantizer tflite-micro ethos-u-vela"),
+    "mcu": Table(
+        rows.microcontrollers,
+        "network | multiply-adds | file, bytes (counted) | arena, bytes (measured) | top-1, int8 (measured) | images | "
+        "at least 85 %",
+        "{network} | {macs:.1f} M | {file:,} | {arena:,} | {top_1:.2f} | {n:,} | {is_enough}",
+    ),
+    "npus": Table(
+        rows.npus,
+        "network | configuration | operators on the NPU / CPU | cycles, estimated | ms, estimated | "
+        "SRAM KiB, estimated | flash or DRAM KiB, estimated",
+        "{network} | {configuration} | {operators} | {cycles:,} | {ms:.3f} | {sram:.1f} | {weights:.1f}",
+    ),
     # docs/pruning.md
     "pruning_host": Machine("pruning/equal/resnet56_v1.akamaster_cifar10", "torch torch-pruning onnxruntime openvino"),
     "pruning_networks": Table(

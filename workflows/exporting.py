@@ -30,11 +30,12 @@ def export(
     checkpoint: Checkpoint,
     to: str = "onnx",
     *,
-    precision: Precision = "fp32",
+    precision: Precision | None = None,
     input: Input = "float",  # noqa: A002 - the name of the same option on the command line
     batch: Batch = None,
     opset: int | None = None,
     compute_capability: Sequence[str] = (),
+    accelerator: Sequence[str] = (),
     out: "str | os.PathLike[str] | None" = None,
     progress: Progress = silent,
 ) -> Artifact:
@@ -44,10 +45,12 @@ def export(
         checkpoint: What is exported.
         to: The format's name: onnx, openvino, litert, ...
         precision: Of the exported arithmetic; int8 is the format's natural quantization (`quantize` has its options).
+            None is fp32, and int8 for a format that has no other.
         input: "float" takes the normalised NCHW tensor, "uint8" raw NHWC pixels that the graph normalises itself.
         batch: A fixed batch size, (min, opt, max) for an engine built for a range, or None for any size.
         opset: The ONNX operator set; None is the format's default.
         compute_capability: GPUs that an engine is built for, such as ("8.6", "8.9").
+        accelerator: NPUs that the model is compiled for, such as ("ethos-u55-128",).
         out: The artifact's folder; None is `./REF-FORMAT-PRECISION...`. An artifact that nobody has changed is
             replaced, anything else is not.
         progress: Counts the images of a calibration.
@@ -61,7 +64,13 @@ def export(
         ReszooError: The export differs from its source; nothing was written.
     """
     ((name, options),) = requests(
-        [to], [precision], input=input, batch=batch, opset=opset, compute_capability=compute_capability
+        [to],
+        [precision] if precision else None,
+        input=input,
+        batch=batch,
+        opset=opset,
+        compute_capability=compute_capability,
+        accelerator=accelerator,
     )
     return _write(checkpoint, name, options, Path(out) if out is not None else None, None, progress)
 
@@ -129,14 +138,17 @@ class Attempt(NamedTuple):
 
 def requests(
     names: Sequence[str],
-    precisions: Sequence[Precision],
+    precisions: Sequence[Precision] | None = None,
     *,
     input: Input = "float",  # noqa: A002 - the name of the same option on the command line
     batch: Batch = None,
     opset: int | None = None,
     compute_capability: Sequence[str] = (),
+    accelerator: Sequence[str] = (),
 ) -> "list[Request]":
     """Formats with their options. One that is alone must have them, and be here; of several, those may lack them.
+
+    Without `precisions`, each is made in its first one.
 
     Raises UsageError for a format that nobody knows, and for options that no format has.
     """
@@ -145,10 +157,14 @@ def requests(
     from ..core.registry import choose
     from ..export.contract.format import format_named, formats
 
-    common = options_for(input, batch, opset, compute_capability)
+    common = options_for(input, batch, opset, compute_capability, accelerator)
     known = list(formats()) if ALL in names else list(dict.fromkeys(names))
     plugins = [choose(formats(), name, "format") for name in known]
-    found = [(name, replace(common, precision=precision)) for name in known for precision in precisions]
+    found = [
+        (plugin.name, replace(common, precision=precision))
+        for plugin in plugins
+        for precision in precisions or plugin.precisions[:1]
+    ]
     if len(found) == 1:  # before anything is downloaded for it
         plugins[0].check(found[0][1])
         format_named(known[0])
@@ -160,13 +176,19 @@ def options_for(
     batch: Batch,
     opset: int | None,
     compute_capability: Sequence[str],
+    accelerator: Sequence[str] = (),
 ) -> "ExportOptions":
     """What both `export` and `quantize` are told about the artifact."""
     from ..core.limits import check_counts
     from ..export.contract.options import BatchRange, ExportOptions
 
     check_counts(batches=batch if isinstance(batch, tuple) else [batch or 1])
-    common = {"input": input, "opset": opset, "compute_capability": tuple(compute_capability)}
+    common = {
+        "input": input,
+        "opset": opset,
+        "compute_capability": tuple(compute_capability),
+        "accelerator": tuple(dict.fromkeys(accelerator)),
+    }
     if isinstance(batch, tuple):
         least, best, most = batch
         return ExportOptions(batches=BatchRange(min=least, opt=best, max=most), **common)  # type: ignore[arg-type]

@@ -58,8 +58,8 @@ def collect_garbage(*, everything: bool = False, dry_run: bool = False) -> list[
     """Remove partial downloads, staging folders and lock files that no process works on, and notes of what is gone.
 
     `everything` removes checkpoints, downloads, npm's packages, exports and latency tables too. Data sets stay: some
-    cannot be downloaded again, and so do checkpoints that were made here. Only what has a name that reszoo alone gives goes, from
-    the folders where reszoo gives it: what else lies in the cache's folder stays. `dry_run` removes nothing.
+    cannot be downloaded again, and so do checkpoints that were made here. Only what has a name that reszoo alone gives
+    goes, from the folders where reszoo gives it: what else lies in the cache's folder stays. `dry_run` removes nothing.
     """
     removed = []
     with explained(cache_dir()):

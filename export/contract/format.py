@@ -11,10 +11,10 @@ from ...core.foreign import ForeignPlugins, unusable
 from ...core.hosts import versions
 from ...core.missing import unavailable_error
 from ...core.registry import choose, discover
-from ...core.types import Candidate, Checkpoint, Precision, Unavailable
+from ...core.types import Candidate, Checkpoint, Figure, Precision, TensorSpec, Unavailable
 from ...quantize.config import Activations, QuantizeConfig
 from ...quantize.contract import GraphKind, Scheme
-from .options import ExportOptions
+from .options import ExportOptions, input_spec, output_spec
 
 if TYPE_CHECKING:
     from .runtime import Runtime
@@ -25,6 +25,7 @@ class Format(ABC):
 
     `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
     `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
+    `accelerators` are the NPUs that it can be compiled for.
     A dynamic batch ends at `largest_batch`; None is no end.
     `opened` are the files that a runtime opens, or folders of which it may open all; `named_in`
     says which others these name.
@@ -41,6 +42,7 @@ class Format(ABC):
     has_batch_range: ClassVar[bool] = False
     largest_batch: ClassVar[int | None] = None
     is_for_gpus: ClassVar[bool] = False
+    accelerators: ClassVar[tuple[str, ...]] = ()
     is_reproducible: ClassVar[bool] = True
     opened: ClassVar[tuple[str, ...]] = ()
     companions: ClassVar[tuple[str, ...]] = ()
@@ -74,6 +76,11 @@ class Format(ABC):
             )
         if options.compute_capability and not self.is_for_gpus:
             raise UsageError(f"format {self.name} is not built for a GPU", "Leave `compute_capability` away.")
+        if unknown := [name for name in options.accelerator if name not in self.accelerators]:
+            raise UsageError(
+                f"format {self.name} is not compiled for the accelerator {unknown[0]}",
+                f"It is for {', '.join(self.accelerators)}." if self.accelerators else "Leave `accelerator` away.",
+            )
 
     def complete(self, options: ExportOptions) -> ExportOptions:
         """The options with what they leave open and this format has to decide."""
@@ -85,6 +92,15 @@ class Format(ABC):
 
     def named_in(self, folder: Path) -> tuple[str, ...]:
         """Other files that the model's files name, and that a runtime would open with them."""
+        return ()
+
+    def ends(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> tuple[TensorSpec, TensorSpec]:
+        """The input and the output of what was written into `folder`."""
+        most = self.largest_batch
+        return input_spec(checkpoint, options, most), output_spec(checkpoint, options, most)
+
+    def figures(self, written: Candidate) -> tuple[Figure, ...]:
+        """What the proven files need on devices that are not here, where that can be known."""
         return ()
 
     def stand_in(self, written: Candidate) -> "tuple[Candidate, Runtime] | None":

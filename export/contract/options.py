@@ -41,6 +41,7 @@ class ExportOptions(Choices, frozen=True, kw_only=True):
             pixels (NHWC), normalised inside the graph.
         opset: The ONNX operator set; None is the format's default.
         compute_capability: The GPUs to build for, as in ("8.6", "12.0"); empty is the format's own choice.
+        accelerator: The NPUs to compile for, as in ("ethos-u55-128",), each once; empty is the format's own choice.
     """
 
     precision: Precision = "fp32"
@@ -50,6 +51,7 @@ class ExportOptions(Choices, frozen=True, kw_only=True):
     input: Literal["float", "uint8"] = "float"
     opset: int | None = None
     compute_capability: tuple[str, ...] = ()
+    accelerator: tuple[str, ...] = ()
 
 
 def input_spec(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int | None = None) -> TensorSpec:

@@ -127,6 +127,7 @@ class Runtime(ABC):
     The default loads a model as a program of its users' does that follows the engine's guide: what is done beyond
     that for speed is a variant with a name. `slow_variants` are those that take minutes to load a model: they are used
     only where they are named. `lossy_variants` are those that compute with fewer bits than the artifact has.
+    `untimed` says why no latency is measured here, where none would tell anything.
     `packages` are those that pip may have installed it from, where they are not called as it is. One that is
     `is_in_browser` computes in a page, so that no clock but the page's says how long that takes.
     """
@@ -139,6 +140,7 @@ class Runtime(ABC):
     slow_variants: ClassVar[tuple[str, ...]] = ()
     lossy_variants: ClassVar[tuple[str, ...]] = ()
     is_in_browser: ClassVar[bool] = False
+    untimed: ClassVar[str] = ""
 
     @abstractmethod
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:

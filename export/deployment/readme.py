@@ -36,7 +36,7 @@ Licence of the weights: {checkpoint.licence}.
 ## How exact it is
 
 {_exactness(artifact, checkpoint)}
-
+{_needs(artifact)}
 ## Where it comes from
 
 {_origin(artifact)}
@@ -119,7 +119,8 @@ def _interface(artifact: Artifact) -> str:
 
 
 def _tensor(direction: str, spec: TensorSpec) -> tuple[str, ...]:
-    return direction, spec.name, " x ".join(map(str, spec.shape)), spec.dtype, spec.layout
+    dtype = spec.dtype if spec.scale is None else f"{spec.dtype}: q for (q - {spec.zero_point}) * {spec.scale:.9g}"
+    return direction, spec.name, " x ".join(map(str, spec.shape)), dtype, spec.layout
 
 
 def _preprocessing(prepare: Preprocess, spec: TensorSpec) -> str:
@@ -142,6 +143,11 @@ def _preprocessing(prepare: Preprocess, spec: TensorSpec) -> str:
     else:
         mean, std = (" ".join(f"{value:g}" for value in values) for values in (prepare.mean, prepare.std))
         steps.append(f"Divide by 255, subtract the mean ({mean}), divide by the standard deviation ({std}).")
+    if spec.scale is not None:
+        steps.append(
+            f"Divide by {spec.scale:.9g}, round, add {spec.zero_point}, and limit to -128 to 127. Of a pixel and its "
+            "channel that is always the same integer: a table of 256 for each channel does all of it."
+        )
     return _numbered(steps)
 
 
@@ -178,6 +184,17 @@ def _ways(parity: Parity) -> str:
     ]
     header = ("run by", "in batches of", "images", "largest error of a logit", "same first class")
     return f"\n\nEach way to run it was tried:\n\n{_table(header, *rows)}"
+
+
+def _needs(artifact: Artifact) -> str:
+    """What it needs on devices that were not here, each figure with how it is known."""
+    if not artifact.figures:
+        return ""
+    rows = [
+        (figure.name, f"{figure.value:,g} {figure.unit}".rstrip(), f"{figure.origin}: {figure.by}")
+        for figure in artifact.figures
+    ]
+    return f"\n## What it needs on the device\n\n{_table(('', '', 'how that is known'), *rows)}\n"
 
 
 def _origin(artifact: Artifact) -> str:

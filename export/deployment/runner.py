@@ -45,6 +45,9 @@ def feed(images: np.ndarray, spec: dict[str, Any], prepare: dict[str, Any]) -> n
     if spec["dtype"] == "uint8":  # they are normalised inside the model
         return np.ascontiguousarray(images)
     floats = (images / np.float32(255) - np.array(prepare["mean"], np.float32)) / np.array(prepare["std"], np.float32)
+    if spec["dtype"] == "int8":
+        quantized = np.rint(floats / np.float32(spec["scale"])) + spec["zero_point"]
+        return np.ascontiguousarray(quantized.clip(-128, 127), np.int8)
     return np.ascontiguousarray(floats.transpose(0, 3, 1, 2), np.float32)
 
 

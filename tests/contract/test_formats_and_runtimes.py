@@ -15,6 +15,7 @@ from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.measured import Kernel
 from reszoo.core.missing import not_installed
 from reszoo.core.types import Artifact, Checkpoint
+from reszoo.datasets.preprocess import normalise
 from reszoo.export import ExportOptions, artifacts, export
 from reszoo.export.contract.format import Format, formats
 from reszoo.export.contract.runtime import Runtime, parse_runtime, runtimes
@@ -36,7 +37,12 @@ Make = Callable[[str], Artifact]
 def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """Exports the checkpoint to a format, once for all tests that ask for it; they must not change it."""
     folder = tmp_path_factory.mktemp("made")
-    return cache(lambda name: export(zoo.load(REF), name, out=folder / name))
+    return cache(lambda name: export(zoo.load(REF), name, out=folder / name, options=plain(formats()[name])))
+
+
+def plain(plugin: Format) -> ExportOptions:
+    """The least that it can do: fp32, but where it has integers alone."""
+    return ExportOptions(precision=plugin.precisions[0])
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +81,7 @@ def usable(plugin: Format) -> Format:
 def test_plugins_are_found_by_listing_the_folder() -> None:
     assert {*NATIVE, "ort", "coreml", "web", "web-litert"} <= formats().keys()
     assert {*NATIVE - {"onnx"}, "onnxruntime", "onnxruntime-web", "litert-web"} <= runtimes().keys()
+    assert {"mnn", "tflite-micro", "ethos-u"} <= formats().keys() & runtimes().keys()
     assert all(plugin.parity_runtime in runtimes() for plugin in formats().values())
     assert all(plugin.name in runtimes()[plugin.parity_runtime].formats for plugin in formats().values())
     assert all(set(runtime.formats) <= formats().keys() for runtime in runtimes().values())
@@ -91,20 +98,24 @@ def test_what_is_not_installed_is_a_value_with_its_fix() -> None:
 @pytest.mark.long("coreml", "executorch", "ncnn", "torch", "web", "web-litert")
 def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: Checkpoint, make: Make) -> None:
     artifact = make(plugin.name)
+    is_float = artifact.precision == "fp32"
+    agreement = 1 if is_float else 0.98
     assert artifact.parity.n == 256
-    assert artifact.parity.images == "digits/train, seed 0"
-    assert artifact.parity.top1_agreement == 1
+    assert artifact.parity.images == f"digits/train, seed {0 if is_float else 1}"
+    assert artifact.parity.top1_agreement >= agreement
     runtime = runtimes()[plugin.parity_runtime]
     first, *others = artifact.parity.ways
     assert (first.n, first.max_abs_error) == (artifact.parity.n, artifact.parity.max_abs_error)
     assert (first.name == "run.py") == (artifact.path / "run.py").exists() or artifact.parity.through
-    assert all(way.n >= 256 and way.top1_agreement == 1 for way in (first, *others))
-    assert all(set(way.batches) == sizes(artifact, 1, 3, 32) for way in (first, *others))
+    for way in (first, *others):
+        assert (way.n >= 256, way.top1_agreement >= agreement) == (True, True)
+        assert set(way.batches) == sizes(artifact, 1, 3, 32)
     assert (artifact.parity.through is None) == (runtime.unavailable(runtime.devices[0]) is None)
     assert artifacts.read(artifact.path) == artifact
-    assert [step.name for step in artifact.provenance] == [*(s.name for s in checkpoint.provenance), "export"]
-    assert artifact.provenance[-1].input_sha256 == checkpoint.sha256
-    assert artifact.provenance[-1].versions.keys() == {"reszoo", *plugin.packages}
+    done = ["export"] if is_float else ["export", "quantize"]
+    assert [step.name for step in artifact.provenance] == [*(s.name for s in checkpoint.provenance), *done]
+    assert artifact.made[0].input_sha256 == checkpoint.sha256
+    assert artifact.made[0].versions.keys() == {"reszoo", *plugin.packages}
 
 
 @pytest.mark.long("coreml", "executorch", "litert")
@@ -114,10 +125,14 @@ def test_the_same_checkpoint_gives_the_same_bytes_and_nothing_is_said_where_mach
 ) -> None:
     first = make(plugin.name)
     capfd.readouterr()
-    plugin.write(checkpoint, checked(ExportOptions(), plugin), tmp_path)
+    if first.precision == "fp32":
+        plugin.write(checkpoint, checked(ExportOptions(), plugin), tmp_path)
+        made = artifacts.files_in(tmp_path)
+        again = tuple(artifacts.record(path, tmp_path) for path in made)
+    else:
+        again = export(checkpoint, plugin.name, out=tmp_path / "again", options=plain(plugin)).files
     assert capfd.readouterr().out == ""
-    if plugin.is_reproducible:
-        assert tuple(artifacts.record(path, tmp_path) for path in artifacts.files_in(tmp_path)) == first.files
+    assert again == first.files or not plugin.is_reproducible
     for file in first.files:
         assert str(first.path.parent).encode() not in (first.path / file.name).read_bytes()
 
@@ -257,11 +272,12 @@ def real(artifact: Artifact, n: int) -> np.ndarray:
 
 def check_logits(runtime: Runtime, artifact: Artifact, checkpoint: Checkpoint, threads: int, variant: str) -> None:
     """In batches of 1, 3, the rest and 1 again, against the network in PyTorch."""
-    inputs = real(artifact, 34)
-    expected = zoo.build(checkpoint)(torch.from_numpy(inputs)).detach().numpy()
+    images, _ = sample_images("digits", artifact.preprocess, 34)
+    inputs = feed(images, artifact.input, artifact.preprocess)
+    expected = zoo.build(checkpoint)(torch.from_numpy(normalise(images, artifact.preprocess))).detach().numpy()
     with runtime.load(artifact, device=runtime.devices[0], threads=threads, variant=variant) as session:
         ends = [1, 4, 33] if artifact.input.batch_limits[1] != 1 else range(1, len(inputs))
         found = np.concatenate([session.predict(part) for part in np.split(inputs, ends)])
     assert found.dtype == np.float32
-    tolerance = LOSSY if variant in runtime.lossy_variants else 1e-4
+    tolerance = LOSSY if variant in runtime.lossy_variants or artifact.precision == "int8" else 1e-4
     np.testing.assert_allclose(found, expected, atol=tolerance * np.abs(expected).max())

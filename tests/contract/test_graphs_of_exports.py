@@ -112,6 +112,9 @@ EXPECTED = {
     ("litert int8", "v1"): "QUANTIZE, TRANSPOSE, 6 CONV_2D, 2 ADD, PAD, MEAN, FULLY_CONNECTED, DEQUANTIZE",
     ("litert int8", "v2"): "QUANTIZE, TRANSPOSE, 6 CONV_2D, 3 DEPTHWISE_CONV_2D, 2 ADD, PAD, MEAN, "
     "FULLY_CONNECTED, DEQUANTIZE",
+    # Integers in and out, as they come; NPUs know a pool and no mean.
+    ("tflite-micro int8", "v1"): "6 CONV_2D, 2 ADD, PAD, AVERAGE_POOL_2D, FULLY_CONNECTED",
+    ("tflite-micro int8", "v2"): "6 CONV_2D, 3 DEPTHWISE_CONV_2D, 2 ADD, PAD, AVERAGE_POOL_2D, FULLY_CONNECTED",
     # One call, and nothing outside of it.
     ("executorch fp32", "v2"): "XnnpackBackend",
     ("executorch int8", "v2"): "XnnpackBackend",
@@ -135,6 +138,7 @@ FEEDS: dict[str, dict[str, tuple[tuple[str, int | None], ...]]] = {
     "onnx": BOTH,
     "openvino": BOTH,
     "litert": {"v1": (("uint8", None),), "v2": (("float", 1),)},
+    "tflite-micro": {"v1": (("float", 1),), "v2": (("float", 1),)},
     "executorch": FLOATS,
     "ncnn": FLOATS,
     "coreml": {"v1": (("float", None),), "v2": (("float", 1),)},
@@ -186,12 +190,13 @@ READERS: dict[str, Callable[[Path], list[str]]] = {
     "onnx": of_onnx,
     "openvino": of_openvino,
     "litert": of_litert,
+    "tflite-micro": of_litert,
     "executorch": of_executorch,
     "ncnn": of_ncnn,
     "coreml": of_coreml,
 }
 # They are made from the graph of the format "onnx" (or "litert"), or are no graph at all.
-OTHERS = {"ort", "tensorrt", "tensorrt-rtx", "torch", "web", "web-litert"}
+OTHERS = {"ethos-u", "mnn", "ort", "tensorrt", "tensorrt-rtx", "torch", "web", "web-litert"}
 
 Written = Callable[[str, str, str, int | None], Path]
 

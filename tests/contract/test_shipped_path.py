@@ -93,12 +93,27 @@ def with_ncnn(folder: Path) -> Logits:
     return lambda batch: np.stack([logits(image) for image in batch])
 
 
+def with_mnn(folder: Path) -> Logits:
+    import MNN
+
+    net = MNN.nn.load_module_from_file(str(folder / "model.mnn"), ["input"], ["logits"])
+    kinds = {np.dtype(np.uint8): MNN.expr.uint8, np.dtype(np.float32): MNN.expr.float}
+
+    def logits(batch: np.ndarray) -> np.ndarray:
+        placed = MNN.expr.placeholder(list(batch.shape), MNN.expr.NCHW, kinds[batch.dtype])
+        placed.write(np.ascontiguousarray(batch))
+        return np.array(net.forward(placed).read())
+
+    return logits
+
+
 VENDORS: dict[str, Callable[[Path], Logits]] = {
     "onnxruntime": with_onnxruntime,
     "openvino": with_openvino,
     "litert": with_litert,
     "executorch": with_executorch,
     "ncnn": with_ncnn,
+    "mnn": with_mnn,
 }
 
 

@@ -277,9 +277,9 @@ def test_every_engine_stands_for_a_runtime() -> None:
 
 
 def test_every_format_but_the_checkpoint_itself_can_be_run_without_reszoo() -> None:
-    """And Core ML's, which apps on Apple's systems open, and those that browsers do."""
+    """And Core ML's, for apps on Apple's systems, those for browsers, and an NPU's, for programs on its device."""
     without = [name for name, plugin in formats().items() if plugin.parity_runtime not in engines()]
-    assert without == ["coreml", "torch", "web", "web-litert"]
+    assert without == ["coreml", "ethos-u", "torch", "web", "web-litert"]
 
 
 def run_py(artifact: Artifact, *arguments: object) -> subprocess.CompletedProcess[str]:

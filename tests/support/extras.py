@@ -8,7 +8,12 @@ MODULES = {
     "litert": ("litert_torch", "ai_edge_litert"),
     "executorch": ("executorch",),
     "ncnn": ("ncnn", "pnnx"),
+    "mnn": ("MNN",),
+    "tflite-micro": ("tflite_micro",),
+    "ethos-u": ("ethosu",),
     "coreml": ("coremltools",),
     "tensorrt": ("tensorrt",),
     "tensorrt-rtx": ("tensorrt_rtx",),
 }
+# Whose format is made from another's, and is not there without it.
+MADE_FROM = {"tflite-micro": "litert", "ethos-u": "tflite-micro"}

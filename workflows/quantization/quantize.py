@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...core.errors import UsageError
 from ...core.progress import Progress, silent
 from ...core.types import Artifact, Checkpoint
 from ..exporting import Batch, Input
@@ -158,6 +159,11 @@ def options_for(
 
     format_name = to or format_for(scheme)
     plugin = format_named(format_name)
+    if "fp32" not in plugin.precisions:
+        raise UsageError(
+            f"format {format_name} has no float counterpart to compare with",
+            f"Export to it: `export(to={format_name})`.",
+        )
     given = {name: value for name, value in chosen.items() if value is not None}
     if keep_float:
         given["keep_float"] = tuple(keep_float)
