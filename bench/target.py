@@ -15,10 +15,10 @@ from typing import ClassVar, Protocol, Self
 from ..core.errors import UsageError
 from ..core.foreign import ForeignPlugins
 from ..core.measured import LOCAL as LOCAL
-from ..core.measured import MEASURED, Conditions, Host, Scenario, Way
+from ..core.measured import MEASURED, Conditions, Host, Scenario
 from ..core.missing import unavailable_error
 from ..core.registry import choose, discover
-from ..core.types import Artifact, Unavailable
+from ..core.types import Artifact, Unavailable, Way
 from ..export.contract.runtime import Engine
 from .client import Worker
 

@@ -13,7 +13,7 @@ from .estimates import Ratio, carries, log_ratio, median, median_interval, quant
 from .looking import confidence_of_round
 from .schemas import Schema
 from .statistics import Interval
-from .types import DType, FileRecord, NotNegative, Positive, Precision, ProvenanceStep, Record
+from .types import DType, FileRecord, NotNegative, Positive, Precision, ProvenanceStep, Record, Way
 
 BASELINE, AGAIN = 0, 1  # the first two of a comparison's subjects
 CONFIDENCE = 0.99  # of the interval of a comparison's ratio
@@ -44,21 +44,6 @@ class Host(Record, frozen=True, kw_only=True):
     memory_limit_bytes: NotNegative | None = None
     commit: str | None = None
     emulated_by: str | None = None
-
-
-class Way(Record, frozen=True, kw_only=True):
-    """How a figure was got. Figures that were got in different ways are never ranked together.
-
-    measured    a clock's, on the device itself
-    counted     instructions, `by` a simulator that knows no time
-    estimated   `by` a model of the device, which is named with its version and configuration
-    """
-
-    kind: Literal["measured", "counted", "estimated"]
-    by: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.kind} by {self.by}" if self.by else self.kind
 
 
 MEASURED = Way(kind="measured")

@@ -478,18 +478,28 @@ class Certificate(Record, frozen=True, kw_only=True):
         )
 
 
-class Figure(Record, frozen=True, kw_only=True):
-    """What an artifact needs where it is to run, and how that is known.
+class Way(Record, frozen=True, kw_only=True):
+    """How a figure was got. Figures that were got in different ways are never ranked together.
 
-    origin  measured: it was run; counted: it follows from the file; estimated: by a model of hardware that is not here
-    by      who says so, and for which configuration
+    measured    by a clock or a meter where it ran, `by` which
+    counted     in a file, or `by` a simulator that knows no time
+    estimated   `by` a model of the device, which is named with its version and configuration
     """
+
+    kind: Literal["measured", "counted", "estimated"]
+    by: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} by {self.by}" if self.by else self.kind
+
+
+class Figure(Record, frozen=True, kw_only=True):
+    """What an artifact needs where it is to run, and how that is known."""
 
     name: str
     value: float
     unit: str
-    origin: Literal["measured", "counted", "estimated"]
-    by: str
+    way: Way
 
 
 class Candidate(Record, frozen=True, kw_only=True):

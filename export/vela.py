@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..core.errors import ReszooError
 from ..core.hosts import versions
-from ..core.types import Figure, NotNegative, Record
+from ..core.types import Figure, NotNegative, Record, Way
 
 PACKAGE = "ethos-u-vela"
 LIMIT_S = 900
@@ -60,17 +60,18 @@ class Report(Record, frozen=True, kw_only=True):
 
     def figures(self) -> tuple[Figure, ...]:
         by = f"Vela {self.version}, {self.accelerator}, {self.system}, {self.memory}"
+        estimated, counted = Way(kind="estimated", by=by), Way(kind="counted", by=by)
         rows = (
-            ("time of an inference", 1e3 * self.inference_s, "ms", "estimated"),
-            ("cycles of an inference", self.cycles, "", "estimated"),
-            ("SRAM", self.sram_bytes, "bytes", "estimated"),
-            ("flash or DRAM", self.weights_bytes, "bytes", "estimated"),
-            ("operators on the NPU", self.npu_operators, "", "counted"),
-            ("operators on the CPU", self.cpu_operators, "", "counted"),
+            ("time of an inference", 1e3 * self.inference_s, "ms", estimated),
+            ("cycles of an inference", self.cycles, "", estimated),
+            ("SRAM", self.sram_bytes, "bytes", estimated),
+            ("flash or DRAM", self.weights_bytes, "bytes", estimated),
+            ("operators on the NPU", self.npu_operators, "", counted),
+            ("operators on the CPU", self.cpu_operators, "", counted),
         )
         return tuple(
-            Figure(name=f"{self.accelerator}: {name}", value=value, unit=unit, origin=origin, by=by)
-            for name, value, unit, origin in rows
+            Figure(name=f"{self.accelerator}: {name}", value=value, unit=unit, way=way)
+            for name, value, unit, way in rows
         )
 
 

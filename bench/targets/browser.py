@@ -16,9 +16,9 @@ import numpy as np
 
 from ...core import hosts, sysfs
 from ...core.errors import ReszooError
-from ...core.measured import Host, Scenario, Way
+from ...core.measured import Host, Scenario
 from ...core.missing import unavailable_error
-from ...core.types import Artifact
+from ...core.types import Artifact, Way
 from ...export.browser import finding
 from ...export.browser.driving import Page
 from ...export.browser.processes import PROC, family

@@ -48,6 +48,7 @@ class DeviceEngine:
     packages: tuple[str, ...]
     devices: tuple[Device, ...] = ("cpu",)
     slow_variants: tuple[str, ...] = ()
+    untimed: str = ""
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
         return self.missing

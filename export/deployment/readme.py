@@ -190,10 +190,7 @@ def _needs(artifact: Artifact) -> str:
     """What it needs on devices that were not here, each figure with how it is known."""
     if not artifact.figures:
         return ""
-    rows = [
-        (figure.name, f"{figure.value:,g} {figure.unit}".rstrip(), f"{figure.origin}: {figure.by}")
-        for figure in artifact.figures
-    ]
+    rows = [(figure.name, f"{figure.value:,g} {figure.unit}".rstrip(), str(figure.way)) for figure in artifact.figures]
     return f"\n## What it needs on the device\n\n{_table(('', '', 'how that is known'), *rows)}\n"
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from ...core.errors import UsageError
 from ...core.hosts import versions
-from ...core.types import Candidate, Checkpoint, Figure, TensorSpec, Unavailable
+from ...core.types import Candidate, Checkpoint, Figure, TensorSpec, Unavailable, Way
 from .. import microcontrollers
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions
@@ -14,6 +14,7 @@ from ..microcontrollers import MODEL_FILE
 from . import litert
 
 PACKAGE = "tflite-micro"
+COUNTED = Way(kind="counted")
 
 
 class TfliteMicroFormat(GraphFormat):
@@ -51,17 +52,12 @@ class TfliteMicroFormat(GraphFormat):
         from ..runtimes.tflite_micro import arena_bytes
 
         content = (written.path / MODEL_FILE).read_bytes()
+        kinds = microcontrollers.operators(content)
         library = f"TensorFlow Lite Micro {versions((PACKAGE,))[PACKAGE]} on x86-64, reference kernels"
         return (
-            Figure(name="tensor arena", value=arena_bytes(content), unit="bytes", origin="measured", by=library),
-            Figure(name="model in flash", value=len(content), unit="bytes", origin="counted", by=MODEL_FILE),
-            Figure(
-                name="kinds of operators to register",
-                value=len(kinds := microcontrollers.operators(content)),
-                unit="",
-                origin="counted",
-                by=", ".join(kinds),
-            ),
+            Figure(name="tensor arena", value=arena_bytes(content), unit="bytes", way=Way(kind="measured", by=library)),
+            Figure(name="model in flash", value=len(content), unit="bytes", way=COUNTED),
+            Figure(name="kinds of operators to register", value=len(kinds), unit=f"({', '.join(kinds)})", way=COUNTED),
         )
 
 

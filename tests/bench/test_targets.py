@@ -12,7 +12,8 @@ from reszoo.bench.ssh.reasons import unreachable
 from reszoo.bench.table import HEADERS, rows, shared_settings
 from reszoo.bench.target import parse_target, target_kinds
 from reszoo.core.errors import UsageError
-from reszoo.core.measured import LOCAL, Way
+from reszoo.core.measured import LOCAL
+from reszoo.core.types import Way
 from reszoo.reporting import build
 from reszoo.reporting.pareto import group
 from reszoo.reporting.text import markdown_text

@@ -120,12 +120,12 @@ def test_an_export_is_int8_and_one_image_without_being_told() -> None:
 def test_its_manifest_and_readme_say_what_it_needs_and_how_that_is_known(micro: Artifact) -> None:
     told = {figure.name: figure for figure in artifacts.read(micro.path).figures}
     arena, flash = told["tensor arena"], told["model in flash"]
-    assert (arena.origin, arena.unit, 4096 < arena.value < 65536) == ("measured", "bytes", True)
-    assert "on x86-64" in arena.by
-    assert (flash.origin, flash.value) == ("counted", (micro.path / "model.tflite").stat().st_size)
-    assert "AVERAGE_POOL_2D" in told["kinds of operators to register"].by
+    assert (arena.way.kind, arena.unit, 4096 < arena.value < 65536) == ("measured", "bytes", True)
+    assert "on x86-64" in arena.way.by
+    assert (flash.way.kind, flash.value) == ("counted", (micro.path / "model.tflite").stat().st_size)
+    assert "AVERAGE_POOL_2D" in told["kinds of operators to register"].unit
     readme = (micro.path / "README.md").read_text()
-    assert f"| tensor arena | {arena.value:,g} bytes | measured: TensorFlow Lite Micro" in readme
+    assert f"| tensor arena | {arena.value:,g} bytes | measured by TensorFlow Lite Micro" in readme
     assert f"int8: q for (q - {micro.input.zero_point})" in readme
 
 
@@ -200,10 +200,10 @@ def test_what_is_compiled_is_proven_through_its_integers_and_estimates_name_thei
     assert [file.name for file in made.files] == ["ethos-u55-128.tflite", "ethos-u85-256.tflite"]
     assert made.parity.through == "tflite-micro"
     times = [figure for figure in made.figures if figure.name.endswith("time of an inference")]
-    assert {figure.origin for figure in times} == {"estimated"}
-    assert [figure.by.split(", ")[1:] for figure in times] == [
+    assert {figure.way.kind for figure in times} == {"estimated"}
+    assert [figure.way.by.split(", ")[1:] for figure in times] == [
         ["ethos-u55-128", "Ethos_U55_High_End_Embedded", "Shared_Sram"],
         ["ethos-u85-256", "Ethos_U85_SYS_DRAM_Mid", "Dedicated_Sram_384KB"],
     ]
     assert len(json.loads((tmp_path / "made" / "vela.json").read_text())) == 2
-    assert "estimated: Vela 5." in (made.path / "README.md").read_text()
+    assert "estimated by Vela 5." in (made.path / "README.md").read_text()

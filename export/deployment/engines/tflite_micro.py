@@ -18,7 +18,8 @@ def load(path: Path) -> Any:
     def logits(image: np.ndarray) -> np.ndarray:
         interpreter.set_input(image[None], 0)
         interpreter.invoke()
-        return (interpreter.get_output(0).astype(np.float32) - np.float32(zero)) * np.float32(scale)
+        found: np.ndarray = interpreter.get_output(0).astype(np.float32)
+        return (found - np.float32(zero)) * np.float32(scale)
 
     return lambda batch: np.concatenate([logits(image) for image in batch])
 
