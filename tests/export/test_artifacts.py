@@ -115,7 +115,7 @@ def test_what_contradicts_itself_is_refused(
         artifacts.read(folder)
 
 
-def graph(folder: Path, name: str = "input", shape: tuple[object, ...] = ("n", 1, 8, 8), classes: int = 10) -> None:
+def graph(folder: Path, name: str = "input", shape: tuple[str | int, ...] = ("n", 1, 8, 8), classes: int = 10) -> None:
     """A graph that somebody else has made: the mean of the pixels for each class."""
     fed = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
     given = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, None)
