@@ -126,7 +126,7 @@ def _problem(
     """What of the arrays does not fit the description; "" where all does."""
     if not len(labels) == len(images) == description.counts.get(part):
         return f"{len(images)} images, {len(labels)} labels in {part}"
-    if not isinstance(images, tuple) and not (images.dtype == np.uint8 and images.shape[1:] == description.image):
+    if not isinstance(images, tuple) and (images.dtype != np.uint8 or images.shape[1:] != description.image):
         return f"its images are {images.dtype} {images.shape[1:]}, expected uint8 {description.image}"
     limits = {"labels": (labels, len(description.classes)), "val": (val, description.counts.get("trainval", 0))}
     for what, (values, end) in limits.items():

@@ -23,6 +23,7 @@ import traceback
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -458,7 +459,7 @@ def _last_words(path: Path) -> str:
 
 def guided(kind: str, seconds: int) -> None:
     """Inputs chosen by coverage, of a kind that is one file. What is wrong ends it, and atheris keeps the input."""
-    import atheris  # pyright: ignore[reportMissingImports]
+    atheris: Any = import_module("atheris")
 
     from reszoo.core.errors import ReszooError
 
@@ -492,7 +493,7 @@ def main() -> None:
         kind, seed, first, last, work = sys.argv[2:]
         child(kind, int(seed), int(first), int(last), Path(work))
         return
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--inputs", type=int, default=500, help="in all, of all kinds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", default=",".join(KINDS))

@@ -3,6 +3,7 @@
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ...core.errors import ReszooError
 from ...core.missing import not_installed
@@ -37,7 +38,7 @@ class NcnnFormat(Format):
 
         with tempfile.TemporaryDirectory(prefix="reszoo-") as name, quietly():
             fed = example(input_spec(checkpoint, options), batch=1)
-            traced = torch.jit.trace(build(checkpoint), (fed,))  # type: ignore[no-untyped-call]
+            traced: Any = torch.jit.trace(build(checkpoint), (fed,))  # type: ignore[no-untyped-call]
             (Path(name) / TRACED).write_bytes(traced.save_to_buffer())  # its own writer aborts where the disk is full
             _convert(Path(name), list(fed.shape), is_half=options.precision == "fp16")
             for file in (PARAM_FILE, WEIGHTS_FILE):

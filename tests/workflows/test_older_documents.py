@@ -50,6 +50,13 @@ def test_a_pruned_checkpoint_gives_the_logits_that_it_gave() -> None:
     assert logits == pytest.approx(LOGITS, abs=1e-4)
 
 
+def test_an_artifact_of_no_origin_is_refused(documents: Path) -> None:
+    path = documents / "artifact" / "artifact.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"lineage": []}))
+    with pytest.raises(ReszooError, match=r"artifact\.json: the provenance has no step `export`"):
+        reszoo.load_artifact(documents / "artifact")
+
+
 def test_an_artifact_gives_the_logits_that_it_gave() -> None:
     import torch
 
