@@ -52,7 +52,6 @@ QUICK = Scenario(
 )
 WAYS = ("ours", "theirs", "silence")
 GONE_S = 150.0  # ssh notices a dead line after 15 s, the device after 60; the rest is for a busy machine
-AGENT = "worker-[0-9a-f]*.pyz"
 
 
 class WrongError(Exception):
@@ -113,7 +112,7 @@ def kind_of(said: str) -> str:
 def wait_until_gone(board: sshd.Board) -> float:
     """Seconds until no process of ours is left. Connections that were stopped in silence end with their device."""
     began = time.monotonic()
-    while left := [*listed(AGENT), *clients(board)]:
+    while left := [*listed(f"{board.device_folder}/worker-"), *clients(board)]:
         if time.monotonic() - began > GONE_S:
             raise WrongError(f"processes are left: {left}")
         time.sleep(0.1)
