@@ -55,6 +55,7 @@ PACKAGES = (
     *("libpython3.11-stdlib", "libexpat1", "zlib1g", "libbz2-1.0", "liblzma5", "libffi8", "libssl3", "libuuid1"),
     "libcrypt1",
 )
+URI, SUITE = "http://deb.debian.org/debian", "bookworm"
 SOURCE = "deb {uri} {suite} main\n"
 WHEELS = ("numpy", "onnxruntime", "ai-edge-litert", "ncnn")
 PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
@@ -160,8 +161,8 @@ def main() -> None:
     parser.add_argument("--ref", action="append", help="a bundled network; several times for several")
     parser.add_argument("--runtime", action="append", help="only this one; several times for several")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--uri", default="http://deb.debian.org/debian")
-    parser.add_argument("--suite", default="bookworm")
+    parser.add_argument("--uri", default=URI)
+    parser.add_argument("--suite", default=SUITE)
     options = parser.parse_args()
     if shutil.which(QEMU) is None:
         raise SystemExit(f"{QEMU} is not here: apt-get install qemu-user-static")

@@ -78,13 +78,19 @@ def listed(pattern: str) -> list[int]:
 
 
 def one(board: sshd.Board, folder: Path, way: str, after_s: float) -> dict[str, object]:
-    artifact = artifacts.read(folder)
+    artifact, stages = artifacts.read(folder), ["connecting"]
     timer = threading.Timer(after_s, cut, [board, way])
     began = time.monotonic()
     timer.start()
     try:
         with SshTarget(board.target) as target:
-            outcome = measure(artifact, replace(QUICK, target=target.name), target=target)
+            stages.append("sending")
+            outcome = measure(
+                artifact,
+                replace(QUICK, target=target.name),
+                target=target,
+                progress=lambda stage, *_: stages.append(stage),
+            )
         said = outcome.reason if isinstance(outcome, Failure) else ""
     except UnavailableError as error:
         outcome, said = None, error.problem
@@ -97,16 +103,12 @@ def one(board: sshd.Board, folder: Path, way: str, after_s: float) -> dict[str, 
     gone_s = wait_until_gone(board)
     check_store(board.store)
     return {
-        "outcome": "measured" if isinstance(outcome, Measurement) else kind_of(said),
+        "outcome": "measured" if isinstance(outcome, Measurement) else f"failed while {stages[-1]}",
         "after_s": round(after_s, 3),
         "seconds": round(seconds, 3),
         "gone_s": round(gone_s, 3),
         "said": said,
     }
-
-
-def kind_of(said: str) -> str:
-    return "never begun" if "cannot be" in said or "ssh ended" in said else "failed"
 
 
 def wait_until_gone(board: sshd.Board) -> float:
