@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from ...core import hosts
 from ...core.measured import Host, Scenario
@@ -86,7 +86,7 @@ class LocalTarget(Target):
         return hosts.describe()
 
     def engines(self) -> Mapping[str, Engine]:
-        return runtimes()
+        return cast("Mapping[str, Engine]", runtimes())  # their facts are those of classes, not of instances
 
     def choose_cores(self, n: int) -> tuple[int, ...]:
         return affinity.choose_cores(n)
