@@ -187,7 +187,7 @@ class SshTarget(Target):
             return None
         packages = " ".join(runtime.packages[:1] or (runtime.name,))
         machine = self.facts["host"]["machine"]
-        built = "" if machine in WHEELS else f"; PyPI has it for {' and '.join(sorted(WHEELS))} only"
+        built = "" if machine in WHEELS else f"; PyPI has it for {' and '.join(WHEELS)} only"
         lacking = MODULES[runtime.name] if not self.facts["modules"][MODULES[runtime.name]] else "numpy"
         reason = f"{python} there ({machine}, {self.facts['glibc']}) has no package {lacking}{built}"
         return Unavailable(what=what, reason=reason, fix=f"On the device: {python} -m pip install numpy {packages}")
