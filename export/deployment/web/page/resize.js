@@ -61,11 +61,13 @@ export function resize(pixels, size, wanted, interpolation) {
   let [found, { width, height, channels }] = [pixels, size];
   const steps = {
     width() {
-      if (wanted.width !== width) found = resizeLines(found, height, width, channels, sums(width, wanted.width, filter));
+      const places = sums(width, wanted.width, filter);
+      if (wanted.width !== width) found = resizeLines(found, height, width, channels, places);
       width = wanted.width;
     },
     height() {
-      if (wanted.height !== height) found = resizeLines(found, 1, height, width * channels, sums(height, wanted.height, filter));
+      const places = sums(height, wanted.height, filter);
+      if (wanted.height !== height) found = resizeLines(found, 1, height, width * channels, places);
       height = wanted.height;
     },
   };
