@@ -45,7 +45,7 @@ function describe({ engine, threads, isIsolated, seconds }) {
 function proof({ n, reference, top1_agreement, through }) {
   const share = `${(100 * top1_agreement).toFixed(2)} %`;
   const what = through ? `Its ${through} graph` : "This page";
-  return `${what} was compared with its source (${reference}) on ${n} images: the same first class for ${share} of them.`;
+  return `${what} was compared with its source (${reference}) on ${n} images: ${share} have the same first class.`;
 }
 
 function listen() {

@@ -1,6 +1,6 @@
 /**
  * Pillow's antialiased resize of 8-bit pixels, to the same bits: each side by itself, with weights in fixed point and a
- * rounding to 8 bits after each (Pillow, src/libImaging/Resample.c). The width comes first; but for pictures that are
+ * rounding to 8 bits after each (Pillow, src/libImaging/Resample.c). The width is first, but for pictures that are
  * more than twice as high as wide and become smaller, for which Pillow 13 begins with the height, and older ones do not.
  */
 
