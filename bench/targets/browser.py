@@ -141,8 +141,7 @@ class BrowserTarget(Target):
 
     def engines(self) -> Mapping[str, Engine]:
         names = sorted(runtimes(), key=lambda name: name != USUAL)
-        found: dict[str, Engine] = {name: runtime for name in names if (runtime := runtimes()[name]).is_in_browser}
-        return found
+        return {name: runtime for name in names if (runtime := runtimes()[name]).is_in_browser}
 
     def choose_cores(self, n: int) -> tuple[int, ...]:
         return ()  # a browser's other processes need some, too
