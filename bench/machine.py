@@ -67,6 +67,7 @@ class Watch:
     ) -> None:
         self.cores, self.device = tuple(cores), device
         self.clocks: list[float] = []
+        self.celsius: list[float] = []
         self.gpu_looks: list[gpu.Look] = []
         self.looked_at = self.gpu_looked_at = -GPU_INTERVAL_S
         self.asking_s = 0.0
@@ -81,6 +82,8 @@ class Watch:
             return
         self.looked_at = time.monotonic()
         self._look_at_processes()
+        if (celsius := sysfs.celsius()) is not None:
+            self.celsius.append(celsius)
         cores = self.cores or hosts.allowed_cores()
         if clocks := [mhz for core in cores if (mhz := sysfs.clock_mhz(core))]:
             # of cores that the worker is free to choose from, the fastest is the one that it is on
@@ -110,6 +113,7 @@ class Watch:
             gpu_max_mhz=max(gpu_mhz, default=None),
             gpu_slowdowns=tuple(sorted({reason for look in self.gpu_looks for reason in look.slowdowns})),
             gpu_processes=max((gpu.foreign(look.processes, list(self.before)) for look in self.gpu_looks), default=0),
+            max_celsius=max(self.celsius, default=None),
         )
 
     def _look_at_processes(self) -> None:

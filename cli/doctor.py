@@ -104,7 +104,7 @@ def _show(checked: "HostCheck", json: bool) -> None:
     if json:
         output.print_json(checked)
         return
-    section("Machine", _machine(checked.host))
+    section("Machine", (*_machine(checked.host), *_temperature(checked.conditions.max_celsius)))
     section("Runtimes", (row for tool in checked.runtimes for row in _tool(tool)))
     section("Formats", (row for tool in checked.formats for row in _tool(tool)))
     section("Int8", ((GOOD if each.present else LACKING, each.name, each.meaning) for each in checked.int8))
@@ -125,6 +125,11 @@ def _machine(host: "Host") -> "Iterator[tuple[str, str]]":
     yield "gpu", host.gpu or "no NVIDIA GPU"
     yield "system", f"{host.os}; Python {host.python}"
     yield "reszoo", host.versions.get("reszoo", "not installed") + (f", commit {host.commit}" if host.commit else "")
+
+
+def _temperature(celsius: float | None) -> "Iterator[tuple[str, str]]":
+    if celsius is not None:
+        yield "temperature", f"{celsius:.0f} °C"
 
 
 def _clock(host: "Host") -> str:

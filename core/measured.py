@@ -209,6 +209,7 @@ class Conditions(Record, frozen=True, kw_only=True):
     cgroup_throttled_s the control group's quota kept the worker waiting
     min_mhz, max_mhz   clock of the worker's cores, as read now and then; a tenth of the readings was below min_mhz
     thermal_events     times that the CPU slowed down to cool
+    max_celsius        of the hottest thermal zone, as read now and then
     major_faults       pages that had to be read from disk
     gpu_min_mhz, gpu_max_mhz  clock of the GPU's multiprocessors, at the lowest and highest that was seen
     gpu_slowdowns      the driver's active reasons for a lower clock
@@ -228,6 +229,7 @@ class Conditions(Record, frozen=True, kw_only=True):
     gpu_max_mhz: float | None = None
     gpu_slowdowns: tuple[str, ...] = ()
     gpu_processes: NotNegative = 0
+    max_celsius: float | None = None
 
 
 WarningKind = Literal[

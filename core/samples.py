@@ -1,6 +1,6 @@
 """How a measurement and a comparison stand on disk: their samples are packed. Schema 1 had a list of decimals.
 
-Before schema 3, a measurement did not say how it was got: there was only one way.
+Before schema 3, neither said on which target it was made, nor a measurement how: there was only one.
 """
 
 from collections import defaultdict
@@ -87,4 +87,4 @@ def _numbers(text: str) -> list[int]:
 
 
 MEASUREMENT = Schema(_pack_measurement, {1: _measured, 2: _measured_and_packed, 3: _unpack_measurement})
-COMPARISON = Schema(_pack_comparison, {1: unchanged, 2: _unpack_comparison})
+COMPARISON = Schema(_pack_comparison, {1: unchanged, 2: _unpack_comparison, 3: _unpack_comparison})

@@ -44,6 +44,12 @@ def max_mhz(cores: Sequence[int]) -> float | None:
     return max(khz, default=0) / 1e3 or None
 
 
+def celsius() -> float | None:
+    """The hottest of the thermal zones."""
+    found = [number(file) for file in Path("/sys/class/thermal").glob("thermal_zone*/temp")]
+    return max((each / 1e3 for each in found if each is not None), default=None)
+
+
 def governor(cores: Sequence[int]) -> str | None:
     """What chooses the clock of these cores: "performance"; "performance, powersave" where they differ."""
     names = {name for core in cores if (name := text(cpu(core) / "cpufreq/scaling_governor"))}

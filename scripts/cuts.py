@@ -52,7 +52,6 @@ QUICK = Scenario(
 )
 WAYS = ("ours", "theirs", "silence")
 GONE_S = 150.0  # ssh notices a dead line after 15 s, the device after 60; the rest is for a busy machine
-AGENT = "worker-[0-9a-f]*.pyz"
 
 
 class WrongError(Exception):
@@ -79,13 +78,19 @@ def listed(pattern: str) -> list[int]:
 
 
 def one(board: sshd.Board, folder: Path, way: str, after_s: float) -> dict[str, object]:
-    artifact = artifacts.read(folder)
+    artifact, stages = artifacts.read(folder), ["connecting"]
     timer = threading.Timer(after_s, cut, [board, way])
     began = time.monotonic()
     timer.start()
     try:
         with SshTarget(board.target) as target:
-            outcome = measure(artifact, replace(QUICK, target=target.name), target=target)
+            stages.append("sending")
+            outcome = measure(
+                artifact,
+                replace(QUICK, target=target.name),
+                target=target,
+                progress=lambda stage, *_: stages.append(stage),
+            )
         said = outcome.reason if isinstance(outcome, Failure) else ""
     except UnavailableError as error:
         outcome, said = None, error.problem
@@ -98,7 +103,7 @@ def one(board: sshd.Board, folder: Path, way: str, after_s: float) -> dict[str, 
     gone_s = wait_until_gone(board)
     check_store(board.store)
     return {
-        "outcome": "measured" if isinstance(outcome, Measurement) else kind_of(said),
+        "outcome": "measured" if isinstance(outcome, Measurement) else f"failed while {stages[-1]}",
         "after_s": round(after_s, 3),
         "seconds": round(seconds, 3),
         "gone_s": round(gone_s, 3),
@@ -106,14 +111,10 @@ def one(board: sshd.Board, folder: Path, way: str, after_s: float) -> dict[str, 
     }
 
 
-def kind_of(said: str) -> str:
-    return "never begun" if "cannot be" in said or "ssh ended" in said else "failed"
-
-
 def wait_until_gone(board: sshd.Board) -> float:
     """Seconds until no process of ours is left. Connections that were stopped in silence end with their device."""
     began = time.monotonic()
-    while left := [*listed(AGENT), *clients(board)]:
+    while left := [*listed(f"{board.device_folder}/worker-"), *clients(board)]:
         if time.monotonic() - began > GONE_S:
             raise WrongError(f"processes are left: {left}")
         time.sleep(0.1)

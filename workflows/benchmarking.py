@@ -143,7 +143,10 @@ def sweep(
     is_all = runtimes is not None and ALL in runtimes
     found: list[Item] = []
     for model, target in product(models, targets or (HERE,)):
-        if missing := target if isinstance(target, Unavailable) else target.untimed():
+        if isinstance(target, Unavailable):
+            found.append(target)
+            continue
+        if missing := target.untimed():
             found.append(missing)
             continue
         more: dict[str, Any] = {"bind": bind, "target": target, "progress": progress}

@@ -247,6 +247,10 @@ class Agent:
         self.watch = Watch(pids, fields["cores"], load_before=fields["load"])
         return {}
 
+    def do_look(self, fields: dict[str, Any]) -> None:
+        if self.watch:
+            self.watch.look()
+
     def do_watched(self, fields: dict[str, Any]) -> dict[str, Any]:
         watch, self.watch = cast("Watch", self.watch), None
         return {"conditions": records.plain(watch.stop())}
@@ -285,20 +289,8 @@ def facts(modules: Sequence[str]) -> dict[str, Any]:
         "host": {**records.plain(describe()), "emulated_by": emulator()},
         "glibc": " ".join(platform.libc_ver()).strip(),
         "executable": sys.executable,
-        "celsius": celsius(),
         "modules": {name: importlib.util.find_spec(name) is not None for name in modules},
     }
-
-
-def celsius() -> float | None:
-    """The hottest of the kernel's thermal zones."""
-    found = []
-    for zone in Path("/sys/class/thermal").glob("thermal_zone*/temp"):
-        try:
-            found.append(int(zone.read_text()) / 1e3)
-        except (OSError, ValueError):  # a sensor that is off
-            continue
-    return max(found, default=None)
 
 
 def _state(pid: int) -> str:

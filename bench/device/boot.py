@@ -1,6 +1,6 @@
 """What ssh gives to the device's Python as its program: it takes the worker's file where that is not there yet.
 
-It is plain enough for any Python, so that one that is too old can say so. What it says is a line of JSON.
+It is plain enough for any Python, so that one that is too old can say so. What it says is a frame, as the agent's are.
 """
 
 OLDEST = (3, 9)
@@ -8,7 +8,7 @@ BOOT = """
 import hashlib, json, os, sys
 folder, digest, size, modules = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
 def say(**fields):
-    os.write(1, (json.dumps(dict(fields, reszoo=1)) + "\\n").encode())
+    os.write(1, (json.dumps(dict(fields, reszoo=1, do="begin", size=0)) + "\\n").encode())
 if sys.version_info < (3, 9):
     say(error="python", version=sys.version.split()[0])
     sys.exit(1)

@@ -34,6 +34,7 @@ OPTIONS = (
 )
 ALIVE_S = 10.0
 ANSWER_S = 60.0
+END_S = 30.0
 BEGIN_S = 120.0  # ssh, Python and numpy of a small board
 GREETINGS = 1 << 16  # bytes that a login may print before our program does
 
@@ -62,7 +63,10 @@ class Line:
     def begin(self) -> dict[str, Any]:
         """What the device is. Raises UnavailableError where it cannot be used."""
         deadline = time.monotonic() + BEGIN_S
-        greeting = self._greeting(deadline)
+        try:
+            greeting = self._greeting(deadline)
+        except TimeoutError:
+            raise self._lost(f"{self.address.host} lets us in, but does not answer") from None
         if greeting.get("wanted"):
             self._write(packed().data)
         if "error" not in greeting:
@@ -103,7 +107,7 @@ class Line:
         with self.writing, suppress(BrokenPipeError):
             self.sink.close()
         try:
-            self.process.wait(5)
+            self.process.wait(END_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from ...core import hosts
 from ...core.errors import UsageError
@@ -87,7 +87,8 @@ class LocalTarget(Target):
         return hosts.describe()
 
     def engines(self) -> Mapping[str, Engine]:
-        return {name: runtime for name, runtime in runtimes().items() if not runtime.is_in_browser}
+        found = {name: runtime for name, runtime in runtimes().items() if not runtime.is_in_browser}
+        return cast("Mapping[str, Engine]", found)  # their facts are those of classes, not of instances
 
     def choose_cores(self, n: int) -> tuple[int, ...]:
         return affinity.choose_cores(n)

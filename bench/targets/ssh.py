@@ -92,15 +92,16 @@ class SshWorker(Worker):
 
 
 class SshWatch:
-    """The agent looks whenever it passes a request on."""
+    """The agent looks whenever it passes a request on; without workers, when it is told to."""
 
     def __init__(self, device: Line, workers: Sequence[Worker]) -> None:
-        self.device = device
+        self.device, self.is_of_workers = device, bool(workers)
         numbers = [worker.number for worker in workers if isinstance(worker, SshWorker)]
         device.ask("watch", workers=numbers, cores=bound(workers), load=load_before(workers))
 
     def look(self) -> None:
-        """Not from here."""
+        if not self.is_of_workers:
+            self.device.tell("look")
 
     def stop(self) -> Conditions:
         return msgspec.convert(self.device.ask("watched")["conditions"], Conditions)
@@ -185,7 +186,7 @@ class SshTarget(Target):
             return None
         packages = " ".join(runtime.packages[:1] or (runtime.name,))
         machine = self.facts["host"]["machine"]
-        built = "" if machine in WHEELS else f"; PyPI has it for {' and '.join(sorted(WHEELS))} only"
+        built = "" if machine in WHEELS else f"; PyPI has it for {' and '.join(WHEELS)} only"
         lacking = MODULES[runtime.name] if not self.facts["modules"][MODULES[runtime.name]] else "numpy"
         reason = f"{python} there ({machine}, {self.facts['glibc']}) has no package {lacking}{built}"
         return Unavailable(what=what, reason=reason, fix=f"On the device: {python} -m pip install numpy {packages}")

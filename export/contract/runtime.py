@@ -114,7 +114,7 @@ class Engine(Protocol):
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None: ...
 
 
-E = TypeVar("E", bound=Engine)
+E = TypeVar("E")  # an Engine, or a Runtime
 
 
 class Runtime(ABC):
@@ -187,8 +187,8 @@ def parse_runtime(text: str) -> tuple[Runtime, str]:
 def parse_engine(text: str, known: Mapping[str, E]) -> tuple[E, str]:
     """The same of those that are `known` in some place."""
     name, _, variant = text.partition(":")
-    runtime: E = choose(known, name, "runtime")
+    runtime: Any = choose(known, name, "runtime")
     if variant not in runtime.variants:
-        known = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
-        raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {known}.")
+        its = ", ".join(f"{name}:{v}" if v else name for v in runtime.variants)
+        raise UsageError(f"runtime {name} has no variant {variant!r}", f"It has {its}.")
     return runtime, variant

@@ -12,7 +12,7 @@ import reszoo
 from reszoo import training
 from reszoo.core.documents import read_json, write_json
 from reszoo.core.errors import ReszooError
-from reszoo.core.measured import Failure
+from reszoo.core.measured import LOCAL, MEASURED, Failure, Measurement
 from reszoo.core.types import Artifact, ChannelPlan, Checkpoint, ForeignSpec, Record, ResNetSpec
 from reszoo.export import artifacts
 from reszoo.training.progress import Lines
@@ -132,6 +132,12 @@ def test_a_network_of_another_package_keeps_its_builder(documents: Path) -> None
 )
 def test_schema_2_says_the_same_as_schema_1(name: str, kind: type[Record]) -> None:
     assert read_json(SCHEMA_2 / name, kind, "") == read_json(SCHEMA_1 / name, kind, "")
+
+
+def test_a_measurement_of_any_schema_was_measured_here() -> None:
+    found = [read_json(folder / "measurement.json", Measurement, "") for folder in (SCHEMA_1, SCHEMA_2)]
+    assert found[0] == found[1]
+    assert (found[1].way, found[1].subject.scenario.target) == (MEASURED, LOCAL)
 
 
 def test_schema_2_describes_a_network_of_another_package_as_a_residual_one() -> None:
