@@ -58,9 +58,12 @@ def warm_up(worker: Worker, limit_s: float) -> WarmUp:
     start = time.monotonic()
     taken: list[float] = []
     run_s = median(take(worker, FIRST_S, run_s=0.0).samples_s)
+    latest = run_s  # the first runs may be many times slower
     while not (steady := is_steady(taken)) and time.monotonic() - start < limit_s:
-        taken += take(worker, CHUNK_S, run_s).samples_s
-    return WarmUp(time.monotonic() - start, run_s, steady)
+        chunk = take(worker, CHUNK_S, run_s).samples_s
+        taken += chunk
+        latest = median(chunk)
+    return WarmUp(time.monotonic() - start, latest, steady)
 
 
 def sample_until_precise(worker: Worker, scenario: Scenario, run_s: float, look: Callable[[], None]) -> Samples:

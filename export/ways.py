@@ -141,11 +141,12 @@ def _check_resizing(session: "PageSession", preprocess: Preprocess) -> None:
 
     from ..datasets.images import to_array
     from ..datasets.photos import pictures
+    from ..datasets.preprocess import covering, fit
     from .browser.running import png
-    from .predicting import seen_by
 
     given = pictures(RESIZED, preprocess, SEED)
-    expected = np.stack([seen_by(preprocess, picture, "a picture").pixels for picture in given])
+    plans = [covering(picture.height, picture.width, preprocess, "a picture") for picture in given]
+    expected = np.stack([to_array(fit(*each, preprocess)) for each in zip(given, plans, strict=True)])
     found = session.pixels([png(to_array(picture)) for picture in given], preprocess.input)
     if not np.array_equal(found, expected):
         raise ReszooError("the page resizes pictures in another way than reszoo does", "Report it, with the browser.")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 
@@ -141,8 +141,8 @@ class BrowserTarget(Target):
 
     def engines(self) -> Mapping[str, Engine]:
         names = sorted(runtimes(), key=lambda name: name != USUAL)
-        found: dict[str, Engine] = {name: runtime for name in names if (runtime := runtimes()[name]).is_in_browser}
-        return found
+        found = {name: runtime for name in names if (runtime := runtimes()[name]).is_in_browser}
+        return cast("Mapping[str, Engine]", found)  # their facts are those of classes, not of instances
 
     def choose_cores(self, n: int) -> tuple[int, ...]:
         return ()  # a browser's other processes need some, too

@@ -32,7 +32,7 @@ export function connect(module = "classifier.js") {
  * @returns {{label: string, probability: number}[]}
  */
 export function top(logits, labels, n) {
-  if (!logits.every(Number.isFinite)) throw new Error("The model gave no numbers. Export it again with precision fp32.");
+  if (!logits.every(Number.isFinite)) throw new Error("It gave no numbers. Export it again with precision fp32.");
   const largest = Math.max(...logits);
   const likely = Array.from(logits, (logit) => Math.exp(logit - largest));
   const sum = likely.reduce((a, b) => a + b);

@@ -45,7 +45,7 @@ function describe({ engine, threads, isIsolated, seconds }) {
 function proof({ n, reference, top1_agreement, through }) {
   const share = `${(100 * top1_agreement).toFixed(2)} %`;
   const what = through ? `Its ${through} graph` : "This page";
-  return `${what} was compared with its source (${reference}) on ${n} images: the same first class for ${share} of them.`;
+  return `${what} was compared with its source (${reference}) on ${n} images: ${share} have the same first class.`;
 }
 
 function listen() {
@@ -118,7 +118,8 @@ function card(name, { logits, sizes, preparing, running }, address) {
   const image = make("img", { src: address, alt: "", className: Math.max(width, height) <= 96 ? "small" : "" });
   const isOther = !about.preprocess.resize && (width !== side[1] || height !== side[0]);
   const size = `${width} × ${height} pixels${isOther ? `, resized to cover ${side[1]} × ${side[0]}` : ""}`;
-  const times = `${(preparing + running).toFixed(1)} ms: ${preparing.toFixed(1)} to decode and resize, ${running.toFixed(1)} to classify`;
+  const [both, before, after] = [preparing + running, preparing, running].map((ms) => ms.toFixed(1));
+  const times = `${both} ms: ${before} to decode and resize, ${after} to classify`;
   return make(
     "article",
     { className: "result" },
@@ -139,7 +140,8 @@ function classes(logits) {
     const share = `${(100 * probability).toFixed(1)} %`;
     const bar = make("span", { className: "bar" });
     bar.style.setProperty("--share", `${100 * probability}%`);
-    return make("li", {}, make("span", { textContent: label }), make("span", { className: "share", textContent: share }), bar);
+    const texts = [make("span", { textContent: label }), make("span", { className: "share", textContent: share })];
+    return make("li", {}, ...texts, bar);
   });
   return make("ol", { className: "classes" }, ...lines);
 }

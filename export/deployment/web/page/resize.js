@@ -1,6 +1,6 @@
 /**
  * Pillow's antialiased resize of 8-bit pixels, to the same bits: each side by itself, with weights in fixed point and a
- * rounding to 8 bits after each (Pillow, src/libImaging/Resample.c). The width comes first; but for pictures that are
+ * rounding to 8 bits after each (Pillow, src/libImaging/Resample.c). The width is first, but for pictures that are
  * more than twice as high as wide and become smaller, for which Pillow 13 begins with the height, and older ones do not.
  */
 
@@ -61,11 +61,13 @@ export function resize(pixels, size, wanted, interpolation) {
   let [found, { width, height, channels }] = [pixels, size];
   const steps = {
     width() {
-      if (wanted.width !== width) found = resizeLines(found, height, width, channels, sums(width, wanted.width, filter));
+      const places = sums(width, wanted.width, filter);
+      if (wanted.width !== width) found = resizeLines(found, height, width, channels, places);
       width = wanted.width;
     },
     height() {
-      if (wanted.height !== height) found = resizeLines(found, 1, height, width * channels, sums(height, wanted.height, filter));
+      const places = sums(height, wanted.height, filter);
+      if (wanted.height !== height) found = resizeLines(found, 1, height, width * channels, places);
       height = wanted.height;
     },
   };
