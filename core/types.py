@@ -48,6 +48,7 @@ Init = Literal["he", "pytorch"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 DType = Literal["float32", "float16", "uint8", "int8"]
 Precision = Literal["fp32", "fp16", "int8"]
+Origin = Literal["measured", "counted", "estimated"]
 
 
 BRIEF = reprlib.Repr()
@@ -428,7 +429,7 @@ class Figure(Record, frozen=True, kw_only=True):
     name: str
     value: float
     unit: str
-    origin: Literal["measured", "counted", "estimated"]
+    origin: Origin
     by: str
 
 

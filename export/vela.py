@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..core.errors import ReszooError
 from ..core.hosts import versions
-from ..core.types import Figure, NotNegative, Record
+from ..core.types import Figure, NotNegative, Origin, Record
 
 PACKAGE = "ethos-u-vela"
 LIMIT_S = 900
@@ -60,7 +60,7 @@ class Report(Record, frozen=True, kw_only=True):
 
     def figures(self) -> tuple[Figure, ...]:
         by = f"Vela {self.version}, {self.accelerator}, {self.system}, {self.memory}"
-        rows = (
+        rows: tuple[tuple[str, float, str, Origin], ...] = (
             ("time of an inference", 1e3 * self.inference_s, "ms", "estimated"),
             ("cycles of an inference", self.cycles, "", "estimated"),
             ("SRAM", self.sram_bytes, "bytes", "estimated"),
