@@ -152,7 +152,7 @@ def test_no_latency_is_measured_of_kernels_that_are_for_checking(micro: Artifact
     (refused,) = plan(micro, how, [1], [1])
     assert isinstance(refused, Unavailable)
     assert "says nothing of a microcontroller" in refused.reason
-    assert "`evaluate`" in refused.fix
+    assert "`evaluate(ARTIFACT)`" in refused.fix
 
 
 @needs_vela
