@@ -31,7 +31,8 @@ def load(path: Path) -> Any:
         dtype = MNN.expr.uint8 if batch.dtype == np.uint8 else MNN.expr.float
         placed = MNN.expr.placeholder(list(batch.shape), MNN.expr.NCHW, dtype)
         placed.write(batch)
-        return net.onForward([placed])[0].read().copy()
+        found: np.ndarray = net.onForward([placed])[0].read().copy()
+        return found
 
     return logits
 
