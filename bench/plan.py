@@ -160,7 +160,7 @@ def _classes(model: Checkpoint | Artifact, request: AccuracyRequest) -> ClassMap
 
 def _missing(runtime: Engine, scenario: Scenario) -> Unavailable | None:
     if runtime.untimed:
-        fix = f"`evaluate` gives its accuracy; measure latency on the device, or of another format than {runtime.name}."
+        fix = "`evaluate(ARTIFACT)` gives its accuracy. Measure latency on the device, or of another format."
         return Unavailable(what=runtime.name, reason=runtime.untimed, fix=fix)
     if scenario.device in runtime.devices:
         return runtime.unavailable(scenario.device, scenario.variant)

@@ -50,6 +50,7 @@ Init = Literal["he", "pytorch"]
 Layout = Literal["NCHW", "NHWC", "NC"]
 DType = Literal["float32", "float16", "uint8", "int8"]
 Precision = Literal["fp32", "fp16", "int8"]
+Origin = Literal["measured", "counted", "estimated"]
 
 
 BRIEF = reprlib.Repr()

@@ -57,7 +57,8 @@ def format_for(scheme: str | None) -> str:
         return OnnxFormat.name
     chosen = scheme_named(scheme)
     fitting = [other for other in formats().values() if isinstance(other, GraphFormat) and other.fits(chosen)]
-    return min(fitting, key=lambda plugin: plugin.natural_int8.scheme != scheme).name
+    # of those, one that has a float counterpart to compare with
+    return min(fitting, key=lambda plugin: (plugin.natural_int8.scheme != scheme, "fp32" not in plugin.precisions)).name
 
 
 def scheme_of(config: QuantizeConfig, plugin: Format) -> Scheme:

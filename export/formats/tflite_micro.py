@@ -25,7 +25,7 @@ class TfliteMicroFormat(GraphFormat):
     graph_kind = litert.FORMAT.graph_kind
     natural_int8 = litert.FORMAT.natural_int8
     has_static_batch = True
-    packages = (*litert.FORMAT.packages, PACKAGE)
+    packages = (PACKAGE, *litert.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:
         return microcontrollers.unavailable("litert_torch", "ai_edge_litert", "ai_edge_quantizer")

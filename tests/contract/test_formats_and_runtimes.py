@@ -118,7 +118,7 @@ def test_every_format_computes_what_its_source_does(plugin: Format, checkpoint: 
     assert artifact.made[0].versions.keys() == {"reszoo", *plugin.packages}
 
 
-@pytest.mark.long("coreml", "executorch", "litert")
+@pytest.mark.long("coreml", "ethos-u", "executorch", "litert", "tflite-micro")
 @pytest.mark.afresh
 def test_the_same_checkpoint_gives_the_same_bytes_and_nothing_is_said_where_machines_read(
     plugin: Format, checkpoint: Checkpoint, make: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]

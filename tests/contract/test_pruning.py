@@ -180,7 +180,7 @@ def test_every_kind_of_pruned_network_is_exported_with_parity(changes: dict[str,
     assert export(pruned, "onnx", out=tmp_path / "onnx").parity.top1_agreement == 1
 
 
-@pytest.mark.long("coreml", "executorch", "litert", "tensorrt", "tensorrt-rtx", "torch")
+@pytest.mark.long("coreml", "ethos-u", "executorch", "litert", "tensorrt", "tensorrt-rtx", "tflite-micro", "torch")
 @pytest.mark.parametrize("plugin", formats().values(), ids=formats())
 def test_a_pruned_network_is_exported_in_every_format(plugin: Format, tmp_path: Path) -> None:
     """With a block less and with option A's channels parted, so that padding is not enough."""

@@ -12,6 +12,7 @@ from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.measured import Scenario
 from reszoo.core.types import Artifact, Unavailable
 from reszoo.export import ExportOptions, artifacts, export, microcontrollers
+from reszoo.export.commands import again
 from reszoo.export.contract.format import formats
 from reszoo.export.exporting import checked, folder_name
 from reszoo.export.feeding import feed, sample_images
@@ -151,7 +152,7 @@ def test_no_latency_is_measured_of_kernels_that_are_for_checking(micro: Artifact
     (refused,) = plan(micro, how, [1], [1])
     assert isinstance(refused, Unavailable)
     assert "says nothing of a microcontroller" in refused.reason
-    assert "`evaluate`" in refused.fix
+    assert "`evaluate(ARTIFACT)`" in refused.fix
 
 
 @needs_vela
@@ -199,6 +200,8 @@ def test_what_is_compiled_is_proven_through_its_integers_and_estimates_name_thei
     made = export(zoo.load(REF), "ethos-u", out=tmp_path / "made", options=options)
     assert [file.name for file in made.files] == ["ethos-u55-128.tflite", "ethos-u85-256.tflite"]
     assert made.parity.through == "tflite-micro"
+    chosen = "--precision int8 --batch 1 --accelerator ethos-u55-128,ethos-u85-256"
+    assert again(made) == f"reszoo export {REF} --to ethos-u {chosen}"
     times = [figure for figure in made.figures if figure.name.endswith("time of an inference")]
     assert {figure.way.kind for figure in times} == {"estimated"}
     assert [figure.way.by.split(", ")[1:] for figure in times] == [

@@ -15,7 +15,7 @@ def load(path: Path) -> Any:
     integers = interpreter.get_output_details(0)["quantization_parameters"]
     (scale,), (zero,) = integers["scales"], integers["zero_points"]
 
-    def logits(image: np.ndarray) -> np.ndarray:
+    def logits(image: np.ndarray) -> Any:
         interpreter.set_input(image[None], 0)
         interpreter.invoke()
         found: np.ndarray = interpreter.get_output(0).astype(np.float32)
