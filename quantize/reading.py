@@ -12,7 +12,7 @@ FIX = "Export the checkpoint again: `export(REF, to=onnx, out=FOLDER)`."
 
 def read(content: bytes) -> onnx.ModelProto:
     """An ONNX file's model, with the shape of every tensor inferred; checked to be float, finite and standard ONNX."""
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     try:
         model = onnx.load_from_string(content)
