@@ -17,12 +17,14 @@ OTHER_ENGINE = "Try another engine with --runtime, or export the model again."
 def guarded(work: Callable[[], None]) -> None:
     """Do the work in a child of this process, and end as it ends. Raises ReszooError where a signal killed it."""
     limit_s = _limit_s()
+    if sys.platform != "linux":  # Apple's frameworks do not work in a child that was only forked
+        work()
+        return
     child = os.fork()
     if child == 0:
-        if sys.platform == "linux":
-            import ctypes
+        import ctypes
 
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         patience.use(limit_s)
         work()
         return
