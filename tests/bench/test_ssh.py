@@ -63,11 +63,6 @@ def agents(device: Board) -> list[int]:
     return [int(line) for line in listed.stdout.split()]
 
 
-def sessions(device: Board) -> list[int]:
-    """The processes of sshd that serve one connection each."""
-    return children(device.pid)
-
-
 def wrapper(folder: Path, line: str) -> str:
     """A Python of the device's that is not as it should be."""
     program = folder / "python3"
@@ -279,9 +274,8 @@ def test_a_full_disk_is_a_reason_and_leaves_nothing(
 
 def on_the_line(device: Board) -> None:
     """End the connection's process on the device's side, as a reboot does."""
-    for pid in sessions(device):
-        for each in (*children(pid), pid):
-            os.kill(each, signal.SIGKILL)
+    for pid in device.sessions():
+        os.kill(pid, signal.SIGKILL)
 
 
 def of_ours(target: SshTarget) -> None:

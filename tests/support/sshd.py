@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import children, told
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
 NAME = "board"
@@ -53,6 +54,16 @@ class Board:
     @property
     def pid(self) -> int:
         return self.process.pid if self.process else 0
+
+    def sessions(self) -> list[int]:
+        """The processes of sshd that serve connections; not what they have started."""
+        found, left = [], children(self.pid)
+        while left:
+            each = left.pop()
+            if told(each, "comm").strip() == "sshd":
+                found.append(each)
+                left += children(each)
+        return found
 
     @property
     def target(self) -> str:
