@@ -53,9 +53,9 @@ class EthosUFormat(GraphFormat):
         return tflite_micro.FORMAT.graph(checkpoint, options)
 
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
-        tflite_micro.FORMAT.convert(graph, checkpoint, options, folder)
         from msgspec import json
 
+        tflite_micro.FORMAT.convert(graph, checkpoint, options, folder)
         reports = []
         for accelerator in self.complete(options).accelerator:
             compiled = compile_for(accelerator, (folder / MODEL_FILE).read_bytes())
