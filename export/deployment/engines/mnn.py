@@ -4,6 +4,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,12 @@ from ..engine import Engine
 
 
 def load(path: Path) -> Any:
-    import ctypes
-
-    out = os.dup(1)
-    os.dup2(2, 1)  # what MNN tells of the processor is no result
+    sys.stdout = os.fdopen(os.dup(1), "w")  # for the results; what MNN tells of the processor is none
+    os.dup2(2, 1)
     import MNN
 
     manager = MNN.nn.create_runtime_manager(({"backend": "CPU", "precision": "high"},))
     net = MNN.nn.load_module_from_file(str(path), ["input"], ["logits"], runtime_manager=manager)
-    ctypes.CDLL(None).fflush(None)
-    os.dup2(out, 1)
 
     def logits(batch: np.ndarray) -> Any:
         dtype = MNN.expr.uint8 if batch.dtype == np.uint8 else MNN.expr.float
