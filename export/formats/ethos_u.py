@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import msgspec
-
 from ...core.documents import to_builtins
 from ...core.errors import UsageError
 from ...core.missing import not_installed
@@ -40,24 +38,30 @@ class EthosUFormat(GraphFormat):
         return missing and Unavailable(what=self.name, reason=missing.reason, fix=missing.fix.replace(NAME, self.name))
 
     def check(self, options: ExportOptions) -> None:
+        from msgspec.structs import replace
+
         super().check(options)
-        tflite_micro.FORMAT.check(msgspec.structs.replace(options, accelerator=()))
+        tflite_micro.FORMAT.check(replace(options, accelerator=()))
 
     def complete(self, options: ExportOptions) -> ExportOptions:
+        from msgspec.structs import replace
+
         options = tflite_micro.FORMAT.complete(options)
-        return msgspec.structs.replace(options, accelerator=options.accelerator or DEFAULT)
+        return replace(options, accelerator=options.accelerator or DEFAULT)
 
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         return tflite_micro.FORMAT.graph(checkpoint, options)
 
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
+        from msgspec import json
+
         tflite_micro.FORMAT.convert(graph, checkpoint, options, folder)
         reports = []
         for accelerator in self.complete(options).accelerator:
             compiled = compile_for(accelerator, (folder / MODEL_FILE).read_bytes())
             (folder / f"{accelerator}.tflite").write_bytes(compiled.content)
             reports.append(to_builtins(compiled.report))
-        (folder / REPORT_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(reports)) + b"\n")
+        (folder / REPORT_FILE).write_bytes(json.format(json.encode(reports)) + b"\n")
 
     def ends(self, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> tuple[TensorSpec, TensorSpec]:
         return tflite_micro.FORMAT.ends(checkpoint, options, folder)
@@ -67,16 +71,20 @@ class EthosUFormat(GraphFormat):
 
     def stand_in(self, written: Candidate) -> tuple[Candidate, Runtime]:
         """The graph that it was compiled from."""
+        from msgspec.structs import replace
+
         runtime = runtimes()[tflite_micro.FORMAT.parity_runtime]
-        return msgspec.structs.replace(written, format=tflite_micro.FORMAT.name), runtime
+        return replace(written, format=tflite_micro.FORMAT.name), runtime
 
 
 def reports(folder: Path) -> list[Report]:
     """Vela's, in the order of the accelerators. Raises UsageError where the folder has none that can be read."""
+    from msgspec import DecodeError, json
+
     file = folder / REPORT_FILE
     try:
-        return msgspec.json.decode(file.read_bytes(), type=list[Report])
-    except (OSError, msgspec.DecodeError) as error:
+        return json.decode(file.read_bytes(), type=list[Report])
+    except (OSError, DecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}", "Export it again.") from error
 
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import msgspec
-
 from ...core.errors import UsageError
 from ...core.hosts import versions
 from ...core.types import Candidate, Checkpoint, Figure, TensorSpec, Unavailable, Way
@@ -36,7 +34,9 @@ class TfliteMicroFormat(GraphFormat):
             raise UsageError(f"format {self.name} takes one image at a time", "Leave `batch` away.")
 
     def complete(self, options: ExportOptions) -> ExportOptions:
-        return msgspec.structs.replace(options, batch=1)
+        from msgspec.structs import replace
+
+        return replace(options, batch=1)
 
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         """Still with channels first, as calibration images come."""

@@ -4,6 +4,7 @@
 # pyright: reportAttributeAccessIssue=false
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,18 @@ from ..engine import Engine
 
 
 def load(path: Path) -> Any:
-    import ctypes
+    sys.stdout = os.fdopen(os.dup(1), "w")  # for the results; what MNN tells of the processor is none
+    os.dup2(2, 1)
+    import MNN
 
-    kept = os.dup(1)
-    os.dup2(2, 1)  # what MNN tells of the processor is no result
-    try:
-        import MNN
+    manager = MNN.nn.create_runtime_manager(({"backend": "CPU", "precision": "high"},))
+    net = MNN.nn.load_module_from_file(str(path), ["input"], ["logits"], runtime_manager=manager)
 
-        manager = MNN.nn.create_runtime_manager(({"backend": "CPU", "precision": "high"},))
-        net = MNN.nn.load_module_from_file(str(path), ["input"], ["logits"], runtime_manager=manager)
-    finally:
-        ctypes.CDLL(None).fflush(None)
-        os.dup2(kept, 1)
-        os.close(kept)
-
-    def logits(batch: np.ndarray) -> np.ndarray:
+    def logits(batch: np.ndarray) -> Any:
         dtype = MNN.expr.uint8 if batch.dtype == np.uint8 else MNN.expr.float
         placed = MNN.expr.placeholder(list(batch.shape), MNN.expr.NCHW, dtype)
         placed.write(batch)
-        found: np.ndarray = net.onForward([placed])[0].read().copy()
-        return found
+        return net.onForward([placed])[0].read().copy()
 
     return logits
 
