@@ -30,4 +30,4 @@ def load(path: Path) -> Any:
     return logits
 
 
-ENGINE = Engine("mnn", packages=("mnn",), opens=(".mnn",), load=load)
+ENGINE = Engine("mnn", packages=("MNN",), opens=(".mnn",), load=load)
