@@ -97,7 +97,7 @@ def test_a_worker_imports_it_for_the_runtime_torch_alone(artifact: Path) -> None
         "runtime = worker.runtimes()['onnxruntime']\n"
         "runtime.preload()\n"
         "scenario = Scenario(runtime='onnxruntime', variant='', device='cpu', batch=1, threads=1)\n"
-        "inputs = worker._inputs(artifact, scenario)\n"
+        "inputs = worker.inputs_for(artifact, scenario)\n"
         "session = runtime.load(artifact, device='cpu', threads=1, variant='')\n"
         "session.predict(inputs[0])\n"
         "heavy = {'torch', 'scipy', 'onnx', 'reszoo.export.parity', 'reszoo.export.runtimes.torch'}\n"

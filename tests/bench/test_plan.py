@@ -88,7 +88,7 @@ def test_a_device_that_the_runtime_does_not_have_is_said(quick: Scenario) -> Non
         devices = ("cpu",)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reszoo.bench.plan.runtimes", lambda: {"onnxruntime": CpuOnly()})
+        patch.setattr("reszoo.bench.targets.local.runtimes", lambda: {"onnxruntime": CpuOnly()})
         (missing,) = plan(zoo.load(REF), replace(quick, device="cuda"), [1], [1])
     assert isinstance(missing, Unavailable)
     assert "runs on cpu only" in missing.reason

@@ -26,7 +26,7 @@ def four(monkeypatch: pytest.MonkeyPatch) -> None:
     hidden = ("openvino", "ai_edge_litert")
     monkeypatch.setattr("reszoo.core.missing.find_spec", lambda name: None if name in hidden else find_spec(name))
     some = {name: runtimes()[name] for name in ENGINES}
-    monkeypatch.setattr("reszoo.bench.plan.runtimes", lambda: some)
+    monkeypatch.setattr("reszoo.bench.targets.local.runtimes", lambda: some)
 
 
 @pytest.mark.usefixtures("four")

@@ -161,6 +161,8 @@ MISTAKES = [
     (["bench", V1, "--cold-cache", "--threads", "2"], "a cold cache is for one thread"),
     (["bench", V1, "--max-latency", "0.5"], "Write it with its unit, us, ms or s: --max-latency 0.5ms"),
     (["compare", V1], "one contestant is no comparison"),
+    (["bench", V1, "--target", "shh://board"], "unknown target 'shh'\nDid you mean ssh"),
+    (["compare", V1, V2, "--target", "ssh://"], "'ssh://' is no device"),
     (["compare", V1, V2, "--fail-if-slower", "-3%"], "--fail-if-slower '-3%'"),
     (["compare", V1, V2, "--runtime", "nothing"], "unknown runtime 'nothing'"),
     (["compare", V1, V2, "--runtime", "all"], "Name them: `reszoo bench --runtime all` finds them."),
