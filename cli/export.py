@@ -26,6 +26,7 @@ def export(
             "--to",
             metavar="FORMAT",
             help=f"{', '.join(FORMATS)}; several of them, or {ALL}. Weights alone: {' or '.join(LIBRARIES)}.",
+            rich_help_panel="Artifact",
         ),
     ] = "onnx",
     precision: Annotated[
@@ -34,6 +35,7 @@ def export(
             metavar="fp32|fp16|int8",
             help="Arithmetic of the exported model, or several; int8 is calibrated, see `reszoo quantize`.",
             show_default="fp32; int8 where a format has no other",
+            rich_help_panel="Artifact",
         ),
     ] = None,
     input: InputKind = "float",  # noqa: A002 - it is the option's name
@@ -55,10 +57,16 @@ def export(
             metavar="DIR",
             help="The artifact's folder; of several formats, the folder for theirs.",
             show_default="./REF-FORMAT-PRECISION...",
+            rich_help_panel="Output",
         ),
     ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: each artifact's manifest, or why there is none.")
+        bool,
+        typer.Option(
+            "--json",
+            help="Print JSON: each artifact's manifest, or why there is none.",
+            rich_help_panel="Output",
+        ),
     ] = False,
 ) -> None:
     """Export checkpoints. Nothing appears unless it computes what the checkpoint does, on real images.

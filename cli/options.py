@@ -75,7 +75,8 @@ TargetName = Annotated[
     typer.Option(
         "--target",
         metavar="local|browser|ssh://USER@HOST",
-        help="The place: this machine, a browser on it, or a board that ssh reaches, as ssh://USER@HOST[:PORT][/PYTHON].",
+        help="The place: this machine, a browser on it, or a board that ssh reaches, as "
+        r"ssh://USER@HOST\[:PORT]\[/PYTHON].",
         rich_help_panel="Scenario",
     ),
 ]
@@ -85,7 +86,7 @@ Targets = Annotated[
         "--target",
         metavar="local|browser|ssh://USER@HOST",
         help="Places, comma-separated: this machine, a browser on it, or boards that ssh reaches, as "
-        "ssh://USER@HOST[:PORT][/PYTHON].",
+        r"ssh://USER@HOST\[:PORT]\[/PYTHON].",
         rich_help_panel="Scenario",
     ),
 ]

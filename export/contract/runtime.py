@@ -188,7 +188,7 @@ def engine_errors(what: str) -> Iterator[None]:
     except (ReszooError, ImportError):  # these say what to do, or whose defect it is
         raise
     except Exception as error:
-        said = (str(error).strip().splitlines() or [""])[0][:LONGEST_REASON]
+        said = " ".join(str(error).split())[:LONGEST_REASON]
         raise ReszooError(
             f"the engine {what}: {type(error).__name__}: {said}", "Export it again: its files are not as described."
         ) from error

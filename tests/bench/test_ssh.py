@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from inprocess import reszoo as verb
 from msgspec.structs import replace
-from processes import children, state, wait_until_gone
+from processes import children, started, state, wait_until_gone
 from smalldisk import mounted
 from sshd import NAME, Board, board
 
@@ -316,7 +316,7 @@ def test_a_harness_that_falls_silent_is_not_waited_for(tmp_path: Path) -> None:
         "from reszoo.bench.device import agent\n"
         f"agent.SILENCE_S = 0.5; agent.main({str(tmp_path)!r})\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
+    with started([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as agent:
         assert agent.stdout
         assert b'"do": "begin"' in agent.stdout.readline()
         assert agent.wait(20) == 0

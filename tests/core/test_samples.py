@@ -36,7 +36,7 @@ def test_every_sample_comes_back_exactly_and_nothing_else_is_packed(
     write_json(tmp_path / "x.json", record)
     assert read_json(tmp_path / "x.json", type(record), "") == record
     document = json.loads((tmp_path / "x.json").read_text())
-    assert document.pop("schema") == 2
+    assert document.pop("schema") == 3
     plain = json.loads(json.dumps(to_builtins(record)))
     changed = {name for name in plain if plain[name] != document[name]}
     assert changed == {"samples_s" if isinstance(record, Measurement) else "rounds"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from processes import started
 
 from reszoo.export.deployment import serve
 
@@ -32,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def address(folder: Path) -> Iterator[str]:
     """From another folder, as it does not matter which one it is started in."""
     command = [sys.executable, folder / "serve.py", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder.parent) as process:
+    with started(command, stdout=subprocess.PIPE, text=True, cwd=folder.parent) as process:
         assert process.stdout
         yield process.stdout.readline().strip()
         process.send_signal(signal.SIGINT)

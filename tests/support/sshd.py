@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from processes import children, told
+from processes import children, started, told
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
 NAME = "board"
@@ -77,10 +77,8 @@ class Board:
     def environment(self) -> dict[str, str]:
         return {"RESZOO_SSH_CONFIG": str(self.config), "RESZOO_DEVICE_FOLDER": str(self.device_folder)}
 
-    def start(self, more: str = "") -> None:
-        settings = self.folder / "sshd_config"
-        settings.write_text(SETTINGS.format(port=self.port, folder=self.folder, more=more))
-        self.process = subprocess.Popen([str(SSHD), "-D", "-e", "-f", settings], stderr=subprocess.DEVNULL)
+    def wait(self) -> None:
+        """Until it listens."""
         end = time.monotonic() + 30
         while time.monotonic() < end:
             with socket.socket() as tried:
@@ -88,11 +86,6 @@ class Board:
                     return
             time.sleep(0.05)
         raise TimeoutError("sshd does not listen")
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.terminate()
-            self.process.wait()
 
     def trust(self) -> None:
         """Know its host key, as after a first connection."""
@@ -116,8 +109,9 @@ def board(folder: Path, more: str = "") -> Iterator[Board]:
     user = pwd.getpwuid(os.geteuid()).pw_name
     made.config.write_text(CLIENT.format(name=NAME, port=port, user=user, folder=folder))
     made.trust()
-    made.start(more)
-    try:
+    settings = folder / "sshd_config"
+    settings.write_text(SETTINGS.format(port=port, folder=folder, more=more))
+    with started([SSHD, "-D", "-e", "-f", settings], stderr=subprocess.DEVNULL) as made.process:
+        made.wait()
         yield made
-    finally:
-        made.stop()
+        made.process.terminate()

@@ -286,6 +286,7 @@ def test_images_of_other_sizes_are_resized_in_training_as_for_the_test(tmp_path,
 def test_a_network_is_fed_as_it_was(tmp_path, parent, photos):
     wide = msgspec.structs.replace(
         parent,
+        spec=msgspec.structs.replace(parent.spec, input=(3, 32, 32)),
         preprocess=msgspec.structs.replace(parent.preprocess, input=(3, 32, 32), mean=(0.5,) * 3, std=(1.0,) * 3),
     )
     files = preprocess_of(wide, photos)

@@ -8,6 +8,7 @@ from measuring import quick as quick
 
 from reszoo import zoo
 from reszoo.bench.plan import Planned
+from reszoo.bench.targets.local import HERE
 from reszoo.core.errors import UsageError
 from reszoo.core.measured import Scenario
 from reszoo.core.progress import silent
@@ -29,6 +30,7 @@ def test_a_checkpoint_comes_in_each_precision_that_a_runtime_has_and_an_artifact
         precisions,
         quick,
         True,
+        HERE,
         lambda *which: left_out.append(which),
         silent,
     )
@@ -45,7 +47,7 @@ def test_without_a_runtime_a_checkpoint_runs_in_the_first_that_has_its_precision
 
 
 def test_one_artifact_in_a_runtime_that_is_named_twice_shows_the_noise(quick: Scenario, artifact: Artifact) -> None:
-    found = _contestants([artifact], ["onnxruntime"] * 2, None, quick, True, lambda *which: None, silent)
+    found = _contestants([artifact], ["onnxruntime"] * 2, None, quick, True, HERE, lambda *which: None, silent)
     assert [each.artifact.path for each in found] == [artifact.path] * 2
 
 
