@@ -143,7 +143,7 @@ def _clock(host: "Host") -> str:
 
 
 def _tool(tool: "Tool") -> "Iterator[tuple[str, ...]]":
-    yield GOOD if tool.works else BAD, tool.name, tool.version or "", ", ".join(tool.devices)
+    yield GOOD if tool.works else BAD, tool.name, ", ".join(tool.devices), tool.version or ""
     for why in tool.missing:
         yield "", "", "", aside(f"{why.what.removeprefix(f'{tool.name} on ')}: {why.reason}")
         yield "", "", "", aside(why.fix)
