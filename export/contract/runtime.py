@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Device = Literal["cpu", "cuda"]
 # Before a profile: the first runs of a shape compile kernels and touch memory.
 WARM_UP_RUNS = 20
-LONGEST_REASON = 300  # characters of what an engine says
+LONGEST_REASON = 600  # characters of what an engine says
 
 
 class Clock:
