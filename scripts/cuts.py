@@ -58,10 +58,12 @@ class WrongError(Exception):
     """Something is not as it has to be after a cut."""
 
 
-def cut(board: sshd.Board, way: str) -> None:
-    """Whatever of the line there is by now."""
+def cut(board: sshd.Board, way: str, is_over: threading.Event) -> None:
+    """Whatever of the line there is, as soon as there is any."""
+    while not (pids := clients(board) if way == "ours" else board.sessions()) and not is_over.is_set():
+        time.sleep(0.005)
     stop = signal.SIGSTOP if way == "silence" else signal.SIGKILL
-    for pid in clients(board) if way == "ours" else board.sessions():
+    for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, stop)
 
@@ -77,7 +79,8 @@ def listed(pattern: str) -> list[int]:
 
 def one(board: sshd.Board, folder: Path, way: str, after_s: float) -> dict[str, object]:
     artifact, stages = artifacts.read(folder), ["connecting"]
-    timer = threading.Timer(after_s, cut, [board, way])
+    is_over = threading.Event()
+    timer = threading.Timer(after_s, cut, [board, way, is_over])
     began = time.monotonic()
     timer.start()
     try:
@@ -93,6 +96,7 @@ def one(board: sshd.Board, folder: Path, way: str, after_s: float) -> dict[str, 
     except UnavailableError as error:
         outcome, said = None, error.problem
     seconds = time.monotonic() - began
+    is_over.set()
     timer.join()  # a cut that came too late cuts nothing
     if isinstance(outcome, Measurement) and not (outcome.samples_s and min(outcome.samples_s) > 0 and outcome.memory):
         raise WrongError("a row is neither complete nor failed")

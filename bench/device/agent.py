@@ -169,6 +169,7 @@ class Agent:
     def close(self) -> None:
         for child in self.children.values():
             child.end()
+        self.store.sweep()
 
     def _relay(self, number: int, child: Child, descriptor: int) -> None:
         if descriptor == child.errors:
@@ -205,9 +206,9 @@ class Agent:
 
         try:
             self.store.put(fields["key"], fields["name"], fields["size"], fields["sha256"], read)
-        except (OSError, ValueError):
+        except BaseException as error:
             self.store.drop(fields["key"])
-            while left:  # what is on its way comes all the same
+            while left and not isinstance(error, LostError):  # what is on its way comes all the same
                 read(left)
             raise
         return {}

@@ -15,8 +15,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(COMING + "*"):  # by an agent that was killed
-            shutil.rmtree(left)
+        self.sweep()  # after an agent that was killed
 
     def path(self, key: str) -> Path:
         return self.folder / key
@@ -45,6 +44,11 @@ class Store:
     def drop(self, key: str) -> None:
         """What has come of the folder so far."""
         shutil.rmtree(self.folder / (COMING + key), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what has not come as a whole."""
+        for left in self.folder.glob(COMING + "*"):
+            shutil.rmtree(left)
 
     def clean(self) -> int:
         """Remove everything. Returns its bytes."""
