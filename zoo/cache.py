@@ -69,7 +69,9 @@ def collect_garbage(*, everything: bool = False, dry_run: bool = False) -> list[
                 removed.append(entry)
         for path in [*_leftovers(), *local.stale(), *(_contents() if everything else ())]:
             with ExitStack() as held:
-                if path.exists() and _try_lock(_lock_on(path), held, keep=dry_run):
+                if not (path.exists() and _try_lock(_lock_on(path), held, keep=dry_run)):
+                    continue
+                if path.exists():  # whoever had the lock until now may have finished it
                     removed.append(_entry(path))
                     if not dry_run:
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
