@@ -207,7 +207,7 @@ def _runtime(runtime: Runtime) -> Tool:
 
 def _engine(engine: Engine, host: Host) -> Tool:
     missing = tuple(filter(None, (engine.unavailable(device) for device in engine.devices)))
-    packages = (*getattr(engine, "packages", ()), engine.name)
+    packages = (*engine.packages, engine.name)
     return Tool(
         name=engine.name,
         version=next((host.versions[name] for name in packages if name in host.versions), None),

@@ -4,9 +4,7 @@ All judgement (is it warm, are these samples enough) is the harness's, so that n
 that times it is in this process.
 """
 
-import ctypes
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from ..core.errors import ReszooError
 from ..core.measured import ColdStart, Pages
+from ..core.orphans import die_with_parent
 from ..core.types import Artifact
 from ..export import artifacts
 from ..export.contract.runtime import Runtime, Session, engine_errors, opened, runtimes
@@ -23,7 +22,6 @@ from . import protocol
 from .memory import pages, peak_bytes, reset_peak
 from .timing import Stream, cache_flusher, sample
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 T = TypeVar("T")
 Tell = Callable[[protocol.Reply], None]
 
@@ -165,12 +163,6 @@ def _evaluate(session: Session, artifact: Artifact, request: protocol.Evaluate, 
         tell(protocol.Progress(done=done, total=total or done))
 
     return protocol.Evaluated(accuracy=accuracy(session, artifact, request, count))
-
-
-def die_with_parent() -> None:
-    """Be killed when the harness is, however it ends, even while we are stopped (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _claim_stdout() -> BinaryIO:

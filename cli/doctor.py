@@ -89,7 +89,7 @@ def _show_profile(artifact: "Artifact", given: dict[str, Any], json: bool) -> No
 def _show_host(json: bool) -> None:
     from ..bench.host_check import check_host
 
-    _show(check_host(), json)
+    _show(check_host(), "here", json)
 
 
 def _show_target(name: str, json: bool) -> None:
@@ -97,10 +97,10 @@ def _show_target(name: str, json: bool) -> None:
     from ..bench.target import parse_target
 
     with parse_target(name) as target:
-        _show(check_target(target), json)
+        _show(check_target(target), "there", json)
 
 
-def _show(checked: "HostCheck", json: bool) -> None:
+def _show(checked: "HostCheck", where: str, json: bool) -> None:
     if json:
         output.print_json(checked)
         return
@@ -109,10 +109,7 @@ def _show(checked: "HostCheck", json: bool) -> None:
     section("Formats", (row for tool in checked.formats for row in _tool(tool)))
     section("Int8", ((GOOD if each.present else LACKING, each.name, each.meaning) for each in checked.int8))
     warnings = [row for each in checked.warnings for row in ((WARN, each.what), ("", aside(each.advice)))]
-    section(
-        "Measuring there, now" if not checked.formats else "Measuring here, now",
-        warnings or [(GOOD, "nothing found that would disturb a measurement")],
-    )
+    section(f"Measuring {where}, now", warnings or [(GOOD, "nothing found that would disturb a measurement")])
 
 
 def _machine(host: "Host") -> "Iterator[tuple[str, str]]":

@@ -10,7 +10,6 @@ from ..core.errors import ReszooError, UsageError
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LIMIT_S = 600.0  # of one call of an engine; RESZOO_PATIENCE chooses another
-PR_SET_PDEATHSIG = 1  # prctl(2)
 OTHER_ENGINE = "Try another engine with --runtime, or export the model again."
 
 
@@ -22,9 +21,9 @@ def guarded(work: Callable[[], None]) -> None:
         return
     child = os.fork()
     if child == 0:
-        import ctypes
+        from ..core.orphans import die_with_parent
 
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         patience.use(limit_s)
         work()
         return

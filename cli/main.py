@@ -88,7 +88,7 @@ def main() -> None:
     outputs.prepare()
     end_on_signals()
     try:
-        if sys.argv[1:2] == ["predict"]:
+        if next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "predict":
             guarded(_verb)
         else:
             _verb()

@@ -129,12 +129,17 @@ def _bring(url: str, part: PartialFile, report: Count) -> str | None:
     if url.startswith("file://"):
         _copy(Path(unquote(url.removeprefix("file://"))), part, report)
         return None
-    if os.environ.get("RESZOO_OFFLINE", "0") not in ("", "0"):
+    if is_offline():
         raise UnavailableError(
             f"{public(url)} is not on this machine, and RESZOO_OFFLINE forbids to download it",
             "Unset RESZOO_OFFLINE (or leave `offline` away), or copy it from a folder with RESZOO_MIRROR=file:///folder.",
         )
     return download(url, part, report)
+
+
+def is_offline() -> bool:
+    """Whether nothing may be asked of the network."""
+    return os.environ.get("RESZOO_OFFLINE", "0") not in ("", "0")
 
 
 def _copy(path: Path, part: PartialFile, report: Count) -> None:

@@ -1,6 +1,5 @@
 """Packages of npm's registry, of one version each, whose files are kept in the cache and known by their hashes."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..core.download import is_offline
 from ..core.errors import ReszooError, UnavailableError
 from ..core.files import cache_dir, sha256_of, staged_folder
 from ..core.locks import locked
 from ..core.types import Unavailable
+
+LIMIT_S = 900
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def unavailable(what: str, *packages: Package) -> Unavailable | None:
     for package in packages:
         if package.folder.is_dir():
             continue
-        if os.environ.get("RESZOO_OFFLINE", "0") not in ("", "0"):
+        if is_offline():
             reason = f"{package} is not on this machine, and RESZOO_OFFLINE forbids to download it"
             return Unavailable(
                 what=what, reason=reason, fix=f"Unset RESZOO_OFFLINE, or copy {package.folder} from elsewhere."
@@ -79,7 +81,11 @@ def _download(package: Package, folder: Path) -> None:
         npm = shutil.which("npm") or "npm"
         command = [npm, "pack", str(package), "--ignore-scripts", "--loglevel=error", "--pack-destination", name]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, cwd=name)
+            done = subprocess.run(command, capture_output=True, text=True, cwd=name, timeout=LIMIT_S)
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(
+                f"npm did not bring {package} in {LIMIT_S} s", "Check the network and the registry that npm asks."
+            ) from error
         except OSError as error:
             raise UnavailableError(f"npm cannot be run: {error}", "Install Node.js, which npm comes with.") from error
         archives = list(Path(name).glob("*.tgz"))

@@ -12,7 +12,6 @@ goes on after its last line. The first thing that is wrong ends it with an error
 
 import argparse
 import hashlib
-import json
 import os
 import random
 import signal
@@ -21,10 +20,12 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import campaign
 from msgspec.structs import replace
 
 from reszoo import zoo
@@ -127,7 +128,7 @@ def wait_until_gone(board: sshd.Board) -> float:
 
 
 def check_store(store: Path) -> None:
-    """What is half sent may lie there until the next one begins, whose agent removes it: so it is begun."""
+    """Nothing half sent lies there, and what does has the content that it is called by."""
     for folder in store.iterdir() if store.exists() else ():
         if folder.name.startswith("."):
             raise WrongError(f"{folder.name} was left on the device")
@@ -141,7 +142,7 @@ def check_store(store: Path) -> None:
 
 
 def summary(rows: list[dict[str, object]], seed: int) -> dict[str, object]:
-    """How many cuts of each kind, and what became of the rows."""
+    """How many cuts of each kind, and what became of the rows. Nothing was wrong, or there would be no summary."""
     counts = Counter(f"{row['way']}: {row['outcome']}" for row in rows)
     return {
         "schema": 1,
@@ -149,22 +150,13 @@ def summary(rows: list[dict[str, object]], seed: int) -> dict[str, object]:
         "seed": seed,
         "by_way_and_outcome": dict(sorted(counts.items())),
         "longest_until_all_was_gone_s": max((float(str(row["gone_s"])) for row in rows), default=0.0),
-        "left_here_or_there": 0,
-        "wrong_rows": 0,
         "versions": versions(("reszoo", "onnxruntime")),
         "ssh": subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr.strip(),  # noqa: S607
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cuts", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    rows = [json.loads(line) for line in options.log.read_text().splitlines()] if options.log.exists() else []
-    with TemporaryDirectory() as name, options.log.open("a") as log:
+def trials(first: int, chosen: argparse.Namespace) -> Iterator[campaign.Row]:
+    with TemporaryDirectory() as name:
         work = Path(name)
         folder = export(zoo.load(REF), "onnx", out=work / "onnx").path
         (work / "board").mkdir()
@@ -176,21 +168,20 @@ def main() -> None:
             takes_s = time.monotonic() - began
             if not isinstance(uncut, Measurement):
                 raise WrongError(f"without a cut, nothing is measured: {uncut}")
-            for number in range(len(rows), options.cuts):
+            for number in range(first, chosen.times):
                 with SshTarget(board.target) as target:
                     target.clean()  # so that sending is cut as well
-                drawn = random.Random(f"{options.seed}/{number}")  # noqa: S311 - not for security
+                drawn = random.Random(f"{chosen.seed}/{number}")  # noqa: S311 - not for security
                 way = WAYS[number % len(WAYS)]
                 found = one(board, folder, way, drawn.random() * takes_s)
                 if found["outcome"] == "measured":  # a busy machine took longer at first
                     takes_s = min(takes_s, float(str(found["seconds"])))
-                rows.append({"number": number, "way": way, **found})
-                print(json.dumps(rows[-1]), file=log, flush=True)
-                print(*rows[-1].values(), flush=True)
-    text = json.dumps(summary(rows, options.seed), indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+                yield {"number": number, "way": way, **found}
+
+
+def main() -> None:
+    chosen = campaign.options(__doc__, "cuts")
+    campaign.run(chosen, trials(len(campaign.rows_of(chosen.log)), chosen), summary)
 
 
 if __name__ == "__main__":

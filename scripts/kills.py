@@ -12,7 +12,6 @@ wrong ends it with an error.
 """
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -20,12 +19,13 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import campaign
 import numpy as np
 from PIL import Image
 
@@ -219,7 +219,7 @@ def kill(bench: Bench, verb: Verb, number: signal.Signals, after_s: float, turn:
 
 
 def summary(rows: list[dict[str, object]], seed: int) -> dict[str, object]:
-    """How many kills of each kind, and in what state they left the target."""
+    """How many kills of each kind, and in what state they left the target. Something wrong ends a run without one."""
     counts = Counter(f"{row['verb']} {row['signal']}" for row in rows)
     return {
         "schema": 1,
@@ -228,20 +228,12 @@ def summary(rows: list[dict[str, object]], seed: int) -> dict[str, object]:
         "by_verb_and_signal": dict(sorted(counts.items())),
         "target_after_the_kill": dict(sorted(Counter(str(row["target"]) for row in rows).items())),
         "something_left_for_the_next_run": sum(row["left"] != 0 for row in rows),
-        "wrong": 0,
         "versions": versions(("reszoo", "torch", "onnx", "onnxruntime", "filelock")),
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--out", type=Path)
-    options = parser.parse_args()
-    rows = [json.loads(line) for line in options.log.read_text().splitlines()] if options.log.exists() else []
-    with TemporaryDirectory() as name, webserver.serving() as web, options.log.open("a") as log:
+def trials(first: int, chosen: argparse.Namespace) -> Iterator[campaign.Row]:
+    with TemporaryDirectory() as name, webserver.serving() as web:
         work = Path(name)
         os.environ |= {"RESZOO_CACHE": str(work / "cache"), "OMP_NUM_THREADS": "1"}
         content = shelf.weights()
@@ -249,21 +241,20 @@ def main() -> None:
         PROCESSES.set_forkserver_preload(BEFOREHAND)
         bench, mine, known = Bench(work), users_files(work), verbs(work)
         takes: dict[str, float] = {}
-        for number in range(len(rows), options.kills):
+        for number in range(first, chosen.times):
             verb, sent = known[number % len(known)], SIGNALS[number // len(known) % len(SIGNALS)]
             if verb.name not in takes:
                 refuses(bench, verb)
                 takes[verb.name] = bench.works(verb.commands[0])
-            after_s = random.Random(f"{options.seed}/{number}").random() * takes[verb.name]  # noqa: S311
+            after_s = random.Random(f"{chosen.seed}/{number}").random() * takes[verb.name]  # noqa: S311
             found = kill(bench, verb, sent, after_s, number)
             check(kept(work) == mine, "a file of the user's has changed")
-            rows.append({"number": number, "verb": verb.name, "signal": sent.name, **found})
-            print(json.dumps(rows[-1]), file=log, flush=True)
-            print(*rows[-1].values(), flush=True)
-    text = json.dumps(summary(rows, options.seed), indent=2)
-    print(text)
-    if options.out:
-        options.out.write_text(text + "\n")
+            yield {"number": number, "verb": verb.name, "signal": sent.name, **found}
+
+
+def main() -> None:
+    chosen = campaign.options(__doc__, "kills")
+    campaign.run(chosen, trials(len(campaign.rows_of(chosen.log)), chosen), summary)
 
 
 if __name__ == "__main__":

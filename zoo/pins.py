@@ -1,10 +1,8 @@
 """The hash of a file that nobody publishes one of: that of its first download, which every later one must have."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from ..core.documents import read_json, write_json
-from ..core.errors import ReszooError
 from ..core.files import cache_dir
 from ..core.refs import inside
 from ..core.types import Record, Sha256
@@ -31,6 +29,5 @@ def pinned(ref: str, url: str) -> str | None:
 
 
 def pin(ref: str, url: str, sha256: str) -> None:
-    """Keep what was seen. Where that cannot be written, the next download is a first one again."""
-    with suppress(ReszooError):
-        write_json(path_of(ref), Pin(url=url, sha256=sha256))
+    """Keep what was seen."""
+    write_json(path_of(ref), Pin(url=url, sha256=sha256))

@@ -10,11 +10,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the worker and the agent import, as it is in reszoo.
+CORE = ("cgroups", "cleaning", "errors", "hosts", "missing", "orphans", "patience", "registry", "silence", "sysfs")
 MODULES = (
-    *(
-        f"core/{name}.py"
-        for name in ("cgroups", "cleaning", "errors", "hosts", "missing", "patience", "registry", "silence", "sysfs")
-    ),
+    *(f"core/{name}.py" for name in CORE),
     *(f"export/{name}.py" for name in ("feeding", "files", "openvino_core")),
     "export/contract/runtime.py",
     *(f"export/runtimes/{name}.py" for name in ("executorch", "litert", "ncnn", "onnxruntime", "openvino")),

@@ -81,7 +81,9 @@ class Line:
         self.tell(do, body, **fields)
         answer = self._answer(do, time.monotonic() + patience_s)
         if "error" in answer:
-            raise ReszooError(f"{self.address.host}: {answer['error']}", "Free some of its disk, and try again.")
+            raise ReszooError(
+                f"{self.address.host}: {answer['error']}", "Try again; free some of its disk if that is full."
+            )
         return answer
 
     def tell(self, do: str, body: bytes = b"", **fields: Any) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Self, cast
 
 import numpy as np
@@ -126,11 +125,6 @@ class BrowserTarget(Target):
         if missing := finding.unavailable(NAME):
             raise unavailable_error(missing)
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def host(self) -> Host:
         from msgspec.structs import replace

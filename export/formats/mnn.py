@@ -32,6 +32,7 @@ class MnnFormat(Format):
     precisions = ("fp32", "fp16")
     inputs = ("float", "uint8")
     has_static_batch = True
+    opened = (MODEL_FILE,)
     packages = ("mnn", *onnx.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:

@@ -23,6 +23,7 @@ class TfliteMicroFormat(GraphFormat):
     graph_kind = litert.FORMAT.graph_kind
     natural_int8 = litert.FORMAT.natural_int8
     has_static_batch = True
+    opened = (MODEL_FILE,)
     packages = (PACKAGE, *litert.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:

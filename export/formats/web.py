@@ -24,6 +24,7 @@ class WebFormat(GraphFormat):
     inputs = ("float", "uint8")
     has_opset = True
     has_static_batch = True
+    opened = (onnx.MODEL_FILE, packages.FOLDER)
     packages = (packages.ONNXRUNTIME.name, *onnx.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:
@@ -43,6 +44,9 @@ class WebFormat(GraphFormat):
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         onnx.FORMAT.convert(graph, checkpoint, options, folder)
         packages.put(folder, packages.ONNXRUNTIME, licence="MIT", source="https://github.com/microsoft/onnxruntime")
+
+    def named_in(self, folder: Path) -> tuple[str, ...]:
+        return onnx.FORMAT.named_in(folder)
 
     def stand_in(self, written: Candidate) -> tuple[Candidate, Runtime]:
         from msgspec.structs import replace

@@ -27,6 +27,7 @@ class WebLiteRtFormat(GraphFormat):
     natural_int8 = QuantizeConfig(scheme="int8-litert")
     inputs = ("float", "uint8")
     has_static_batch = True
+    opened = (litert.MODEL_FILE, packages.FOLDER)
     packages = (*(package.name for package in PACKAGES), *litert.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:

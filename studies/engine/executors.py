@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
-from ...bench.worker import die_with_parent
 from ...core.errors import UnavailableError
 from ...core.missing import require
+from ...core.orphans import die_with_parent
 
 
 @contextmanager

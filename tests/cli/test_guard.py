@@ -52,6 +52,11 @@ def test_how_the_child_ends_is_told(what: str, code: int, said: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_an_option_in_front_of_the_verb_changes_nothing() -> None:
+    program = PROGRAM.format(what="def work(): os.abort()").replace('"predict", "x"', '"--debug", "predict", "x"')
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True).returncode == 134
+
+
 def test_a_number_of_seconds_is_one() -> None:
     done = ended("def work(): pass", RESZOO_PATIENCE="soon")
     assert done.returncode == 2

@@ -21,6 +21,7 @@ from reszoo.export.contract.format import Format, formats
 from reszoo.export.contract.runtime import Runtime, parse_runtime, runtimes
 from reszoo.export.exporting import checked
 from reszoo.export.feeding import feed, sample_images
+from reszoo.export.runtimes.ethos_u import EthosURuntime
 from reszoo.export.ways import runnable
 
 LOSSY = 5e-2  # the largest error of a variant that computes with fewer bits, relative to the largest logit
@@ -145,6 +146,15 @@ def test_a_moved_artifact_still_works(plugin: Format, checkpoint: Checkpoint, ma
         (size,) = sizes(moved, 2)
         images, _ = sample_images("digits", moved.preprocess, size)
         assert session.predict(feed(images, moved.input, moved.preprocess)).shape == (size, 10)
+
+
+@pytest.mark.long("executorch")
+def test_the_manifest_lists_all_that_a_runtime_opens(plugin: Format, checkpoint: Checkpoint, make: Make) -> None:
+    """Else nobody has hashed it. What no runtime here ever opens has nothing to list."""
+    artifact = make(plugin.name)
+    listed = [file.name for file in artifact.files]
+    assert plugin.opened or isinstance(runtimes()[plugin.parity_runtime], EthosURuntime)
+    assert all(any(f"{file}/".startswith(f"{name}/") for file in listed) for name in plugin.opened)
 
 
 @pytest.mark.long("executorch")

@@ -17,11 +17,11 @@ from ...bench.machine import Watch, load_average
 from ...bench.protocol import Sample
 from ...bench.targets.local import environment
 from ...bench.timing import Stream, sample
-from ...bench.worker import die_with_parent
 from ...core.documents import read_json, write_json
 from ...core.errors import ReszooError
 from ...core.estimates import median
 from ...core.measured import Conditions, Scenario
+from ...core.orphans import die_with_parent
 from ...core.progress import Count, uncounted
 from ...core.types import Candidate, NotNegative, Record
 from ...export.contract.runtime import runtimes
