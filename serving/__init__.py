@@ -1,0 +1,1 @@
+"""A model behind HTTP: the Open Inference Protocol, a page for pictures, batches, limits and metrics."""
