@@ -197,7 +197,7 @@ class App:
             image = images.decode(content, PICTURE, preprocess.input[0])
             pixels, resized_from = seen_by(preprocess, image, PICTURE)
         except UsageError as error:
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"{error.problem}. {error.fix}") from error
+            raise Refusal(HTTPStatus.BAD_REQUEST, error.problem) from error
         return Seen(feed(pixels[None], spec, preprocess), (image.height, image.width), resized_from)
 
     def _deny(self, route: str, refusal: Refusal, connection: Connection) -> None:
