@@ -122,7 +122,7 @@ def test_with_openvino_alone_there_is_openvino_and_for_every_other_its_command(t
 
     rows = without(others, "export", REF, "--to", "all", cwd=tmp_path)
     made = {row["format"] for row in rows if row["kind"] == "artifact"}
-    assert made == {"onnx", "ort", "torch", "openvino"}
+    assert made == {"onnx", "ort", "torch", "triton", "openvino"}
     assert {row["format"]: row["fix"] for row in rows if row["kind"] != "artifact"} == {
         extra: install(extra) for extra in others
     }
