@@ -28,6 +28,7 @@ from . import (
     prune,
     quantize,
     report,
+    serve,
     show,
     study,
     target,
@@ -60,6 +61,7 @@ app.command("prune")(prune.prune)
 app.command("export")(export.export)
 app.command("quantize")(quantize.quantize)
 app.command("predict")(predict.predict)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)

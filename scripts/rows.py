@@ -25,6 +25,7 @@ from reszoo.core.statistics import proportion_interval
 Row = dict[str, Any]
 Way = tuple[str, str, str]  # runtime, format, precision
 MCU = "edge/microcontrollers"
+SERVING = "serving"
 MLPERF_TINY = 0.85  # the least top-1 of its image classification
 EAGER: Way = ("torch", "torch", "fp32")
 
@@ -592,3 +593,31 @@ def fewer(network: Figure, cost: str) -> float:
 def _by_network(found: SavedComparison) -> tuple[str, int]:
     first = found.comparison.subjects[0]
     return first.source_ref, first.scenario.batch
+
+
+# docs/serving.md
+
+
+def serving_latency() -> Iterator[Row]:
+    for each in _served("latency"):
+        yield {
+            "bare_us": 1e6 * each["bare_s"],
+            "served_us": 1e6 * each["served_s"],
+            "more": Span(*(100 * (ratio - 1) for ratio in (each["ratio"], *each["interval"])), " %"),
+            "rounds": each["rounds"],
+        }
+
+
+def serving_load() -> Iterator[Row]:
+    for each in sorted(_served("load"), key=lambda each: (each["workers"], each["max_batch"], each["max_delay_ms"])):
+        yield each | {
+            "per_s": each["right"] / each["seconds"],
+            "p50_ms": 1e3 * each["p50_s"],
+            "p99_ms": 1e3 * each["p99_s"],
+            "lost": each["sent"] - each["right"],
+            "memory": each["memory_bytes"] / 1e6,
+        }
+
+
+def _served(what: str) -> list[Figure]:
+    return [each for each in load(SERVING)["figures"] if each["what"].startswith(what)]

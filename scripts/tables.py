@@ -218,6 +218,20 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "SRAM KiB, estimated | flash or DRAM KiB, estimated",
         "{network} | {configuration} | {operators} | {cycles:,} | {ms:.3f} | {sram:.1f} | {weights:.1f}",
     ),
+    # docs/serving.md
+    "serving_host": Machine("serving", "onnxruntime"),
+    "serving_latency": Table(
+        rows.serving_latency,
+        "bare runtime, us | through the server, us | more | rounds",
+        "{bare_us:.0f} | {served_us:.0f} | {more:.1f} | {rounds}",
+    ),
+    "serving_load": Table(
+        rows.serving_load,
+        "workers | largest batch | delay, ms | requests/s | p50 ms | p99 ms | images together | requests | lost | "
+        "memory MB",
+        "{workers} | {max_batch} | {max_delay_ms} | {per_s:,.0f} | {p50_ms:.2f} | {p99_ms:.2f} | {together:.1f} | "
+        "{sent:,} | {lost} | {memory:.0f}",
+    ),
     # docs/pruning.md
     "pruning_host": Machine("pruning/equal/resnet56_v1.akamaster_cifar10", "torch torch-pruning onnxruntime openvino"),
     "pruning_networks": Table(

@@ -17,6 +17,7 @@ from .workflows.pruning.prune import prune
 from .workflows.pruning.steps import Pruned
 from .workflows.quantization.quantize import Quantized, quantize
 from .workflows.references import checkpoint as find
+from .workflows.serving import serve
 from .workflows.training import train as run_training
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
     """
 
     predict = predict
+    serve = serve
     evaluate = evaluate
     benchmark = benchmark
     export = stage(export)
@@ -120,6 +122,7 @@ class Artifact(records.Artifact, frozen=True, kw_only=True):
     """
 
     predict = predict
+    serve = serve
     evaluate = evaluate
     benchmark = benchmark
     session = session
