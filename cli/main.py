@@ -25,6 +25,7 @@ from . import (
     outputs,
     predict,
     prune,
+    push,
     quantize,
     report,
     show,
@@ -63,6 +64,7 @@ app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("study")(study.study)
+app.command("push")(push.push)
 use(app)
 
 

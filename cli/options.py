@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..datasets.info import Split
 
 Refs = Annotated[
-    list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint or artifact folders.")
+    list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint or artifact folders, hf://OWNER/NAME.")
 ]
 Streams = Annotated[
     int, typer.Option(min=1, help="Sessions that run at once, each with its own threads.", rich_help_panel="Scenario")

@@ -170,7 +170,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_pane
 
 
 def prune(
-    ref: Annotated[str, typer.Argument(metavar="REF", help="A name, or a checkpoint's folder.")],
+    ref: Annotated[str, typer.Argument(metavar="REF", help="A name, a checkpoint's folder, or hf://OWNER/NAME.")],
     macs: Macs = None,
     params: Params = None,
     latency: Latency = None,
