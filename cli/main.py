@@ -32,6 +32,7 @@ from . import (
     study,
     target,
     train,
+    view,
 )
 from . import list as list_
 from .guard import guarded
@@ -64,6 +65,7 @@ app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("study")(study.study)
+app.command("view")(view.view)
 app.command("push")(push.push)
 use(app)
 
