@@ -26,7 +26,10 @@ class Row(Record, frozen=True, kw_only=True):
 
 
 def download(
-    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Names from `reszoo list`, with wildcards, or hf://OWNER/NAME.")],
+    refs: Annotated[
+        list[str],
+        typer.Argument(metavar="REF...", help="Names from `reszoo list`, with wildcards, or hf://OWNER/NAME."),
+    ],
     mirror: Annotated[
         str | None, typer.Option(help="https://host/path becomes MIRROR/host/path; http(s):// or file://.")
     ] = None,

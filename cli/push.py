@@ -33,7 +33,8 @@ def push(
         ),
     ] = None,
     private: Annotated[
-        bool, typer.Option("--private", help="Make it for its owner alone, if it is made.", rich_help_panel="Repository")
+        bool,
+        typer.Option("--private", help="Make it for its owner alone, if it is made.", rich_help_panel="Repository"),
     ] = False,
     message: Annotated[
         str | None, typer.Option(help="Of the commit.", show_default="what it is", rich_help_panel="Repository")

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def show(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Architectures, checkpoints' names, their folders, or hf://OWNER/NAME.")
+        list[str],
+        typer.Argument(metavar="NAME...", help="Architectures, checkpoints' names, their folders, or hf://OWNER/NAME."),
     ],
     layers: Annotated[bool, typer.Option("--layers", help="List every layer with its MACs and parameters.")] = False,
     diagram: Annotated[

@@ -36,9 +36,7 @@ def view(
     from .doctor import artifact_in
 
     with output.bar() as progress:
-        shown = run(
-            artifact_in(ref), viewer=viewer, overlay=overlay, port=port, browse=browser, progress=progress
-        )
+        shown = run(artifact_in(ref), viewer=viewer, overlay=overlay, port=port, browse=browser, progress=progress)
     what = f", with {' and '.join(overlay.title for overlay in shown.overlays)}" if shown.overlays else ""
     output.console().print(f"{shown.viewer} shows {ref} at {shown.url}{what}; Ctrl-C ends it", markup=False)
     output.console().file.flush()

@@ -141,7 +141,13 @@ def _accuracies(metrics: Sequence[Metric]) -> str:
     if not metrics:
         return ""
     rows = [
-        _row(f"{metric.dataset}/{metric.split}", f"{100 * metric.value:.2f} %", _percent(metric), str(metric.n), metric.origin)
+        _row(
+            f"{metric.dataset}/{metric.split}",
+            f"{100 * metric.value:.2f} %",
+            _percent(metric),
+            str(metric.n),
+            metric.origin,
+        )
         for metric in metrics
     ]
     head = "## Accuracy\n\n| images | top-1 | 95 % interval | n | |\n| --- | --- | --- | --- | --- |\n"

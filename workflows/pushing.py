@@ -184,9 +184,12 @@ def _commit(address: HubAddress, files: dict[str, Path], other: str, private: bo
 def _explained(address: HubAddress) -> Iterator[None]:
     """Errors of the hub's client, in words, and its progress bars and warnings nowhere."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     from ..core.silence import quietly
 
+    had_bars = not are_progress_bars_disabled()
+    disable_progress_bars()
     try:
         with quietly():
             yield
@@ -196,7 +199,13 @@ def _explained(address: HubAddress) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else 0
         fix = "Try again later."
         if status in (401, 403, 404):
-            fix = f"Sign in as somebody who may write to {address.owner}: `hf auth login` or HF_TOKEN, with a token for writing."
-        raise ReszooError(f"the hub refused {address.repo}: {status} {error.server_message or ''}".strip(), fix) from error
+            fix = f"Sign in with a token that may write to {address.owner}: `hf auth login`, or HF_TOKEN."
+        problem = f"the hub refused {address.repo}: {status} {error.server_message or ''}".strip()
+        raise ReszooError(problem, fix) from error
     except (OSError, ValueError) as error:
-        raise ReszooError(f"{hub.endpoint()} cannot be used: {error}", "Check the network, the proxy and HF_ENDPOINT.") from error
+        raise ReszooError(
+            f"{hub.endpoint()} cannot be used: {error}", "Check the network, the proxy and HF_ENDPOINT."
+        ) from error
+    finally:
+        if had_bars:
+            enable_progress_bars()

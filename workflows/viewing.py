@@ -136,7 +136,9 @@ def annotated(artifact: Artifact, overlays: Sequence[Overlay]) -> bytes:
 
 def _in_explorer(artifact: Artifact, overlays: tuple[Overlay, ...], port: int, browse: bool) -> Shown:
     import model_explorer
+    from model_explorer import server
 
+    server._check_new_version = lambda: None  # nothing is asked of the network
     config = model_explorer.config()
     path = artifact.path / _opened(artifact, EXPLORER_OPENS)
     if path.name == files.ONNX:

@@ -16,7 +16,18 @@ from .checkpoints import is_ours, read
 
 HASH = "[0-9a-f]" * 12
 # Where locks, partial files and staging folders are made.
-PLACES = ("checkpoints", "downloads", "data", "hub", "latency", "local", "npm", "pins", "tensorrt", f"artifacts/*-{HASH}")
+PLACES = (
+    "checkpoints",
+    "downloads",
+    "data",
+    "hub",
+    "latency",
+    "local",
+    "npm",
+    "pins",
+    "tensorrt",
+    f"artifacts/*-{HASH}",
+)
 SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
 # What can be had again, and how it differs from what a user put there: RESZOO_CACHE may be a folder with other things.
 CONTENTS: dict[str, Callable[[Path], bool]] = {

@@ -222,7 +222,7 @@ def _describe(model: "onnx.ModelProto", checkpoint: Checkpoint) -> None:
     import onnx
 
     facts = {
-        "reszoo.version": versions(("reszoo",))["reszoo"],
+        "reszoo.version": versions(("reszoo",)).get("reszoo", ""),
         "reszoo.ref": checkpoint.ref,
         "reszoo.provenance_sha256": sha256(msgspec.json.encode(checkpoint.provenance)).hexdigest(),
         "reszoo.weights_sha256": checkpoint.sha256,

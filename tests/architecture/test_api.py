@@ -13,7 +13,7 @@ PACKAGES = (
     *("", ".bench", ".datasets", ".export", ".models", ".prune", ".quantize", ".reporting", ".studies", ".training"),
     ".zoo",
 )
-MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "training.tensorboard")
+MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "core.tracking")
 EVERYTHING = """
 import pkgutil, sys
 from importlib import import_module

@@ -1,5 +1,7 @@
 """The ONNX format: what is in the file, and that it never appears unless it is right."""
 
+import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from families import shrunk
 from foreign import randomise
 from smalldisk import mounted
 
+import reszoo
 from reszoo import datasets, models, zoo
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Checkpoint, Preprocess

@@ -167,7 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
             elif line["key"] == "lfsFile":
                 files[value["path"]] = value["oid"]
         oid = self.hub.commit(repository, branch, files)
-        self._json({"commitUrl": f"{self.hub.url}/commit/{oid}", "commitOid": oid})
+        repo = next(name for name, found in self.hub.repositories.items() if found is repository)
+        self._json({"commitUrl": f"{self.hub.url}/{repo}/commit/{oid}", "commitOid": oid})
 
     def _resolve(self, repo: str, revision: str, name: str) -> None:
         repository = self.hub.repositories.get(repo)
