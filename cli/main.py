@@ -28,7 +28,9 @@ from . import (
     push,
     quantize,
     report,
+    sbom,
     show,
+    sign,
     study,
     target,
     train,
@@ -67,6 +69,8 @@ app.command("report")(report.report)
 app.command("study")(study.study)
 app.command("view")(view.view)
 app.command("push")(push.push)
+app.command("sbom")(sbom.sbom)
+app.command("sign")(sign.sign)
 use(app)
 
 

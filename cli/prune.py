@@ -9,7 +9,7 @@ import typer
 from ..core.errors import UsageError
 from . import output
 from .shares import parse_share
-from .train import parse_changes, watchers
+from .train import parse_changes
 
 if TYPE_CHECKING:
     from ..core.progress_bar import ProgressBar
@@ -253,7 +253,7 @@ def prune(
             out=out,
             progress=partial(_until_training, bar),
             on_warnings=output.tell_warnings,
-            watchers=watchers(chosen, None) if chosen else (),
+            watchers=(shown(chosen),) if chosen else (),
         )
     prune_report.show(result, json)
 

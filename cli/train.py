@@ -162,7 +162,7 @@ def train(
         checkpoint_every=checkpoint_every,
         monitor_gradients=monitor_gradients,
         out=out,
-        watchers=[_shown(chosen)],
+        watchers=[shown(chosen)],
         trackers=[*(track or []), *([f"tensorboard:{tensorboard}"] if tensorboard else [])],
     )
     if current().is_first:
@@ -180,7 +180,7 @@ def parse_changes(pairs: list[str]) -> dict[str, str]:
     return changes
 
 
-def _shown(recipe: "Recipe") -> "Watcher":
+def shown(recipe: "Recipe") -> "Watcher":
     from ..training.progress import Display, Lines
 
     return Display(recipe, output.err_console()) if sys.stderr.isatty() else Lines()

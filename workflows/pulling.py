@@ -79,6 +79,7 @@ def _refreshed(address: HubAddress, document: str, folder: Path, progress: Progr
 def _bring_files(address: HubAddress, folder: Path, progress: Progress) -> None:
     """All that the document in the folder names. People may have changed or removed what is no part of a model."""
     from ..export import artifacts
+    from ..export.signing import SIGNATURE
 
     if not artifacts.is_artifact(folder):
         described = checkpoints.describe(folder)
@@ -87,9 +88,9 @@ def _bring_files(address: HubAddress, folder: Path, progress: Progress) -> None:
     artifact = read_json(folder / artifacts.MANIFEST, Artifact, FIX)
     for file in artifact.files:
         _bring(address, file.name, folder, progress, file.sha256, file.size_bytes)
-    for file in artifact.extras:
+    for name in (*(file.name for file in artifact.extras), SIGNATURE):
         with suppress(NotFoundError):
-            _bring(address, file.name, folder, progress)
+            _bring(address, name, folder, progress)
 
 
 def _bring(

@@ -4,18 +4,15 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.missing import require
 from ..core.progress import Progress, silent
-from ..core.types import Artifact, Checkpoint, Metric, StrPath
+from ..core.types import Artifact, Checkpoint, Metric
 from ..zoo import checkpoints, hub
 from ..zoo.hub import HubAddress
 from .model_card import README, card, licence_of
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
 
 TIMM_WEIGHTS, TIMM_CONFIG = "model.safetensors", "config.json"
 
@@ -67,7 +64,7 @@ def push(
     address = hub.address(to)
     if address.file:
         raise UsageError(f"{to} names a file", f"Push to the repository: {hub.SCHEME}{address.repo}.")
-    licence = licence_of(model, licence, _source(model))
+    licence = licence_of(model, licence, source_of(model))
     if is_offline():
         raise UnavailableError("RESZOO_OFFLINE forbids to push", "Unset RESZOO_OFFLINE.")
     if not hub.token_for(f"{hub.endpoint()}/"):
@@ -85,9 +82,10 @@ def laid_out(
 ) -> dict[str, Path]:
     """The files of the repository, by their names in it. What is made for it is put into the folder."""
     from ..export.artifacts import MANIFEST
+    from ..export.signing import SIGNATURE
 
     if isinstance(model, Artifact):
-        names = [MANIFEST, *(file.name for file in (*model.files, *model.extras))]
+        names = [MANIFEST, SIGNATURE, *(file.name for file in (*model.files, *model.extras))]
         files = {name: model.path / name for name in names if (model.path / name).is_file()}
         body = files[README].read_text(encoding="utf-8") if README in files else ""
     else:
@@ -119,7 +117,7 @@ def _for_timm(checkpoint: Checkpoint, folder: Path) -> dict[str, Path]:
     return files
 
 
-def _source(model: Checkpoint | Artifact) -> Checkpoint | None:
+def source_of(model: Checkpoint | Artifact) -> Checkpoint | None:
     """The checkpoint that the artifact was made of, if it is on this machine."""
     from .. import zoo
     from ..zoo import names

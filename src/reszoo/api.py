@@ -16,11 +16,12 @@ from .workflows.importing import import_checkpoint as run_import
 from .workflows.predicting import predict, session
 from .workflows.pruning.prune import prune
 from .workflows.pruning.steps import Pruned
-from .workflows.pushing import push
 from .workflows.pulling import pull
+from .workflows.pushing import push
 from .workflows.quantization.quantize import Quantized, quantize
 from .workflows.references import checkpoint as find
 from .workflows.training import train as run_training
+from .workflows.trusting import check_signature, sign, write_sbom
 from .zoo.hub import is_on_hub
 
 if TYPE_CHECKING:
@@ -129,6 +130,9 @@ class Artifact(records.Artifact, frozen=True, kw_only=True):
     benchmark = benchmark
     session = session
     push = push
+    write_sbom = write_sbom
+    sign = sign
+    check_signature = check_signature
 
     def __repr__(self) -> str:
         agreement = f"top-1 agreement {self.parity.top1_agreement:.4f}"

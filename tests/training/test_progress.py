@@ -1,12 +1,9 @@
-import importlib.util
 import io
 import time
 
-import pytest
 from rich.console import Console
 
 from reszoo import training
-from reszoo.core.errors import UnavailableError
 from reszoo.training import progress
 from reszoo.training.progress import Display, Epoch, Lines
 

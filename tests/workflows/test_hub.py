@@ -13,7 +13,6 @@ from once import once
 
 import reszoo
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
-from reszoo.core.types import Metric
 from reszoo.export.exporting import export
 from reszoo.workflows.pulling import folder_of, pull
 from reszoo.zoo import hub as addresses
