@@ -9,7 +9,7 @@ import typer
 from ..core.errors import UsageError
 from . import output
 from .shares import parse_share
-from .train import parse_changes
+from .train import parse_changes, shown
 
 if TYPE_CHECKING:
     from ..core.progress_bar import ProgressBar

@@ -95,4 +95,6 @@ def _key(path: StrPath) -> Path:
 
 
 def _brief(error: Exception) -> str:
-    return str(error).strip().split("\n")[0] or f"the signature is not valid ({type(error).__name__})"
+    """The first line, without the digests of what differs."""
+    first = str(error).strip().split("\n")[0].replace("\\'", "'").partition(": Expected ")[0]
+    return first or f"the signature is not valid ({type(error).__name__})"

@@ -1,7 +1,7 @@
 """A server on 127.0.0.1 that speaks the Hugging Face hub's protocol: repositories, commits, LFS, and logins.
 
-What it keeps are real commits: each has all files of its revision, large ones by their hash, which are sent from another
-host than the one that is asked (127.0.0.1 and localhost), as the hub does.
+What it keeps are real commits: each has all files of its revision, large ones by their hash, which are sent from
+another host than the one that is asked (127.0.0.1 and localhost), as the hub does.
 """
 
 import base64
@@ -103,7 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404)
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_PUT(self) -> None:
         path, data = self._note(), self._body()

@@ -214,7 +214,7 @@ def test_a_push_that_cannot_be_meant_is_refused_before_anything_is_sent(
     moved = shutil.copytree(artifact_folder, tmp_path / "moved")
     text = (moved / "artifact.json").read_text().replace(REF, "resnet8_v2.of_nobody")
     (moved / "artifact.json").write_text(text)
-    with pytest.raises(UsageError, match="its source resnet8_v2.of_nobody is not on this machine"):
+    with pytest.raises(UsageError, match=r"its source resnet8_v2\.of_nobody is not on this machine"):
         reszoo.load_artifact(moved).push("hf://me/digits")
     assert hub.asked == []
 

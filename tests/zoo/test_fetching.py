@@ -46,7 +46,7 @@ def test_the_addresses_of_the_hub() -> None:
     ]
     assert addresses("https://github.com/me/net/blob/main/w.pth") == ["https://github.com/me/net/raw/main/w.pth"]
     for wrong in ("hf://me", "hf://", "s3://bucket/w.pth"):
-        with pytest.raises(UsageError, match="names no (file|repository of the hub)"):
+        with pytest.raises(UsageError, match=r"names no (file|repository of the hub)"):
             addresses(wrong)
 
 
