@@ -26,13 +26,17 @@ from . import (
     outputs,
     predict,
     prune,
+    push,
     quantize,
     report,
+    sbom,
     serve,
     show,
+    sign,
     study,
     target,
     train,
+    view,
 )
 from . import list as list_
 from .guard import FIXES, guarded
@@ -68,6 +72,10 @@ app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
 app.command("report")(report.report)
 app.command("study")(study.study)
+app.command("view")(view.view)
+app.command("push")(push.push)
+app.command("sbom")(sbom.sbom)
+app.command("sign")(sign.sign)
 use(app)
 
 

@@ -16,13 +16,25 @@ from .checkpoints import is_ours, read
 
 HASH = "[0-9a-f]" * 12
 # Where locks, partial files and staging folders are made.
-PLACES = ("checkpoints", "downloads", "data", "latency", "local", "npm", "pins", "tensorrt", f"artifacts/*-{HASH}")
+PLACES = (
+    "checkpoints",
+    "downloads",
+    "data",
+    "hub",
+    "latency",
+    "local",
+    "npm",
+    "pins",
+    "tensorrt",
+    f"artifacts/*-{HASH}",
+)
 SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
 # What can be had again, and how it differs from what a user put there: RESZOO_CACHE may be a folder with other things.
 CONTENTS: dict[str, Callable[[Path], bool]] = {
     "checkpoints/*": lambda path: is_ours(path) and any(path.iterdir()) and path.absolute() not in _made_here(),
     f"downloads/{HASH}-*": Path.is_file,
     f"artifacts/*-{HASH}/*-*": Path.is_dir,
+    "hub/*--*--*": Path.is_dir,
     f"latency/*.t*.b*.{HASH}????.json": Path.is_file,
     "npm/*-[0-9]*.[0-9]*": Path.is_dir,
 }
