@@ -185,12 +185,15 @@ def test_a_folder_of_another_version_is_refused(file: Path, tmp_path: Path) -> N
         study(tmp_path / "out", resume=True)
 
 
-@pytest.mark.parametrize(("changed", "is_refused"), [("trials.py", True), ("page.py", False)])
+@pytest.mark.parametrize(
+    ("changed", "is_refused"), [("tasks.py", True), ("recipes.py", True), ("page.py", False), ("trials.py", False)]
+)
 def test_a_folder_of_another_engine_is_refused_where_it_decides_the_runs(
     changed: str, is_refused: bool, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Path(shutil.copytree(ENGINE, tmp_path / "engine"))
     monkeypatch.setattr("reszoo.studies.engine.study.ENGINE", engine)
+    file.write_text(file.read_text() + "\n\ndef unused():\n    from .engine.recipes import recipe_for\n")
     study(tmp_path / "out")
     (engine / changed).write_text((engine / changed).read_text() + "# another word\n")
     if is_refused:
