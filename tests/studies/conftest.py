@@ -9,7 +9,7 @@ from smoke import Smoke
 
 import reszoo
 
-NEEDS: dict[str, str] = {}
+NEEDS = {"architecture-search": "optuna"}
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,11 @@ RUN = [pytest.param(name, marks=[pytest.mark.alone] * study_named(name).alone) f
 SCALES = ("smoke", "cpu", "gpu")
 TRAINED = (  # a dozen trainings and more at the scale smoke
     "ablation",
+    "architecture-search",
     "bn-position",
     "degradation",
     "depth",
+    "efficient",
     "hybrid",
     "memorisation",
     "modern",
