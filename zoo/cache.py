@@ -69,9 +69,9 @@ def verify() -> dict[str, str]:
 def collect_garbage(*, everything: bool = False, dry_run: bool = False) -> list[Entry]:
     """Remove partial downloads, staging folders and lock files that no process works on, and notes of what is gone.
 
-    `everything` removes checkpoints, downloads, npm's packages, exports, latency tables and unfinished searches too. Data
-    sets stay: some cannot be downloaded again, and so do checkpoints that were made here. Only what has a name that
-    reszoo alone gives goes, from the folders where reszoo gives it: what else lies in the cache's folder stays.
+    `everything` removes checkpoints, downloads, npm's packages, exports, latency tables and unfinished searches too.
+    Data sets stay: some cannot be downloaded again, and so do checkpoints that were made here. Only what has a name
+    that reszoo alone gives goes, from the folders where reszoo gives it: what else lies in the cache's folder stays.
     `dry_run` removes nothing.
     """
     removed = []
