@@ -1,7 +1,8 @@
 """Networks as they are deployed: exported with the proof of parity, and measured on this machine.
 
 A latency is a ratio to that of a bundled network in float on the same runtime, measured in turn: one thread, one image.
-Its interval is that of the seeds, whose runs have processes of their own, so that few rounds are enough for each.
+Its interval is that of the seeds, whose runs have processes of their own, so that few rounds are enough for each. One
+of many that a search tries is only timed: it is written without the proof, and visited in turn with the bundled one.
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+from msgspec.structs import replace
+
 from ...core.errors import ReszooError
+from ...core.estimates import median
 from ...core.measured import AGAIN, Failure, Scenario
 from ...core.progress import uncounted
-from ...core.types import Artifact, Checkpoint, Precision
+from ...core.types import Artifact, Candidate, Checkpoint, Precision
 from .records import Scale, Settings
 
 REFERENCES = {"digits": "resnet8_v2.reszoo_digits", "cifar10": "resnet20_v2.reszoo_cifar10"}
@@ -20,6 +25,7 @@ RUNTIMES = {"onnxruntime": "onnx", "openvino": "openvino", "litert": "litert"}  
 FIRST = "onnxruntime"  # that is on every machine
 ROUNDS: dict[Scale, int] = {"smoke": 2, "cpu": 3, "gpu": 3}
 ROUND_S: dict[Scale, float] = {"smoke": 0.1, "cpu": 0.3, "gpu": 0.3}  # of blocks, for each contestant
+VISITS: dict[Scale, int] = {"smoke": 2, "cpu": 8, "gpu": 8}  # of a network that is only timed, to and fro
 WARM_UP_S = 0.5
 BATCH = 100  # images at once, where nothing is timed
 MEGA = 1e6
@@ -73,6 +79,26 @@ def latencies(artifacts: Sequence[Artifact], runtime: str, settings: Settings, s
         raise _failed(found)
     numbers = range(AGAIN + 1, len(found.subjects))
     return [Latency(1000 * found.median_s(number), found.ratio(number).value) for number in numbers]
+
+
+def timed(checkpoint: Checkpoint, settings: Settings, seed: int, folder: Path) -> float:
+    """Its latency over the bundled network's on the first runtime, in float; the files go to the new folder."""
+    from ...bench.timer import visits
+    from ...export.candidates import candidate
+    from ...export.contract.format import format_named
+    from ...export.contract.options import ExportOptions
+    from ...export.exporting import checked
+
+    plugin = format_named(RUNTIMES[FIRST])
+    options = checked(ExportOptions(), plugin)
+    folder.mkdir()
+    plugin.write(checkpoint, options, folder)
+    bundled = msgspec.convert(reference(settings.data, FIRST), Candidate, from_attributes=True)  # without its proof
+    models = [bundled, candidate(checkpoint, plugin, options, folder)]
+    order = (0, 1, 1, 0) * VISITS[settings.scale]
+    seconds = visits(models, order, replace(_scenario(FIRST), seed=seed)).seconds
+    own, others = ([each for each, number in zip(seconds, order, strict=True) if number == which] for which in (1, 0))
+    return median([one / other for one, other in zip(own, others, strict=True)])
 
 
 def reference(data: str, runtime: str) -> Artifact:

@@ -15,6 +15,7 @@ from reszoo.studies.engine.deployed import (
     quantized,
     reference,
     runtimes_here,
+    timed,
 )
 from reszoo.studies.engine.records import Settings
 
@@ -50,3 +51,10 @@ def test_a_network_beside_itself_takes_as_long() -> None:
         assert 0.7 < found.ratio < 1.4
         assert 0 < found.ms < 100
     assert memory_mb(artifact, FIRST) > artifact.size_bytes / 1e6
+
+
+@pytest.mark.alone
+def test_a_network_that_is_only_timed_takes_as_long(tmp_path: Path) -> None:
+    checkpoint = zoo.load(REFERENCES["digits"])
+    assert 0.7 < timed(checkpoint, DIGITS, 0, tmp_path / "written") < 1.4
+    assert sorted(path.name for path in (tmp_path / "written").iterdir()) == ["model.onnx"]
