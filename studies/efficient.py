@@ -51,7 +51,7 @@ USUAL: dict[str, dict[str, str]] = {  # v2 has the architecture of the bundled n
 }
 DEEP = {"deep": "resnet56_v2"}
 NAMES: dict[Scale, tuple[str, ...]] = {
-    "smoke": ("v2", "edge", "mobile"),
+    "smoke": ("v2", "edge"),
     "cpu": ("v2", "v1", "v1-8", "v2-8", "v1-20", "v2-20", "deep", "mobile", "edge", "npu"),
     "gpu": ("v2", "v1", "v1-8", "v2-8", "v1-20", "v2-20", "deep", "mobile", "edge", "npu", "cloud"),
 }

@@ -1,8 +1,8 @@
 """Networks as they are deployed: exported with the proof of parity, and measured on this machine.
 
 A latency is a ratio to that of a bundled network in float on the same runtime, measured in turn: one thread, one image.
-Its interval is that of the seeds, whose runs have processes of their own, so that few rounds are enough for each. One
-of many that a search tries is only timed: it is written without the proof, and visited in turn with the bundled one.
+Its interval is that of the seeds, whose runs have processes of their own. One of many that a search tries is only
+timed, and so it is written without the proof.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from ...core.errors import ReszooError
 from ...core.estimates import median
-from ...core.measured import AGAIN, Failure, Scenario
+from ...core.measured import Failure, Scenario
 from ...core.progress import uncounted
 from ...core.types import Artifact, Candidate, Checkpoint, Precision
 from .records import Scale, Settings
@@ -23,9 +23,7 @@ from .records import Scale, Settings
 REFERENCES = {"digits": "resnet8_v2.reszoo_digits", "cifar10": "resnet20_v2.reszoo_cifar10"}
 RUNTIMES = {"onnxruntime": "onnx", "openvino": "openvino", "litert": "litert"}  # and the format for each
 FIRST = "onnxruntime"  # that is on every machine
-ROUNDS: dict[Scale, int] = {"smoke": 2, "cpu": 3, "gpu": 3}
-ROUND_S: dict[Scale, float] = {"smoke": 0.1, "cpu": 0.3, "gpu": 0.3}  # of blocks, for each contestant
-VISITS: dict[Scale, int] = {"smoke": 2, "cpu": 8, "gpu": 8}  # of a network that is only timed, to and fro
+VISITS: dict[Scale, int] = {"smoke": 2, "cpu": 8, "gpu": 8}  # of each network, to and fro
 WARM_UP_S = 0.5
 BATCH = 100  # images at once, where nothing is timed
 MEGA = 1e6
@@ -67,23 +65,20 @@ def quantized(checkpoint: Checkpoint, runtime: str, out: Path) -> Artifact | Non
     return None
 
 
-def latencies(artifacts: Sequence[Artifact], runtime: str, settings: Settings, seed: int) -> list[Latency]:
-    """Of all in turn with the bundled network. Raises ReszooError where a measuring process fails."""
-    from ...bench.comparison import Contestant, Effort, compare
+def latencies(models: Sequence[Candidate], runtime: str, settings: Settings, seed: int) -> list[Latency]:
+    """Of all in turn with the bundled network. Raises ReszooError where the measuring process fails."""
+    from ...bench.timer import visits
 
-    how = _scenario(runtime)
-    contestants = [Contestant(artifact, how) for artifact in (reference(settings.data, runtime), *artifacts)]
-    rounds, round_s = ROUNDS[settings.scale], ROUND_S[settings.scale]
-    found = compare(contestants, Effort(limit_s=0.0, seed=seed, round_s=round_s, least_rounds=rounds))
-    if isinstance(found, Failure):
-        raise _failed(found)
-    numbers = range(AGAIN + 1, len(found.subjects))
-    return [Latency(1000 * found.median_s(number), found.ratio(number).value) for number in numbers]
+    numbers = range(1 + len(models))
+    order = (*numbers, *reversed(numbers)) * VISITS[settings.scale]
+    unproven = [_unproven(model) for model in (reference(settings.data, runtime), *models)]
+    seconds = visits(unproven, order, replace(_scenario(runtime), seed=seed)).seconds
+    bundled, *others = ([each for each, at in zip(seconds, order, strict=True) if at == number] for number in numbers)
+    return [Latency(1000 * median(own), median([a / b for a, b in zip(own, bundled, strict=True)])) for own in others]
 
 
 def timed(checkpoint: Checkpoint, settings: Settings, seed: int, folder: Path) -> float:
     """Its latency over the bundled network's on the first runtime, in float; the files go to the new folder."""
-    from ...bench.timer import visits
     from ...export.candidates import candidate
     from ...export.contract.format import format_named
     from ...export.contract.options import ExportOptions
@@ -93,12 +88,8 @@ def timed(checkpoint: Checkpoint, settings: Settings, seed: int, folder: Path) -
     options = checked(ExportOptions(), plugin)
     folder.mkdir()
     plugin.write(checkpoint, options, folder)
-    bundled = msgspec.convert(reference(settings.data, FIRST), Candidate, from_attributes=True)  # without its proof
-    models = [bundled, candidate(checkpoint, plugin, options, folder)]
-    order = (0, 1, 1, 0) * VISITS[settings.scale]
-    seconds = visits(models, order, replace(_scenario(FIRST), seed=seed)).seconds
-    own, others = ([each for each, number in zip(seconds, order, strict=True) if number == which] for which in (1, 0))
-    return median([one / other for one, other in zip(own, others, strict=True)])
+    (found,) = latencies([candidate(checkpoint, plugin, options, folder)], FIRST, settings, seed)
+    return found.ratio
 
 
 def reference(data: str, runtime: str) -> Artifact:
@@ -127,6 +118,11 @@ def accuracy(artifact: Artifact, runtime: str, data: str) -> float:
     with runtimes()[runtime].load(artifact, device="cpu", threads=1, variant="") as session:
         found = evaluate(session, artifact, data, "test", BATCH, uncounted)
     return 100 * found.correct / found.n
+
+
+def _unproven(model: Candidate) -> Candidate:
+    """An artifact without its proof, which whoever times it does not read."""
+    return msgspec.convert(model, Candidate, from_attributes=True)
 
 
 def _scenario(runtime: str) -> Scenario:
