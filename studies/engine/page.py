@@ -108,7 +108,7 @@ def _cost(answer: StudyResult) -> str:
     return (
         f"{answer.runs} runs, {answer.core_minutes:.1f} core-minutes, {answer.images:,} images through a network."
         f"{_extremes(answer.core_s)}{_training(answer)} {'; '.join(answer.hosts)}. What decides the runs has "
-        f"the SHA-256 {answer.version[:16]}; every run is a file in `runs/`.\n\n    {again}"
+        f"the SHA-256 {answer.version[:16]}; every run is a file in `runs/`, or a line of `runs.jsonl`.\n\n    {again}"
     )
 
 
