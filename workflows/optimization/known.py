@@ -126,13 +126,14 @@ class Known:
         return next((self.missing[name] for name in names if name in self.missing), None)
 
     def _milder_that_failed(self, c: Configuration) -> str | None:
-        """A pruned network of full precision that lost too much, of which no more was removed than of this one."""
+        """A plan that removes no more and lost too much, in full precision or in the same way as this one."""
         if not c.plan:
             return None
         kind, share = c.plan.split()
         for other in self.plan.configurations:
-            is_kin = other.network == c.network and other.plan.startswith(kind) and other.is_exact
-            if is_kin and float(other.plan.split()[1]) >= float(share) and self.outcome(other) == "fail":
+            is_kin = other.network == c.network and other.plan.startswith(kind)
+            is_alike = other.is_exact or replace(other, plan=c.plan) == c
+            if is_kin and is_alike and float(other.plan.split()[1]) >= float(share) and self.outcome(other) == "fail":
                 return other.plan
         return None
 
@@ -170,6 +171,10 @@ class Known:
         early = self.request.max_drop is not None and self.request.objective != "accuracy"
         stops = looks.looks(self.plan.images) if early else [self.plan.images]
         return next((stop for stop in stops if stop > done), None)
+
+    def is_judged(self, c: Configuration) -> bool:
+        """Whether no more images are asked for."""
+        return c.subject in self.judged and (self.outcome(c) != "undecided" or self.next_look(c) is None)
 
     def is_undecided(self, c: Configuration) -> bool:
         """Whether all images were not enough."""

@@ -63,24 +63,17 @@ Action = Build | Screen | Race | Judge | Train | Test
 def decide(plan: Plan, events: Sequence[Happened]) -> Action | Verdict:
     """The next step, or the answer."""
     known = Known(plan, events)
-    unseen = [c for c in known.pool if c.key not in known.seen]
-    if looked := [c for c in unseen if c.build in known.built]:
-        return out_of_time(known) if known.is_over else Screen(looked[0])
-    if builds := _unbuilt(known):
-        return Build(builds)
-    if unseen:
-        return out_of_time(known)
+    wanted = [c for c in known.pool if c.key not in known.seen]
+    for several in ([c for c in wanted if not c.plan], wanted):  # what is hopeless for the whole is never pruned
+        if several and known.is_over:
+            return out_of_time(known)
+        if builds := tuple(dict.fromkeys(c.build for c in several if c.build not in known.built)):
+            return Build(builds)
+        if several:
+            return Screen(several[0])
     if not known.pool:
         return nothing_left(known)
     return ORDERS[plan.request.objective](known)
-
-
-def _unbuilt(known: Known) -> tuple[str, ...]:
-    if known.is_over:
-        return ()
-    wanted = [c for c in known.pool if c.build not in known.built]
-    whole = [c for c in wanted if not c.plan]
-    return tuple(dict.fromkeys(c.build for c in whole or wanted))
 
 
 def _by_speed(known: Known) -> Action | Verdict:
@@ -178,15 +171,14 @@ def _prove(known: Known, c: Configuration) -> Action | Verdict:
 
 
 def _of_trained(known: Known, c: Configuration) -> Configuration | None:
-    """In full precision, of a plan that was trained and not judged since: if that loses too much, all of it does."""
+    """Of a plan that was trained and not judged since, the fastest in full precision, or the fastest of all."""
+    judged = {(its.network, its.plan) for its in known.configurations if known.is_judged(its)}
     waiting = [
         other
         for other in known.pool
-        if other.is_exact
-        and place(other.network, other.plan) in known.trained
-        and not any(known.is_good(its) for its in known.pool if (its.network, its.plan) == (other.network, other.plan))
+        if place(other.network, other.plan) in known.trained and (other.network, other.plan) not in judged
     ]
-    return min(waiting, key=lambda other: (known.latency(other)[0], other.key), default=None)
+    return min(waiting, key=lambda other: (not other.is_exact, known.latency(other)[0], other.key), default=None)
 
 
 def _plan_to_train(known: Known, c: Configuration) -> str:

@@ -155,7 +155,7 @@ def pruned() -> tuple[list[Configuration], dict[str, Truth]]:
     shares = (0.35, 0.5, 0.7)
     several = [configuration("litert fp32"), configuration("litert int8")]
     table = truths(several, Truth(1 * MS), Truth(0.5 * MS, 0.0005))
-    for share, drop in zip(shares, (0.03, 0.004, 0.001), strict=True):
+    for share, drop in zip(shares, (0.03, 0.002, 0.001), strict=True):
         for name, ms in (("litert fp32", 1.0), ("litert int8", 0.5)):
             c = configuration(name, plan=f"channels {share:g}")
             several.append(c)
