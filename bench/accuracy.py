@@ -145,7 +145,8 @@ def difference_interval(lost: float, gained: float, n: int, z: float = Z) -> Int
     `z` is the normal quantile of its confidence, 95 % by default. Tango's score interval (Statistics in Medicine 17,
     1998, p. 891): all differences that a score test does not refuse. What a gate rests on is its
     upper end: it is below the truth in at most 2.6 % of samples (enumerated in the tests) even where few pairs differ,
-    all one way, as between a network and its copy. Wald's interval collapses there, and that of Bonett & Price (2012), which adds one pair each way, is too low in up to 4 %.
+    all one way, as between a network and its copy. Wald's interval collapses there, and that of Bonett & Price (2012),
+    which adds one pair each way, is too low in up to 4 %.
     """
     if not (n > 0 and lost >= 0 and gained >= 0 and lost + gained <= n * (1 + 1e-12)):  # rates times n are rounded
         raise ValueError(f"of {n} pairs {lost} and {gained} cannot differ")

@@ -21,6 +21,7 @@ from . import (
     evaluate,
     export,
     import_,
+    optimize,
     output,
     outputs,
     predict,
@@ -61,6 +62,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
+app.command("optimize")(optimize.optimize)
 app.command("report")(report.report)
 app.command("study")(study.study)
 use(app)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .core.errors import UsageError as UsageError
     from .core.progress_bar import ProgressBar as ProgressBar
     from .workflows.comparing import compare as compare
+    from .workflows.optimization.optimize import optimize as optimize
     from .workflows.reporting import report as report
     from .workflows.studying import study as study
     from .zoo.checkpoints import build as build
@@ -61,6 +62,7 @@ _HOME = {
     "list_models": "zoo.listing",
     "load": "api",
     "load_artifact": "api",
+    "optimize": "workflows.optimization.optimize",
     "report": "workflows.reporting",
     "study": "workflows.studying",
     "train": "api",

@@ -52,7 +52,9 @@ def configuration(name: str, **changes: object) -> Configuration:
 
 def plan(configurations: list[Configuration], images: int = 5000, has_test: bool = True, **request: object) -> Plan:
     refs = dict.fromkeys(c.network for c in configurations)
-    networks = tuple(Network(ref=ref, sha256="0" * 64, accuracy=0.9 + at / 100, n=10_000) for at, ref in enumerate(refs))
+    networks = tuple(
+        Network(ref=ref, sha256="0" * 64, accuracy=0.9 + at / 100, n=10_000) for at, ref in enumerate(refs)
+    )
     return Plan(
         request=Request(**{"data": "cifar10", "target": LOCAL, **request}),  # type: ignore[arg-type]
         networks=networks,
@@ -67,7 +69,12 @@ class Recorded:
     """`truths` by key; `noise` is of a process, `disagreeing` the share of images that only one of a pair gets right."""
 
     def __init__(
-        self, truths: Mapping[str, Truth], noise: float = 0.01, seed: int = 0, disagreeing: float = 0.004, s: float = 1.0
+        self,
+        truths: Mapping[str, Truth],
+        noise: float = 0.01,
+        seed: int = 0,
+        disagreeing: float = 0.004,
+        s: float = 1.0,
     ) -> None:
         self.truths, self.noise, self.seed, self.disagreeing, self.s = truths, noise, seed, disagreeing, s
 

@@ -185,7 +185,7 @@ def test_when_the_time_is_up_the_best_that_is_known_is_given_or_nothing() -> Non
     early, _ = run(plan(several, budget=5.0, **asked), Recorded(table))
     assert (early.outcome, early.choice) == ("cannot tell", None)
     assert "longer `budget`" in early.gives[0]
-    later, events = run(plan(several, budget=130.0, **asked), Recorded(table))
+    later, events = run(plan(several, budget=105.0, **asked), Recorded(table))
     assert [event.plan for event in events if isinstance(event, Trained)] == ["channels 0.5"]
     assert later.outcome in ("met", "cannot tell")
 
