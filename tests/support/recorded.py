@@ -1,4 +1,4 @@
-"""A search in which nothing is measured: latencies and answers are drawn around a table's, by a seed and by the step."""
+"""A search in which nothing is measured: latencies and answers are drawn around a table's, by a seed and the step."""
 
 import math
 import random
@@ -66,7 +66,7 @@ def plan(configurations: list[Configuration], images: int = 5000, has_test: bool
 
 
 class Recorded:
-    """`truths` by key; `noise` is of a process, `disagreeing` the share of images that only one of a pair gets right."""
+    """`truths` by key; `noise` is of a process, `disagreeing` the share of images that only one of two gets right."""
 
     def __init__(
         self,

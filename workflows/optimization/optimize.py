@@ -159,6 +159,7 @@ def usual_objective(max_drop: float | None, *limits: float | None) -> "Objective
 def check_request(request: "Request") -> None:
     """Raises UsageError for what contradicts itself, and UnavailableError where accuracies cannot be measured."""
     from ...core.limits import check_counts
+    from ..training import recipe_for
 
     check_counts(batches=[request.batch], threads=request.threads)
     if request.finetune and request.max_drop is None and request.objective != "accuracy":
@@ -171,6 +172,8 @@ def check_request(request: "Request") -> None:
             "`finetune`: where accuracy is the objective, pruned networks are not tried",
             "Give `objective=latency` with `max_drop`, or leave `finetune` away.",
         )
+    if request.finetune:
+        recipe_for(request.finetune, {})  # says which there are
     if request.latency and request.throughput and request.throughput * request.latency < request.batch / 1e3:
         raise UsageError(
             f"a batch of {request.batch} in `latency={1e3 * request.latency:g}ms` and "
