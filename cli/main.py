@@ -32,6 +32,7 @@ from . import (
     study,
     target,
     train,
+    verify,
 )
 from . import list as list_
 from .guard import guarded
@@ -63,6 +64,7 @@ app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
 app.command("optimize")(optimize.optimize)
+app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("study")(study.study)
 use(app)

@@ -94,8 +94,8 @@ function drawFront() {
   const without = page.rows.filter((row) => !row.accuracy && row.x[state.axis]).length;
   byId("front").hidden = shown.length === 0;
   byId("front-note").textContent = shown.length
-    ? `Bars are intervals. Hollow: its answers are its source's, which was proven. ${plural(without, "candidate")} ` +
-      "lost before an accuracy was needed, and has none."
+    ? "Bars are intervals. Hollow: its answers are its source's, which was proven." +
+      (without ? ` Without an accuracy, as they lost before: ${plural(without, "candidate")}.` : "")
     : "No accuracy was needed to choose.";
   if (!shown.length) return;
   const best = front(shown);

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .workflows.optimization.optimize import optimize as optimize
     from .workflows.reporting import report as report
     from .workflows.studying import study as study
+    from .workflows.verifying import verify as verify
     from .zoo.checkpoints import build as build
     from .zoo.creating import create_model as create_model
     from .zoo.listing import ModelCard as ModelCard
@@ -66,6 +67,7 @@ _HOME = {
     "report": "workflows.reporting",
     "study": "workflows.studying",
     "train": "api",
+    "verify": "workflows.verifying",
 }
 _PACKAGES = (
     "bench",

@@ -163,7 +163,7 @@ class Known:
             return "not measured"
         drop, (low, high) = found
         n = self.judged[c.subject].n
-        return f"{100 * drop:.2f} points ({100 * low:.2f} to {100 * high:.2f}) on {n:,} images"
+        return f"{100 * drop:.2f} points ({100 * low:.2f} to {100 * high:.2f}) lost on {n:,} images"
 
     def next_look(self, c: Configuration) -> int | None:
         """After how many images to look next; None where all are seen."""

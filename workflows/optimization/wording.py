@@ -89,7 +89,7 @@ def _facts(known: Known, c: Configuration) -> str:
     seconds, (low, high) = known.latency(c)
     said = f"{_ms(seconds)} ms"
     said += f" ({_ms(low)} to {_ms(high)})" if high < float("inf") else ""
-    return f"{said}; {known.drop_in_words(c)} lost" if known.drop(c) else said
+    return f"{said}; {known.drop_in_words(c)}" if known.drop(c) else said
 
 
 def _is_faster(known: Known, one: Configuration, other: Configuration) -> bool:
