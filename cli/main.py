@@ -22,6 +22,7 @@ from . import (
     evaluate,
     export,
     import_,
+    optimize,
     output,
     outputs,
     predict,
@@ -36,6 +37,7 @@ from . import (
     study,
     target,
     train,
+    verify,
     view,
 )
 from . import list as list_
@@ -70,6 +72,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
+app.command("optimize")(optimize.optimize)
+app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("study")(study.study)
 app.command("view")(view.view)
