@@ -1,9 +1,9 @@
 """Integer multipliers that give exactly the integers of a real rescaling: for every sum that can occur, not for most.
 
 A requantization is a staircase: from a sum x to `clip(round(x * slope + offset), least, 255)`. `(x * m + c) >> s` is
-another one, and both are the same if they agree on both sides of each of the at most 255 stairs, as neither ever goes
-down. So the stairs of the reference are found first, and m and c are chosen to fit them: with m given, each stair bounds
-c from one side, and what is left between the bounds is every c that is exact. (gemmlowp and TensorFlow Lite round the
+another one. Both are the same if they agree on both sides of each of the at most 255 stairs, as neither ever goes down.
+So the stairs of the reference are found first, and m and c are chosen to fit them: with m given, each stair bounds c
+from one side, and what is left between the bounds is every c that is exact. (gemmlowp and TensorFlow Lite round the
 multiplier to 31 bits and differ from real arithmetic at some stairs: Jacob et al. 2018, section 2.2.)
 """
 
@@ -53,18 +53,17 @@ class RescaledSum(NamedTuple):
 def of_product(step: Product) -> Rescale:
     """For raw sums of input * weight, without any zero point: all constants are in the result's own."""
     layer, output = step.layer, step.output
-    if output is None or layer.output is None:
-        raise ValueError(f"{step.name} is not rescaled to integers")
-    rows = np.moveaxis(layer.weight_values, layer.channel_axis, 0).reshape(len(layer.weight_values), -1).astype(np.int64)
+    rows = (
+        np.moveaxis(layer.weight_values, layer.channel_axis, 0).reshape(len(layer.weight_values), -1).astype(np.int64)
+    )
     if layer.weights.zero_point.any():
         raise ReszooError(f"{step.name} has weights with a zero point", "Quantize weights symmetrically.")
     zero = step.inputs[0].zero
     totals = zero * rows.sum(axis=1, keepdims=True)
-    end = layer.output
 
     def steps(sums: NDArray[np.float64]) -> NDArray[np.float64]:
         shaped = (sums - totals).T.reshape(-1, len(rows), 1, 1)
-        return in_steps(end, rescale(layer, shaped)).reshape(-1, len(rows)).T
+        return in_steps(output.affine, rescale(layer, shaped)).reshape(-1, len(rows)).T
 
     low, high = 255 * np.minimum(rows, 0).sum(axis=1), 255 * np.maximum(rows, 0).sum(axis=1)
     slope = float(step.inputs[0].scale) * along(layer.weights.scale.astype(np.float64), 0, 1) / output.scale
@@ -73,14 +72,12 @@ def of_product(step: Product) -> Rescale:
 
 def of_map(step: Product) -> Rescale:
     """For bytes that are multiplied by one weight of their channel: the weight is in the multiplier, sums are bytes."""
-    layer, output = step.layer, step.output
-    if output is None or layer.output is None:
-        raise ValueError(f"{step.name} is not rescaled to integers")
-    weights, zero, end = layer.weight_values.reshape(-1, 1).astype(np.float64), step.inputs[0].zero, layer.output
+    layer, output, zero = step.layer, step.output, step.inputs[0].zero
+    weights = layer.weight_values.reshape(-1, 1).astype(np.float64)
 
     def steps(values: NDArray[np.float64]) -> NDArray[np.float64]:
         shaped = ((values - zero) * weights).T.reshape(-1, len(weights), 1, 1)
-        return in_steps(end, rescale(layer, shaped)).reshape(-1, len(weights)).T
+        return in_steps(output.affine, rescale(layer, shaped)).reshape(-1, len(weights)).T
 
     scales = along(layer.weights.scale.astype(np.float64), 0, 1)
     slope = np.broadcast_to(float(step.inputs[0].scale) * scales / output.scale, len(weights)) * weights[:, 0]
@@ -124,7 +121,8 @@ def of_addition(step: Addition) -> RescaledSum:
 def apply(rescale_: Rescale, sums: Integers) -> Integers:
     """What the kernels compute of (channels, n) sums."""
     multiplier, constant, shift = (each[:, None] for each in rescale_[:3])
-    return np.clip((sums * multiplier + constant) >> shift, rescale_.least, 255)
+    found: Integers = np.clip((sums * multiplier + constant) >> shift, rescale_.least, 255)
+    return found
 
 
 def _around(nearest: int, tries: int) -> list[int]:
@@ -176,7 +174,9 @@ def _chosen(
         lower = np.where(is_met, top - stairs * tried[:, None], limits.min).max(axis=1)
         upper = np.where(is_left, top - 1 - (stairs - 1) * tried[:, None], limits.max).min(axis=1)
         new = ~found & (lower <= upper)
-        middle = np.where(lower == limits.min, upper, np.where(upper == limits.max, lower, lower + (upper - lower) // 2))
+        middle = np.where(
+            lower == limits.min, upper, np.where(upper == limits.max, lower, lower + (upper - lower) // 2)
+        )
         multiplier[new], constant[new] = tried[new], middle[new]
         found |= new
         if found.all():
@@ -199,7 +199,9 @@ def _fitted_bytes(name: str, steps: Reference, slope: NDArray[np.float64], least
         lower = np.where(wanted > least, (wanted << shift[:, None]) - products, limits.min).max(axis=1)
         upper = np.where(wanted < 255, ((wanted + 1) << shift[:, None]) - 1 - products, limits.max).min(axis=1)
         new = ~found & (lower <= upper)
-        middle = np.where(lower == limits.min, upper, np.where(upper == limits.max, lower, lower + (upper - lower) // 2))
+        middle = np.where(
+            lower == limits.min, upper, np.where(upper == limits.max, lower, lower + (upper - lower) // 2)
+        )
         multiplier[new], constant[new] = tried[new], middle[new]
         found |= new
         if found.all():

@@ -58,18 +58,22 @@ class Fed:
 
 @dataclass(frozen=True)
 class Product:
-    """A convolution, (N, I, H, W), or a matrix product. Without an output its result is the logits, float32."""
+    """A convolution, (N, I, H, W)."""
 
     name: str
     layer: IntegerLayer
     inputs: tuple[Tensor]
-    output: Tensor | None
+    output: Tensor
+
+    @property
+    def weights(self) -> Array:
+        """(O, I / groups, kH, kW)."""
+        return self.layer.weight_values
 
     @property
     def is_map(self) -> bool:
         """Whether each result comes from one input of its own channel: a batch norm."""
-        weights = self.layer.weight_values
-        return self.layer.node.op_type == "Conv" and weights.shape[1:] == (1, 1, 1) and self.groups == len(weights)
+        return self.weights.shape[1:] == (1, 1, 1) and self.groups == len(self.weights)
 
     @property
     def groups(self) -> int:
@@ -86,6 +90,16 @@ class Product:
 
     def _option(self, name: str, default: Any) -> Any:
         return attributes(self.layer.node).get(name, default)
+
+
+@dataclass(frozen=True)
+class Logits:
+    """A matrix product, (N, I), whose result stays float32."""
+
+    name: str
+    layer: IntegerLayer
+    inputs: tuple[Tensor]
+    output: None = None
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ class Pick:
     strides: tuple[int, int]
 
 
-Step = Fed | Product | Addition | MaxPool | GlobalPool | Pick
+Step = Fed | Product | Logits | Addition | MaxPool | GlobalPool | Pick
 Program = tuple[Step, ...]
 
 
@@ -175,19 +189,20 @@ def _fed(step: Fed, fed: Array) -> Array:
 
 
 def _product(step: Product, x: Array) -> Array:
-    if step.layer.node.op_type != "Conv":
-        x = x.reshape(len(x), -1)
-    real = rescale(step.layer, accumulate(step.layer, x))
-    if step.output is None:
-        return real.astype(np.float32)
-    return _rounded(step.output, real)
+    return _rounded(step.output, rescale(step.layer, accumulate(step.layer, x)))
+
+
+def _logits(step: Logits, x: Array) -> Array:
+    real = rescale(step.layer, accumulate(step.layer, x.reshape(len(x), -1)))
+    return real.astype(np.float32)
 
 
 def _max_pool(step: MaxPool, x: Array) -> Array:
     top, left, bottom, right = step.pads
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))  # 0 is the least
     windows = np.lib.stride_tricks.sliding_window_view(padded, step.kernel, axis=(2, 3))
-    return windows[:, :, :: step.strides[0], :: step.strides[1]].max(axis=(4, 5))
+    largest: Array = windows[:, :, :: step.strides[0], :: step.strides[1]].max(axis=(4, 5))
+    return largest
 
 
 def _global_pool(step: GlobalPool, x: Array) -> Array:
@@ -202,6 +217,7 @@ def _pick(step: Pick, x: Array) -> Array:
 _RESULTS: dict[type, Callable[..., Array]] = {
     Fed: _fed,
     Product: _product,
+    Logits: _logits,
     Addition: lambda step, a, b: np.rint(exact(step, a, b)).astype(np.uint8),
     MaxPool: _max_pool,
     GlobalPool: _global_pool,
@@ -228,7 +244,7 @@ class _Reader:
         layer = self.layers.get(self.logits.name)
         if layer is None or layer.node.op_type != "Gemm":
             raise _no_kernel(last)
-        self.steps.append(Product(layer.name, layer, (self._read(last, last.input[0]),), None))
+        self.steps.append(Logits(layer.name, layer, (self._read(last, last.input[0]),)))
         return tuple(self.steps)
 
     def _quantized(self, quantize: onnx.NodeProto) -> None:
@@ -240,7 +256,7 @@ class _Reader:
         node = self.graph.writer.get(source.input[0]) if source is not None and relu else source
         name = str(quantize.output[0])
         if node is None or node.op_type in ("Transpose", "Cast", "Mul") or self._is_shift(node):
-            step: Step = self._fed(node, name, form)
+            step: Fed | Product | Addition | MaxPool | GlobalPool | Pick = self._fed(node, name, form)
         elif node.op_type == "Conv" and node.output[0] in self.layers:
             step = self._convolution(self.layers[node.output[0]], name, form)
         elif relu and node.op_type != "Add":
@@ -265,8 +281,7 @@ class _Reader:
             step = Pick(quantize.name, (read,), Tensor(name, read.shape, form), (1, 1))
         else:
             raise _no_kernel(node)
-        if step.output is not None:
-            self.tensors[name] = step.output
+        self.tensors[name] = step.output
         self.steps.append(step)
 
     def _read(self, reader: onnx.NodeProto, name: str) -> Tensor:
@@ -300,11 +315,12 @@ class _Reader:
         options = attributes(layer.node)
         if {*options.get("dilations", [1])} != {1} or layer.weight_values.ndim != 4:
             raise _no_kernel(layer.node, "dilated ")
-        step = Product(layer.name, layer, (read,), None)
-        if step.groups != 1 and (not step.is_map or any(step.pads)):
+        strides, pads = options.get("strides", [1, 1]), options.get("pads", [0] * 4)
+        sides = _sides(read, layer.weight_values.shape[2:], strides, pads)
+        step = Product(layer.name, layer, (read,), Tensor(name, (len(layer.weight_values), *sides), form))
+        if step.groups != 1 and (not step.is_map or any(pads)):
             raise _no_kernel(layer.node, "grouped ")
-        sides = _sides(read, layer.weight_values.shape[2:], step.strides, step.pads)
-        return Product(layer.name, layer, (read,), Tensor(name, (len(layer.weight_values), *sides), form))
+        return step
 
     def _max_pool(self, node: onnx.NodeProto, name: str, form: Affine) -> MaxPool:
         read, options = self._read(node, node.input[0]), attributes(node)

@@ -32,4 +32,6 @@ def _float(value: object) -> str:
 
 
 def _lines(numbers: list[str]) -> str:
-    return textwrap.fill(", ".join(numbers), WIDTH, initial_indent="    ", subsequent_indent="    ", break_long_words=False)
+    return textwrap.fill(
+        ", ".join(numbers), WIDTH, initial_indent="    ", subsequent_indent="    ", break_long_words=False
+    )

@@ -9,6 +9,7 @@ from ...core.types import Unavailable
 
 COMPILERS = ("cc", "gcc", "clang")
 LIBRARY = "libmodel.so"
+TIMES = Path(__file__).with_name("files") / "times.c"
 FLAGS = ("-O3", "-std=c11", "-fPIC", "-shared", "-s")
 LINES = 5  # of what a compiler says in the end
 LIMIT_S = 600
@@ -36,7 +37,7 @@ def version() -> str:
 
 
 def build(sources: Path, library: Path, *options: str) -> None:
-    """Compile all of a folder's sources but the example into one shared library.
+    """Compile all of a folder's sources but the example into one shared library; options may name more.
 
     Raises ReszooError with the compiler's last lines where it fails.
     """

@@ -10,13 +10,13 @@ import onnx
 from ...core.errors import UsageError
 from ...core.types import Checkpoint, TensorSpec
 from ...quantize.integer import Array
-from ...quantize.program import Product, Program, evaluate, read
+from ...quantize.program import Logits, Product, Program, evaluate, read
 from ...quantize.saturation import excess
 from ..feeding import SEED, feed
 from . import interface, kernel_sets
 from .writing import FILES, source
 
-SHARED = ("kernels.h", "convolve.h", "example.c", "Makefile", "CMakeLists.txt")
+SHARED = ("kernels.h", "convolve.h", "neon.h", "example.c", "Makefile", "CMakeLists.txt")
 SIZE = re.compile(r"#define MODEL_(\w+)_BYTES (\d+)")
 
 
@@ -52,7 +52,7 @@ def _sets(program: Program, names: tuple[str, ...]) -> tuple[kernel_sets.KernelS
 
     Raises UsageError for one that would not be exact: sums of two products have to fit into 16 bits there.
     """
-    saturating = [step.name for step in program if isinstance(step, Product) and _saturates(step)]
+    saturating = [step.name for step in program if isinstance(step, Product | Logits) and _saturates(step)]
     chosen = []
     for each in kernel_sets.SETS:
         is_exact = not saturating or each.name not in kernel_sets.NEEDS_CERTIFICATE
@@ -66,7 +66,7 @@ def _sets(program: Program, names: tuple[str, ...]) -> tuple[kernel_sets.KernelS
     return tuple(chosen)
 
 
-def _saturates(step: Product) -> bool:
+def _saturates(step: Product | Logits) -> bool:
     weights = step.layer.weight_values
     rows = weights.swapaxes(0, step.layer.channel_axis).reshape(weights.shape[step.layer.channel_axis], -1)
     return bool(excess(rows).max() > 0) if rows.shape[1] > 1 else False

@@ -1,8 +1,7 @@
 """model.h, model.c and the example's data: what a program of a user's includes, and how it is shown to work."""
 
+from math import prod
 from typing import NamedTuple
-
-import numpy as np
 
 from ...core.types import TensorSpec
 from ...quantize.integer import Array
@@ -25,7 +24,7 @@ class Interface(NamedTuple):
 
     @property
     def values(self) -> int:
-        return int(np.prod(self.fed.shape[1:]))
+        return prod(int(side) for side in self.fed.shape[1:])
 
 
 def header(model: Interface, sets: tuple[KernelSet, ...]) -> str:
@@ -148,7 +147,8 @@ static const struct {{
 {rows}
 }};
 
-const struct model_sizes model_sizes = {{MODEL_IMAGE_VALUES, sizeof(model_pixel), MODEL_CLASSES, MODEL_WORKSPACE_BYTES}};
+const struct model_sizes model_sizes = {{MODEL_IMAGE_VALUES, sizeof(model_pixel), MODEL_CLASSES,
+                                        MODEL_WORKSPACE_BYTES}};
 
 int model_has(enum model_kernels kernels)
 {{
@@ -172,7 +172,8 @@ const char *model_name(enum model_kernels kernels)
     return (unsigned)kernels < MODEL_SETS ? sets[kernels].name : NULL;
 }}
 
-int model_run_many(enum model_kernels kernels, const model_pixel *images, float *logits, size_t count, void *workspace)
+int model_run_many(enum model_kernels kernels, const model_pixel *images, float *logits, size_t count,
+                   void *workspace)
 {{
     if (images == NULL || logits == NULL || workspace == NULL)
         return MODEL_NULL;
@@ -197,9 +198,6 @@ int model_run(const model_pixel *image, float *logits, void *workspace)
 
 def example_data(image: Array, logits: Array) -> str:
     """A test vector: one image as the model is fed with it, and the logits of the integer reference."""
-    return (
-        "/* A picture, and the logits that the network has for it, to the last bit. */\n#define ALIGNED\n\n"
-        + array("example_image", image)
-        + "\n"
-        + array("example_logits", logits)
-    )
+    head = "/* A picture, and the logits that the network has for it, to the last bit. */\n#include <stdint.h>\n\n"
+    arrays = f"{array('example_image', image)}\n{array('example_logits', logits)}"
+    return f"{head}#define ALIGNED\n\n{arrays}"

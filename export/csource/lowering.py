@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...quantize.integer import Array
-from ...quantize.program import Addition, Fed, GlobalPool, MaxPool, Pick, Product, Program, Step, Tensor
+from ...quantize.program import Addition, Product, Program, Step, Tensor
 
 BLOCK = 16  # outputs whose weights lie together, as in kernels.h
 GROUP = 4  # bytes that are multiplied at once
@@ -37,7 +37,7 @@ class Call:
 
 
 def is_convolution(step: Step) -> bool:
-    return isinstance(step, Product) and step.output is not None and not step.is_map
+    return isinstance(step, Product) and not step.is_map
 
 
 def calls(program: Program) -> list[Call]:
@@ -77,19 +77,3 @@ def even_then_odd(values: Array) -> Array:
 
 def filled_up(values: Array) -> Array:
     return np.pad(values, (0, -len(values) % BLOCK))
-
-
-__all__ = [
-    "Addition",
-    "Call",
-    "Fed",
-    "GlobalPool",
-    "MaxPool",
-    "Pick",
-    "Product",
-    "calls",
-    "even_then_odd",
-    "filled_up",
-    "is_convolution",
-    "packed",
-]

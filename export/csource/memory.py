@@ -7,7 +7,7 @@ afterwards. The largest are placed first, each at the lowest free place (Pisarch
 from collections import defaultdict
 from dataclasses import dataclass
 
-from ...quantize.program import Fed, Product, Tensor
+from ...quantize.program import Product, Tensor
 from .lowering import Call
 
 ALIGNMENT = 64
@@ -53,7 +53,9 @@ def plan(calls: list[Call]) -> Memory:
     placed: dict[str, Place] = {}
     for name in sorted(free, key=lambda each: (-free[each].size, spans[each])):
         start = 0
-        for other in sorted((placed[each] for each in placed if _meet(spans[name], spans[each])), key=lambda p: p.start):
+        for other in sorted(
+            (placed[each] for each in placed if _meet(spans[name], spans[each])), key=lambda p: p.start
+        ):
             if start + free[name].size <= other.start:
                 break
             start = max(start, other.start + other.size)
@@ -94,7 +96,10 @@ def _borders(calls: list[Call]) -> dict[tuple[int, int, int], int]:
 
 def _to_fill(calls: list[Call], places: dict[str, Place]) -> dict[int, int]:
     padded = {
-        tensor.name for call in calls if isinstance(call.step, Product) and any(call.step.pads) for tensor in call.step.inputs
+        tensor.name
+        for call in calls
+        if isinstance(call.step, Product) and any(call.step.pads)
+        for tensor in call.step.inputs
     }
     intact: dict[Place, int] = {}
     filled = {}
@@ -114,6 +119,3 @@ def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 def _overlap(one: Place, other: Place) -> bool:
     return one.start < other.start + other.size and other.start < one.start + one.size
-
-
-__all__ = ["Fed", "Memory", "Place", "plan"]

@@ -20,7 +20,7 @@ class Registers(NamedTuple):
     sums: int
 
 
-# In the order in which TILE of the kernels takes them.
+# In the order in which TILE of the kernels counts them.
 SETS = {"avx512vnni": Registers(16, 28), "avx2": Registers(8, 10), "neon": Registers(4, 24)}
 
 

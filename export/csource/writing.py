@@ -3,17 +3,16 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ...quantize import fixed_point
 from ...quantize.integer import Array, _scale
 from ...quantize.layers import along
-from ...quantize.program import Addition, Fed, GlobalPool, MaxPool, Pick, Product, Program, Tensor
+from ...quantize.program import Addition, Fed, GlobalPool, Logits, MaxPool, Pick, Product, Program, Tensor
 from . import memory
 from .arrays import array
-from .lowering import BLOCK, GROUP, Call, calls, even_then_odd, filled_up, is_convolution, packed
+from .lowering import BLOCK, Call, calls, even_then_odd, filled_up, packed
 from .memory import Memory, Place
 from .tiles import SETS, tile_for
 
@@ -59,6 +58,7 @@ class _Writer:
         return f"workspace + {place.first - pad[0] * place.row - pad[1] * place.shape[0]}"
 
     def call(self, number: int, call: Call) -> None:
+        self.run.append(f"MARK({number});")
         if (value := self.memory.filled.get(number)) is not None and call.output is not None:
             place = self.place(call.output)
             channels, height, _ = place.shape
@@ -66,20 +66,23 @@ class _Writer:
                 f"fill_border({self.at(call.output)}, {height}, {place.row}, {place.border}, {channels}, {value});"
             )
         self.run.append(f"/* {_described(call)} */")
-        step = call.step
-        writers: dict[type, Any] = {
-            Fed: self._fed,
-            Addition: self._addition,
-            MaxPool: self._max_pool,
-            GlobalPool: self._global_pool,
-            Pick: self._map,
-            Product: self._convolution if is_convolution(step) else self._map,
-        }
-        (self._head if step.output is None else writers[type(step)])(call)
+        match call.step:
+            case Fed() as step:
+                self._fed(step)
+            case Logits() as step:
+                self._head(step)
+            case Addition() as step:
+                self._addition(step)
+            case MaxPool() as step:
+                self._max_pool(step)
+            case GlobalPool() as step:
+                self._global_pool(step)
+            case Product() as step if not step.is_map:
+                self._convolution(step, call.addition.output if call.addition else step.output, call)
+            case step:
+                self._map(step)
 
-    def _fed(self, call: Call) -> None:
-        step = call.step
-        assert isinstance(step, Fed)
+    def _fed(self, step: Fed) -> None:
         channels, height, width = step.output.shape
         sizes = f"{height}, {width}, {channels}, {self.place(step.output).row}"
         if step.scale is None:
@@ -92,14 +95,13 @@ class _Writer:
         self.size += 256 * channels
         self.run.append(f"feed_bytes(image, {self.at(step.output)}, {sizes}, {name});")
 
-    def _convolution(self, call: Call) -> None:
-        step = call.step
-        assert isinstance(step, Product)
+    def _convolution(self, step: Product, output: Tensor, call: Call) -> None:
         (read,) = step.inputs
         name, found = _identifier(step.name), fixed_point.of_product(step)
         weights = packed(step.layer.weight_values)
         fields = [
             self.constant(f"{name}_weights", weights),
+            self.constant(f"{name}_totals", filled_up(_totals(step))),
             self.constant(f"{name}_multipliers", filled_up(found.multiplier).astype(np.int32)),
             self.constant(f"{name}_constants", even_then_odd(found.constant)),
             self.constant(f"{name}_shifts", filled_up(found.shift - fixed_point.WORD).astype(np.int32)),
@@ -109,17 +111,12 @@ class _Writer:
         layer = self.structure("layer", name, ", ".join(fields))
         residual = self.at(call.residual) if call.residual else "NULL"
         fed = self.at(read, step.pads[:2])
-        output = call.output
-        assert output is not None
-        function = self._function(call, weights.shape[1], weights.shape[2])
+        function = self._function(step, output, call.residual, (weights.shape[1], weights.shape[2]))
         self.run.append(f"{function}({layer}, {fed}, {self.at(output)}, {residual});")
 
-    def _function(self, call: Call, kernel: int, groups: int) -> str:
-        """The function for a convolution of this shape: one for all that have it."""
-        step, output = call.step, call.output
-        assert isinstance(step, Product)
-        assert output is not None
-        (read,) = step.inputs
+    def _function(self, step: Product, output: Tensor, residual: Tensor | None, walk: tuple[int, int]) -> str:
+        """The function for a convolution of this shape: one for all that have it. `walk`: kernel rows, groups."""
+        (read,), (kernel, groups) = step.inputs, walk
         source, target = self.place(read), self.place(output)
         channels, height, width = output.shape
         shape = {
@@ -132,20 +129,21 @@ class _Writer:
             "width": width,
             "channels": channels,
             "out_row": target.row,
-            "residual_row": self.place(call.residual).row if call.residual else 0,
-            "adds": int(call.addition is not None),
+            "residual_row": self.place(residual).row if residual else 0,
+            "adds": int(residual is not None),
         }
         text = ", ".join(f".{key} = {value}" for key, value in shape.items())
         if text not in self.shapes:
             name = self.shapes[text] = f"convolve_{len(self.shapes)}"
-            tiles = ", ".join("{%d, %d, %d}" % tile_for(each, height, width, channels) for each in SETS)
-            picked = [f"(struct tile){{{tile}}}" for tile in re.findall(r"\{(.*?)\}", tiles)]
+            tiles = [tile_for(each, height, width, channels) for each in SETS]
+            chosen = ", ".join(f"{{{tile.rows}, {tile.columns}, {tile.vectors}}}" for tile in tiles)
             self.functions.append(
                 f"/* {kernel}x{kernel}, {read.shape[0]} to {channels} channels, {height}x{width} outputs */\n"
                 f"static KERNEL NEVER_INLINE void {name}(const struct layer *layer, const uint8_t *in, uint8_t *out,\n"
                 f"                                        const uint8_t *residual)\n{{\n"
+                f"    static const struct tile tiles[] = {{{chosen}}};\n"
                 f"    const struct shape shape = {{{text}}};\n"
-                f"    convolve(layer, in, out, residual, shape, TILE(({picked[0]}), ({picked[1]}), ({picked[2]})));\n}}\n"
+                f"    convolve(layer, in, out, residual, shape, tiles[TILE]);\n}}\n"
             )
         return self.shapes[text]
 
@@ -159,9 +157,7 @@ class _Writer:
         parts = [part for each in (*factors, found.constant) for part in (each >> half, each & ((1 << half) - 1))]
         return f"{{{', '.join(map(str, (*parts, found.shift - half, found.least)))}}}"
 
-    def _addition(self, call: Call) -> None:
-        step = call.step
-        assert isinstance(step, Addition)
+    def _addition(self, step: Addition) -> None:
         name = self.structure("sum", _identifier(step.name), self._sum(step, None)[1:-1])
         channels, height, width = step.output.shape
         first, second = step.inputs
@@ -169,10 +165,7 @@ class _Writer:
         ends = ", ".join(self.at(each) for each in (first, second, step.output))
         self.run.append(f"add({name}, {ends}, {height}, {width * channels}, {rows});")
 
-    def _map(self, call: Call) -> None:
-        step = call.step
-        assert isinstance(step, Product | Pick)
-        assert step.output is not None
+    def _map(self, step: Product | Pick) -> None:
         name = _identifier(step.name)
         found = fixed_point.of_map(step) if isinstance(step, Product) else fixed_point.of_pick(step)
         numbers = {"multipliers": found.multiplier, "constants": found.constant, "shifts": found.shift}
@@ -186,9 +179,7 @@ class _Writer:
             f"convert({made}, {self.at(read)}, {self.at(step.output)}, {height}, {width}, {channels}, {steps});"
         )
 
-    def _max_pool(self, call: Call) -> None:
-        step = call.step
-        assert isinstance(step, MaxPool)
+    def _max_pool(self, step: MaxPool) -> None:
         (read,) = step.inputs
         channels, height, width = step.output.shape
         sizes = f"{read.shape[1]}, {read.shape[2]}, {height}, {width}, {channels}"
@@ -196,9 +187,7 @@ class _Writer:
         rows = f"{self.place(read).row}, {self.place(step.output).row}"
         self.run.append(f"max_pool({self.at(read)}, {self.at(step.output)}, {sizes}, {window}, {rows});")
 
-    def _global_pool(self, call: Call) -> None:
-        step = call.step
-        assert isinstance(step, GlobalPool)
+    def _global_pool(self, step: GlobalPool) -> None:
         (read,) = step.inputs
         channels, height, width = read.shape
         found = fixed_point.of_pool(step)
@@ -206,11 +195,9 @@ class _Writer:
         sizes = f"{height}, {width}, {channels}, {self.place(read).row}"
         self.run.append(f"average({self.at(read)}, {self.at(step.output)}, {sizes}, {numbers});")
 
-    def _head(self, call: Call) -> None:
-        step = call.step
-        assert isinstance(step, Product)
+    def _head(self, step: Logits) -> None:
         layer, (read,) = step.layer, step.inputs
-        weights = np.moveaxis(layer.weight_values, layer.channel_axis, 0)
+        weights = _rows(step)
         name, classes = _identifier(step.name), len(weights)
         scales = np.broadcast_to(read.scale * along(_scale(layer.weights), 0, 1), classes)
         biases = np.zeros(classes) if layer.bias_values is None else layer.bias_values.astype(np.float64)
@@ -218,7 +205,8 @@ class _Writer:
         blocks = packed(weights[:, :, None, None])
         fields = [
             self.constant(f"{name}_weights", blocks),
-            self.constant(f"{name}_offsets", (-read.zero * weights.sum(axis=1, dtype=np.int64)).astype(np.int32)),
+            self.constant(f"{name}_totals", filled_up(_totals(step))),
+            self.constant(f"{name}_offsets", -read.zero * _totals(step)),
             self.constant(f"{name}_scales", np.ascontiguousarray(scales, np.float64)),
             self.constant(f"{name}_biases", biases),
         ]
@@ -233,13 +221,14 @@ def source(program: Program) -> Source:
     writer = _Writer(memory.plan(listed))
     for number, call in enumerate(listed):
         writer.call(number, call)
-    fed = program[0]
-    assert isinstance(fed, Fed)
-    head = program[-1]
-    assert isinstance(head, Product)
-    classes = head.layer.weight_values.shape[head.layer.channel_axis]
+    last = program[-1]
+    if not isinstance(last, Logits):
+        raise TypeError(type(last))
+    writer.run.append(f"MARK({len(listed)});")
+    classes = len(_rows(last))
     size = writer.memory.size + 4 * BLOCK * -(-classes // BLOCK)
-    pixel = "float" if fed.scale is None else "uint8_t"
+    is_float = any(isinstance(step, Fed) and step.scale is None for step in program)
+    pixel = "float" if is_float else "uint8_t"
     lines = "".join(f"    {line}\n" for line in writer.run)
     network = (
         "/* The network: each set of kernels includes it, and gets its own RUN. */\n\n"
@@ -250,9 +239,22 @@ def source(program: Program) -> Source:
     declared = "\n".join(writer.declared)
     aligned = "#ifdef __GNUC__\n#define ALIGNED __attribute__((aligned(64)))\n#else\n#define ALIGNED\n#endif\n"
     layers = f"/* The constants of each layer. */\n#ifndef LAYERS_H\n#define LAYERS_H\n\n{declared}\n\n#endif\n"
-    weights = f"/* The constants of each layer. */\n#define KERNEL\n{INCLUDED}\n{aligned}\n" + "\n".join(writer.constants)
+    weights = f"/* The constants of each layer. */\n#define KERNEL\n{INCLUDED}\n{aligned}\n" + "\n".join(
+        writer.constants
+    )
     texts = {"network.h": network, "layers.h": layers, "weights.c": weights}
     return Source(texts, size, writer.size)
+
+
+def _rows(step: Product | Logits) -> Array:
+    """The weights, outputs first."""
+    return np.moveaxis(step.layer.weight_values, step.layer.channel_axis, 0)
+
+
+def _totals(step: Product | Logits) -> Array:
+    rows = _rows(step)
+    totals: Array = rows.reshape(len(rows), -1).sum(axis=1, dtype=np.int32)
+    return totals
 
 
 def _identifier(name: str) -> str:
@@ -270,6 +272,3 @@ def _described(call: Call) -> str:
 def _size(tensor: Tensor) -> str:
     channels, height, width = tensor.shape
     return f"{height}x{width}x{channels}"
-
-
-__all__ = ["GROUP", "Source", "source"]

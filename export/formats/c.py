@@ -1,4 +1,4 @@
-"""C without a runtime: kernels and constants in one folder, exact to the bit, and a library of them for this machine."""
+"""C without a runtime: kernels and constants in one folder, exact to the bit, and a library for this machine."""
 
 from pathlib import Path
 

@@ -1,19 +1,34 @@
 """The C of an artifact, through its library: the fastest kernels that the processor has, or those of a variant."""
 
 import ctypes
+import re
 import tempfile
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import ReszooError
+from ...core.measured import Kernel
 from ...core.types import Candidate, Unavailable
-from ..contract.runtime import Device, Runtime, Session
-from ..csource.compiling import LIBRARY, build
+from ..contract.runtime import WARM_UP_RUNS, Device, Runtime, Session
+from ..csource.compiling import LIBRARY, TIMES, build
 
 if TYPE_CHECKING:
     import numpy as np
 
 ALIGNMENT = 64
+# A call of a kernel in network.h, behind the comment that names its layer.
+CALL = re.compile(r"/\* (\S+): .*\*/\n +([a-z]+)[\w]*\(")
+OPERATORS = {
+    "feed": "QuantizeLinear",
+    "convolve": "Conv",
+    "convert": "Conv",
+    "add": "Add",
+    "max": "MaxPool",
+    "average": "GlobalAveragePool",
+    "classify": "Gemm",
+}
 
 
 class Sizes(ctypes.Structure):
@@ -42,6 +57,31 @@ class CRuntime(Runtime):
 
     def load(self, model: Candidate, *, device: Device, threads: int, variant: str) -> "CSession":
         return CSession(library(model.path), variant)
+
+    def profile(
+        self, model: Candidate, batch: "np.ndarray", *, device: Device, threads: int, runs: int, limit_s: float
+    ) -> tuple[Kernel, ...]:
+        """From a build of its own, in which each call of a kernel is timed."""
+        with tempfile.TemporaryDirectory(prefix="reszoo-") as folder:
+            build(model.path, Path(folder) / LIBRARY, "-DMODEL_TIMES", str(TIMES))
+            loaded = ctypes.CDLL(f"{folder}/{LIBRARY}")
+        names = CALL.findall((model.path / "network.h").read_text(encoding="utf-8"))
+        times = (ctypes.c_int64 * (len(names) + 1)).in_dll(loaded, "model_times")
+        with CSession(loaded, "") as session:
+            placed = [session.place(image[None]) for image in batch]
+            session.repeat(placed[0], WARM_UP_RUNS, limit_s)
+            seconds, done, end = [0.0] * len(names), 0, time.monotonic() + limit_s
+            while done == 0 or (done < runs and time.monotonic() < end):
+                for image in placed:
+                    session.run(image)
+                    seconds = [
+                        sum_ + after - before for sum_, (before, after) in zip(seconds, pairwise(times), strict=True)
+                    ]
+                done += 1
+        return tuple(
+            Kernel(name=name, operator=OPERATORS[kind], precision="int8", seconds=total / done / 1e9)
+            for (name, kind), total in zip(names, seconds, strict=True)
+        )
 
 
 class CSession(Session):

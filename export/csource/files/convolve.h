@@ -2,9 +2,10 @@
  * The loop nest of all sets of kernels that have vectors. A set defines before:
  *
  *   vec                        a vector of int32_t, one for each of LANES outputs
- *   zeros()                    of them
+ *   some_weights, some_pixel   what the next two give
  *   weights_at(p)              LANES x 4 weights
- *   pixel_at(p)                4 bytes, in each lane
+ *   pixel_at(p)                4 bytes, for each lane
+ *   start(totals)              the sums to begin with; `totals` are sums of all weights of an output
  *   dot(sums, pixel, weights)  sums + the products of four bytes and four weights, lane by lane
  *   rescaled(sums, layer, c)   by the multipliers, constants and shifts from output c on
  *   with_residual(q, p, n, s)  q limited to 0..255, and added to n bytes at p as s says; not yet limited
@@ -43,17 +44,21 @@ KERNEL ALWAYS_INLINE void convolve_tile(const struct layer *layer, const uint8_t
     const int8_t *weights = layer->weights + channel / BLOCK * block + channel % BLOCK * 4;
     const int pixels = tile.rows * tile.columns;
 
-#define DECLARE(i) vec a##i = zeros(), b##i = zeros(), c##i = zeros();
+    const int32_t *totals = layer->totals + channel;
+    const vec start_a = start(totals);
+    const vec start_b = tile.vectors > 1 ? start(totals + LANES) : start_a;
+    const vec start_c = tile.vectors > 2 ? start(totals + 2 * LANES) : start_a;
+#define DECLARE(i) vec a##i = start_a, b##i = start_b, c##i = start_c;
     PIXELS(DECLARE)
     for (int y = 0; y < shape.kernel; y++) {
         const uint8_t *row = in + y * shape.in_row;
         for (int group = 0; group < shape.groups; group++) {
-            vec wa = weights_at(weights);
-            vec wb = tile.vectors > 1 ? weights_at(weights + BESIDE(1)) : wa;
-            vec wc = tile.vectors > 2 ? weights_at(weights + BESIDE(2)) : wa;
+            some_weights wa = weights_at(weights);
+            some_weights wb = tile.vectors > 1 ? weights_at(weights + BESIDE(1)) : wa;
+            some_weights wc = tile.vectors > 2 ? weights_at(weights + BESIDE(2)) : wa;
 #define MULTIPLY(i)                                                                                                      \
     if (i < pixels) {                                                                                                    \
-        vec pixel = pixel_at(row + IN(i));                                                                               \
+        some_pixel pixel = pixel_at(row + IN(i));                                                                        \
         a##i = dot(a##i, pixel, wa);                                                                                     \
         if (tile.vectors > 1)                                                                                            \
             b##i = dot(b##i, pixel, wb);                                                                                 \
@@ -106,7 +111,7 @@ KERNEL ALWAYS_INLINE void classify(const struct head *head, const uint8_t *in, i
     for (int first = 0; first < classes; first += BLOCK) {
         vec totals[BLOCK / LANES];
         for (int v = 0; v < BLOCK / LANES; v++)
-            totals[v] = zeros();
+            totals[v] = start(head->totals + first + LANES * v);
         for (int group = 0; group < groups; group++, weights += 4 * BLOCK)
             for (int v = 0; v < BLOCK / LANES; v++)
                 totals[v] = dot(totals[v], pixel_at(in + 4 * group), weights_at(weights + 4 * LANES * v));

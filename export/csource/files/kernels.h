@@ -30,6 +30,15 @@
 #define NEVER_INLINE
 #endif
 
+/* A build with MODEL_TIMES notes when each call begins. */
+#ifdef MODEL_TIMES
+extern int64_t model_times[];
+int64_t model_now(void);
+#define MARK(call) (model_times[call] = model_now())
+#else
+#define MARK(call) ((void)0)
+#endif
+
 enum { BLOCK = 16 }; /* outputs whose weights lie together */
 
 /* q = (a * first + b * second + constant) >> shift, limited to least..255; each factor is high * 2^15 + low. */
@@ -45,10 +54,12 @@ struct sum {
  * times weights. All arrays are filled up to a whole BLOCK of outputs.
  *
  * weights    of each block: kernel rows, groups of four bytes of such a row, 16 outputs, 4 bytes
+ * totals     the sum of each output's weights
  * constants  of each block: those of the even outputs, then those of the odd ones
  */
 struct layer {
     const int8_t *weights;
+    const int32_t *totals;
     const int32_t *multipliers;
     const int64_t *constants;
     const int32_t *shifts;
@@ -77,6 +88,7 @@ struct tile {
 /* logit = (x + offset) * scale + bias */
 struct head {
     const int8_t *weights;
+    const int32_t *totals;
     const int32_t *offsets;
     const double *scales, *biases;
 };

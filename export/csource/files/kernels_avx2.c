@@ -10,13 +10,15 @@
 #include "layers.h"
 
 #define RUN model_run_avx2
-#define TILE(avx512vnni, avx2, neon) avx2
+#define TILE 1
 
 enum { LANES = 8 };
 typedef __m256i vec;
+typedef vec some_weights, some_pixel;
 
-KERNEL ALWAYS_INLINE vec zeros(void)
+KERNEL ALWAYS_INLINE vec start(const int32_t *totals)
 {
+    (void)totals;
     return _mm256_setzero_si256();
 }
 

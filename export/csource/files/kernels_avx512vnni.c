@@ -7,13 +7,15 @@
 #include "layers.h"
 
 #define RUN model_run_avx512vnni
-#define TILE(avx512vnni, avx2, neon) avx512vnni
+#define TILE 0
 
 enum { LANES = 16 };
 typedef __m512i vec;
+typedef vec some_weights, some_pixel;
 
-KERNEL ALWAYS_INLINE vec zeros(void)
+KERNEL ALWAYS_INLINE vec start(const int32_t *totals)
 {
+    (void)totals;
     return _mm512_setzero_si512();
 }
 

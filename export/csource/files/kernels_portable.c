@@ -4,7 +4,7 @@
 #include "layers.h"
 
 #define RUN model_run_portable
-#define TILE(avx512vnni, avx2, neon) avx2 /* not used */
+#define TILE 0 /* not used */
 
 /* The sum of one output: `weights` are its own four of the first group, every other group is a block further. */
 static int32_t dot(const uint8_t *in, ptrdiff_t in_row, const int8_t *weights, int kernel, int groups)

@@ -26,7 +26,7 @@ def load(path: Path) -> Any:
     _, _, classes, workspace_bytes = (ctypes.c_int32 * 4).in_dll(library, "model_sizes")
     room = np.empty(workspace_bytes + 64, np.uint8)
     workspace = room[-room.ctypes.data % 64 :]
-    kinds = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
+    kinds: Any = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
     library.model_run_many.argtypes = kinds
 
     def logits(batch: np.ndarray) -> Any:
