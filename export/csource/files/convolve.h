@@ -1,0 +1,122 @@
+/*
+ * The loop nest of all sets of kernels that have vectors. A set defines before:
+ *
+ *   vec                        a vector of int32_t, one for each of LANES outputs
+ *   some_weights, some_pixel   what the next two give
+ *   weights_at(p)              LANES x 4 weights
+ *   pixel_at(p)                4 bytes, for each lane
+ *   start(totals)              the sums to begin with; `totals` are sums of all weights of an output
+ *   dot(sums, pixel, weights)  sums + the products of four bytes and four weights, lane by lane
+ *   rescaled(sums, layer, c)   by the multipliers, constants and shifts from output c on
+ *   with_residual(q, p, n, s)  q limited to 0..255, and added to n bytes at p as s says; not yet limited
+ *   store(p, q, least, n)      n outputs, limited to least..255
+ *   store_sums(p, sums)        LANES of them
+ *
+ * A tile of pixels and channels is computed at once: each pixel's four bytes are read once for all its channels, each
+ * weight once for all pixels, and the sums never leave the registers before they are bytes again.
+ */
+
+#define PIXELS(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
+
+/* Where output i of a tile reads and writes; i, and the tile, are constants. */
+#define DOWN(i) ((i) / tile.columns)
+#define RIGHT(i) ((i) % tile.columns)
+#define IN(i) (DOWN(i) * shape.in_down + RIGHT(i) * shape.in_right)
+#define OUT(i, row) (DOWN(i) * (row) + RIGHT(i) * (ptrdiff_t)shape.channels)
+
+/* From output c's weights to those `v` vectors on: within a block they lie side by side. */
+#define BESIDE(v) ((v) * LANES / BLOCK * block + (v) * LANES % BLOCK * 4)
+
+KERNEL ALWAYS_INLINE void finish(vec sums, const struct layer *layer, struct shape shape, int channel, int count,
+                                 uint8_t *out, const uint8_t *residual)
+{
+    vec q = rescaled(sums, layer, channel);
+    if (shape.adds)
+        store(out, with_residual(q, residual, count, layer), layer->sum.least, count);
+    else
+        store(out, q, layer->least, count);
+}
+
+KERNEL ALWAYS_INLINE void convolve_tile(const struct layer *layer, const uint8_t *in, uint8_t *out, const uint8_t *residual,
+                                        int channel, int count, struct shape shape, struct tile tile)
+{
+    const ptrdiff_t block = (ptrdiff_t)shape.kernel * shape.groups * 4 * BLOCK;
+    const int8_t *weights = layer->weights + channel / BLOCK * block + channel % BLOCK * 4;
+    const int pixels = tile.rows * tile.columns;
+
+    const int32_t *totals = layer->totals + channel;
+    const vec start_a = start(totals);
+    const vec start_b = tile.vectors > 1 ? start(totals + LANES) : start_a;
+    const vec start_c = tile.vectors > 2 ? start(totals + 2 * LANES) : start_a;
+#define DECLARE(i) vec a##i = start_a, b##i = start_b, c##i = start_c;
+    PIXELS(DECLARE)
+    for (int y = 0; y < shape.kernel; y++) {
+        const uint8_t *row = in + y * shape.in_row;
+        for (int group = 0; group < shape.groups; group++) {
+            some_weights wa = weights_at(weights);
+            some_weights wb = tile.vectors > 1 ? weights_at(weights + BESIDE(1)) : wa;
+            some_weights wc = tile.vectors > 2 ? weights_at(weights + BESIDE(2)) : wa;
+#define MULTIPLY(i)                                                                                                      \
+    if (i < pixels) {                                                                                                    \
+        some_pixel pixel = pixel_at(row + IN(i));                                                                        \
+        a##i = dot(a##i, pixel, wa);                                                                                     \
+        if (tile.vectors > 1)                                                                                            \
+            b##i = dot(b##i, pixel, wb);                                                                                 \
+        if (tile.vectors > 2)                                                                                            \
+            c##i = dot(c##i, pixel, wc);                                                                                 \
+    }
+            PIXELS(MULTIPLY)
+            row += 4;
+            weights += 4 * BLOCK;
+        }
+    }
+#define LEFT(v) (shape.channels % LANES == 0 || count > ((v) + 1) * LANES ? LANES : count - (v) * LANES)
+#define FINISH(i, sums, v)                                                                                               \
+    if (i < pixels && (v) < tile.vectors)                                                                                \
+        finish(sums##i, layer, shape, channel + (v) * LANES, LEFT(v), out + OUT(i, shape.out_row) + (v) * LANES,         \
+               shape.adds ? residual + OUT(i, shape.residual_row) + (v) * LANES : residual);
+#define FINISH_A(i) FINISH(i, a, 0)
+#define FINISH_B(i) FINISH(i, b, 1)
+#define FINISH_C(i) FINISH(i, c, 2)
+    PIXELS(FINISH_A)
+    PIXELS(FINISH_B)
+    PIXELS(FINISH_C)
+}
+
+/*
+ * One layer. `shape` and `tile` are constants, so that each layer gets a loop of its own; whole tiles cover the output,
+ * but of the last one's channels, `count` may be fewer than it has lanes.
+ */
+KERNEL ALWAYS_INLINE void convolve(const struct layer *layer, const uint8_t *in, uint8_t *out, const uint8_t *residual,
+                                   struct shape shape, struct tile tile)
+{
+    const int together = tile.vectors * LANES;
+    for (int channel = 0; channel < shape.channels; channel += together) {
+        int count = shape.channels - channel < together ? shape.channels - channel : together;
+        for (int y = 0; y < shape.height; y += tile.rows)
+            for (int x = 0; x < shape.width; x += tile.columns) {
+                ptrdiff_t place = (ptrdiff_t)x * shape.channels + channel;
+                convolve_tile(layer, in + y * shape.in_down + x * shape.in_right, out + y * shape.out_row + place,
+                              shape.adds ? residual + y * shape.residual_row + place : residual, channel, count, shape,
+                              tile);
+            }
+    }
+}
+
+/* The matrix product behind the pool; `sums` is room for a whole BLOCK more than there are classes. */
+KERNEL ALWAYS_INLINE void classify(const struct head *head, const uint8_t *in, int32_t *sums, float *logits, int groups,
+                                   int classes)
+{
+    const int8_t *weights = head->weights;
+    for (int first = 0; first < classes; first += BLOCK) {
+        vec totals[BLOCK / LANES];
+        for (int v = 0; v < BLOCK / LANES; v++)
+            totals[v] = start(head->totals + first + LANES * v);
+        for (int group = 0; group < groups; group++, weights += 4 * BLOCK)
+            for (int v = 0; v < BLOCK / LANES; v++)
+                totals[v] = dot(totals[v], pixel_at(in + 4 * group), weights_at(weights + 4 * LANES * v));
+        for (int v = 0; v < BLOCK / LANES; v++)
+            store_sums(sums + first + LANES * v, totals[v]);
+    }
+    logits_of(head, sums, logits, classes);
+}
