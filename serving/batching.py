@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import ReszooError
 from ..core.types import Candidate
 from ..export.contract.runtime import Session
 from .http import busy
@@ -48,7 +49,8 @@ class Batcher:
         self.jobs: deque[Job] = deque()
         self.images = 0  # that wait
         self.is_running = False
-        self.planned: asyncio.Handle | None = None
+        self.planned: asyncio.Handle | None = None  # the next run, and when it is, 0 being at once
+        self.due = 0.0
         self.engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self.image_s = self._warm_up(model)
 
@@ -58,8 +60,13 @@ class Batcher:
         times = []
         for _ in range(WARM_UP_RUNS):
             began = time.perf_counter()
-            self.session.predict(batch)
+            logits = self.session.predict(batch)
             times.append(time.perf_counter() - began)
+        if logits.shape != (self.least, len(model.labels)):
+            raise ReszooError(
+                f"{model.source_ref} gives logits of shape {logits.shape}, and has {len(model.labels)} labels",
+                "Its labels are not those of its files: export it again.",
+            )
         return min(times) / self.least
 
     def put(self, job: Job) -> None:
@@ -70,6 +77,11 @@ class Batcher:
         self.images += len(job.batch)
         self._plan()
 
+    def hurry(self) -> None:
+        """From here on nobody waits for others."""
+        self.delay_s = 0.0
+        self._plan()
+
     def close(self) -> None:
         self.engine.shutdown()
 
@@ -77,13 +89,14 @@ class Batcher:
         """Nothing runs before the loop has read what there is to read: what arrives together is run together."""
         if self.is_running or not self.jobs:
             return
-        wait_s = 0.0
-        if self.delay_s and self.images < self.most:
-            wait_s = self.jobs[0].since + self.delay_s - time.perf_counter()
+        is_due = not self.delay_s or self.images >= self.most
+        due = 0.0 if is_due else self.jobs[0].since + self.delay_s
         if self.planned is not None:
-            if wait_s > 0:
-                return  # it is the first job's
+            if due >= self.due:
+                return
             self.planned.cancel()
+        self.due = due
+        wait_s = due - time.perf_counter()
         self.planned = self.loop.call_later(wait_s, self._run) if wait_s > 0 else self.loop.call_soon(self._run)
 
     def _run(self) -> None:

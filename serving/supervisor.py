@@ -21,6 +21,7 @@ from .options import ServeOptions
 
 METRICS = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client's processes count together
 SHORT_S, MOST_SHORT = 10.0, 3  # so many lives in a row that were shorter end the server
+STDERR = 2
 UNANSWERED = 5  # the exit code of a worker that had to leave requests unanswered
 
 # What to run for a worker, given the descriptors of its socket and of where it says that it is ready.
@@ -40,8 +41,10 @@ class Worker:
         reading, writing = os.pipe()
         passed = (listening.fileno(), writing)
         self.listening, self.began = listening, time.monotonic()
-        # a group of its own, so that Ctrl-C reaches the supervisor alone
-        self.process = subprocess.Popen(command(*passed), pass_fds=passed, env=environment, process_group=0)
+        # in a group of its own, so that Ctrl-C reaches the supervisor alone; what engines print is no output of ours
+        self.process = subprocess.Popen(
+            command(*passed), pass_fds=passed, env=environment, process_group=0, stdout=STDERR
+        )
         os.close(writing)
         self.telling = os.fdopen(reading)
         self.message: dict[str, Any] = {}

@@ -46,6 +46,7 @@ async def _serve(loaded: Loaded, options: ServeOptions, listening: socket.socket
         app.site.sweep()
         app.metrics.waiting.set(app.batcher.images)
     server.close()
+    app.batcher.hurry()
     draining = asyncio.ensure_future(app.site.drain(options.grace_s))
     while not draining.done():
         await asyncio.wait([draining], timeout=SWEEP_S)
