@@ -11,6 +11,7 @@ from signing_environment import python_that_signs
 
 Reszoo = Callable[..., subprocess.CompletedProcess[str]]
 WITH_SOURCE = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+LOCK = "of-the-locked-key"
 ARTIFACT = Path(__file__).parents[1] / "documents" / "schema1" / "artifact"
 
 
@@ -35,7 +36,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("mine", "other"):
         openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder / f"{name}.pem")
         openssl("ec", "-in", folder / f"{name}.pem", "-pubout", "-out", folder / f"{name}.pub")
-    locked = ("ec", "-in", folder / "mine.pem", "-aes256", "-passout", "pass:secret", "-out", folder / "locked.pem")
+    locked = ("ec", "-in", folder / "mine.pem", "-aes256", "-passout", f"pass:{LOCK}", "-out", folder / "locked.pem")
     openssl(*locked)
     return folder
 
@@ -131,8 +132,8 @@ def test_keys_that_cannot_be_used(reszoo: Reszoo, keys: Path, tmp_path: Path) ->
         done = reszoo("sign", folder, "--key", key)
         assert done.returncode == 2, done.stderr
         assert "openssl ecparam" in done.stderr
-    assert reszoo("sign", folder, "--key", keys / "locked.pem", RESZOO_KEY_PASSWORD="secret").returncode == 0
-    assert "secret" not in (folder / "model.sig").read_text()
+    assert reszoo("sign", folder, "--key", keys / "locked.pem", RESZOO_KEY_PASSWORD=LOCK).returncode == 0
+    assert LOCK not in (folder / "model.sig").read_text()
 
 
 def test_without_the_extra_the_fix_is_named(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
