@@ -102,6 +102,7 @@ for folder in folders:
 """
 
 
+@pytest.mark.long
 def test_tampering_is_found(python: Path, keys: Path, signed: Path) -> None:
     """In one process, which takes seconds to import what checks."""
     copies = [shutil.copytree(signed, signed.with_name(f"{tamper.__name__}.copy")) for tamper in TAMPERED]
@@ -115,6 +116,7 @@ def test_tampering_is_found(python: Path, keys: Path, signed: Path) -> None:
         assert says in problem
 
 
+@pytest.mark.long
 def test_another_key_is_another_signer_and_the_card_may_change(reszoo: Reszoo, keys: Path, signed: Path) -> None:
     (signed / "README.md").write_text("the hub's model card\n")
     moved = signed.rename(signed.with_name("moved"))
@@ -126,6 +128,7 @@ def test_another_key_is_another_signer_and_the_card_may_change(reszoo: Reszoo, k
     assert "is not what was signed with" in other.stderr
 
 
+@pytest.mark.long
 def test_keys_that_cannot_be_used(reszoo: Reszoo, keys: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(ARTIFACT, tmp_path / "artifact")
     for key in (keys / "missing.pem", keys / "locked.pem"):
