@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 SIGNATURE = "model.sig"
 UNSIGNED = ("README.md", SIGNATURE)
-KEY_FIX = "Make a pair: openssl ecparam -name prime256v1 -genkey -noout -out key.pem && openssl ec -in key.pem -pubout -out public.pem"
+KEY_FIX = (
+    "Make a pair: openssl ecparam -name prime256v1 -genkey -noout -out key.pem && "
+    "openssl ec -in key.pem -pubout -out public.pem"
+)
 
 
 class TamperedError(ReszooError):

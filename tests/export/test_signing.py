@@ -11,6 +11,7 @@ from signing_environment import python_that_signs
 
 Reszoo = Callable[..., subprocess.CompletedProcess[str]]
 WITH_SOURCE = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+LOCK = "of-the-locked-key"
 ARTIFACT = Path(__file__).parents[1] / "documents" / "schema1" / "artifact"
 
 
@@ -35,7 +36,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("mine", "other"):
         openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder / f"{name}.pem")
         openssl("ec", "-in", folder / f"{name}.pem", "-pubout", "-out", folder / f"{name}.pub")
-    locked = ("ec", "-in", folder / "mine.pem", "-aes256", "-passout", "pass:secret", "-out", folder / "locked.pem")
+    locked = ("ec", "-in", folder / "mine.pem", "-aes256", "-passout", f"pass:{LOCK}", "-out", folder / "locked.pem")
     openssl(*locked)
     return folder
 
@@ -101,6 +102,7 @@ for folder in folders:
 """
 
 
+@pytest.mark.long
 def test_tampering_is_found(python: Path, keys: Path, signed: Path) -> None:
     """In one process, which takes seconds to import what checks."""
     copies = [shutil.copytree(signed, signed.with_name(f"{tamper.__name__}.copy")) for tamper in TAMPERED]
@@ -114,6 +116,7 @@ def test_tampering_is_found(python: Path, keys: Path, signed: Path) -> None:
         assert says in problem
 
 
+@pytest.mark.long
 def test_another_key_is_another_signer_and_the_card_may_change(reszoo: Reszoo, keys: Path, signed: Path) -> None:
     (signed / "README.md").write_text("the hub's model card\n")
     moved = signed.rename(signed.with_name("moved"))
@@ -125,14 +128,15 @@ def test_another_key_is_another_signer_and_the_card_may_change(reszoo: Reszoo, k
     assert "is not what was signed with" in other.stderr
 
 
+@pytest.mark.long
 def test_keys_that_cannot_be_used(reszoo: Reszoo, keys: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(ARTIFACT, tmp_path / "artifact")
     for key in (keys / "missing.pem", keys / "locked.pem"):
         done = reszoo("sign", folder, "--key", key)
         assert done.returncode == 2, done.stderr
         assert "openssl ecparam" in done.stderr
-    assert reszoo("sign", folder, "--key", keys / "locked.pem", RESZOO_KEY_PASSWORD="secret").returncode == 0
-    assert "secret" not in (folder / "model.sig").read_text()
+    assert reszoo("sign", folder, "--key", keys / "locked.pem", RESZOO_KEY_PASSWORD=LOCK).returncode == 0
+    assert LOCK not in (folder / "model.sig").read_text()
 
 
 def test_without_the_extra_the_fix_is_named(keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,8 @@ def test_every_architecture_is_an_entry_that_explains_itself() -> None:
 
 def test_it_needs_no_installation(tmp_path: Path) -> None:
     """A checkout that torch.hub downloads is nowhere on Python's path."""
-    program = f"import runpy; print(runpy.run_path({str(ROOT / 'hubconf.py')!r})['resnet8_v1'](num_classes=4).spec.num_classes)"
+    made = f"runpy.run_path({str(ROOT / 'hubconf.py')!r})['resnet8_v1'](num_classes=4)"
+    program = f"import runpy; print({made}.spec.num_classes)"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env=environment
