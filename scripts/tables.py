@@ -218,6 +218,27 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "SRAM KiB, estimated | flash or DRAM KiB, estimated",
         "{network} | {configuration} | {operators} | {cycles:,} | {ms:.3f} | {sram:.1f} | {weights:.1f}",
     ),
+    # docs/optimize.md
+    "optimize_regret": Table(
+        rows.optimize_regret,
+        "limits | searches | regret, worst | above 2 % | infeasible | rounds, mean",
+        "{limits} | {searches} | {worst:.2f} % | {above} | {infeasible} | {rounds:.1f}",
+    ),
+    "optimize_live": Table(
+        rows.optimize_live,
+        "network | threads | choice | regret | search, s | exhaustive, s | times cheaper",
+        "{network} | {threads} | {choice} | {regret} | {search_s:.0f} | {exhaustive_s:.0f} | {cheaper:.1f}",
+    ),
+    "optimize_peers": Table(
+        rows.optimize_peers,
+        "limit | choice | peer, fp32 | times faster (99 % interval)",
+        "{limit} | {choice} | {peer} | {times:.2f}",
+    ),
+    "optimize_networks": Table(
+        rows.optimize_networks,
+        "latency | answer | network | as | ms | top-1 on val",
+        "{latency} | {outcome} | {network} | {how} | {ms} | {top_1}",
+    ),
     # docs/pruning.md
     "pruning_host": Machine("pruning/equal/resnet56_v1.akamaster_cifar10", "torch torch-pruning onnxruntime openvino"),
     "pruning_networks": Table(
