@@ -7,8 +7,8 @@ from .rows import Estimate
 
 Status = Literal["chosen", "nearest", "beaten", "refused", "open", "failed", "unavailable", "not tried"]
 # how far a candidate came
-STAGES = ("named", "made", "looked at", "raced", "judged", "chosen")
-Stage = Literal["named", "made", "looked at", "raced", "judged", "chosen"]
+STAGES = ("named", "made", "looked at", "in the race", "judged", "chosen")
+Stage = Literal["named", "made", "looked at", "in the race", "judged", "chosen"]
 
 
 class SearchRow(Record, frozen=True, kw_only=True):

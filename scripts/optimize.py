@@ -45,7 +45,7 @@ from reszoo.workflows.optimization.known import Known
 from reszoo.workflows.optimization.live import Live
 from reszoo.workflows.optimization.log import Log
 from reszoo.workflows.optimization.optimize import plan_for, search
-from reszoo.workflows.optimization.records import Built, Configuration, Entry, Happened, Plan, Raced, Request
+from reszoo.workflows.optimization.records import Built, Configuration, Entry, Happened, Plan, Request, Round
 from reszoo.workflows.optimization.replay import Recorded, Replay, Table
 from reszoo.workflows.optimization.selection import Build, Judge, Race, Screen
 from reszoo.workflows.references import checkpoints
@@ -126,7 +126,7 @@ def table(name: str, threads: int, options: argparse.Namespace) -> Table:
 def exhaustive(
     name: str, threads: int, plan: Plan, chosen: Sequence[Configuration], live: Live, log: Log, rounds: int
 ) -> Table:
-    """What a search would not do: every candidate built, looked at, raced in every round, and judged on all images."""
+    """What a search would not do: every candidate built, looked at, run in every round, and judged on all images."""
 
     def do(action: Any) -> None:
         for event in live.perform(action, Known(plan, log.events)):
@@ -228,7 +228,7 @@ def replayed(its: Table, request: Request, seed: int) -> dict[str, Any]:
         "regret": choice.truth_s / best.truth_s - 1 if choice and best else None,
         "missed": best is not None and verdict.outcome == "not reachable",
         "infeasible": choice is not None and not its.is_feasible(choice, request),
-        "rounds": sum(isinstance(event, Raced) for event in log.events),
+        "rounds": sum(isinstance(event, Round) for event in log.events),
         "candidates": len(plan.configurations),
     }
 
@@ -384,7 +384,11 @@ def networks(options: argparse.Namespace) -> None:
         search_ = read_json(out / "result.json", Search, "Search again.")
         row = next((row for row in search_.rows if row.key == search_.choice), None)
         chosen = {} if row is None else {"network": row.network, "how": row.how, "runtime": row.runtime}
-        figures = {} if row is None or row.latency_s is None else {"ms": 1e3 * row.latency_s.value}
+        figures: dict[str, Any] = {}
+        if row and row.latency_s:
+            figures["ms"] = 1e3 * row.latency_s.value
+        if row and row.accuracy:
+            figures["top_1"] = f"{100 * row.accuracy.value:.2f} %"
         found.append({"latency": latency, "outcome": search_.outcome, **chosen, **figures, "minutes": search_.minutes})
         write(options.out / "networks.json", found)
 

@@ -621,3 +621,58 @@ def serving_load() -> Iterator[Row]:
 
 def _served(what: str) -> list[Figure]:
     return [each for each in load(SERVING)["figures"] if each["what"].startswith(what)]
+
+
+# docs/optimize.md
+
+
+def optimize_regret() -> Iterator[Row]:
+    """Replayed searches, by what they were asked."""
+    groups = defaultdict(list)
+    for found in known(MEASUREMENTS / "optimize" / "replay.json"):
+        drop = "exact" if found["max_drop"] is None else f"{100 * found['max_drop']:g} points"
+        groups[f"{drop}, a latency" if found["latency"] else drop].append(found)
+    for limits, several in groups.items():
+        regrets = [found["regret"] for found in several if found["regret"] is not None]
+        yield {
+            "limits": limits,
+            "searches": len(several),
+            "worst": 100 * max(regrets, default=0.0),
+            "above": sum(regret > 0.02 for regret in regrets),
+            "infeasible": sum(found["infeasible"] for found in several),
+            "rounds": fmean(found["rounds"] for found in several),
+        }
+
+
+def optimize_live() -> Iterator[Row]:
+    folder = MEASUREMENTS / "optimize"
+    cost = ({"threads": 1, "regret": None, **found} for found in known(folder / "cost.json"))
+    for found in [*known(folder / "live.json"), *cost]:
+        regret = found["regret"]
+        yield {
+            **found,
+            "regret": "default search" if regret is None else f"{100 * regret:.2f} %",
+            "cheaper": found["exhaustive_s"] / found["search_s"],
+        }
+
+
+def optimize_peers() -> Iterator[Row]:
+    """How many times slower each peer is than the choice."""
+    for name, limit in (("peers", "0.3 points"), ("pruned", "1 point, fine-tuned")):
+        path = MEASUREMENTS / "optimize" / f"{name}.json"
+        c = saved_comparison(path).comparison if path.exists() else None
+        for at in range(AGAIN + 1, len(c.subjects) if c else 0):
+            ratio = c.ratio(at)
+            choice, peer = c.subjects[0], c.subjects[at]
+            yield {
+                "limit": limit,
+                "choice": f"{choice.scenario.runtime_name} {choice.precision}",
+                "peer": peer.scenario.runtime_name,
+                "times": Span(ratio.value, *ratio.interval),
+            }
+
+
+def optimize_networks() -> Iterator[Row]:
+    for found in known(MEASUREMENTS / "optimize" / "networks.json"):
+        absent = dict.fromkeys(("network", "how", "ms", "top_1"), "")
+        yield absent | found | ({"ms": f"{found['ms']:.3g}"} if "ms" in found else {})

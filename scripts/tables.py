@@ -232,6 +232,27 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "{workers} | {max_batch} | {max_delay_ms} | {per_s:,.0f} | {p50_ms:.2f} | {p99_ms:.2f} | {together:.1f} | "
         "{sent:,} | {lost} | {memory:.0f}",
     ),
+    # docs/optimize.md
+    "optimize_regret": Table(
+        rows.optimize_regret,
+        "limits | searches | regret, worst | above 2 % | infeasible | rounds, mean",
+        "{limits} | {searches} | {worst:.2f} % | {above} | {infeasible} | {rounds:.1f}",
+    ),
+    "optimize_live": Table(
+        rows.optimize_live,
+        "network | threads | choice | regret | search, s | exhaustive, s | times cheaper",
+        "{network} | {threads} | {choice} | {regret} | {search_s:.0f} | {exhaustive_s:.0f} | {cheaper:.1f}",
+    ),
+    "optimize_peers": Table(
+        rows.optimize_peers,
+        "limit | choice | peer, fp32 | times faster (99 % interval)",
+        "{limit} | {choice} | {peer} | {times:.2f}",
+    ),
+    "optimize_networks": Table(
+        rows.optimize_networks,
+        "latency | answer | network | as | ms | top-1 on val",
+        "{latency} | {outcome} | {network} | {how} | {ms} | {top_1}",
+    ),
     # docs/pruning.md
     "pruning_host": Machine("pruning/equal/resnet56_v1.akamaster_cifar10", "torch torch-pruning onnxruntime openvino"),
     "pruning_networks": Table(

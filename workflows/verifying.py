@@ -142,10 +142,10 @@ def of_checkpoint(checkpoint: Checkpoint) -> Iterator[Verified]:
     yield _same(str(path), checkpoint.sha256[:12], digest[:12], digest == checkpoint.sha256, "its content is another")
     for metric in checkpoint.metrics:
         what = f"{checkpoint.ref}: accuracy on {metric.dataset}/{metric.split} ({metric.origin})"
-        yield _accuracy(what, metric.value, metric.n, checkpoint, metric.dataset, metric.split)
+        yield accuracy_again(what, metric.value, metric.n, checkpoint, metric.dataset, metric.split)
 
 
-def _accuracy(
+def accuracy_again(
     what: str, value: float, n: int, model: Checkpoint | Artifact, dataset: str, split: str, runtime: str | None = None
 ) -> Verified:
     from .evaluating import evaluate
@@ -186,7 +186,7 @@ def _of_search(folder: Path, latency: bool) -> Iterator[Verified]:
     if test := search.test:
         dataset, _, split = test.split.partition("/")
         what = f"{folder}: accuracy on {test.split}"
-        yield _accuracy(what, test.accuracy.value, test.n, artifact, dataset, split, row.runtime)
+        yield accuracy_again(what, test.accuracy.value, test.n, artifact, dataset, split, row.runtime)
     if latency and row.latency_s:
         engine, _, variant = row.runtime.partition(":")
         scenario = Scenario(
@@ -237,7 +237,7 @@ def of_measurement(m: Measurement, name: str, latency: bool = True) -> Iterator[
     yield _same(f"{name}: size", claimed, now, is_same, f"{artifact.size_bytes - m.subject.artifact_bytes:+,} bytes")
     if (a := m.accuracy) and not a.among:
         runtime = m.subject.scenario.runtime_name
-        yield _accuracy(f"{name}: accuracy on {a.where}", a.value, a.n, artifact, a.dataset, a.split, runtime)
+        yield accuracy_again(f"{name}: accuracy on {a.where}", a.value, a.n, artifact, a.dataset, a.split, runtime)
     if latency:
         yield _latency(f"{name}: latency", m.median_s, artifact, m.subject.scenario, _facts(m.host))
 

@@ -16,8 +16,8 @@ from reszoo.workflows.optimization.records import (
     Missing,
     Network,
     Plan,
-    Raced,
     Request,
+    Round,
     Screened,
     Tested,
     Trained,
@@ -99,7 +99,7 @@ class Recorded:
             case Race(several, number):
                 logs = {c.key: math.log(self.truths[c.key].latency_s) + draw.gauss(0, self.noise) for c in several}
                 base = logs[several[0].key]
-                yield Raced(
+                yield Round(
                     number=number,
                     logs={key: log - base for key, log in logs.items()},
                     latencies_s={key: math.exp(log) for key, log in logs.items()},

@@ -17,7 +17,7 @@ from .records import (
     Missing,
     Network,
     Plan,
-    Raced,
+    Round,
     Screened,
     Tested,
     Trained,
@@ -34,7 +34,7 @@ class Known:
         self.built: dict[str, Built] = {}
         self.missing: dict[str, Missing] = {}
         self.seen: dict[str, Screened] = {}
-        self.rounds: list[Raced] = []
+        self.rounds: list[Round] = []
         self.judged: dict[str, Judged] = {}
         self.trained: dict[str, Trained] = {}
         self.tested: dict[str, Tested] = {}
@@ -47,7 +47,7 @@ class Known:
                     self.missing[event.what] = event
                 case Screened():
                     self.seen[event.key] = event
-                case Raced():
+                case Round():
                     self.rounds.append(event)
                 case Judged():
                     self.judged[event.subject] = event
@@ -74,7 +74,7 @@ class Known:
 
     @cached_property
     def logs(self) -> list[dict[str, float]]:
-        return [raced.logs for raced in self.rounds]
+        return [each.logs for each in self.rounds]
 
     def network(self, c: Configuration) -> Network:
         return next(network for network in self.plan.networks if network.ref == c.network)

@@ -23,7 +23,7 @@ from ...export import artifacts
 from ...export.contract.runtime import parse_engine
 from . import tasks
 from .known import Known, place
-from .records import Built, Configuration, Happened, Judged, Missing, Raced, Screened, Tested
+from .records import Built, Configuration, Happened, Judged, Missing, Round, Screened, Tested
 from .selection import Action, Build, Judge, Race, Screen, Test, Train
 
 SCREEN_S, SCREEN_WARM_UP_S = 0.25, 0.3
@@ -134,7 +134,7 @@ class Live:
                 if contestant.scenario == outcome.scenario:
                     yield Missing(what=c.key, kind="failed", reason=outcome.reason, fix=outcome.fix, seconds=seconds)
             return
-        yield raced(outcome, [c.key for c in several], number, seconds)
+        yield round_of(outcome, [c.key for c in several], number, seconds)
 
     def _judge(self, c: Configuration, until: int, known: Known) -> Happened:
         began = time.monotonic()
@@ -217,12 +217,12 @@ class Live:
         return locked(cache_dir() / "timing" / name)
 
 
-def raced(c: Comparison, keys: Sequence[str], number: int, seconds: float) -> Raced:
+def round_of(c: Comparison, keys: Sequence[str], number: int, seconds: float) -> Round:
     """What one round of a comparison says of each contestant."""
     places = [BASELINE, *range(AGAIN + 1, len(c.subjects))]
     logs = {key: log_ratio(c.pairs(at)[0]) if at else 0.0 for key, at in zip(keys, places, strict=True)}
     base = c.median_s(BASELINE)
-    return Raced(
+    return Round(
         number=number,
         logs=logs,
         # the ratios of neighbouring blocks are less disturbed than each median by itself

@@ -32,7 +32,7 @@ def outcome(plan: Plan, events: Sequence[Happened], verdict: Verdict) -> Search:
         max_drop=plan.request.max_drop,
         longest_s=plan.request.longest_s,
         batch=plan.request.batch,
-        warnings=tuple(dict.fromkeys(warning for raced in known.rounds for warning in raced.warnings)),
+        warnings=tuple(dict.fromkeys(warning for each in known.rounds for warning in each.warnings)),
     )
 
 
@@ -132,7 +132,7 @@ def _beaten(known: Known, c: Configuration, best: Configuration) -> str:
 
 
 def _ratio(known: Known, c: Configuration, best: Configuration) -> Estimate:
-    """In turn where both raced together; else of what each showed by itself."""
+    """In turn where both ran together; else of what each showed by itself."""
     together = [logs for logs in known.logs if c.key in logs and best.key in logs]
     if together:
         table = racing.against(together, c.key, best.key, known.logs)
@@ -146,7 +146,7 @@ def _stage(known: Known, c: Configuration, status: Status) -> Stage:
     if c.subject in known.judged:
         return "judged"
     if known.rounds_of(c):
-        return "raced"
+        return "in the race"
     if c.key in known.seen:
         return "looked at"
     return "made" if c.build in known.built else "named"

@@ -16,7 +16,7 @@ from ...core.estimates import Ratio
 from ...core.looking import confidence_of_round
 from ...core.measured import CONFIDENCE
 from ...core.statistics import Interval
-from .records import Raced, Screened
+from .records import Round, Screened
 
 MARGIN = 0.02  # who cannot win by this has lost
 SCREEN = 1.5  # a first look that is this many times slower needs no second: processes of one model differ by 5 %
@@ -44,7 +44,7 @@ def screened(looks: Mapping[str, Screened], pool: Sequence[str]) -> list[str]:
 
 
 def standings(rounds: Sequence[Mapping[str, float]], pool: Sequence[str]) -> Standings:
-    """Of those in the pool that have raced; at least one has."""
+    """Of those in the pool that have run; at least one has."""
     places = _places(rounds, pool)
     leader = min(places, key=lambda key: (places[key], key))
     shifts = {key: [logs[key] - logs[leader] for logs in rounds if key in logs and leader in logs] for key in places}
@@ -63,7 +63,7 @@ def against(
     return _ratio([logs[key] - logs[other] for logs in together], 0.0, *_common_variance(shifts))
 
 
-def latency(rounds: Sequence[Raced], key: str) -> tuple[float, Interval]:
+def latency(rounds: Sequence[Round], key: str) -> tuple[float, Interval]:
     """Seconds of a batch: the mean over rounds of the process's median, and its interval; each process counts once."""
     every: dict[str, list[float]] = {}
     for each in rounds:
@@ -75,13 +75,13 @@ def latency(rounds: Sequence[Raced], key: str) -> tuple[float, Interval]:
 
 def _places(rounds: Sequence[Mapping[str, float]], pool: Sequence[str]) -> dict[str, float]:
     """Each one's logarithm in a model of rounds and candidates, by least squares: not all were in all rounds."""
-    raced = [{key: logs[key] for key in pool if key in logs} for logs in rounds]
-    raced = [logs for logs in raced if logs]
-    places = dict.fromkeys((key for logs in raced for key in logs), 0.0)
+    several = [{key: logs[key] for key in pool if key in logs} for logs in rounds]
+    several = [logs for logs in several if logs]
+    places = dict.fromkeys((key for logs in several for key in logs), 0.0)
     for _ in range(100):
-        bases = [sum(logs[key] - places[key] for key in logs) / len(logs) for logs in raced]
+        bases = [sum(logs[key] - places[key] for key in logs) / len(logs) for logs in several]
         sums = dict.fromkeys(places, (0.0, 0))
-        for base, logs in zip(bases, raced, strict=True):
+        for base, logs in zip(bases, several, strict=True):
             for key, value in logs.items():
                 total, count = sums[key]
                 sums[key] = total + value - base, count + 1

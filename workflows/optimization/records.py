@@ -138,7 +138,7 @@ class Screened(Event, frozen=True, kw_only=True, tag="screened"):
     cold_start_s: float
 
 
-class Raced(Event, frozen=True, kw_only=True, tag="raced"):
+class Round(Event, frozen=True, kw_only=True, tag="round"):
     """One round of fresh processes in turn: each latency's ratio to the baseline's, as a logarithm; medians."""
 
     number: Positive
@@ -179,7 +179,7 @@ class Tested(Event, frozen=True, kw_only=True, tag="tested"):
     only_candidate: NotNegative
 
 
-Happened = Built | Missing | Screened | Raced | Judged | Trained | Tested
+Happened = Built | Missing | Screened | Round | Judged | Trained | Tested
 
 
 class Entry(Record, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...core.types import NotNegative, Positive, Record
 from .known import Known
-from .records import Built, Configuration, Happened, Judged, Missing, Network, Plan, Raced, Request, Screened
+from .records import Built, Configuration, Happened, Judged, Missing, Network, Plan, Request, Round, Screened
 from .selection import Action, Build, Judge, Race, Screen
 
 
@@ -98,7 +98,7 @@ class Replay:
         found = self.by_build[name]
         return Built(build=name, path=Path(name), size_bytes=found.size_bytes, seconds=found.seconds)
 
-    def _raced(self, several: Sequence[Configuration], number: int) -> Raced:
+    def _raced(self, several: Sequence[Configuration], number: int) -> Round:
         """All of one recorded round, because what disturbed it met all of them; each in a process of its own."""
         at = random.Random(f"{self.seed} {number}").randrange(self.rounds)  # noqa: S311 - a draw, not a secret
         seen = {c.key: self.by_key[c.key] for c in several}
@@ -107,7 +107,7 @@ class Replay:
         logs = {key: math.log(latency / base) for key, latency in latencies.items()}
         share = len(several) / max(len([c for c in self.table.candidates if c.latencies_s]), 1)
         seconds = self.table.round_s[at] * share if self.table.round_s else 0.0
-        return Raced(number=number, logs=logs, latencies_s=latencies, seconds=seconds)
+        return Round(number=number, logs=logs, latencies_s=latencies, seconds=seconds)
 
     def _judged(self, c: Configuration, until: int, known: Known) -> Judged:
         its = self.by_key[c.key]

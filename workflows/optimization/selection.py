@@ -79,15 +79,15 @@ def decide(plan: Plan, events: Sequence[Happened]) -> Action | Verdict:
 def _by_speed(known: Known) -> Action | Verdict:
     field = racing.screened(known.seen, [c.key for c in known.pool])
     quickest = min(field, key=lambda key: known.seen[key].latency_s)
-    raced = [key for key in field if known.rounds_of(known.by_key[key])]
-    if not raced:
+    ran = [key for key in field if known.rounds_of(known.by_key[key])]
+    if not ran:
         return out_of_time(known) if known.is_over else _race(known, quickest, field)
-    table = racing.standings(known.logs, raced)
+    table = racing.standings(known.logs, ran)
     leader = known.by_key[table.leader]
     if known.is_over:
         return out_of_time(known)
-    rivals = [key for key in raced if table.could_win(key) and table.rounds[key] < racing.MOST_ROUNDS]
-    rivals += [key for key in field if key not in raced]
+    rivals = [key for key in ran if table.could_win(key) and table.rounds[key] < racing.MOST_ROUNDS]
+    rivals += [key for key in field if key not in ran]
     if rivals or known.rounds_of(leader) < 2:
         return _race(known, leader.key, rivals)
     match known.keeps_pace(leader):

@@ -4,6 +4,8 @@ Machines that work together need the folder of the search and the cache (`RESZOO
 """
 
 import hashlib
+import shutil
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH = 100
+LEAST_FREE = 1 << 20  # bytes: an export that failed with less has failed for that
 
 
 class Judgement(NamedTuple):
@@ -62,8 +65,18 @@ def build(checkpoint: Checkpoint, c: Configuration, max_drop: float | None, fold
         return Built(build=c.build, path=outcome.path, size_bytes=size, is_trained=is_trained, seconds=seconds)
     reason, fix = outcome.reason, outcome.fix
     if isinstance(outcome, Failure):
+        check_space()
         return Missing(what=c.build, kind="failed", reason=reason, fix=fix, seconds=seconds)
     return Missing(what=c.build, kind="unavailable", reason=reason, fix=fix, seconds=seconds)
+
+
+def check_space() -> None:
+    """Raises ReszooError where the disk is full: what failed for that may well succeed later, and is no answer."""
+    for place in (cache_dir(), Path(tempfile.gettempdir())):
+        there = next((folder for folder in (place, *place.parents) if folder.exists()), place)
+        if shutil.disk_usage(there).free < LEAST_FREE:
+            fix = "Free some space, or choose another disk with RESZOO_CACHE or TMPDIR; then give the same again."
+            raise ReszooError(f"no space left on the disk for {place}", fix)
 
 
 def judge(

@@ -9,7 +9,7 @@ from recorded import REF, Recorded, Truth, configuration, plan
 from reszoo.workflows.optimization.log import Log
 from reszoo.workflows.optimization.optimize import search
 from reszoo.workflows.optimization.outcome import outcome
-from reszoo.workflows.optimization.records import Configuration, Happened, Judged, Plan, Raced, Trained, Verdict
+from reszoo.workflows.optimization.records import Configuration, Happened, Judged, Plan, Round, Trained, Verdict
 
 MS = 1e-3
 
@@ -131,7 +131,7 @@ def test_what_is_too_large_or_takes_too_much_memory_is_never_run_for_long() -> N
     table = TABLE | {KEYS[3]: Truth(0.3 * MS, size_bytes=2_000_000), KEYS[1]: Truth(0.5 * MS, memory_bytes=10**9)}
     verdict, events = run(plan(FIELD, max_drop=0.005, size=1_500_000, memory=10**8), Recorded(table))
     assert verdict.choice == KEYS[2]
-    assert all(not {KEYS[1], KEYS[3]} & set(event.logs) for event in events if isinstance(event, Raced))
+    assert all(not {KEYS[1], KEYS[3]} & set(event.logs) for event in events if isinstance(event, Round))
 
 
 def test_an_impossible_size_says_what_is_the_smallest() -> None:
