@@ -14,7 +14,7 @@ class Tile(NamedTuple):
 
 
 class Registers(NamedTuple):
-    """Of a set of kernels: the outputs in a vector, and how many vectors of sums it has room for (twice, if they wait)."""
+    """The outputs in a vector of a set, and how many vectors of sums there is room for; twice, if they wait."""
 
     lanes: int
     sums: int
