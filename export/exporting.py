@@ -118,7 +118,7 @@ def folder_name(format_name: str, options: ExportOptions) -> str:
         parts.append(f"opset{options.opset}")
     if options.compute_capability:
         parts.append(f"sm{'-'.join(options.compute_capability)}")
-    parts += options.accelerator
+    parts += [*options.accelerator, *options.isa]
     return "-".join(parts)
 
 

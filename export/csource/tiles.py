@@ -14,14 +14,14 @@ class Tile(NamedTuple):
 
 
 class Registers(NamedTuple):
-    """Of a set of kernels: the outputs in a vector, and how many vectors of sums it has room for."""
+    """The outputs in a vector of a set, and how many vectors of sums there is room for; twice, if they wait."""
 
     lanes: int
     sums: int
 
 
 # In the order in which TILE of the kernels counts them.
-SETS = {"avx512vnni": Registers(16, 28), "avx2": Registers(8, 10), "neon": Registers(4, 24)}
+SETS = {"avx512vnni": Registers(16, 8), "avx2": Registers(8, 10), "neon": Registers(4, 24)}
 
 
 def tile_for(name: str, height: int, width: int, channels: int) -> Tile:

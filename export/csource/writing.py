@@ -109,7 +109,7 @@ class _Writer:
             self._sum(call.addition, call.residual) if call.addition else "{0}",
         ]
         layer = self.structure("layer", name, ", ".join(fields))
-        residual = self.at(call.residual) if call.residual else "NULL"
+        residual = self.at(call.residual or output)
         fed = self.at(read, step.pads[:2])
         function = self._function(step, output, call.residual, (weights.shape[1], weights.shape[2]))
         self.run.append(f"{function}({layer}, {fed}, {self.at(output)}, {residual});")

@@ -8,6 +8,7 @@ from ...quantize.config import QuantizeConfig
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions, input_spec
 from ..csource import compiling
+from ..csource.kernel_sets import NAMES
 from . import onnx
 
 COUNTED = Way(kind="counted")
@@ -23,6 +24,7 @@ class CFormat(GraphFormat):
     activations = ("u8",)
     natural_int8 = QuantizeConfig(scheme="int8")
     inputs = ("float", "uint8")
+    isas = NAMES
     opened = (compiling.LIBRARY,)
     packages = ("cc", *onnx.FORMAT.packages)
 
@@ -38,7 +40,7 @@ class CFormat(GraphFormat):
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         from ..csource.folder import write
 
-        write(graph, checkpoint, input_spec(checkpoint, options), folder)
+        write(graph, checkpoint, input_spec(checkpoint, options), folder, options.isa)
         compiling.build(folder, folder / compiling.LIBRARY)
 
     def figures(self, written: Candidate) -> tuple[Figure, ...]:

@@ -8,7 +8,9 @@
  *   start(totals)              the sums to begin with; `totals` are sums of all weights of an output
  *   dot(sums, pixel, weights)  sums + the products of four bytes and four weights, lane by lane
  *   rescaled(sums, layer, c)   by the multipliers, constants and shifts from output c on
- *   with_residual(q, p, n, s)  q limited to 0..255, and added to n bytes at p as s says; not yet limited
+ *   repeated(value)            in each lane
+ *   addition_of(sum, least)    what the next one needs: a `struct addition`
+ *   with_residual(q, p, n, s)  q limited to least..255, and added to n bytes at p; not yet limited
  *   store(p, q, least, n)      n outputs, limited to least..255
  *   store_sums(p, sums)        LANES of them
  *
@@ -27,35 +29,51 @@
 /* From output c's weights to those `v` vectors on: within a block they lie side by side. */
 #define BESIDE(v) ((v) * LANES / BLOCK * block + (v) * LANES % BLOCK * 4)
 
-KERNEL ALWAYS_INLINE void finish(vec sums, const struct layer *layer, struct shape shape, int channel, int count,
-                                 uint8_t *out, const uint8_t *residual)
+/* Sums to bytes, from output `channel` on. */
+KERNEL ALWAYS_INLINE void finish(vec sums, const struct layer *layer, struct shape shape, struct addition addition, vec least,
+                                 int channel, uint8_t *out, const uint8_t *residual)
 {
+    int left = shape.channels - channel;
+    int count = shape.channels % LANES == 0 || left > LANES ? LANES : left;
     vec q = rescaled(sums, layer, channel);
-    if (shape.adds)
-        store(out, with_residual(q, residual, count, layer), layer->sum.least, count);
-    else
-        store(out, q, layer->least, count);
+    store(out, shape.adds ? with_residual(q, residual, count, addition) : q, least, count);
 }
 
-KERNEL ALWAYS_INLINE void convolve_tile(const struct layer *layer, const uint8_t *in, uint8_t *out, const uint8_t *residual,
-                                        int channel, int count, struct shape shape, struct tile tile)
+/*
+ * One layer. `shape` and `tile` are constants, so that each layer gets a loop of its own. Whole tiles cover the output,
+ * but the last of a pixel's channels may be fewer than there are lanes.
+ *
+ * Where there are registers enough (DELAYED), the sums of a tile wait until those of the next one are under way: they
+ * become bytes while the processor is busy with products, in units that would have nothing to do.
+ */
+KERNEL ALWAYS_INLINE void convolve(const struct layer *layer, const uint8_t *in, uint8_t *out, const uint8_t *residual,
+                                   struct shape shape, struct tile tile)
 {
     const ptrdiff_t block = (ptrdiff_t)shape.kernel * shape.groups * 4 * BLOCK;
-    const int8_t *weights = layer->weights + channel / BLOCK * block + channel % BLOCK * 4;
-    const int pixels = tile.rows * tile.columns;
+    const int pixels = tile.rows * tile.columns, together = tile.vectors * LANES;
+    const struct addition addition = addition_of(&layer->sum, layer->least);
+    const vec least = repeated(shape.adds ? layer->sum.least : layer->least);
+    ptrdiff_t out_at = 0, residual_at = 0; /* of the tile that waits */
+    int waiting = -1;                      /* its first channel */
 
-    const int32_t *totals = layer->totals + channel;
-    const vec start_a = start(totals);
-    const vec start_b = tile.vectors > 1 ? start(totals + LANES) : start_a;
-    const vec start_c = tile.vectors > 2 ? start(totals + 2 * LANES) : start_a;
-#define DECLARE(i) vec a##i = start_a, b##i = start_b, c##i = start_c;
+#define DECLARE(i) vec p##i = start(layer->totals), q##i = p##i, r##i = p##i;
     PIXELS(DECLARE)
-    for (int y = 0; y < shape.kernel; y++) {
-        const uint8_t *row = in + y * shape.in_row;
-        for (int group = 0; group < shape.groups; group++) {
-            some_weights wa = weights_at(weights);
-            some_weights wb = tile.vectors > 1 ? weights_at(weights + BESIDE(1)) : wa;
-            some_weights wc = tile.vectors > 2 ? weights_at(weights + BESIDE(2)) : wa;
+    for (int channel = 0; channel < shape.channels; channel += together)
+        for (int y = 0; y < shape.height; y += tile.rows)
+            for (int x = 0; x < shape.width; x += tile.columns) {
+                const int8_t *weights = layer->weights + channel / BLOCK * block + channel % BLOCK * 4;
+                const uint8_t *row = in + y * shape.in_down + x * shape.in_right;
+                const int32_t *totals = layer->totals + channel;
+                const vec start_a = start(totals);
+                const vec start_b = tile.vectors > 1 ? start(totals + LANES) : start_a;
+                const vec start_c = tile.vectors > 2 ? start(totals + 2 * LANES) : start_a;
+#define BEGIN(i) vec a##i = start_a, b##i = start_b, c##i = start_c;
+                PIXELS(BEGIN)
+                for (int v = 0; v < shape.kernel; v++, row += shape.in_row - 4 * shape.groups)
+                    for (int group = 0; group < shape.groups; group++, row += 4, weights += 4 * BLOCK) {
+                        some_weights wa = weights_at(weights);
+                        some_weights wb = tile.vectors > 1 ? weights_at(weights + BESIDE(1)) : wa;
+                        some_weights wc = tile.vectors > 2 ? weights_at(weights + BESIDE(2)) : wa;
 #define MULTIPLY(i)                                                                                                      \
     if (i < pixels) {                                                                                                    \
         some_pixel pixel = pixel_at(row + IN(i));                                                                        \
@@ -65,41 +83,27 @@ KERNEL ALWAYS_INLINE void convolve_tile(const struct layer *layer, const uint8_t
         if (tile.vectors > 2)                                                                                            \
             c##i = dot(c##i, pixel, wc);                                                                                 \
     }
-            PIXELS(MULTIPLY)
-            row += 4;
-            weights += 4 * BLOCK;
-        }
-    }
-#define LEFT(v) (shape.channels % LANES == 0 || count > ((v) + 1) * LANES ? LANES : count - (v) * LANES)
-#define FINISH(i, sums, v)                                                                                               \
+                        PIXELS(MULTIPLY)
+                    }
+#define FINISH(sums, i, v)                                                                                               \
     if (i < pixels && (v) < tile.vectors)                                                                                \
-        finish(sums##i, layer, shape, channel + (v) * LANES, LEFT(v), out + OUT(i, shape.out_row) + (v) * LANES,         \
-               shape.adds ? residual + OUT(i, shape.residual_row) + (v) * LANES : residual);
-#define FINISH_A(i) FINISH(i, a, 0)
-#define FINISH_B(i) FINISH(i, b, 1)
-#define FINISH_C(i) FINISH(i, c, 2)
-    PIXELS(FINISH_A)
-    PIXELS(FINISH_B)
-    PIXELS(FINISH_C)
-}
-
-/*
- * One layer. `shape` and `tile` are constants, so that each layer gets a loop of its own; whole tiles cover the output,
- * but of the last one's channels, `count` may be fewer than it has lanes.
- */
-KERNEL ALWAYS_INLINE void convolve(const struct layer *layer, const uint8_t *in, uint8_t *out, const uint8_t *residual,
-                                   struct shape shape, struct tile tile)
-{
-    const int together = tile.vectors * LANES;
-    for (int channel = 0; channel < shape.channels; channel += together) {
-        int count = shape.channels - channel < together ? shape.channels - channel : together;
-        for (int y = 0; y < shape.height; y += tile.rows)
-            for (int x = 0; x < shape.width; x += tile.columns) {
-                ptrdiff_t place = (ptrdiff_t)x * shape.channels + channel;
-                convolve_tile(layer, in + y * shape.in_down + x * shape.in_right, out + y * shape.out_row + place,
-                              shape.adds ? residual + y * shape.residual_row + place : residual, channel, count, shape,
-                              tile);
+        finish(sums##i, layer, shape, addition, least, waiting + (v) * LANES, out + out_at + OUT(i, shape.out_row) + (v) * LANES,         \
+               residual + residual_at + OUT(i, shape.residual_row) + (v) * LANES);
+#define FINISH_WAITING(i) FINISH(p, i, 0) FINISH(q, i, 1) FINISH(r, i, 2)
+                if (DELAYED && waiting >= 0) {
+                    PIXELS(FINISH_WAITING)
+                }
+#define WAIT(i) p##i = a##i, q##i = b##i, r##i = c##i;
+                PIXELS(WAIT)
+                waiting = channel;
+                out_at = y * shape.out_row + (ptrdiff_t)x * shape.channels + channel;
+                residual_at = y * shape.residual_row + (ptrdiff_t)x * shape.channels + channel;
+                if (!DELAYED) {
+                    PIXELS(FINISH_WAITING)
+                }
             }
+    if (DELAYED) {
+        PIXELS(FINISH_WAITING)
     }
 }
 

@@ -12,7 +12,7 @@
 #define RUN model_run_avx2
 #define TILE 1
 
-enum { LANES = 8 };
+enum { LANES = 8, DELAYED = 0 };
 typedef __m256i vec;
 typedef vec some_weights, some_pixel;
 
@@ -53,27 +53,43 @@ KERNEL ALWAYS_INLINE vec rescaled(vec sums, const struct layer *layer, int chann
     return _mm256_srav_epi32(upper, _mm256_loadu_si256((const __m256i *)(layer->shifts + channel)));
 }
 
-KERNEL ALWAYS_INLINE vec with_residual(vec q, const uint8_t *p, int count, const struct layer *layer)
+/* What an addition needs, in registers: bytes are stored in between, and memory might have changed for the compiler. */
+struct addition {
+    vec first_least, low_factors, high_factors, constant_low, constant_high;
+    __m128i shift;
+};
+
+KERNEL ALWAYS_INLINE struct addition addition_of(const struct sum *sum, int32_t first_least)
 {
-    const struct sum *sum = &layer->sum;
+    struct addition made = {
+        .first_least = _mm256_set1_epi32(first_least),
+        .low_factors = _mm256_set1_epi32(sum->second_low * 65536 + sum->first_low),
+        .high_factors = _mm256_set1_epi32(sum->second_high * 65536 + sum->first_high),
+        .constant_low = _mm256_set1_epi32(sum->constant_low),
+        .constant_high = _mm256_set1_epi32(sum->constant_high),
+        .shift = _mm_cvtsi32_si128(sum->shift),
+    };
+    return made;
+}
+
+KERNEL ALWAYS_INLINE vec with_residual(vec q, const uint8_t *p, int count, struct addition sum)
+{
     uint8_t copy[LANES] = {0};
-    q = _mm256_min_epi32(_mm256_max_epi32(q, _mm256_set1_epi32(layer->least)), _mm256_set1_epi32(255));
+    q = _mm256_min_epi32(_mm256_max_epi32(q, sum.first_least), _mm256_set1_epi32(255));
     if (count < LANES) {
         memcpy(copy, p, (size_t)count);
         p = copy;
     }
     vec bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)p));
     vec pairs = _mm256_or_si256(q, _mm256_slli_epi32(bytes, 16));
-    vec low = _mm256_madd_epi16(pairs, _mm256_set1_epi32(sum->second_low * 65536 + sum->first_low));
-    vec high = _mm256_madd_epi16(pairs, _mm256_set1_epi32(sum->second_high * 65536 + sum->first_high));
-    low = _mm256_srai_epi32(_mm256_add_epi32(low, _mm256_set1_epi32(sum->constant_low)), 15);
-    high = _mm256_add_epi32(high, _mm256_set1_epi32(sum->constant_high));
-    return _mm256_sra_epi32(_mm256_add_epi32(high, low), _mm_cvtsi32_si128(sum->shift));
+    vec low = _mm256_add_epi32(_mm256_madd_epi16(pairs, sum.low_factors), sum.constant_low);
+    vec high = _mm256_add_epi32(_mm256_madd_epi16(pairs, sum.high_factors), sum.constant_high);
+    return _mm256_sra_epi32(_mm256_add_epi32(high, _mm256_srai_epi32(low, 15)), sum.shift);
 }
 
-KERNEL ALWAYS_INLINE void store(uint8_t *p, vec q, int32_t least, int count)
+KERNEL ALWAYS_INLINE void store(uint8_t *p, vec q, vec least, int count)
 {
-    q = _mm256_max_epi32(q, _mm256_set1_epi32(least));
+    q = _mm256_max_epi32(q, least);
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
     __m128i bytes = _mm_packus_epi16(words, words);
     if (count < LANES) {
@@ -83,6 +99,11 @@ KERNEL ALWAYS_INLINE void store(uint8_t *p, vec q, int32_t least, int count)
     } else {
         _mm_storel_epi64((__m128i *)p, bytes);
     }
+}
+
+KERNEL ALWAYS_INLINE vec repeated(int32_t value)
+{
+    return _mm256_set1_epi32(value);
 }
 
 KERNEL ALWAYS_INLINE void store_sums(int32_t *p, vec sums)

@@ -9,7 +9,7 @@
 #define RUN model_run_avx512vnni
 #define TILE 0
 
-enum { LANES = 16 };
+enum { LANES = 16, DELAYED = 1 };
 typedef __m512i vec;
 typedef vec some_weights, some_pixel;
 
@@ -48,28 +48,48 @@ KERNEL ALWAYS_INLINE vec rescaled(vec sums, const struct layer *layer, int chann
     return _mm512_srav_epi32(upper, _mm512_loadu_si512(layer->shifts + channel));
 }
 
-KERNEL ALWAYS_INLINE vec with_residual(vec q, const uint8_t *p, int count, const struct layer *layer)
+/* What an addition needs, in registers: bytes are stored in between, and memory might have changed for the compiler. */
+struct addition {
+    vec first_least, low_factors, high_factors, constant_low, constant_high;
+    __m128i shift;
+};
+
+KERNEL ALWAYS_INLINE struct addition addition_of(const struct sum *sum, int32_t first_least)
 {
-    const struct sum *sum = &layer->sum;
-    q = _mm512_min_epi32(_mm512_max_epi32(q, _mm512_set1_epi32(layer->least)), _mm512_set1_epi32(255));
+    struct addition made = {
+        .first_least = _mm512_set1_epi32(first_least),
+        .low_factors = _mm512_set1_epi32(sum->second_low * 65536 + sum->first_low),
+        .high_factors = _mm512_set1_epi32(sum->second_high * 65536 + sum->first_high),
+        .constant_low = _mm512_set1_epi32(sum->constant_low),
+        .constant_high = _mm512_set1_epi32(sum->constant_high),
+        .shift = _mm_cvtsi32_si128(sum->shift),
+    };
+    return made;
+}
+
+KERNEL ALWAYS_INLINE vec with_residual(vec q, const uint8_t *p, int count, struct addition sum)
+{
+    q = _mm512_min_epi32(_mm512_max_epi32(q, sum.first_least), _mm512_set1_epi32(255));
     __m128i bytes = count == LANES ? _mm_loadu_si128((const __m128i *)p)
                                    : _mm_maskz_loadu_epi8((__mmask16)((1u << count) - 1), p);
     vec pairs = _mm512_or_si512(q, _mm512_slli_epi32(_mm512_cvtepu8_epi32(bytes), 16));
-    vec low_factors = _mm512_set1_epi32(sum->second_low * 65536 + sum->first_low);
-    vec high_factors = _mm512_set1_epi32(sum->second_high * 65536 + sum->first_high);
-    vec low = _mm512_dpwssd_epi32(_mm512_set1_epi32(sum->constant_low), pairs, low_factors);
-    vec high = _mm512_dpwssd_epi32(_mm512_set1_epi32(sum->constant_high), pairs, high_factors);
-    vec total = _mm512_add_epi32(high, _mm512_srai_epi32(low, 15));
-    return _mm512_sra_epi32(total, _mm_cvtsi32_si128(sum->shift));
+    vec low = _mm512_dpwssd_epi32(sum.constant_low, pairs, sum.low_factors);
+    vec high = _mm512_dpwssd_epi32(sum.constant_high, pairs, sum.high_factors);
+    return _mm512_sra_epi32(_mm512_add_epi32(high, _mm512_srai_epi32(low, 15)), sum.shift);
 }
 
-KERNEL ALWAYS_INLINE void store(uint8_t *p, vec q, int32_t least, int count)
+KERNEL ALWAYS_INLINE void store(uint8_t *p, vec q, vec least, int count)
 {
-    __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, _mm512_set1_epi32(least)));
+    __m128i bytes = _mm512_cvtusepi32_epi8(_mm512_max_epi32(q, least));
     if (count == LANES)
         _mm_storeu_si128((__m128i *)p, bytes);
     else
         _mm_mask_storeu_epi8(p, (__mmask16)((1u << count) - 1), bytes);
+}
+
+KERNEL ALWAYS_INLINE vec repeated(int32_t value)
+{
+    return _mm512_set1_epi32(value);
 }
 
 KERNEL ALWAYS_INLINE void store_sums(int32_t *p, vec sums)
