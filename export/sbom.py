@@ -48,7 +48,8 @@ def sbom(artifact: Artifact, licence: str | None = None) -> str:
     bom = Bom(serial_number=uuid.uuid5(NAMESPACE, artifact.sha256), components=_packages(artifact))
     bom.metadata.component = model
     bom.register_dependency(model, list(bom.components))
-    return JsonV1Dot6(bom).output_as_string(indent=2) + "\n"
+    text: str = JsonV1Dot6(bom).output_as_string(indent=2)
+    return text + "\n"
 
 
 def _licences(licence: str | None) -> "list[object]":

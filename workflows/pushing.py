@@ -175,7 +175,8 @@ def _commit(address: HubAddress, files: dict[str, Path], other: str, private: bo
                 f"{address.repo} has a {other}: it holds something of another kind", "Push to a repository of its own."
             )
         operations = [CommitOperationAdd(name, path) for name, path in sorted(files.items())]
-        return api.create_commit(address.repo, operations, commit_message=message, revision=branch).oid
+        made = api.create_commit(address.repo, operations, commit_message=message, revision=branch)
+        return str(made.oid)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torchvision", "timm")
 # (family, block, depths, width of a bottleneck) -> the name of the same network in timm
-TIMM_NAMES = {
+TIMM_NAMES: dict[tuple[str, str, tuple[int, ...], int], str] = {
     ("v1", "basic", (2, 2, 2, 2), 1): "resnet18",
     ("v1", "basic", (3, 4, 6, 3), 1): "resnet34",
     ("v1", "bottleneck", (3, 4, 6, 3), 1): "resnet50",
