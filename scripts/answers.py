@@ -16,7 +16,7 @@ from reszoo.core.documents import read_json
 from reszoo.core.files import write_atomic
 from reszoo.studies import Claim, Study, StudyResult, studies
 from reszoo.studies.engine.folder import PAGE, PLAN, RESULT, Folder, check_same
-from reszoo.studies.engine.page import SPELLED, table
+from reszoo.studies.engine.page import spelled, table
 from reszoo.studies.engine.records import Plan, RunResult
 from reszoo.studies.engine.registry import study_named
 from reszoo.studies.engine.running import tasks_of, write_answer
@@ -27,9 +27,10 @@ FIX = "Choose a folder that `reszoo study --out FOLDER` has made."
 TOP = """# What the studies found
 
 What textbooks and papers say of residual networks, as claims that were stated before they were measured, and the
-verdict on each. [Studies](../studies.md) says how a verdict is reached. A study's page has what was measured, with
-intervals, controls and plots; what is not measured yet is said to be so. `python scripts/answers.py` writes this page
-from the runs beside it.
+verdict on each. [Studies](../studies.md) says how a verdict is reached. Where a claim is of several networks that do
+not agree, it says how many of them support or refute it. A study's page has what was measured, with intervals, controls
+and plots; what is not measured yet is said to be so. `python scripts/answers.py` writes this page from the runs beside
+it.
 """
 HEADERS = ("study", "claim", "textbook says", "paper says", "verdict")
 BUDGETS = ("study", "data, scale", "runs of each network", "runs", "core-minutes", "networks are trained by")
@@ -114,8 +115,7 @@ def _claims(found: Known) -> Iterator[tuple[str, ...]]:
     if found.answer:
         today = "" if found.is_today else ", by an earlier version of the study"
         for each in found.answer.findings:
-            verdict = f"**{SPELLED.get(each.verdict, each.verdict)}**{today}"
-            yield _row(found, each.claim, verdict)
+            yield _row(found, each.claim, spelled(each) + today)
         return
     verdict = f"not yet: {found.runs} of {found.wanted} runs are done" if found.plan else "not measured yet"
     for claim in found.study.claims:

@@ -61,8 +61,18 @@ def _claim_row(study: Study, finding: Finding) -> tuple[str, ...]:
         claim.textbook or "-",
         claim.paper or "-",
         _cases(finding.cases),
-        f"**{SPELLED.get(finding.verdict, finding.verdict)}**",
+        spelled(finding),
     )
+
+
+def spelled(finding: Finding) -> str:
+    """The verdict, and of cases that differ how many are decided: "**conditional** (5 supported, 1 refuted, of 8)"."""
+    word = f"**{SPELLED.get(finding.verdict, finding.verdict)}**"
+    verdicts = [case.verdict for case in finding.cases]
+    if len(set(verdicts)) < 2:
+        return word
+    decided = "".join(f"{n} {each}, " for each in ("supported", "refuted") if (n := verdicts.count(each)))
+    return f"{word} ({decided}of {len(verdicts)})"
 
 
 def _control_row(study: Study, checked: Checked) -> tuple[str, ...]:

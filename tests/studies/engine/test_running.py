@@ -54,7 +54,7 @@ def test_the_page_has_the_claims_the_controls_and_the_cost(file: Path, tmp_path:
     case = found.findings[0].cases[0]
     assert f"bent: {case.mean:.3g} ({case.low:.3g} to {case.high:.3g}, n = 5)" in page
     assert "| they say so | - |" in page
-    assert "**conditional**" in page
+    assert "| **conditional** (1 supported, 1 refuted, of 2) |" in page
     assert "fair: 0.5" in page
     assert "Nothing is said of dice." in page
     assert "10 runs, " in page
