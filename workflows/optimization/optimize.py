@@ -158,8 +158,8 @@ def _explained() -> Iterator[None]:
         yield
     except BrokenExecutor as error:
         raise ReszooError(
-            "a worker ended in the middle of its work, as one does for which no memory is left, or whose converter dies",
-            "All that is done is kept: give the same again, with `workers=1` if memory is short, or name each `runtime`.",
+            "a worker ended in the middle of its work: no memory was left, or a converter died",
+            "All that is done is kept: give the same again, with `workers=1`, or without that `runtime`.",
         ) from error
 
 
