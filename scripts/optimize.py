@@ -167,10 +167,12 @@ def exhaustive(
 
 def _recorded(c: Configuration, known: Known) -> Recorded:
     judged, built = known.judged.get(c.subject), known.built[c.build]
+    # a pruned network is one of its own here: nothing is trained in a replay
+    its = msgspec.structs.replace(c, network=f"{c.network}/{c.plan}", plan="") if c.plan else c
     return Recorded(
-        configuration=c,
+        configuration=its,
         size_bytes=built.size_bytes,
-        look=known.seen[c.key],
+        look=msgspec.structs.replace(known.seen[c.key], key=its.key),
         latencies_s=tuple(float(f"{r.latencies_s[c.key]:.6g}") for r in known.rounds if c.key in r.latencies_s),
         n=known.plan.images,
         lost=judged.only_reference if judged else 0,

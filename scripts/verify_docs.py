@@ -30,10 +30,8 @@ def main() -> int:
     found = []
     for each in claims(options):
         found.append(each)
-        print(
-            f"{each.outcome:24} {each.what}: {each.claimed}; {each.found or each.by} {each.found and each.by}",
-            flush=True,
-        )
+        said = ", ".join(filter(None, (each.found, each.by)))
+        print(f"{each.outcome:24} {each.what}: {each.claimed}; {said}", flush=True)
     counts = {outcome: sum(each.outcome == outcome for each in found) for outcome in ("reproduced", "differs")}
     print(f"{len(found)} claims: {counts['reproduced']} reproduced, {counts['differs']} differ")
     return int(counts["differs"] > 0)

@@ -2,9 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -131,7 +131,7 @@ def optimize(
         log = Log(folder.absolute())
         plan = plan_for(list(networks.values()), request, place)
         log.enter(plan)
-        with where as pool:
+        with _explained(), where as pool:
             verdict = search(plan, Live(networks, log.path, pool, place, progress), log, on_event)
         return _written(plan, verdict, log)
 
@@ -149,6 +149,18 @@ def search(
             log.add(event)
             on_event(event)
     return action
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say what an executor means whose workers are gone."""
+    try:
+        yield
+    except BrokenExecutor as error:
+        raise ReszooError(
+            "a worker ended in the middle of its work: no memory was left, or a converter died",
+            "All that is done is kept: give the same again, with `workers=1`, or without that `runtime`.",
+        ) from error
 
 
 def usual_objective(max_drop: float | None, *limits: float | None) -> "Objective":

@@ -22,6 +22,7 @@ MARGIN = 0.02  # who cannot win by this has lost
 SCREEN = 1.5  # a first look that is this many times slower needs no second: processes of one model differ by 5 %
 MOST_ROUNDS = 12
 PRIOR = 4  # degrees of freedom that the candidates' common variance is worth
+EXACT = 1e-9  # of a logarithm
 UNKNOWN = Interval(0.0, math.inf)
 
 
@@ -85,7 +86,9 @@ def _places(rounds: Sequence[Mapping[str, float]], pool: Sequence[str]) -> dict[
             for key, value in logs.items():
                 total, count = sums[key]
                 sums[key] = total + value - base, count + 1
-        places = {key: total / count for key, (total, count) in sums.items()}
+        before, places = places, {key: total / count for key, (total, count) in sums.items()}
+        if max((abs(places[key] - before[key]) for key in places), default=0.0) < EXACT:
+            break
     return places
 
 

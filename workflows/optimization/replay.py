@@ -5,6 +5,8 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ...bench import looks
+from ...bench.accuracy import Paired
 from ...core.types import NotNegative, Positive, Record
 from .known import Known
 from .records import Built, Configuration, Happened, Judged, Missing, Network, Plan, Request, Round, Screened
@@ -36,6 +38,11 @@ class Recorded(Record, frozen=True, kw_only=True):
     def drop(self) -> float:
         return (self.lost - self.gained) / self.n if self.n else 0.0
 
+    def is_told(self, max_drop: float | None) -> bool:
+        """Whether all images say that it loses no more."""
+        paired = Paired(self.n, self.lost, self.gained, self.n - self.lost - self.gained)
+        return max_drop is None or looks.outcome(paired, self.n, max_drop) == "pass"
+
 
 class Table(Record, frozen=True, kw_only=True):
     """All candidates of one network in one setting, on one machine. `round_s` are the seconds that each round took."""
@@ -59,8 +66,8 @@ class Table(Record, frozen=True, kw_only=True):
         )
 
     def best(self, request: Request) -> Recorded | None:
-        """The fastest that keeps the limits, by all that was measured."""
-        good = [c for c in self.candidates if self.is_feasible(c, request)]
+        """The fastest that keeps the limits, by all that was measured; of a drop, if all images are enough to tell."""
+        good = [c for c in self.candidates if self.is_feasible(c, request) and c.is_told(request.max_drop)]
         return min(good, key=lambda c: c.truth_s, default=None)
 
     @staticmethod

@@ -100,10 +100,11 @@ def test_what_is_verified_is_reproduced_until_a_byte_is_another(done: Path, tmp_
     damaged[-1] ^= 1
     weights.write_bytes(damaged)
     outcomes = [each.outcome for each in reszoo.verify(folder / "artifact")]
-    assert outcomes == ["differs", "cannot be measured here"]
+    assert outcomes.count("differs") == 1
+    assert outcomes[-1] == "cannot be measured here"  # the parity: what is damaged is not run
     told = command("verify", folder / "artifact")
     assert told.returncode == 1
-    assert "1 of 2 claims differ" in told.stderr
+    assert f"1 of {len(outcomes)} claims differ" in told.stderr
 
 
 @pytest.mark.alone
