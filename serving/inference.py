@@ -96,7 +96,7 @@ class Protocol:
                 raise _wrong(f"Inference-Header-Content-Length is no length within the body of {len(body)} bytes")
         text = body[:end] if end < len(body) else b""
         asked = self.known.get(text) or self._understood(text or body)
-        if asked.data is None and len(text) < LONGEST_KNOWN:
+        if text and asked.data is None and len(text) < LONGEST_KNOWN:
             if len(self.known) >= MOST_KNOWN:
                 self.known.clear()
             self.known[text] = asked
