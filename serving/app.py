@@ -151,7 +151,8 @@ class App:
             connection.reply(HTTPStatus.OK, body, kind, headers)
             self.loop.call_soon(self.metrics.answered, "infer", time.perf_counter() - began, job)
 
-        self.batcher.put(Job(asked.batch, done, lambda: not connection.is_gone))
+        is_alone = len(self.site.connections) == 1
+        self.batcher.put(Job(asked.batch, done, lambda: not connection.is_gone), is_alone=is_alone)
 
     # pictures
 

@@ -69,13 +69,19 @@ class Batcher:
             )
         return min(times) / self.least
 
-    def put(self, job: Job) -> None:
-        """Queue it. Raises Refusal where too many wait."""
+    def put(self, job: Job, *, is_alone: bool = False) -> None:
+        """Queue it. Raises Refusal where too many wait.
+
+        `is_alone` where nothing else can be on its way: then it is computed before the loop looks for more.
+        """
         if self.images + len(job.batch) > self.capacity:
             raise busy("too many images wait", self.images * self.image_s)
         self.jobs.append(job)
         self.images += len(job.batch)
-        self._plan()
+        if is_alone and not self.delay_s and not self.is_running and self.planned is None:
+            self._run()
+        else:
+            self._plan()
 
     def hurry(self) -> None:
         """From here on nobody waits for others."""

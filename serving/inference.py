@@ -16,6 +16,7 @@ from ..core.types import Candidate, TensorSpec
 from .http import JSON, Refusal
 
 VERSION = "1"
+MOST_KNOWN, LONGEST_KNOWN = 64, 1024  # texts, and bytes of each
 DATATYPES = {"float32": "FP32", "float16": "FP16", "uint8": "UINT8", "int8": "INT8"}
 BINARY = b"application/octet-stream"
 KINDS = {"f": "fiu", "u": "iu", "i": "iu"}  # of NumPy's types: which numbers in JSON a tensor may be written as
@@ -55,6 +56,16 @@ class Asked(NamedTuple):
     is_binary: bool
 
 
+class Understood(NamedTuple):
+    """What the JSON of a request comes to. `data` is the tensor's, None where it stands behind the JSON."""
+
+    shape: tuple[int, ...]
+    bytes_: int
+    data: list[Any] | None
+    id: str
+    is_binary: bool
+
+
 class Protocol:
     """What is asked of one model, and answered."""
 
@@ -64,6 +75,7 @@ class Protocol:
         self.dtype = np.dtype(self.input.dtype)
         self.sides = list(self.input.shape[1:])
         self.elements = prod(int(side) for side in self.sides)
+        self.known: dict[bytes, Understood] = {}  # clients send the same JSON again and again, and only other tensors
         self.decode = msgspec.json.Decoder(InferRequest).decode
         self.names = b'"model_name":%b,"model_version":"%b"' % (msgspec.json.encode(name), VERSION.encode())
 
@@ -82,37 +94,48 @@ class Protocol:
             end = int(json_bytes) if json_bytes.isdigit() else -1
             if not 0 < end <= len(body):
                 raise _wrong(f"Inference-Header-Content-Length is no length within the body of {len(body)} bytes")
+        text = body[:end] if end < len(body) else b""
+        asked = self.known.get(text) or self._understood(text or body)
+        if text and asked.data is None and len(text) < LONGEST_KNOWN:
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            self.known[text] = asked
+        batch = self._batch(asked, body, end)
+        # quick, and finite only if everything is; a product that is not may have overflown
+        if self.dtype.kind == "f" and not isfinite(np.vdot(batch, batch)) and not np.isfinite(batch).all():
+            raise _wrong("the input has values that are no finite numbers")
+        return Asked(batch, asked.id, asked.is_binary)
+
+    def _understood(self, text: bytes) -> "Understood":
+        """What the JSON of a request says. Raises Refusal."""
         try:
-            request = self.decode(memoryview(body)[:end])
+            request = self.decode(text)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise _wrong(f"the request is not as the protocol has it: {error}") from error
         if len(request.inputs) != 1:
             raise _wrong(f"the model has one input, {self.input.name!r}, and {len(request.inputs)} were sent")
-        return Asked(self._batch(request.inputs[0], body, end), request.id, self._is_binary(request))
-
-    def _batch(self, tensor: Tensor, body: bytes, end: int) -> NDArray[Any]:
+        (tensor,) = request.inputs
         expected = DATATYPES[self.input.dtype]
         if tensor.name != self.input.name or tensor.datatype != expected:
             raise _wrong(f"the model's input is {self.input.name!r} of {expected}; see the model's metadata")
         if len(tensor.shape) != len(self.sides) + 1 or tensor.shape[1:] != self.sides:
             raise _wrong(f"the input has the shape [N, {', '.join(map(str, self.sides))}]")
-        images = tensor.shape[0]
-        if not 1 <= images <= self.most:
+        if not 1 <= tensor.shape[0] <= self.most:
             raise _wrong(f"a request brings 1 to {self.most} images")
+        bytes_ = tensor.shape[0] * self.elements * self.dtype.itemsize
         size = tensor.parameters.get("binary_data_size")
-        if size is not None:
-            bytes_ = images * self.elements * self.dtype.itemsize
-            if tensor.data is not None or size != bytes_ or len(body) - end != bytes_:
-                raise _wrong(f"{bytes_} bytes have to stand behind the JSON, and in binary_data_size, without `data`")
-            # a copy, as what stands in the body need not be aligned
-            batch = np.frombuffer(body, self.dtype, offset=end).reshape(tensor.shape).copy()
-        elif tensor.data is not None and len(body) == end:
-            batch = self._of_json(tensor.data).reshape(tensor.shape)
-        else:
-            raise _wrong("the tensor has to be in `data`, or behind the JSON with `binary_data_size`")
-        if self.dtype.kind == "f" and not _is_finite(batch):
-            raise _wrong("the input has values that are no finite numbers")
-        return batch
+        if (size is None) == (tensor.data is None) or size not in (None, bytes_):
+            raise _wrong(f"the tensor has to be in `data`, or behind the JSON: `binary_data_size` is {bytes_} then")
+        return Understood(tuple(tensor.shape), bytes_, tensor.data, request.id, self._is_binary(request))
+
+    def _batch(self, asked: "Understood", body: bytes, end: int) -> NDArray[Any]:
+        behind = len(body) - end
+        if behind != (0 if asked.data is not None else asked.bytes_):
+            raise _wrong(f"{behind} bytes stand behind the JSON, which says something else")
+        if asked.data is not None:
+            return self._of_json(asked.data).reshape(asked.shape)
+        # a copy, as what stands in the body need not be aligned
+        return np.ndarray(asked.shape, self.dtype, body, end).copy()
 
     def _of_json(self, data: list[Any]) -> NDArray[Any]:
         """Numbers in row-major order, nested or not."""
@@ -154,12 +177,6 @@ class Protocol:
         if asked.is_binary:
             return json + data, BINARY, b"inference-header-content-length: %d\r\n" % len(json)
         return json, JSON, b""
-
-
-def _is_finite(batch: NDArray[Any]) -> bool:
-    """A product with itself is quick, and finite only if everything is; one that is not may have overflown."""
-    flat = batch.ravel()
-    return isfinite(np.dot(flat, flat)) or bool(np.isfinite(flat).all())
 
 
 def _wrong(reason: str) -> Refusal:

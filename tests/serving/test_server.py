@@ -119,6 +119,9 @@ def test_every_way_to_ask_gives_the_logits_of_the_runtime(
         client.post(INFER, content=content, headers=header),
     ):
         np.testing.assert_allclose(answered(response), logits, atol=1e-5)
+    promised = tensor(inputs, parameters={"binary_data_size": inputs.nbytes})
+    del promised["data"]
+    assert "0 bytes" in text(client.post(INFER, json={"inputs": [promised]}), 400)
     with_id = client.post(INFER, json={"inputs": [flat], "id": 'a "name"'})
     assert with_id.json()["id"] == 'a "name"'
     for number, image in enumerate(inputs):
