@@ -77,11 +77,16 @@ def record_name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
+def check_name(name: str) -> None:
+    """Raises ReszooError where a file of that name would lie outside its folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not name.isprintable():
+        raise ReszooError(f"{MANIFEST} names a file outside its folder: {name!r}", FIX)
+
+
 def _check(folder: Path, expected: FileRecord) -> None:
-    name = PurePosixPath(expected.name)
-    if name.is_absolute() or ".." in name.parts or not expected.name.isprintable():
-        raise ReszooError(f"{MANIFEST} names a file outside its folder: {expected.name!r}", FIX)
-    path = folder / name
+    check_name(expected.name)
+    path = folder / expected.name
     if not path.is_file():
         raise ReszooError(f"{path} is missing from the artifact", FIX)
     if record(path, folder) != expected:

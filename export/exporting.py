@@ -68,6 +68,21 @@ def _export(
     return msgspec.structs.replace(artifact, path=out.absolute())
 
 
+def unproven(checkpoint: Checkpoint, format_name: str, *, out: StrPath, options: ExportOptions) -> Artifact:
+    """The same for a network whose weights are yet to be trained: its parity record is kept, and refuses nothing.
+
+    It is for timing, which only its shapes decide; nothing lies beside the model.
+    """
+    plugin, out = format_named(format_name), Path(out)
+    options = checked(options, plugin)
+    with staged_folder(out, Path.is_dir) as staging:
+        written = _write(checkpoint, plugin, options, staging, silent)
+        parity = parities.measured(written, checkpoint, plugin.parity_runtime, parities.seed_for(options.quantize))
+        artifact = Artifact(**msgspec.structs.asdict(written) | {"path": Path(), "parity": parity})
+        write_json(staging / MANIFEST, artifact)
+    return msgspec.structs.replace(artifact, path=out.absolute())
+
+
 def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | None = None) -> Artifact:
     """The artifact from the cache if it was made from these weights by these versions, else a new one."""
     plugin = format_named(format_name)
@@ -103,7 +118,7 @@ def folder_name(format_name: str, options: ExportOptions) -> str:
         parts.append(f"opset{options.opset}")
     if options.compute_capability:
         parts.append(f"sm{'-'.join(options.compute_capability)}")
-    parts += options.accelerator
+    parts += [*options.accelerator, *options.isa]
     return "-".join(parts)
 
 

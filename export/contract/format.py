@@ -25,7 +25,7 @@ class Format(ABC):
 
     `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
     `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
-    `accelerators` are the NPUs that it can be compiled for.
+    `accelerators` are the NPUs that it can be compiled for, `isas` the sets of kernels that it can be written with.
     A dynamic batch ends at `largest_batch`; None is no end.
     `opened` are the files that a runtime opens, or folders of which it may open all; `named_in`
     says which others these name.
@@ -44,6 +44,7 @@ class Format(ABC):
     largest_batch: ClassVar[int | None] = None
     is_for_gpus: ClassVar[bool] = False
     accelerators: ClassVar[tuple[str, ...]] = ()
+    isas: ClassVar[tuple[str, ...]] = ()
     is_reproducible: ClassVar[bool] = True
     opened: ClassVar[tuple[str, ...]] = ()
     companions: ClassVar[tuple[str, ...]] = ()
@@ -82,6 +83,12 @@ class Format(ABC):
             raise UsageError(
                 f"format {self.name} is not compiled for the accelerator {unknown[0]}",
                 f"It is for {', '.join(self.accelerators)}." if self.accelerators else "Leave `accelerator` away.",
+            )
+
+        if unknown := [name for name in options.isa if name not in self.isas]:
+            raise UsageError(
+                f"format {self.name} has no kernels {unknown[0]}",
+                f"It has {', '.join(self.isas)}." if self.isas else "Leave `isa` away.",
             )
 
     def complete(self, options: ExportOptions) -> ExportOptions:

@@ -25,7 +25,7 @@ PACKAGES = (
     ),
     ".zoo",
 )
-MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "training.tensorboard")
+MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "core.tracking")
 EVERYTHING = """
 import pkgutil, sys
 from importlib import import_module
