@@ -55,9 +55,7 @@ class TritonFormat(GraphFormat):
             raise UsageError("OpenVINO runs it on the CPU, which has no use for fp16", "Choose precision fp32 or int8.")
         is_signed = options.quantize is not None and options.quantize.activations == "s8"
         if "tensorrt" in options.accelerator and options.precision == "int8" and not is_signed:
-            raise UsageError(
-                "TensorRT takes no unsigned activations", "Quantize with `activations=s8`, or choose precision fp16."
-            )
+            raise UsageError("TensorRT takes no unsigned activations", "Choose precision fp16 or fp32.")
 
     def graph(self, checkpoint: Checkpoint, options: ExportOptions) -> bytes:
         return onnx.FORMAT.graph(checkpoint, options)

@@ -38,7 +38,7 @@ Logits = Callable[[np.ndarray], np.ndarray]
 def with_onnxruntime(folder: Path) -> Logits:
     import onnxruntime
 
-    file = next(path for path in folder.iterdir() if path.suffix in (".onnx", ".ort"))
+    file = next(path for path in folder.rglob("*") if path.suffix in (".onnx", ".ort"))
     session = onnxruntime.InferenceSession(str(file))
     return lambda batch: session.run(["logits"], {"input": batch})[0]
 
@@ -49,7 +49,7 @@ def with_openvino(folder: Path) -> Logits:
 
     core = openvino.Core()
     core.set_property({"INFERENCE_PRECISION_HINT": "f32"})
-    file = next(path for path in folder.iterdir() if path.suffix in (".onnx", ".xml"))
+    file = next(path for path in folder.rglob("*") if path.suffix in (".onnx", ".xml"))
     request = core.compile_model(core.read_model(file), "CPU").create_infer_request()
     return lambda batch: request.infer([batch])[0].copy()
 
