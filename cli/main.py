@@ -22,6 +22,7 @@ from . import (
     evaluate,
     export,
     import_,
+    optimize,
     output,
     outputs,
     predict,
@@ -30,11 +31,13 @@ from . import (
     quantize,
     report,
     sbom,
+    serve,
     show,
     sign,
     study,
     target,
     train,
+    verify,
     view,
 )
 from . import list as list_
@@ -64,10 +67,13 @@ app.command("prune")(prune.prune)
 app.command("export")(export.export)
 app.command("quantize")(quantize.quantize)
 app.command("predict")(predict.predict)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
+app.command("optimize")(optimize.optimize)
+app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("study")(study.study)
 app.command("view")(view.view)

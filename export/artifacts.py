@@ -57,7 +57,8 @@ def _opened(plugin: Format, folder: Path) -> set[str]:
     names = set(plugin.named_in(folder))
     for name in plugin.opened:
         place = folder / name
-        names |= {record_name(path, folder) for path in files_in(place)} if place.is_dir() else {name}
+        inside = [path for path in files_in(place) if path.name not in plugin.companions]
+        names |= {record_name(path, folder) for path in inside} if place.is_dir() else {name}
     return names
 
 

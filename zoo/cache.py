@@ -25,6 +25,7 @@ PLACES = (
     "local",
     "npm",
     "pins",
+    "searches",
     "tensorrt",
     f"artifacts/*-{HASH}",
 )
@@ -37,6 +38,7 @@ CONTENTS: dict[str, Callable[[Path], bool]] = {
     "hub/*--*--*": Path.is_dir,
     f"latency/*.t*.b*.{HASH}????.json": Path.is_file,
     "npm/*-[0-9]*.[0-9]*": Path.is_dir,
+    f"searches/{HASH}-*": Path.is_dir,
 }
 
 
@@ -69,9 +71,10 @@ def verify() -> dict[str, str]:
 def collect_garbage(*, everything: bool = False, dry_run: bool = False) -> list[Entry]:
     """Remove partial downloads, staging folders and lock files that no process works on, and notes of what is gone.
 
-    `everything` removes checkpoints, downloads, npm's packages, exports and latency tables too. Data sets stay: some
-    cannot be downloaded again, and so do checkpoints that were made here. Only what has a name that reszoo alone gives
-    goes, from the folders where reszoo gives it: what else lies in the cache's folder stays. `dry_run` removes nothing.
+    `everything` removes checkpoints, downloads, npm's packages, exports, latency tables and unfinished searches too.
+    Data sets stay: some cannot be downloaded again, and so do checkpoints that were made here. Only what has a name
+    that reszoo alone gives goes, from the folders where reszoo gives it: what else lies in the cache's folder stays.
+    `dry_run` removes nothing.
     """
     removed = []
     with explained(cache_dir()):

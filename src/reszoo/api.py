@@ -20,6 +20,7 @@ from .workflows.pulling import pull
 from .workflows.pushing import push
 from .workflows.quantization.quantize import Quantized, quantize
 from .workflows.references import checkpoint as find
+from .workflows.serving import serve
 from .workflows.training import train as run_training
 from .workflows.trusting import check_signature, sign, write_sbom
 from .zoo.hub import is_on_hub
@@ -83,6 +84,7 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
     """
 
     predict = predict
+    serve = serve
     evaluate = evaluate
     benchmark = benchmark
     export = stage(export)
@@ -126,6 +128,7 @@ class Artifact(records.Artifact, frozen=True, kw_only=True):
     """
 
     predict = predict
+    serve = serve
     evaluate = evaluate
     benchmark = benchmark
     session = session

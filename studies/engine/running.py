@@ -46,17 +46,23 @@ def run(
             with _explained(), executor as pool:
                 at_once = 1 if study.alone else len(tasks)
                 done |= _work(missing, pool, folder, progress, len(tasks), at_once, trackers)
-        results = [done[task.name] for task in tasks]
-        answer = judged(study, plan, results)
-        folder.write_result(answer)
-        _write_page(study, answer, results, out)
-    return answer
+        return write_answer(study, folder, [done[task.name] for task in tasks])
 
 
 def tasks_of(study: Study, settings: Settings) -> list[Task]:
     """Every run, all conditions of a seed before the next seed: so that an interrupt leaves whole pairs."""
     conditions = study.conditions(settings)
     return [Task(study.name, condition, seed, settings) for seed in range(settings.seeds) for condition in conditions]
+
+
+def write_answer(study: Study, folder: Folder, results: Sequence[RunResult]) -> StudyResult:
+    """The verdicts, the plots and the page, from all runs of the folder's plan."""
+    answer = judged(study, folder.plan, results)
+    folder.write_result(answer)
+    for name, data in plots(study, results).items():
+        write_atomic(folder.path / name, data)
+    write_atomic(folder.path / PAGE, page(study, answer).encode())
+    return answer
 
 
 def judged(study: Study, plan: Plan, results: Sequence[RunResult]) -> StudyResult:
@@ -147,9 +153,3 @@ def _explained() -> Iterator[None]:
             "a worker ended in the middle of a run, as one does for which no memory is left",
             "All finished runs are kept: give `resume=True` to go on, with fewer `workers` if memory is short.",
         ) from error
-
-
-def _write_page(study: Study, answer: StudyResult, results: Sequence[RunResult], out: Path) -> None:
-    for name, data in plots(study, results).items():
-        write_atomic(out / name, data)
-    write_atomic(out / PAGE, page(study, answer).encode())

@@ -10,7 +10,19 @@ from typing import Any
 import pytest
 
 PACKAGES = (
-    *("", ".bench", ".datasets", ".export", ".models", ".prune", ".quantize", ".reporting", ".studies", ".training"),
+    *(
+        "",
+        ".bench",
+        ".datasets",
+        ".export",
+        ".models",
+        ".prune",
+        ".quantize",
+        ".reporting",
+        ".serving",
+        ".studies",
+        ".training",
+    ),
     ".zoo",
 )
 MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "core.tracking")
