@@ -138,7 +138,7 @@ def _in_explorer(artifact: Artifact, overlays: tuple[Overlay, ...], port: int, b
     import model_explorer
     from model_explorer import server
 
-    server._check_new_version = lambda: None  # nothing is asked of the network
+    server._get_latest_version_from_repo = lambda url: "0"  # nothing is asked of the network
     config = model_explorer.config()
     path = artifact.path / _opened(artifact, EXPLORER_OPENS)
     if path.name == files.ONNX:
@@ -179,7 +179,7 @@ def node_data(overlay: Overlay) -> Any:
     """An overlay as Model Explorer takes it: from white to red."""
     from model_explorer import node_data_builder as made
 
-    results = {name: made.NodeDataResult(value=value) for name, value in overlay.values.items()}
+    results = {name: made.NodeDataResult(value=float(f"{value:.4g}")) for name, value in overlay.values.items()}
     gradient = [made.GradientItem(stop=0, bgColor="white"), made.GradientItem(stop=1, bgColor="red")]
     return made.GraphNodeData(results=results, gradient=gradient)
 

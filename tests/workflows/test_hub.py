@@ -260,6 +260,7 @@ def test_what_is_no_address_is_said(wrong: str) -> None:
         reszoo.load(wrong)
 
 
+@pytest.mark.long("resnet18_v2")
 @pytest.mark.parametrize("arch", ["resnet18_v1", "resnet18_v2"])
 def test_timm_loads_what_is_pushed(hub: Hub, tmp_path: Path, arch: str) -> None:
     import timm

@@ -78,6 +78,11 @@ def test_model_explorer_gets_nested_nodes_and_a_colour_for_each_time(artifact: r
     assert any(node.namespace.startswith("stages/0/0") for node in graph.nodes)
     overlay = viewing.Overlay("ms", {"stages.0.0.conv1": 0.1})
     assert '"stages.0.0.conv1": {"value": 0.1}' in viewing.node_data(overlay).to_json_string()
+    shorter = viewing.node_data(viewing.Overlay("ms", {"a": 0.0058000000001}))
+    assert '{"value": 0.0058}' in shorter.to_json_string()
+    from model_explorer import server
+
+    assert callable(server._get_latest_version_from_repo)  # which `view` keeps from asking the network
     assert made.__version__
 
 
