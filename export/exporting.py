@@ -9,6 +9,7 @@ from ..core.documents import write_json
 from ..core.errors import ReszooError
 from ..core.files import IsOurs, cache_dir, explained, staged_folder
 from ..core.locks import locked
+from ..core.patience import limited
 from ..core.progress import Progress, silent
 from ..core.refs import inside
 from ..core.types import Artifact, Candidate, Checkpoint, StrPath
@@ -144,7 +145,8 @@ def _write(
     checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path, progress: Progress
 ) -> Candidate:
     if options.quantize is None:
-        plugin.write(checkpoint, options, folder)
+        with limited():
+            plugin.write(checkpoint, options, folder)
         return candidate(checkpoint, plugin, options, folder)
     with calibrated(checkpoint, plugin, options, options.quantize, progress) as model:
         return model.write(options.quantize.keep_float, folder)
