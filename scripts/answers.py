@@ -81,8 +81,8 @@ def answer(folder: Folder) -> None:
 
 
 def index(answers: Path = ANSWERS) -> str:
-    """The page with all claims."""
-    found = [known(name, answers) for name in studies()]
+    """The page with all claims: what is measured comes first, then what is begun."""
+    found = sorted((known(name, answers) for name in studies()), key=lambda each: (not each.answer, not each.plan))
     budgets = table(BUDGETS, [_budget(each) for each in found if each.plan])
     return "\n".join((TOP, budgets, "", table(HEADERS, [row for each in found for row in _claims(each)]), ""))
 

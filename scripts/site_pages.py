@@ -26,6 +26,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    if page.file.src_uri.endswith("/README.md"):  # of a study: its table needs the width
+        page.meta["hide"] = ["navigation", "toc"]
     if page.file.src_uri != "zoo.md":
         return markdown
     return markdown.replace("<!-- zoo -->", zoo_table([card for card in zoo.list_models() if card.where != "local"]))
