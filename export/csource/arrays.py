@@ -1,28 +1,39 @@
-"""Constants as C: arrays of numbers, in lines of a hundred and twenty characters."""
+"""Constants as C: arrays of numbers, in lines of at most a hundred and twenty characters."""
 
-import textwrap
+import numpy as np
 
 from ...quantize.integer import Array
 
 TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t"}
 TYPES |= {"float32": "float", "float64": "double"}
 WIDTH = 120
-ALIGNED = "ALIGNED "  # a macro of layers.h
+ALIGNED = "ALIGNED "  # a macro of the file that they stand in
+# Bytes from which an array is a string: a compiler reads that thirty times as fast, a person does not read it at all.
+LONG = 1 << 18
+OCTAL = np.array([list(f"\\{value:03o}".encode()) for value in range(256)], np.uint8)  # (256, 4)
 
 
 def array(name: str, values: Array) -> str:
     """The definition of a constant array of these values, in their order in memory."""
-    numbers = _numbers(values)
-    return f"static const {ALIGNED}{TYPES[str(values.dtype)]} {name}[{len(numbers)}] = {{\n{_lines(numbers)}\n}};\n"
+    head = f"static const {ALIGNED}{TYPES[str(values.dtype)]} {name}"
+    if values.dtype == np.int8 and values.size > LONG:
+        return f"{head}[{values.size} + 1] =\n{_string(values)};\n"
+    return f"{head}[{values.size}] = {{\n{_lines(_numbers(values))}\n}};\n"
+
+
+def _string(values: Array) -> str:
+    """Bytes as octal escapes, which nothing behind them can prolong."""
+    each, text = (WIDTH - 6) // 4, OCTAL[values.ravel().view(np.uint8)]
+    lines = (text[start : start + each].tobytes().decode() for start in range(0, len(text), each))
+    return "\n".join(f'    "{line}"' for line in lines)
 
 
 def _numbers(values: Array) -> list[str]:
-    flat = values.ravel().tolist()
     if values.dtype.kind == "f":
         suffix = "f" if values.dtype.itemsize == 4 else ""
         return [f"{_float(value)}{suffix}" for value in values.ravel()]
     suffix = "LL" if values.dtype.itemsize == 8 else ""
-    return [f"{value}{suffix}" for value in flat]
+    return [f"{value}{suffix}" for value in values.ravel().tolist()]
 
 
 def _float(value: object) -> str:
@@ -32,6 +43,6 @@ def _float(value: object) -> str:
 
 
 def _lines(numbers: list[str]) -> str:
-    return textwrap.fill(
-        ", ".join(numbers), WIDTH, initial_indent="    ", subsequent_indent="    ", break_long_words=False
-    )
+    each = (WIDTH - 4) // (max(map(len, numbers)) + 2)
+    lines = (numbers[start : start + each] for start in range(0, len(numbers), each))
+    return ",\n".join(f"    {', '.join(line)}" for line in lines)

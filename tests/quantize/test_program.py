@@ -119,7 +119,7 @@ def steps_of(network: Network) -> Program:
 
 def test_ties_that_no_multiplier_rounds_to_even_are_refused() -> None:
     network = Network((1, 1, 1), scale=1.0, zero=0)
-    network.layer("Conv", np.array([[[[1]]]], np.int8), np.array(0.5, np.float32))
+    network.layer("Conv", np.array([[[[1]]]], np.int8), np.array(0.25, np.float32))
     network.layer("Conv", random_weights((4, 1, 1, 1)), random_scales(4))
     step = next(step for step in steps_of(network) if isinstance(step, Product))
     with pytest.raises(ReszooError, match=r"no integer multiplier rounds as layer0 does in channel 0"):
