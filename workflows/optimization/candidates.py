@@ -110,7 +110,9 @@ def _ways(plugin: Format) -> Iterator[tuple[Precision, str]]:
     """Each precision, and each scheme of int8 that fits the format."""
     for precision in plugin.precisions:
         if precision == "int8" and isinstance(plugin, GraphFormat):
-            yield from (("int8", scheme.name) for scheme in schemes().values() if plugin.fits(scheme))
+            for scheme in schemes().values():
+                if plugin.fits(scheme):
+                    yield precision, scheme.name
         else:
             yield precision, ""
 

@@ -36,6 +36,7 @@ class Source(Protocol):
 
     def perform(self, action: Action, known: Known) -> Iterator[Happened]:
         """Do it. What has happened is given as soon as it is known."""
+        ...
 
 
 class Live:
