@@ -143,7 +143,7 @@ class Live:
         positions = shuffled(known.plan.images, known.request.seed)[before.n if before else 0 : until]
         path, data = known.built[c.build].path, known.request.data
         source = self.checkpoints[c.network]
-        found = self._done(tasks.judge, source, path, c.runtime, data, "val", positions, known.request.target)
+        found = self._answered(source, path, c.runtime, data, "val", positions)
         paired, old = found.paired, before
         return Judged(
             subject=c.subject,
@@ -166,7 +166,7 @@ class Live:
     def _test(self, c: Configuration, known: Known) -> Happened:
         began, data = time.monotonic(), known.request.data
         path, source = known.built[c.build].path, self.checkpoints[c.network]
-        found = self._done(tasks.judge, source, path, c.runtime, data, "test", None, known.request.target)
+        found = self._answered(source, path, c.runtime, data, "test", None)
         return Tested(
             key=c.key,
             split=f"{data}/test",
@@ -177,6 +177,13 @@ class Live:
             only_candidate=found.paired.only_candidate,
             seconds=time.monotonic() - began,
         )
+
+    def _answered(self, *arguments: Any) -> tasks.Judgement:
+        """By whoever works; on a board by this process, which has the one connection to it."""
+        if self.target.name != LOCAL:
+            return tasks.judge(*arguments, self.target)
+        found: tasks.Judgement = self._done(tasks.judge, *arguments)
+        return found
 
     def _done(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return self.executor.submit(work, *arguments).result()
