@@ -27,13 +27,18 @@ from . import (
     outputs,
     predict,
     prune,
+    push,
     quantize,
     report,
+    sbom,
+    serve,
     show,
+    sign,
     study,
     target,
     train,
     verify,
+    view,
 )
 from . import list as list_
 from .guard import FIXES, guarded
@@ -62,6 +67,7 @@ app.command("prune")(prune.prune)
 app.command("export")(export.export)
 app.command("quantize")(quantize.quantize)
 app.command("predict")(predict.predict)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
@@ -70,6 +76,10 @@ app.command("optimize")(optimize.optimize)
 app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("study")(study.study)
+app.command("view")(view.view)
+app.command("push")(push.push)
+app.command("sbom")(sbom.sbom)
+app.command("sign")(sign.sign)
 use(app)
 
 

@@ -17,7 +17,7 @@ from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
 from . import deployment
 from . import parity as parities
-from .artifacts import MANIFEST, is_untouched, read, record
+from .artifacts import MANIFEST, files_in, is_untouched, read, record
 from .candidates import candidate, export_step
 from .contract.format import Format, format_named, formats
 from .contract.options import ExportOptions
@@ -62,7 +62,7 @@ def _export(
         proven = {"path": Path(), "parity": parity, "figures": plugin.figures(unproven)}
         artifact = Artifact(**msgspec.structs.asdict(unproven) | proven)
         extras = deployment.write(artifact, checkpoint, plugin.parity_runtime, staging)
-        extras += tuple(record(staging / name) for name in plugin.companions)
+        extras += tuple(record(path, staging) for path in files_in(staging) if path.name in plugin.companions)
         artifact = msgspec.structs.replace(artifact, extras=extras)
         write_json(staging / MANIFEST, artifact)
     return msgspec.structs.replace(artifact, path=out.absolute())
@@ -118,7 +118,7 @@ def folder_name(format_name: str, options: ExportOptions) -> str:
         parts.append(f"opset{options.opset}")
     if options.compute_capability:
         parts.append(f"sm{'-'.join(options.compute_capability)}")
-    parts += options.accelerator
+    parts += [*options.accelerator, *options.isa]
     return "-".join(parts)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from . import prune as prune
     from . import quantize as quantize
     from . import reporting as reporting
+    from . import serving as serving
     from . import studies as studies
     from . import training as training
     from . import workflows as workflows
@@ -77,6 +78,7 @@ _PACKAGES = (
     "prune",
     "quantize",
     "reporting",
+    "serving",
     "studies",
     "training",
     "workflows",
