@@ -14,6 +14,16 @@ class ReszooError(Exception):
         self.problem = problem
         self.fix = fix
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Between processes: a subclass may take other arguments than these."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[ReszooError], args: tuple[object, ...], fields: dict[str, object]) -> ReszooError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
 
 class UsageError(ReszooError):
     """The request cannot be meant: an unknown name, a value out of range, a file of the wrong kind."""

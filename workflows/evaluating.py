@@ -14,6 +14,7 @@ from ..core.types import Artifact, Checkpoint
 if TYPE_CHECKING:
     from ..bench.client import Worker
     from ..bench.predictions import Predictions
+    from ..bench.target import Target
     from ..core.measured import Among
     from ..datasets.classes import ClassMap, Given
     from ..datasets.info import Split
@@ -108,26 +109,34 @@ def evaluate(
 
     name = data or model.dataset
     known = classes_of(model, name, split, classes, among)
-    loaded = loaded_model(model, runtime) if target == LOCAL else loaded_there(model, runtime, target, progress)
+    loaded = loaded_model(model, runtime) if target == LOCAL else _loaded_there(model, runtime, target, progress)
     with loaded as (candidate, engine, session):
         found = run(session, candidate, name, split, BATCH, partial(progress, "evaluating"), known)
     return Evaluation(found, engine, known)
 
 
 @contextmanager
-def loaded_there(
+def _loaded_there(
     model: Checkpoint | Artifact, runtime: str | None, target: str, progress: Progress
 ) -> "Iterator[tuple[Artifact, str, Worker]]":
-    """The model in a worker of the target; how fast that is does not matter."""
+    from ..bench.target import parse_target
+
+    with parse_target(target) as place, loaded_at(place, model, runtime, progress) as loaded:
+        yield loaded
+
+
+@contextmanager
+def loaded_at(
+    place: "Target", model: Checkpoint | Artifact, runtime: str | None, progress: Progress = silent
+) -> "Iterator[tuple[Artifact, str, Worker]]":
+    """The model in a worker of a target that is reached already; how fast that is does not matter."""
     from ..bench import protocol
     from ..bench.client import PATIENCE_S
     from ..bench.harness import load_request
-    from ..bench.target import parse_target
     from .benchmarking import chosen, own_batch, scenario_of
 
-    with parse_target(target) as place:
-        common = scenario_of("cpu", place.host().cores, own_batch(model), 1, 0, False)
-        item = chosen(model, runtime, common, False, None, place, progress)
-        with place.worker(item.artifact, item.scenario, patience_s=PATIENCE_S) as worker:
-            worker.ask(load_request(worker, place.host()), protocol.Loaded)
-            yield item.artifact, item.scenario.runtime_name, worker
+    common = scenario_of("cpu", place.host().cores, own_batch(model), 1, 0, False)
+    item = chosen(model, runtime, common, False, None, place, progress)
+    with place.worker(item.artifact, item.scenario, patience_s=PATIENCE_S) as worker:
+        worker.ask(load_request(worker, place.host()), protocol.Loaded)
+        yield item.artifact, item.scenario.runtime_name, worker

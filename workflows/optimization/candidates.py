@@ -8,7 +8,7 @@ from ...core.registry import choose
 from ...core.types import Checkpoint, Precision, ResNetSpec
 from ...export.contract.format import Format, GraphFormat, formats
 from ...export.contract.options import ExportOptions
-from ...export.contract.runtime import Engine, parse_engine
+from ...export.contract.runtime import Engine, parse_engine, runtimes
 from ...export.exporting import checked
 from ...quantize.contract import schemes
 from .records import Configuration, Missing, Request
@@ -84,7 +84,8 @@ def _plans(checkpoint: Checkpoint, request: Request, left_out: list[Missing]) ->
 def _of(
     ref: str, plan: str, plugin: Format, engine: Engine, variants: Sequence[str], request: Request
 ) -> Iterator[Configuration]:
-    lossy = getattr(engine, "lossy_variants", ())
+    here = runtimes().get(engine.name)
+    lossy = here.lossy_variants if here else ()
     for precision, scheme in _ways(plugin):
         for variant in variants:
             is_exact = precision == "fp32" and variant not in lossy
@@ -110,7 +111,9 @@ def _ways(plugin: Format) -> Iterator[tuple[Precision, str]]:
     """Each precision, and each scheme of int8 that fits the format."""
     for precision in plugin.precisions:
         if precision == "int8" and isinstance(plugin, GraphFormat):
-            yield from (("int8", scheme.name) for scheme in schemes().values() if plugin.fits(scheme))
+            for scheme in schemes().values():
+                if plugin.fits(scheme):
+                    yield precision, scheme.name
         else:
             yield precision, ""
 

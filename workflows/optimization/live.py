@@ -18,6 +18,7 @@ from ...core.locks import locked
 from ...core.measured import AGAIN, BASELINE, LOCAL, Comparison, Failure, Scenario
 from ...core.progress import Progress, silent
 from ...core.types import Checkpoint
+from ...datasets.info import Split
 from ...datasets.splits import shuffled
 from ...export import artifacts
 from ...export.contract.runtime import parse_engine
@@ -36,6 +37,7 @@ class Source(Protocol):
 
     def perform(self, action: Action, known: Known) -> Iterator[Happened]:
         """Do it. What has happened is given as soon as it is known."""
+        ...
 
 
 class Live:
@@ -140,9 +142,7 @@ class Live:
         began = time.monotonic()
         before = known.judged.get(c.subject)
         positions = shuffled(known.plan.images, known.request.seed)[before.n if before else 0 : until]
-        path, data = known.built[c.build].path, known.request.data
-        source = self.checkpoints[c.network]
-        found = self._done(tasks.judge, source, path, c.runtime, data, "val", positions, known.request.target)
+        found = self._answered(c, known, "val", positions)
         paired, old = found.paired, before
         return Judged(
             subject=c.subject,
@@ -164,8 +164,7 @@ class Live:
 
     def _test(self, c: Configuration, known: Known) -> Happened:
         began, data = time.monotonic(), known.request.data
-        path, source = known.built[c.build].path, self.checkpoints[c.network]
-        found = self._done(tasks.judge, source, path, c.runtime, data, "test", None, known.request.target)
+        found = self._answered(c, known, "test", None)
         return Tested(
             key=c.key,
             split=f"{data}/test",
@@ -176,6 +175,14 @@ class Live:
             only_candidate=found.paired.only_candidate,
             seconds=time.monotonic() - began,
         )
+
+    def _answered(self, c: Configuration, known: Known, split: Split, positions: Any) -> tasks.Judgement:
+        """By whoever works; on a board by this process, which has the one connection to it."""
+        path, data, source = known.built[c.build].path, known.request.data, self.checkpoints[c.network]
+        if self.target.name != LOCAL:
+            return tasks.judge(source, path, c.runtime, data, split, positions, self.target)
+        found: tasks.Judgement = self._done(tasks.judge, source, path, c.runtime, data, split, positions)
+        return found
 
     def _done(self, work: Callable[..., Any], *arguments: Any) -> Any:
         return self.executor.submit(work, *arguments).result()

@@ -81,12 +81,11 @@ def _places(rounds: Sequence[Mapping[str, float]], pool: Sequence[str]) -> dict[
     places = dict.fromkeys((key for logs in several for key in logs), 0.0)
     for _ in range(100):
         bases = [sum(logs[key] - places[key] for key in logs) / len(logs) for logs in several]
-        sums = dict.fromkeys(places, (0.0, 0))
+        sums: dict[str, list[float]] = {key: [] for key in places}
         for base, logs in zip(bases, several, strict=True):
             for key, value in logs.items():
-                total, count = sums[key]
-                sums[key] = total + value - base, count + 1
-        before, places = places, {key: total / count for key, (total, count) in sums.items()}
+                sums[key].append(value - base)
+        before, places = places, {key: sum(its) / len(its) for key, its in sums.items()}
         if max((abs(places[key] - before[key]) for key in places), default=0.0) < EXACT:
             break
     return places

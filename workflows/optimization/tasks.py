@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...bench.accuracy import Paired, compare_predictions
 from ...bench.evaluate import classes_of, evaluate
 from ...bench.predictions import Predictions
+from ...bench.target import Target
 from ...core.errors import ReszooError
 from ...core.files import cache_dir, explained
 from ...core.hosts import versions
 from ...core.locks import locked
-from ...core.measured import LOCAL, Failure
-from ...core.progress import silent, uncounted
+from ...core.measured import Failure
+from ...core.progress import uncounted
 from ...core.refs import inside
 from ...core.types import Artifact, Checkpoint
 from ...datasets.info import Split
@@ -86,17 +87,17 @@ def judge(
     data: str,
     split: Split,
     positions: "NDArray[np.int64] | None",
-    target: str = LOCAL,
+    place: Target | None = None,
 ) -> Judgement:
-    """Let a candidate answer these images of a split; None is all of them."""
+    """Let a candidate answer these images of a split; None is all of them. `place` is where, if not in this process."""
     from ...export import artifacts
-    from ..evaluating import loaded_there
+    from ..evaluating import loaded_at
     from ..predicting import loaded_model
 
     expected = _expected(source, data, split, positions)
     model = artifacts.read(artifact)
     known = classes_of(model, data, split)
-    loaded = loaded_model(model, runtime) if target == LOCAL else loaded_there(model, runtime, target, silent)
+    loaded = loaded_at(place, model, runtime) if place else loaded_model(model, runtime)
     with loaded as (candidate, _, session):
         found = evaluate(session, candidate, data, split, BATCH, uncounted, known, positions)
     return Judgement(compare_predictions(expected, found), found.correct, expected.correct)
