@@ -23,9 +23,8 @@ def candidates(
     found: list[Configuration] = []
     left_out: list[Missing] = []
     for engine, variants in _engines(request, target, left_out):
-        format_name = engine.formats[0]
-        plugin = formats()[format_name]
-        left_out += [_same_kernels(engine, other) for other in engine.formats[1:]]
+        plugin = formats()[_own_format(engine)]
+        left_out += [_same_kernels(engine, plugin.name, other) for other in engine.formats if other != plugin.name]
         if missing := plugin.unavailable():
             left_out.append(Missing(what=plugin.name, kind="unavailable", reason=missing.reason, fix=missing.fix))
             continue
@@ -54,7 +53,7 @@ def _engines(request: Request, target: Target, left_out: list[Missing]) -> Itera
         for variant in asked if any(asked) else engine.variants:
             name = f"{engine.name}:{variant}"
             if variant in engine.slow_variants and variant not in asked:
-                reason = "it takes minutes to load"
+                reason = "it is slow to make or to load"
                 left_out.append(Missing(what=name, kind="not tried", reason=reason, fix=f"Name it: `runtime={name}`."))
             elif gone := engine.unavailable(device, variant):
                 left_out.append(Missing(what=name, kind="unavailable", reason=gone.reason, fix=gone.fix))
@@ -63,9 +62,14 @@ def _engines(request: Request, target: Target, left_out: list[Missing]) -> Itera
         yield engine, variants
 
 
-def _same_kernels(engine: Engine, format_name: str) -> Missing:
-    reason = f"{engine.name} runs {engine.formats[0]}, and the same kernels for {format_name}"
-    return Missing(what=f"{format_name} on {engine.name}", kind="not tried", reason=reason)
+def _own_format(engine: Engine) -> str:
+    """Of those that it reads, the one that is proven by it: its run.py is for it, too."""
+    return next((name for name in engine.formats if formats()[name].parity_runtime == engine.name), engine.formats[0])
+
+
+def _same_kernels(engine: Engine, own: str, other: str) -> Missing:
+    reason = f"{engine.name} runs {own}, and the same kernels for {other}"
+    return Missing(what=f"{other} on {engine.name}", kind="not tried", reason=reason)
 
 
 def _plans(checkpoint: Checkpoint, request: Request, left_out: list[Missing]) -> list[str]:
