@@ -25,6 +25,7 @@ Reference = Callable[[NDArray[np.float64]], NDArray[np.float64]]  # (channels, n
 WORD = 32  # vector kernels take the upper half of a 64-bit product, and shift that
 MOST_SHIFT = 21  # of the upper half: 255 * 2^(32 + 21) stays below 2^62
 MOST_BITS = 30  # of a multiplier; one bit is left for a sum with others
+POOL_BITS = 40  # of a pool's, whose kernel has 64 bits for it; sums of 2^22 are left
 TRIES = 64  # multipliers on either side of the nearest one
 ADD_SHIFT = 30
 HALF = 15  # an addition's multipliers are used in two halves of so many bits
@@ -96,7 +97,7 @@ def of_pool(step: GlobalPool) -> Rescale:
     pixels = tensor.shape[1] * tensor.shape[2]
     slope = np.array([tensor.scale / pixels / step.output.scale])
     ends = np.array([0]), np.array([255 * pixels])
-    return _fitted(step.name, lambda sums: exact(step, sums), slope, *ends, 0)
+    return _fitted(step.name, lambda sums: exact(step, sums), slope, *ends, 0, bits=POOL_BITS)
 
 
 def of_addition(step: Addition) -> RescaledSum:
@@ -130,14 +131,20 @@ def _around(nearest: int, tries: int) -> list[int]:
 
 
 def _fitted(
-    name: str, steps: Reference, slope: NDArray[np.float64], low: Integers, high: Integers, least: int
+    name: str,
+    steps: Reference,
+    slope: NDArray[np.float64],
+    low: Integers,
+    high: Integers,
+    least: int,
+    bits: int = WORD - 1,
 ) -> Rescale:
-    """One multiplier a channel, with as many bits as there are; sums lie between `low` and `high` (channels,)."""
+    """One multiplier a channel, with at most `bits` bits; sums lie between `low` and `high` (channels,)."""
     if not (np.isfinite(slope) & (slope > 0)).all():
         raise ReszooError(f"{name} has a scale that is not above 0", "Export the network to another format.")
     slope = np.where(low == high, 2.0**-WORD, slope)  # without a weight, only the constant matters
     shift = WORD + np.clip(np.floor(MOST_BITS - WORD - np.log2(slope)), 0, MOST_SHIFT).astype(np.int64)
-    if (slope * 2.0**shift >= 2**31).any():
+    if (slope * 2.0**shift >= 2.0**bits).any():
         raise ReszooError(f"{name} makes sums larger", "Export the network to another format.")
     stairs = _stairs(steps, low, high, least)
     nearest = np.rint(slope * 2.0**shift).astype(np.int64)
