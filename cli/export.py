@@ -19,7 +19,9 @@ FORMATS = listed(Path(__file__).resolve().parents[1] / "export" / "formats")
 
 
 def export(
-    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")],
+    refs: Annotated[
+        list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint folders, hf://OWNER/NAME.")
+    ],
     to: Annotated[
         str,
         typer.Option(
@@ -48,6 +50,15 @@ def export(
             metavar="ethos-u55-128,...",
             help="NPUs to compile for.",
             show_default="the format's own choice",
+            rich_help_panel="Artifact",
+        ),
+    ] = None,
+    isa: Annotated[
+        str | None,
+        typer.Option(
+            metavar="avx2,neon,...",
+            help="Kernels that C is written with: portable, avx2, avx512vnni, neon, neon-dotprod, cortex-m.",
+            show_default="all, and the best that is there runs",
             rich_help_panel="Artifact",
         ),
     ] = None,
@@ -80,14 +91,14 @@ def export(
     from ..workflows.references import checkpoints
 
     if not set(words(to)).isdisjoint(LIBRARIES):
-        chosen = (precision, opset, compute_capability, accelerator)
+        chosen = (precision, opset, compute_capability, accelerator, isa)
         is_plain = chosen == (None,) * len(chosen) and (input, batch) == ("float", "dynamic")
         _export_weights(refs, to, out, json, is_plain)
         return
     shape: dict[str, Any] = {"input": input, "batch": parse_batch(batch), "opset": opset}
-    gpus, npus = (tuple(words(names)) if names else () for names in (compute_capability, accelerator))
+    gpus, npus, sets = (tuple(words(names)) if names else () for names in (compute_capability, accelerator, isa))
     precisions = parse_precisions(precision) if precision else None
-    wanted = requests(words(to), precisions, compute_capability=gpus, accelerator=npus, **shape)
+    wanted = requests(words(to), precisions, compute_capability=gpus, accelerator=npus, isa=sets, **shape)
     with output.bar() as progress:
         sources = checkpoints(refs, progress)
         if out is not None and len(wanted) == 1 and len(sources) > 1:

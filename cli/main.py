@@ -22,16 +22,23 @@ from . import (
     evaluate,
     export,
     import_,
+    optimize,
     output,
     outputs,
     predict,
     prune,
+    push,
     quantize,
     report,
+    sbom,
+    serve,
     show,
+    sign,
     study,
     target,
     train,
+    verify,
+    view,
 )
 from . import list as list_
 from .guard import FIXES, guarded
@@ -60,12 +67,19 @@ app.command("prune")(prune.prune)
 app.command("export")(export.export)
 app.command("quantize")(quantize.quantize)
 app.command("predict")(predict.predict)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
+app.command("optimize")(optimize.optimize)
+app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("study")(study.study)
+app.command("view")(view.view)
+app.command("push")(push.push)
+app.command("sbom")(sbom.sbom)
+app.command("sign")(sign.sign)
 use(app)
 
 

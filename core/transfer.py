@@ -55,12 +55,15 @@ class _SlowError(_RetryableError):
     """The bytes come so slowly that those that came are no progress."""
 
 
-def download(url: str, part: PartialFile, report: Count) -> str | None:
-    """Bring what is missing of `part`; gives the whole file's sha256 if the server states it."""
+def download(url: str, part: PartialFile, report: Count, token: str = "") -> str | None:
+    """Bring what is missing of `part`; gives the whole file's sha256 if the server states it.
+
+    The token is for the host of `url` alone: it does not follow a redirect to another one.
+    """
     import httpx
 
     most, fruitless = part.size(), 0
-    with _client() as client:
+    with _client(token) as client:
         watch = _Watch(client)
         while True:
             try:
@@ -123,15 +126,16 @@ def _reason(error: Exception) -> str:
     return "it is no address" if isinstance(error, httpx.InvalidURL) else str(error) or type(error).__name__
 
 
-def _client() -> "httpx.Client":
+def _client(token: str) -> "httpx.Client":
     """A client that follows redirects and the environment's proxies, and takes the bytes as they are stored."""
     import httpx
 
+    login = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         return httpx.Client(
             follow_redirects=True,
             timeout=TIMEOUT_S,
-            headers={"Accept-Encoding": "identity", "User-Agent": "reszoo"},
+            headers={"Accept-Encoding": "identity", "User-Agent": "reszoo"} | login,
         )
     except (ImportError, ValueError) as error:  # a SOCKS proxy without its package, an address that is none
         raise UnavailableError(

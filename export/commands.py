@@ -20,6 +20,7 @@ DEFAULTS = {
     "opset": "None",
     "compute_capability": "",
     "accelerator": "",
+    "isa": "",
 }
 
 

@@ -116,6 +116,11 @@ def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, see
     return _run([plain_way(candidate, runtime_name)], candidate, checkpoint, seed).refusal()
 
 
+def measured(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> Parity:
+    """The record of its runtime alone, whatever it shows: nothing is refused."""
+    return _run([plain_way(candidate, runtime_name)], candidate, checkpoint, seed).record(checkpoint.ref, None)
+
+
 class Result(NamedTuple):
     """What one way gave, at one batch size, and what the source gives for the same images."""
 

@@ -36,6 +36,7 @@ def export(
     opset: int | None = None,
     compute_capability: Sequence[str] = (),
     accelerator: Sequence[str] = (),
+    isa: Sequence[str] = (),
     out: "str | os.PathLike[str] | None" = None,
     progress: Progress = silent,
 ) -> Artifact:
@@ -51,6 +52,7 @@ def export(
         opset: The ONNX operator set; None is the format's default.
         compute_capability: GPUs that an engine is built for, such as ("8.6", "8.9").
         accelerator: NPUs that the model is compiled for, such as ("ethos-u55-128",).
+        isa: Sets of kernels that C is written with, such as ("avx2", "neon"); () is all.
         out: The artifact's folder; None is `./REF-FORMAT-PRECISION...`. An artifact that nobody has changed is
             replaced, anything else is not.
         progress: Counts the images of a calibration.
@@ -71,6 +73,7 @@ def export(
         opset=opset,
         compute_capability=compute_capability,
         accelerator=accelerator,
+        isa=isa,
     )
     return _write(checkpoint, name, options, Path(out) if out is not None else None, None, progress)
 
@@ -145,6 +148,7 @@ def requests(
     opset: int | None = None,
     compute_capability: Sequence[str] = (),
     accelerator: Sequence[str] = (),
+    isa: Sequence[str] = (),
 ) -> "list[Request]":
     """Formats with their options. One that is alone must have them, and be here; of several, those may lack them.
 
@@ -157,7 +161,7 @@ def requests(
     from ..core.registry import choose
     from ..export.contract.format import format_named, formats
 
-    common = options_for(input, batch, opset, compute_capability, accelerator)
+    common = options_for(input, batch, opset, compute_capability, accelerator, isa)
     known = list(formats()) if ALL in names else list(dict.fromkeys(names))
     plugins = [choose(formats(), name, "format") for name in known]
     found = [
@@ -177,6 +181,7 @@ def options_for(
     opset: int | None,
     compute_capability: Sequence[str],
     accelerator: Sequence[str] = (),
+    isa: Sequence[str] = (),
 ) -> "ExportOptions":
     """What both `export` and `quantize` are told about the artifact."""
     from ..core.limits import check_counts
@@ -188,6 +193,7 @@ def options_for(
         "opset": opset,
         "compute_capability": tuple(compute_capability),
         "accelerator": tuple(dict.fromkeys(accelerator)),
+        "isa": tuple(dict.fromkeys(isa)),
     }
     if isinstance(batch, tuple):
         least, best, most = batch

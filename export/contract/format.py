@@ -11,7 +11,7 @@ from ...core.foreign import ForeignPlugins, unusable
 from ...core.hosts import versions
 from ...core.missing import unavailable_error
 from ...core.registry import choose, discover
-from ...core.types import Candidate, Checkpoint, Figure, Precision, TensorSpec, Unavailable
+from ...core.types import Artifact, Candidate, Checkpoint, Figure, Precision, TensorSpec, Unavailable
 from ...quantize.config import Activations, QuantizeConfig
 from ...quantize.contract import GraphKind, Scheme
 from .options import ExportOptions, input_spec, output_spec
@@ -25,10 +25,11 @@ class Format(ABC):
 
     `parity_runtime` is the runtime that runs the files for the parity record. An option that is not in
     `precisions` or `inputs`, or an opset where `has_opset` is false, is refused before anything is written.
-    `accelerators` are the NPUs that it can be compiled for.
+    `accelerators` are the NPUs that it can be compiled for, `isas` the sets of kernels that it can be written with.
     A dynamic batch ends at `largest_batch`; None is no end.
     `opened` are the files that a runtime opens, or folders of which it may open all; `named_in`
     says which others these name.
+    One that `holds` the files of another format is not measured beside it.
     The same checkpoint and options give the same bytes, where `is_reproducible`. `companions` are those of the files
     written that stand beside the model for people: a runtime needs none of them.
     """
@@ -43,9 +44,11 @@ class Format(ABC):
     largest_batch: ClassVar[int | None] = None
     is_for_gpus: ClassVar[bool] = False
     accelerators: ClassVar[tuple[str, ...]] = ()
+    isas: ClassVar[tuple[str, ...]] = ()
     is_reproducible: ClassVar[bool] = True
     opened: ClassVar[tuple[str, ...]] = ()
     companions: ClassVar[tuple[str, ...]] = ()
+    holds: ClassVar[str] = ""
     packages: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -82,6 +85,12 @@ class Format(ABC):
                 f"It is for {', '.join(self.accelerators)}." if self.accelerators else "Leave `accelerator` away.",
             )
 
+        if unknown := [name for name in options.isa if name not in self.isas]:
+            raise UsageError(
+                f"format {self.name} has no kernels {unknown[0]}",
+                f"It has {', '.join(self.isas)}." if self.isas else "Leave `isa` away.",
+            )
+
     def complete(self, options: ExportOptions) -> ExportOptions:
         """The options with what they leave open and this format has to decide."""
         return options
@@ -102,6 +111,10 @@ class Format(ABC):
     def figures(self, written: Candidate) -> tuple[Figure, ...]:
         """What the proven files need on devices that are not here, where that can be known."""
         return ()
+
+    def guide(self, artifact: Artifact) -> str:
+        """What README.md says of running it elsewhere, where there is more to say than of run.py."""
+        return ""
 
     def stand_in(self, written: Candidate) -> "tuple[Candidate, Runtime] | None":
         """What proves the files where they can be written but not run, if anything does, and what runs that."""

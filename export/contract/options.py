@@ -41,6 +41,7 @@ class ExportOptions(Choices, frozen=True, kw_only=True):
             pixels (NHWC), normalised inside the graph.
         opset: The ONNX operator set; None is the format's default.
         compute_capability: The GPUs to build for, as in ("8.6", "12.0"); empty is the format's own choice.
+        isa: The sets of kernels that C is written with, as in ("avx2", "neon"); empty is all.
         accelerator: The NPUs to compile for, as in ("ethos-u55-128",), each once; empty is the format's own choice.
     """
 
@@ -52,6 +53,7 @@ class ExportOptions(Choices, frozen=True, kw_only=True):
     opset: int | None = None
     compute_capability: tuple[str, ...] = ()
     accelerator: tuple[str, ...] = ()
+    isa: tuple[str, ...] = ()
 
 
 def input_spec(checkpoint: Checkpoint, options: ExportOptions, largest_batch: int | None = None) -> TensorSpec:

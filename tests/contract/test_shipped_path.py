@@ -107,6 +107,25 @@ def with_mnn(folder: Path) -> Logits:
     return logits
 
 
+def with_c(folder: Path) -> Logits:
+    """As model.h says: sizes, an aligned workspace, one image at a time."""
+    import ctypes
+
+    library = ctypes.CDLL(str(folder / "libmodel.so"))
+    _, _, classes, workspace_bytes = (ctypes.c_int32 * 4).in_dll(library, "model_sizes")
+    room = np.zeros(workspace_bytes + 64, np.uint8)
+    workspace = room[-room.ctypes.data % 64 :]
+
+    def logits(batch: np.ndarray) -> np.ndarray:
+        given = np.zeros((len(batch), classes), np.float32)
+        for image, row in zip(np.ascontiguousarray(batch), given, strict=True):
+            ends = (ctypes.c_void_p(each.ctypes.data) for each in (image, row, workspace))
+            assert library.model_run(*ends) == 0
+        return given
+
+    return logits
+
+
 VENDORS: dict[str, Callable[[Path], Logits]] = {
     "onnxruntime": with_onnxruntime,
     "openvino": with_openvino,
@@ -114,6 +133,7 @@ VENDORS: dict[str, Callable[[Path], Logits]] = {
     "executorch": with_executorch,
     "ncnn": with_ncnn,
     "mnn": with_mnn,
+    "c": with_c,
 }
 
 

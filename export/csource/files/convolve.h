@@ -1,0 +1,126 @@
+/*
+ * The loop nest of all sets of kernels that have vectors. A set defines before:
+ *
+ *   vec                        a vector of int32_t, one for each of LANES outputs
+ *   some_weights, some_pixel   what the next two give
+ *   weights_at(p)              LANES x 4 weights
+ *   pixel_at(p)                4 bytes, for each lane
+ *   start(totals)              the sums to begin with; `totals` are sums of all weights of an output
+ *   dot(sums, pixel, weights)  sums + the products of four bytes and four weights, lane by lane
+ *   rescaled(sums, layer, c)   by the multipliers, constants and shifts from output c on
+ *   repeated(value)            in each lane
+ *   addition_of(sum, least)    what the next one needs: a `struct addition`
+ *   with_residual(q, p, n, s)  q limited to least..255, and added to n bytes at p; not yet limited
+ *   store(p, q, least, n)      n outputs, limited to least..255
+ *   store_sums(p, sums)        LANES of them
+ *
+ * A tile of pixels and channels is computed at once: each pixel's four bytes are read once for all its channels, each
+ * weight once for all pixels, and the sums never leave the registers before they are bytes again.
+ */
+
+#define PIXELS(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11) DO(12) DO(13) DO(14) DO(15)
+
+/* Where output i of a tile reads and writes; i, and the tile, are constants. */
+#define DOWN(i) ((i) / tile.columns)
+#define RIGHT(i) ((i) % tile.columns)
+#define IN(i) (DOWN(i) * shape.in_down + RIGHT(i) * shape.in_right)
+#define OUT(i, row) (DOWN(i) * (row) + RIGHT(i) * (ptrdiff_t)shape.channels)
+
+/* From output c's weights to those `v` vectors on: within a block they lie side by side. */
+#define BESIDE(v) ((v) * LANES / BLOCK * block + (v) * LANES % BLOCK * 4)
+
+/* Sums to bytes, from output `channel` on. */
+KERNEL ALWAYS_INLINE void finish(vec sums, const struct layer *layer, struct shape shape, struct addition addition, vec least,
+                                 int channel, uint8_t *out, const uint8_t *residual)
+{
+    int left = shape.channels - channel;
+    int count = shape.channels % LANES == 0 || left > LANES ? LANES : left;
+    vec q = rescaled(sums, layer, channel);
+    store(out, shape.adds ? with_residual(q, residual, count, addition) : q, least, count);
+}
+
+/*
+ * One layer. `shape` and `tile` are constants, so that each layer gets a loop of its own. Whole tiles cover the output,
+ * but the last of a pixel's channels may be fewer than there are lanes.
+ *
+ * Where there are registers enough (DELAYED), the sums of a tile wait until those of the next one are under way: they
+ * become bytes while the processor is busy with products, in units that would have nothing to do.
+ */
+KERNEL ALWAYS_INLINE void convolve(const struct layer *layer, const uint8_t *in, uint8_t *out, const uint8_t *residual,
+                                   struct shape shape, struct tile tile)
+{
+    const ptrdiff_t block = (ptrdiff_t)shape.kernel * shape.groups * 4 * BLOCK;
+    const int pixels = tile.rows * tile.columns, together = tile.vectors * LANES;
+    const struct addition addition = addition_of(&layer->sum, layer->least);
+    const vec least = repeated(shape.adds ? layer->sum.least : layer->least);
+    ptrdiff_t out_at = 0, residual_at = 0; /* of the tile that waits */
+    int waiting = -1;                      /* its first channel */
+
+#define DECLARE(i) vec p##i = start(layer->totals), q##i = p##i, r##i = p##i;
+    PIXELS(DECLARE)
+    for (int channel = 0; channel < shape.channels; channel += together)
+        for (int y = 0; y < shape.height; y += tile.rows)
+            for (int x = 0; x < shape.width; x += tile.columns) {
+                const int8_t *weights = layer->weights + channel / BLOCK * block + channel % BLOCK * 4;
+                const uint8_t *row = in + y * shape.in_down + x * shape.in_right;
+                const int32_t *totals = layer->totals + channel;
+                const vec start_a = start(totals);
+                const vec start_b = tile.vectors > 1 ? start(totals + LANES) : start_a;
+                const vec start_c = tile.vectors > 2 ? start(totals + 2 * LANES) : start_a;
+#define BEGIN(i) vec a##i = start_a, b##i = start_b, c##i = start_c;
+                PIXELS(BEGIN)
+                for (int v = 0; v < shape.kernel; v++, row += shape.in_row - 4 * shape.groups)
+                    for (int group = 0; group < shape.groups; group++, row += 4, weights += 4 * BLOCK) {
+                        some_weights wa = weights_at(weights);
+                        some_weights wb = tile.vectors > 1 ? weights_at(weights + BESIDE(1)) : wa;
+                        some_weights wc = tile.vectors > 2 ? weights_at(weights + BESIDE(2)) : wa;
+#define MULTIPLY(i)                                                                                                      \
+    if (i < pixels) {                                                                                                    \
+        some_pixel pixel = pixel_at(row + IN(i));                                                                        \
+        a##i = dot(a##i, pixel, wa);                                                                                     \
+        if (tile.vectors > 1)                                                                                            \
+            b##i = dot(b##i, pixel, wb);                                                                                 \
+        if (tile.vectors > 2)                                                                                            \
+            c##i = dot(c##i, pixel, wc);                                                                                 \
+    }
+                        PIXELS(MULTIPLY)
+                    }
+#define FINISH(sums, i, v)                                                                                               \
+    if (i < pixels && (v) < tile.vectors)                                                                                \
+        finish(sums##i, layer, shape, addition, least, waiting + (v) * LANES, out + out_at + OUT(i, shape.out_row) + (v) * LANES,         \
+               residual + residual_at + OUT(i, shape.residual_row) + (v) * LANES);
+#define FINISH_WAITING(i) FINISH(p, i, 0) FINISH(q, i, 1) FINISH(r, i, 2)
+                if (DELAYED && waiting >= 0) {
+                    PIXELS(FINISH_WAITING)
+                }
+#define WAIT(i) p##i = a##i, q##i = b##i, r##i = c##i;
+                PIXELS(WAIT)
+                waiting = channel;
+                out_at = y * shape.out_row + (ptrdiff_t)x * shape.channels + channel;
+                residual_at = y * shape.residual_row + (ptrdiff_t)x * shape.channels + channel;
+                if (!DELAYED) {
+                    PIXELS(FINISH_WAITING)
+                }
+            }
+    if (DELAYED) {
+        PIXELS(FINISH_WAITING)
+    }
+}
+
+/* The matrix product behind the pool; `sums` is room for a whole BLOCK more than there are classes. */
+KERNEL ALWAYS_INLINE void classify(const struct head *head, const uint8_t *in, int32_t *sums, float *logits, int groups,
+                                   int classes)
+{
+    const int8_t *weights = head->weights;
+    for (int first = 0; first < classes; first += BLOCK) {
+        vec totals[BLOCK / LANES];
+        for (int v = 0; v < BLOCK / LANES; v++)
+            totals[v] = start(head->totals + first + LANES * v);
+        for (int group = 0; group < groups; group++, weights += 4 * BLOCK)
+            for (int v = 0; v < BLOCK / LANES; v++)
+                totals[v] = dot(totals[v], pixel_at(in + 4 * group), weights_at(weights + 4 * LANES * v));
+        for (int v = 0; v < BLOCK / LANES; v++)
+            store_sums(sums + first + LANES * v, totals[v]);
+    }
+    logits_of(head, sums, logits, classes);
+}
