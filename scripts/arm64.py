@@ -65,6 +65,7 @@ WRAPPER = """\
 export PYTHONPATH={wheels}
 exec {qemu} -cpu {cpu} -L {root} -0 "$0" {root}/usr/bin/python3.11 "$@"
 """
+AT_ONCE = 100  # images: the worker may be slow, and not silent
 TOLERANCE = 1e-4  # of the largest logit: sums in another order
 
 
@@ -146,7 +147,8 @@ def compared(target: SshTarget, artifact: Artifact, case: Case, n: int) -> dict[
     scenario = scenario_of(case, target)
     with target.worker(artifact, scenario, patience_s=600.0) as worker:
         worker.ask(load_request(worker, target.host()), protocol.Loaded)
-        there = worker.predict(batch)
+        parts = [worker.predict(batch[first : first + AT_ONCE]) for first in range(0, len(batch), AT_ONCE)]
+    there = np.concatenate(parts)
     worst = float(np.abs(here - there).max() / np.abs(here).max())
     limit = 0.0 if case.precision == "int8" else TOLERANCE
     correct = int((there.argmax(1) == labels).sum())

@@ -493,6 +493,58 @@ def npus() -> Iterator[Row]:
             }
 
 
+# docs/edge.md
+
+
+def targets() -> Iterator[Row]:
+    """Each network wherever it was tried: measured here and in a browser, emulated, counted, estimated."""
+    controllers = {each["network"]: each for each in load(MCU)["figures"]}
+    for network, controller in controllers.items():
+        found = [*_timed(network), *_emulated(network), *_of_controllers(controller)]
+        for i, (where, engine, precision, answers, size, memory, time) in enumerate(found):
+            yield {
+                "network": "" if i else f"`{network}`",
+                "where": where,
+                "engine": f"{engine} {precision}",
+                "top_1": f"{top_1(answers):.2f}",
+                "n": answers["n"],
+                "kb": f"{size / 1e3:,.0f}" if size else "",
+                "memory": memory,
+                "time": time,
+            }
+
+
+Found = tuple[str, str, str, Figure, int | None, str, str]
+
+
+def _timed(network: str) -> Iterator[Found]:
+    for each in load("edge/targets")["figures"]:
+        if each["network"] == network:
+            where = {"local": "this machine", "browser": "a browser on it"}[each["target"]]
+            memory = f"{each['taken_bytes'] / 1e6:,.0f} MB, measured"
+            span = Span(*(1e3 * seconds for seconds in (each["median_s"], *each["interval_s"])), " ms")
+            time = f"{span:.3f}, {each['way']}"
+            yield where, each["runtime"], each["precision"], each, each["bytes"], memory, time
+
+
+def _emulated(network: str) -> Iterator[Found]:
+    document = load("edge/arm64")
+    for each in document["rows"]:
+        if each["ref"] == network:
+            where = f"ARM {document['cpu'].title()}, emulated"
+            answers = "the same integers as here" if each["limit"] == 0 else f"as here to {each['worst']:.0e}"
+            yield where, each["runtime"], each["precision"], each, None, "", f"none; {answers}"
+
+
+def _of_controllers(each: Figure) -> Iterator[Found]:
+    arena = f"{each['arena_bytes'] / 1e3:,.0f} kB of arena, measured"
+    yield "a microcontroller", "TFLite Micro", "int8", each, each["file_bytes"], arena, "none; no controller was here"
+    for report in each["npus"]:
+        memory = f"{report['sram_bytes'] / 1e3:,.0f} kB of SRAM, estimated"
+        time = f"{1e3 * report['inference_s']:.3f} ms, estimated by Vela"
+        yield report["accelerator"], "Vela", "int8", each, None, memory, time
+
+
 # docs/c-artifact.md
 
 

@@ -204,6 +204,13 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         f"{columns('{{top_1[{}]}}', SHIPPED)} | {{refused}}",
     ),
     "shipped_images": Sentence(rows.shipped_images, "{:,.0f} test images"),
+    # docs/edge.md
+    "targets_host": Machine("edge/targets", "onnxruntime openvino ai-edge-litert mnn"),
+    "targets": Table(
+        rows.targets,
+        "network | where | engine | top-1 (95 %) | images | kB | memory | time of one image",
+        "{network} | {where} | {engine} | {top_1} | {n:,} | {kb} | {memory} | {time}",
+    ),
     # docs/microcontrollers.md
     "mcu_host": Machine("edge/microcontrollers", "ai-edge-litert ai-edge-quantizer tflite-micro ethos-u-vela"),
     "mcu": Table(
