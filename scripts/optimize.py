@@ -345,9 +345,9 @@ def _against_peers(options: argparse.Namespace, name: str, limits: list[str]) ->
     ref, out = "resnet56_v1.akamaster_cifar10", WORK / name
     subprocess.run([RESZOO, "optimize", ref, *limits, "--out", str(out)], check=True)
     (checkpoint,) = checkpoints([ref])
-    known = {c.key: c for c in read_json(out / "search.json", Plan, "Search again.").configurations}
+    by_key = {c.key: c for c in read_json(out / "search.json", Plan, "Search again.").configurations}
     found = read_json(out / "result.json", Search, "Search again.")
-    choice = known[found.choice or ""]
+    choice = by_key[found.choice or ""]
     contestants = [Contestant(artifacts.read(out / "artifact"), _scenario(choice.runtime))]
     for peer in PEERS:
         try:
