@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from figures import MEASUREMENTS, load, save, save_comparison, write
+from figures import MEASUREMENTS, known, save, save_comparison, write
 
 from reszoo.bench.comparison import Contestant, Effort, compare
 from reszoo.bench.targets.local import HERE
@@ -133,29 +133,29 @@ def exhaustive(
             log.add(event)
             print(f"{name} t{threads}: {type(event).__name__} {len(log.events)}", flush=True)
 
-    def known() -> Known:
+    def so_far() -> Known:
         return Known(plan, log.events)
 
     def there(c: Configuration) -> bool:
-        return c.build in known().built and c.key not in known().missing
+        return c.build in so_far().built and c.key not in so_far().missing
 
-    unbuilt = [c.build for c in chosen if not (c.build in known().built or known().missing_of(c))]
+    unbuilt = [c.build for c in chosen if not (c.build in so_far().built or so_far().missing_of(c))]
     if unbuilt:
         do(Build(tuple(dict.fromkeys(unbuilt))))
     for c in chosen:
-        if there(c) and c.key not in known().seen:
+        if there(c) and c.key not in so_far().seen:
             do(Screen(c))
-    alive = [c for c in chosen if c.key in known().seen and there(c)]
-    looks = {c.key: known().seen[c.key].latency_s for c in alive}
+    alive = [c for c in chosen if c.key in so_far().seen and there(c)]
+    looks = {c.key: so_far().seen[c.key].latency_s for c in alive}
     fastest = min(looks.values())
     of_exact = min((looks[c.key] for c in alive if c.is_exact), default=fastest)  # for searches among these alone
     field = [c for c in alive if looks[c.key] <= SLOW * (of_exact if c.is_exact else fastest)]
-    while len(known().rounds) < rounds:
-        do(Race(tuple(field), len(known().rounds) + 1))
+    while len(so_far().rounds) < rounds:
+        do(Race(tuple(field), len(so_far().rounds) + 1))
     for c in alive:
-        if not c.plan and not c.is_exact and c.subject not in known().judged:
+        if not c.plan and not c.is_exact and c.subject not in so_far().judged:
             do(Judge(c, plan.images))
-    final = known()
+    final = so_far()
     return Table(
         name=name,
         batch=plan.request.batch,
@@ -248,7 +248,7 @@ class Memory(Log):
 def live(options: argparse.Namespace) -> None:
     """Searches on the warm machine, each followed by an exhaustive measurement of all its candidates."""
     path = options.out / "live.json"
-    found: list[dict[str, Any]] = load("optimize/live")["figures"] if path.exists() else []
+    found = known(path)
     for ref, threads in LIVE:
         if any((row["network"], row["threads"]) == (ref, threads) for row in found):
             continue
@@ -345,9 +345,9 @@ def _against_peers(options: argparse.Namespace, name: str, limits: list[str]) ->
     ref, out = "resnet56_v1.akamaster_cifar10", WORK / name
     subprocess.run([RESZOO, "optimize", ref, *limits, "--out", str(out)], check=True)
     (checkpoint,) = checkpoints([ref])
-    known = {c.key: c for c in read_json(out / "search.json", Plan, "Search again.").configurations}
+    by_key = {c.key: c for c in read_json(out / "search.json", Plan, "Search again.").configurations}
     found = read_json(out / "result.json", Search, "Search again.")
-    choice = known[found.choice or ""]
+    choice = by_key[found.choice or ""]
     contestants = [Contestant(artifacts.read(out / "artifact"), _scenario(choice.runtime))]
     for peer in PEERS:
         try:
