@@ -5,6 +5,7 @@
 # make lint   formatting, lint and types
 # make check  lint, then all tests
 # make fuzz   damaged inputs for every reader; ARGS='--inputs 100000 --seed 7' takes hours
+# make verify-docs   measure a sample of the docs' own tables again; ARGS=--all takes all of them
 # make docs   the documentation as a site, in site/
 # Each does all its own set-up in .venv; PYTHON=python3.12 chooses another interpreter.
 
@@ -16,7 +17,7 @@ export RESZOO_TEST_MIRROR ?= $(abspath $(wildcard ../shared/data/mirror))
 
 SIDE_BY_SIDE := --numprocesses=logical --maxprocesses=8 --dist=worksteal
 
-.PHONY: demo test long quick slow lint check docs format clean fuzz
+.PHONY: verify-docs demo test long quick slow lint check docs format clean fuzz
 
 demo: .venv/core
 	@PATH="$(abspath $(BIN)):$$PATH" sh scripts/demo.sh
@@ -45,6 +46,9 @@ check: lint test long
 
 fuzz: .venv/dev
 	$(BIN)/python scripts/fuzz.py $(ARGS)
+
+verify-docs: .venv/dev
+	$(BIN)/python scripts/verify_docs.py $(ARGS)
 
 docs: .venv/docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -139,40 +139,41 @@ def per_class(predictions: Predictions) -> list[ClassRow]:
     return rows
 
 
-def difference_interval(lost: float, gained: float, n: int) -> Interval:
-    """A 95 % interval of (lost - gained) / n, where of `n` pairs `lost` and `gained` differ, one way and the other.
+def difference_interval(lost: float, gained: float, n: int, z: float = Z) -> Interval:
+    """An interval of (lost - gained) / n, where of `n` pairs `lost` and `gained` differ, one way and the other.
 
-    Tango's score interval (Statistics in Medicine 17, 1998, p. 891): all differences that a score test does not
-    refuse. What a gate rests on is its upper end: it is below the truth in at most 2.6 % of samples (enumerated in
-    the tests) even where few pairs differ, all one way, as between a network and its copy. Wald's interval collapses
-    there, and that of Bonett & Price (2012), which adds one pair each way, is too low in up to 4 %.
+    `z` is the normal quantile of its confidence, 95 % by default. Tango's score interval (Statistics in Medicine 17,
+    1998, p. 891): all differences that a score test does not refuse. What a gate rests on is its
+    upper end: it is below the truth in at most 2.6 % of samples (enumerated in the tests) even where few pairs differ,
+    all one way, as between a network and its copy. Wald's interval collapses there, and that of Bonett & Price (2012),
+    which adds one pair each way, is too low in up to 4 %.
     """
     if not (n > 0 and lost >= 0 and gained >= 0 and lost + gained <= n * (1 + 1e-12)):  # rates times n are rounded
         raise ValueError(f"of {n} pairs {lost} and {gained} cannot differ")
     found = (lost - gained) / n
-    low, high = (_border(found, end, lost, gained, n) for end in (-1.0, 1.0))
+    low, high = (_border(found, end, lost, gained, n, z) for end in (-1.0, 1.0))
     return Interval(low, high)
 
 
-def _border(inside: float, outside: float, lost: float, gained: float, n: int) -> float:
+def _border(inside: float, outside: float, lost: float, gained: float, n: int, z: float) -> float:
     for _ in range(HALVINGS):
         middle = (inside + outside) / 2
-        if _is_plausible(middle, lost, gained, n):
+        if _is_plausible(middle, lost, gained, n, z):
             inside = middle
         else:
             outside = middle
     return inside
 
 
-def _is_plausible(difference: float, lost: float, gained: float, n: int) -> bool:
-    """Tango's score test of a true `difference`, at 5 %."""
+def _is_plausible(difference: float, lost: float, gained: float, n: int, z: float) -> bool:
+    """Tango's score test of a true `difference`."""
     # the likeliest share of gains, given the difference: the larger root of a x^2 + b x + c
     a = 2 * n
     b = (2 * n - lost + gained) * difference - lost - gained
     c = -gained * difference * (1 - difference)
     gains = (sqrt(max(b * b - 4 * a * c, 0)) - b) / (2 * a)
     variance = n * (2 * gains + difference * (1 - difference))
-    return (lost - gained - n * difference) ** 2 <= Z**2 * variance
+    return (lost - gained - n * difference) ** 2 <= z**2 * variance
 
 
 def _outcome(drop: Interval, max_drop: float) -> Literal["pass", "fail", "undecided"]:

@@ -46,16 +46,19 @@ def evaluate(
     batch: int,
     count: Count,
     classes: ClassMap | None = None,
+    positions: "NDArray[np.int64] | None" = None,
 ) -> Predictions:
     """Run the split through `session` in batches of `batch` images, or of the nearest number that the model takes.
 
     One batch of images is held at a time. After each, `count` is told of the images. `classes` is how the model's
-    logits are read; None is by the classes' names. Raises ReszooError where the logits are not a finite number for each
-    class: such a network is broken, not inaccurate. UsageError where the classes are not the model's.
+    logits are read; None is by the classes' names. `positions` are those of
+    the images to run; None is all. Raises ReszooError where the logits are not a finite number for each class: such a
+    network is broken, not inaccurate. UsageError where the classes are not the model's.
     """
     if classes is None:
         classes = own_class_map(dataset, model.labels, model.source_ref)
     data = datasets.load(dataset, split).relabelled(classes.names, classes.positions)
+    data = data if positions is None else data.subset(positions)
     outputs = list(classes.outputs)
     n, k = len(data), min(KEPT, len(data.classes))
     top5, logits = np.empty((n, k), np.uint16), np.empty((n, k), np.float32)

@@ -15,6 +15,7 @@ from ..core.types import Artifact, Checkpoint, FileRecord, Precision, Unavailabl
 from ..datasets.classes import ClassMap
 from ..datasets.info import Split
 from ..export.attempts import Outcome, attempt
+from ..export.contract.format import formats
 from ..export.contract.options import ExportOptions
 from ..export.contract.runtime import Engine, runtimes
 from ..export.exporting import exported
@@ -105,7 +106,8 @@ def plan_all(
     made: dict[str, list[Outcome]] = {model.format: [model]} if isinstance(model, Artifact) else {}
     for runtime in target.engines().values():
         scenario = replace(common, runtime=runtime.name, target=target.name)
-        names = [name for name in runtime.formats if isinstance(model, Checkpoint) or name in made]
+        is_meant = _is_worth_it if isinstance(model, Checkpoint) else made.__contains__
+        names = list(filter(is_meant, runtime.formats))
         if names and (missing := _missing(runtime, scenario)):
             yield missing
             continue
@@ -118,6 +120,12 @@ def plan_all(
                 yield from (_wrong_batch(artifact, batch) for batch in batches if batch not in fitting)
                 for in_variant in _in_variants(runtime, scenario) if fitting else ():
                     yield from _every_count(artifact, in_variant, threads, fitting, request, bind, target)
+
+
+def _is_worth_it(format_name: str) -> bool:
+    """Not where it holds the files of another format, which is measured."""
+    plugin = formats().get(format_name)
+    return plugin is None or not plugin.holds
 
 
 def _exports(

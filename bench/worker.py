@@ -118,7 +118,7 @@ def _load(
     inputs_bytes = max(with_inputs.resident_bytes - loaded.resident_bytes, 0)  # the harness's, not the runtime's
 
     def run() -> None:
-        with engine_errors(f"{runtime.name} cannot run {artifact.path}"):
+        with engine_errors(lambda: f"{runtime.name} cannot run {artifact.path}"):
             first.run(placed[0])
             first.synchronise()
 

@@ -68,7 +68,9 @@ def verify(json: Json = False) -> None:
 def gc(
     everything: Annotated[
         bool,
-        typer.Option("--all", help="Remove checkpoints, downloads, exports and latency tables as well."),
+        typer.Option(
+            "--all", help="Remove checkpoints, downloads, exports, latency tables and unfinished searches as well."
+        ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing: list what would go.")] = False,
     json: Json = False,

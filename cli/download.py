@@ -7,6 +7,7 @@ import typer
 
 from ..core.errors import ReszooError
 from ..core.types import Record
+from ..zoo.hub import is_on_hub
 from . import output
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ class Row(Record, frozen=True, kw_only=True):
 
 
 def download(
-    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Names from `reszoo list`, with wildcards.")],
+    refs: Annotated[
+        list[str],
+        typer.Argument(metavar="REF...", help="Names from `reszoo list`, with wildcards, or hf://OWNER/NAME."),
+    ],
     mirror: Annotated[
         str | None, typer.Option(help="https://host/path becomes MIRROR/host/path; http(s):// or file://.")
     ] = None,
@@ -42,7 +46,7 @@ def download(
         os.environ["RESZOO_MIRROR"] = mirror
     if offline:
         os.environ["RESZOO_OFFLINE"] = "1"
-    names = dict.fromkeys(name for ref in refs for name in zoo.resolve(ref))
+    names = dict.fromkeys(name for ref in refs for name in ([ref] if is_on_hub(ref) else zoo.resolve(ref)))
     rows, failures = [], []
     with _progress() as bar:
         for name in names:
@@ -58,6 +62,8 @@ def download(
 def _row(name: str, bar: "Progress") -> Row:
     from .. import zoo
 
+    if is_on_hub(name):
+        return _of_hub(name, bar)
     found = zoo.find(name)
     checkpoint = found or _download(name, bar)
     doubt = ", unverified" if zoo.is_unverified(checkpoint) else ""
@@ -67,6 +73,19 @@ def _row(name: str, bar: "Progress") -> Row:
         size_bytes=checkpoint.size_bytes,
         folder=str(checkpoint.weights_path.parent),
     )
+
+
+def _of_hub(ref: str, bar: "Progress") -> Row:
+    from ..core.types import Checkpoint
+    from ..workflows.pulling import pull
+
+    task = bar.add_task(ref, total=None)
+    try:
+        found = pull(ref, output.counting(bar, task))
+    finally:
+        bar.remove_task(task)
+    folder = found.weights_path.parent if isinstance(found, Checkpoint) else found.path
+    return Row(ref=ref, status="there", size_bytes=found.size_bytes, folder=str(folder))
 
 
 def _download(name: str, bar: "Progress") -> "Checkpoint":

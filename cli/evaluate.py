@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 def evaluate(
     ref: Annotated[
-        str, typer.Argument(metavar="REF", help="The folder of an artifact or a checkpoint, or a checkpoint's name.")
+        str,
+        typer.Argument(
+            metavar="REF", help="An artifact's or a checkpoint's folder, a checkpoint's name, or hf://OWNER/NAME."
+        ),
     ],
     data: Annotated[
         str | None,

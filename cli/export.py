@@ -19,7 +19,9 @@ FORMATS = listed(Path(__file__).resolve().parents[1] / "export" / "formats")
 
 
 def export(
-    refs: Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")],
+    refs: Annotated[
+        list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint folders, hf://OWNER/NAME.")
+    ],
     to: Annotated[
         str,
         typer.Option(

@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -21,20 +22,29 @@ from . import (
     evaluate,
     export,
     import_,
+    optimize,
     output,
     outputs,
     predict,
     prune,
+    push,
     quantize,
     report,
+    sbom,
+    serve,
     show,
+    sign,
     study,
     target,
     train,
+    verify,
+    view,
 )
 from . import list as list_
-from .guard import guarded
+from .guard import FIXES, guarded
 from .spelling import spelled, use
+
+ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
     name="reszoo",
@@ -57,12 +67,19 @@ app.command("prune")(prune.prune)
 app.command("export")(export.export)
 app.command("quantize")(quantize.quantize)
 app.command("predict")(predict.predict)
+app.command("serve")(serve.serve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("bench")(bench.bench)
 app.command("doctor")(doctor.doctor)
 app.command("compare")(compare.compare)
+app.command("optimize")(optimize.optimize)
+app.command("verify")(verify.verify)
 app.command("report")(report.report)
 app.command("study")(study.study)
+app.command("view")(view.view)
+app.command("push")(push.push)
+app.command("sbom")(sbom.sbom)
+app.command("sign")(sign.sign)
 use(app)
 
 
@@ -88,8 +105,9 @@ def main() -> None:
     outputs.prepare()
     end_on_signals()
     try:
-        if next((word for word in sys.argv[1:] if not word.startswith("-")), "") == "predict":
-            guarded(_verb)
+        verb = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+        if verb in FIXES:
+            guarded(_verb, FIXES[verb])
         else:
             _verb()
     except ReszooError as error:
@@ -107,9 +125,15 @@ def _verb() -> None:
 
 def end_on_signals() -> None:
     """SIGTERM and SIGHUP end a verb as an error does, so that what is temporary goes; what ignores one still does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, frame: sys.exit(128 + number))
+            signal.signal(number, _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    for each in ENDING:  # a second one would interrupt the cleaning up
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _told(error: Exception) -> tuple[str, str]:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from ..datasets.info import Split
 
 Refs = Annotated[
-    list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint or artifact folders.")
+    list[str],
+    typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint or artifact folders, hf://OWNER/NAME."),
 ]
 Streams = Annotated[
     int, typer.Option(min=1, help="Sessions that run at once, each with its own threads.", rich_help_panel="Scenario")
@@ -111,6 +112,14 @@ Among = Annotated[
 ]
 Results = Annotated[
     Path, typer.Option(metavar="DIR", help="Where the JSON files with all samples go.", rich_help_panel="Output")
+]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND:PLACE",
+        help="Send the figures there as well: jsonl:FILE, tensorboard:DIR, mlflow:DIR or mlflow:ADDRESS; repeatable.",
+        rich_help_panel="Output",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")]
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def predict(
     ref: Annotated[
-        str, typer.Argument(metavar="REF", help="The folder of an artifact or a checkpoint, or a checkpoint's name.")
+        str,
+        typer.Argument(
+            metavar="REF", help="An artifact's or a checkpoint's folder, a checkpoint's name, or hf://OWNER/NAME."
+        ),
     ],
     images: Annotated[
         list[Path],

@@ -9,7 +9,7 @@ import typer
 from ..core.errors import UsageError
 from . import output
 from .shares import parse_share
-from .train import parse_changes, watchers
+from .train import parse_changes, shown
 
 if TYPE_CHECKING:
     from ..core.progress_bar import ProgressBar
@@ -170,7 +170,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_pane
 
 
 def prune(
-    ref: Annotated[str, typer.Argument(metavar="REF", help="A name, or a checkpoint's folder.")],
+    ref: Annotated[str, typer.Argument(metavar="REF", help="A name, a checkpoint's folder, or hf://OWNER/NAME.")],
     macs: Macs = None,
     params: Params = None,
     latency: Latency = None,
@@ -253,7 +253,7 @@ def prune(
             out=out,
             progress=partial(_until_training, bar),
             on_warnings=output.tell_warnings,
-            watchers=watchers(chosen, None) if chosen else (),
+            watchers=(shown(chosen),) if chosen else (),
         )
     prune_report.show(result, json)
 

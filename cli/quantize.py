@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ..workflows.quantization.layer_damage import Damage
     from ..workflows.quantization.quantize import Quantized
 
-Refs = Annotated[list[str], typer.Argument(metavar="REF...", help="Names with wildcards, or checkpoint folders.")]
+Refs = Annotated[
+    list[str], typer.Argument(metavar="REF...", help="Names with wildcards, checkpoint folders, hf://OWNER/NAME.")
+]
 SCHEMES = listed(Path(__file__).resolve().parents[1] / "quantize" / "schemes")
 SchemeName = Annotated[
     str | None,

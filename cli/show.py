@@ -7,6 +7,7 @@ import typer
 
 from ..core.errors import UsageError
 from ..core.types import Checkpoint, ModelSpec, ProvenanceStep
+from ..zoo.hub import is_on_hub
 from . import output
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 def show(
     names: Annotated[
-        list[str], typer.Argument(metavar="NAME...", help="Architectures, checkpoints' names or their folders.")
+        list[str],
+        typer.Argument(metavar="NAME...", help="Architectures, checkpoints' names, their folders, or hf://OWNER/NAME."),
     ],
     layers: Annotated[bool, typer.Option("--layers", help="List every layer with its MACs and parameters.")] = False,
     diagram: Annotated[
@@ -54,7 +56,8 @@ def _found(name: str) -> Found:
     from ..models import spec_of
     from ..models.cost import cost_of
 
-    source = None if "." not in name and not Path(name).is_dir() else _source(name)
+    is_checkpoint = "." in name or Path(name).is_dir() or is_on_hub(name)
+    source = _source(name) if is_checkpoint else None
     spec = spec_of(name) if source is None else source.spec if isinstance(source, Checkpoint) else source.model_spec()
     return Found(name, spec, cost_of(spec), source)
 
@@ -93,6 +96,10 @@ def _source(name: str) -> "Checkpoint | Card":
     from .. import zoo
     from ..zoo import catalogue, checkpoints
 
+    if is_on_hub(name):
+        from ..workflows.references import checkpoint
+
+        return checkpoint(name)
     if Path(name).is_dir():
         return checkpoints.describe(Path(name))
     matches = zoo.resolve(name)

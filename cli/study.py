@@ -59,6 +59,7 @@ def study(
             rich_help_panel="Output",
         ),
     ] = None,
+    track: options.Track = None,
     json: options.Json = False,
 ) -> None:
     """Measure what is said of residual networks. Every finished run is kept, and --resume goes on from them.
@@ -79,6 +80,7 @@ def study(
             dask=dask,
             resume=resume,
             progress=progress,
+            trackers=track or (),
         )
     if json:
         output.print_json(result)

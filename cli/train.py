@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..core.errors import UsageError
-from . import output
+from . import options, output
 
 if TYPE_CHECKING:
     from ..core.types import Checkpoint
@@ -121,6 +121,7 @@ def train(
     ] = None,
     monitor_gradients: Gradients = False,
     tensorboard: TensorBoardFolder = None,
+    track: options.Track = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the finished checkpoint's document.", rich_help_panel="Output")
     ] = False,
@@ -161,7 +162,8 @@ def train(
         checkpoint_every=checkpoint_every,
         monitor_gradients=monitor_gradients,
         out=out,
-        watchers=watchers(chosen, tensorboard),
+        watchers=[shown(chosen)],
+        trackers=[*(track or []), *([f"tensorboard:{tensorboard}"] if tensorboard else [])],
     )
     if current().is_first:
         _print(made, json)
@@ -178,12 +180,10 @@ def parse_changes(pairs: list[str]) -> dict[str, str]:
     return changes
 
 
-def watchers(recipe: "Recipe", tensorboard: Path | None) -> "list[Watcher]":
+def shown(recipe: "Recipe") -> "Watcher":
     from ..training.progress import Display, Lines
-    from ..training.tensorboard import TensorBoard
 
-    shown: Watcher = Display(recipe, output.err_console()) if sys.stderr.isatty() else Lines()
-    return [shown, TensorBoard(tensorboard)] if tensorboard else [shown]
+    return Display(recipe, output.err_console()) if sys.stderr.isatty() else Lines()
 
 
 def _head(init: "Checkpoint", data: str, seed: int) -> str:

@@ -35,17 +35,24 @@ class WrongFileError(ReszooError):
 
 
 class Source(Record, frozen=True, kw_only=True):
-    """A file on the web and what is known of it: its sha256 or the first 8 or more hex digits of it, its length."""
+    """A file on the web and what is known of it: its sha256 or the first 8 or more hex digits of it, its length.
+
+    `token` is for the host of `url` alone: no mirror gets it, nor where the host sends us on to, and no text shows it.
+    """
 
     url: str
     sha256: str | None
     size_bytes: Positive | None = None
+    token: str = ""
 
     def __post_init__(self) -> None:
         if not self.url.startswith(("https://", "http://", "file://")):
             raise ValueError(f"{public(self.url)!r} is no https://, http:// or file:// address")
         if self.sha256 is not None and not re.fullmatch("[0-9a-f]{8,64}", self.sha256):
             raise ValueError(f"sha256 is {self.sha256!r}: expected 8 to 64 hex digits in lower case")
+
+    def __repr__(self) -> str:
+        return f"Source({public(self.url)})"
 
 
 def place_of(url: str) -> Path:
@@ -113,7 +120,7 @@ def _fetch(source: Source, target: Path, report: Count) -> str:
     url, part = mirrored(source.url), PartialFile(target, source.size_bytes)
     with explained(target):
         try:
-            stated = _bring(url, part, report)
+            stated = _bring(url, part, report, source.token if url == source.url else "")
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 part.discard()
@@ -124,7 +131,7 @@ def _fetch(source: Source, target: Path, report: Count) -> str:
         return digest
 
 
-def _bring(url: str, part: PartialFile, report: Count) -> str | None:
+def _bring(url: str, part: PartialFile, report: Count, token: str) -> str | None:
     """Fill `part`; gives the sha256 that the server itself states, if it does."""
     if url.startswith("file://"):
         _copy(Path(unquote(url.removeprefix("file://"))), part, report)
@@ -134,7 +141,7 @@ def _bring(url: str, part: PartialFile, report: Count) -> str | None:
             f"{public(url)} is not on this machine, and RESZOO_OFFLINE forbids to download it",
             "Unset RESZOO_OFFLINE (or leave `offline` away), or copy it from a folder with RESZOO_MIRROR=file:///folder.",
         )
-    return download(url, part, report)
+    return download(url, part, report, token)
 
 
 def is_offline() -> bool:

@@ -1,5 +1,6 @@
-"""How long an engine may take for one call. A graph may loop without end, in native code that no exception reaches.
+"""How long an engine, or a converter, may take for one call.
 
+A graph may loop without end, in native code that no exception reaches.
 Libraries set no alarms: only a process that was made for it, whose parent tells what became of it, is `limited`.
 """
 
@@ -18,11 +19,12 @@ def use(limit_s: float) -> None:
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """For one call. It must be in the main thread."""
-    for limit_s in _limits_s:
-        signal.setitimer(signal.ITIMER_REAL, limit_s)
+    """For one call, with all calls inside of it. It must be in the main thread."""
+    if not _limits_s or signal.getitimer(signal.ITIMER_REAL)[0] > 0:
+        yield
+        return
+    signal.setitimer(signal.ITIMER_REAL, *_limits_s)
     try:
         yield
     finally:
-        if _limits_s:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -7,8 +7,10 @@ another try would bring again is an error at once: a refusal, a certificate that
 
 import random
 import re
+import socket
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .cleaning import public
 from .errors import NotFoundError, ReszooError, UnavailableError
@@ -23,6 +25,7 @@ TRIES = 5  # in a row that bring nothing new
 BACKOFF_S = 0.5  # doubled with each of them
 LONGEST_WAIT_S = 60.0  # however long the server asks us to stay away
 TIMEOUT_S = 30.0  # without a byte
+HEADERS_S = 60.0  # until the headers of an answer are there, of which each byte renews that
 WINDOW_S = 30.0  # in which so many bytes have to come, or the connection is taken for one that never ends
 WINDOW_BYTES = 32 << 10
 NUMBER = re.compile("[0-9]{1,18}")  # of bytes
@@ -52,19 +55,23 @@ class _SlowError(_RetryableError):
     """The bytes come so slowly that those that came are no progress."""
 
 
-def download(url: str, part: PartialFile, report: Count) -> str | None:
-    """Bring what is missing of `part`; gives the whole file's sha256 if the server states it."""
+def download(url: str, part: PartialFile, report: Count, token: str = "") -> str | None:
+    """Bring what is missing of `part`; gives the whole file's sha256 if the server states it.
+
+    The token is for the host of `url` alone: it does not follow a redirect to another one.
+    """
     import httpx
 
     most, fruitless = part.size(), 0
-    with _client() as client:
+    with _client(token) as client:
+        watch = _Watch(client)
         while True:
             try:
                 return _request(client, url, part, report)
             except _RetryableError as error:
                 reason, wait_s, is_slow = str(error), error.wait_s, isinstance(error, _SlowError)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                reason, wait_s, is_slow = _reason(error), None, False
+                reason, wait_s, is_slow = watch.reason() or _reason(error), None, False
                 if fix := _fix(error):
                     raise ReszooError(f"cannot download {public(url)}: {reason}", fix) from error
             fruitless = 0 if part.size() > most and not is_slow else fruitless + 1
@@ -79,6 +86,39 @@ def download(url: str, part: PartialFile, report: Count) -> str | None:
             time.sleep(BACKOFF_S * 2**fruitless * jitter if wait_s is None else wait_s)
 
 
+class _Watch:
+    """Ends the connection of a client where the headers of an answer do not come in time. httpx tells it each step."""
+
+    def __init__(self, client: "httpx.Client") -> None:
+        self.connection: socket.socket | None = None
+        self.timer: threading.Timer | None = None
+        self.has_ended = False
+        client.event_hooks = {"request": [self._begin]}
+
+    def reason(self) -> str:
+        """Why the last request failed, if this ended it."""
+        return f"the server did not answer in {HEADERS_S:g} s" if self.has_ended else ""
+
+    def _begin(self, request: "httpx.Request") -> None:
+        self.has_ended = False
+        request.extensions["trace"] = self._heed
+
+    def _heed(self, step: str, about: dict[str, Any]) -> None:
+        if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self.connection = about["return_value"].get_extra_info("socket")
+        elif step.endswith("receive_response_headers.started"):
+            self.timer = threading.Timer(HEADERS_S, self._end)
+            self.timer.daemon = True
+            self.timer.start()
+        elif "receive_response_headers" in step and self.timer:
+            self.timer.cancel()
+
+    def _end(self) -> None:
+        self.has_ended = True
+        if self.connection:
+            socket.socket.shutdown(self.connection, socket.SHUT_RDWR)  # what waits for its bytes is told
+
+
 def _reason(error: Exception) -> str:
     """In words. What is said of an address that cannot be read quotes it, with its password."""
     import httpx
@@ -86,15 +126,16 @@ def _reason(error: Exception) -> str:
     return "it is no address" if isinstance(error, httpx.InvalidURL) else str(error) or type(error).__name__
 
 
-def _client() -> "httpx.Client":
+def _client(token: str) -> "httpx.Client":
     """A client that follows redirects and the environment's proxies, and takes the bytes as they are stored."""
     import httpx
 
+    login = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         return httpx.Client(
             follow_redirects=True,
             timeout=TIMEOUT_S,
-            headers={"Accept-Encoding": "identity", "User-Agent": "reszoo"},
+            headers={"Accept-Encoding": "identity", "User-Agent": "reszoo"} | login,
         )
     except (ImportError, ValueError) as error:  # a SOCKS proxy without its package, an address that is none
         raise UnavailableError(

@@ -206,7 +206,8 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
     """A residual network, or a plain one.
 
     family            v1, v2 or plain
-    families          the family of each stage, where they differ; it stands in the place of `family`
+    families          the family of each stage, or of each block, where they differ; it stands in the place of `family`.
+                      The blocks of one stage are all of v2, or of v1 and plain, which read and give alike
     depths            blocks per stage
     widths            channels per stage: of both 3x3 convolutions (basic), of the 3x3 (bottleneck, output 4x)
     stem_width        channels after the first convolution
@@ -251,8 +252,17 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_stages(self.depths, self.widths)
-        if self.families and len(self.families) != len(self.depths):
-            raise ValueError(f"{len(self.depths)} depths but {len(self.families)} families: give one of each per stage")
+        if self.families and len(self.families) not in (len(self.depths), sum(self.depths)):
+            raise ValueError(
+                f"{len(self.depths)} depths but {len(self.families)} families: give one of each per stage, or a family "
+                f"for each of the {sum(self.depths)} blocks"
+            )
+        for number in range(len(self.depths)):
+            if "v2" in self.families_in(number) and len(self.families_in(number)) > 1:
+                raise ValueError(
+                    f"stage {number} has blocks of v2 and others, which would read a raw signal: give all of its "
+                    "blocks v2, or none"
+                )
         families = set(self.families or (self.family,))
         if families == {"plain"} and self.skip != "identity":
             raise ValueError(
@@ -276,9 +286,20 @@ class ResNetSpec(NetworkSpec, frozen=True, kw_only=True, tag="resnet"):
             if blocks and blocks[-1] >= depths[stage]:
                 raise ValueError(f"the plan keeps block {blocks[-1]} of {stage}, which has {depths[stage]} blocks")
 
-    def family_of(self, stage: int) -> Family:
-        """The family of a stage's blocks; a negative number counts from the last stage."""
+    def family_of(self, stage: int, number: int = 0) -> Family:
+        """The family of a block of a stage; a negative stage counts from the last."""
+        if len(self.families) > len(self.depths):
+            return self.families[sum(self.depths[:stage]) + number]
         return self.families[stage] if self.families else self.family
+
+    def families_in(self, stage: int) -> set[Family]:
+        """Those of a stage's blocks."""
+        return {self.family_of(stage, number) for number in range(self.depths[stage])}
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the blocks of some stage are of several families."""
+        return any(len(self.families_in(stage)) > 1 for stage in range(len(self.depths)))
 
 
 class ForeignSpec(NetworkSpec, frozen=True, kw_only=True, tag="foreign"):

@@ -57,7 +57,8 @@ def _opened(plugin: Format, folder: Path) -> set[str]:
     names = set(plugin.named_in(folder))
     for name in plugin.opened:
         place = folder / name
-        names |= {record_name(path, folder) for path in files_in(place)} if place.is_dir() else {name}
+        inside = [path for path in files_in(place) if path.name not in plugin.companions]
+        names |= {record_name(path, folder) for path in inside} if place.is_dir() else {name}
     return names
 
 
@@ -76,11 +77,16 @@ def record_name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
+def check_name(name: str) -> None:
+    """Raises ReszooError where a file of that name would lie outside its folder."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or not name.isprintable():
+        raise ReszooError(f"{MANIFEST} names a file outside its folder: {name!r}", FIX)
+
+
 def _check(folder: Path, expected: FileRecord) -> None:
-    name = PurePosixPath(expected.name)
-    if name.is_absolute() or ".." in name.parts or not expected.name.isprintable():
-        raise ReszooError(f"{MANIFEST} names a file outside its folder: {expected.name!r}", FIX)
-    path = folder / name
+    check_name(expected.name)
+    path = folder / expected.name
     if not path.is_file():
         raise ReszooError(f"{path} is missing from the artifact", FIX)
     if record(path, folder) != expected:

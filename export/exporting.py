@@ -9,6 +9,7 @@ from ..core.documents import write_json
 from ..core.errors import ReszooError
 from ..core.files import IsOurs, cache_dir, explained, staged_folder
 from ..core.locks import locked
+from ..core.patience import limited
 from ..core.progress import Progress, silent
 from ..core.refs import inside
 from ..core.types import Artifact, Candidate, Checkpoint, StrPath
@@ -16,7 +17,7 @@ from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
 from . import deployment
 from . import parity as parities
-from .artifacts import MANIFEST, is_untouched, read, record
+from .artifacts import MANIFEST, files_in, is_untouched, read, record
 from .candidates import candidate, export_step
 from .contract.format import Format, format_named, formats
 from .contract.options import ExportOptions
@@ -61,8 +62,23 @@ def _export(
         proven = {"path": Path(), "parity": parity, "figures": plugin.figures(unproven)}
         artifact = Artifact(**msgspec.structs.asdict(unproven) | proven)
         extras = deployment.write(artifact, checkpoint, plugin.parity_runtime, staging)
-        extras += tuple(record(staging / name) for name in plugin.companions)
+        extras += tuple(record(path, staging) for path in files_in(staging) if path.name in plugin.companions)
         artifact = msgspec.structs.replace(artifact, extras=extras)
+        write_json(staging / MANIFEST, artifact)
+    return msgspec.structs.replace(artifact, path=out.absolute())
+
+
+def unproven(checkpoint: Checkpoint, format_name: str, *, out: StrPath, options: ExportOptions) -> Artifact:
+    """The same for a network whose weights are yet to be trained: its parity record is kept, and refuses nothing.
+
+    It is for timing, which only its shapes decide; nothing lies beside the model.
+    """
+    plugin, out = format_named(format_name), Path(out)
+    options = checked(options, plugin)
+    with staged_folder(out, Path.is_dir) as staging:
+        written = _write(checkpoint, plugin, options, staging, silent)
+        parity = parities.measured(written, checkpoint, plugin.parity_runtime, parities.seed_for(options.quantize))
+        artifact = Artifact(**msgspec.structs.asdict(written) | {"path": Path(), "parity": parity})
         write_json(staging / MANIFEST, artifact)
     return msgspec.structs.replace(artifact, path=out.absolute())
 
@@ -144,7 +160,8 @@ def _write(
     checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path, progress: Progress
 ) -> Candidate:
     if options.quantize is None:
-        plugin.write(checkpoint, options, folder)
+        with limited():
+            plugin.write(checkpoint, options, folder)
         return candidate(checkpoint, plugin, options, folder)
     with calibrated(checkpoint, plugin, options, options.quantize, progress) as model:
         return model.write(options.quantize.keep_float, folder)

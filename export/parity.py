@@ -30,6 +30,10 @@ def seed_for(config: "QuantizeConfig | None") -> int:
     return SEED if config is None else config.seed + 1
 
 
+class ParityError(ReszooError):
+    """An export gives other answers than its source: nothing was written."""
+
+
 class Tolerance(NamedTuple):
     """`error` is the largest difference of a logit, relative to the largest logit; `agreement` the least top-1."""
 
@@ -54,7 +58,7 @@ def prove(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed:
     run = _run(ways(candidate, runtime_name), candidate, checkpoint, seed)
     if found := run.refusal():
         problem = "; ".join([found, *_where(candidate, checkpoint, seed), "nothing was written"])
-        raise ReszooError(f"the exported model differs from its source: {problem}", _fix(candidate))
+        raise ParityError(f"the exported model differs from its source: {problem}", _fix(candidate))
     running, _ = runnable(candidate, runtime_name)
     return run.record(checkpoint.ref, None if running is candidate else running.format)
 
@@ -110,6 +114,11 @@ def _int8_fix(candidate: Candidate) -> str:
 def refusal(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> str | None:
     """What its runtime alone shows to be wrong, or None. It is quicker than `prove`, which has the last word."""
     return _run([plain_way(candidate, runtime_name)], candidate, checkpoint, seed).refusal()
+
+
+def measured(candidate: Candidate, checkpoint: Checkpoint, runtime_name: str, seed: int = SEED) -> Parity:
+    """The record of its runtime alone, whatever it shows: nothing is refused."""
+    return _run([plain_way(candidate, runtime_name)], candidate, checkpoint, seed).record(checkpoint.ref, None)
 
 
 class Result(NamedTuple):

@@ -15,6 +15,7 @@ from ..core.documents import to_builtins
 from ..core.errors import UnavailableError, UsageError
 from ..core.files import explained
 from ..core.hosts import versions
+from ..core.patience import limited
 from ..core.progress import Progress, silent
 from ..core.types import Candidate, Checkpoint, ProvenanceStep
 from ..quantize.config import IMAGES, QuantizeConfig
@@ -100,7 +101,7 @@ class Calibrated:
     def floats(self) -> Candidate:
         """The float graph's files, written when they are first asked for."""
         options = _floats(self.options)
-        with explained(self.folder):
+        with explained(self.folder), limited():
             self.plugin.convert(self.graph, self.checkpoint, options, self.folder)
         return candidate(self.checkpoint, self.plugin, options, self.folder)
 
@@ -109,7 +110,8 @@ class Calibrated:
         config = msgspec.structs.replace(self.config, keep_float=tuple(keep_float))
         options = msgspec.structs.replace(self.options, quantize=config)
         graph, certificate = self.variants.quantized(keep_float)
-        self.plugin.convert(graph, self.checkpoint, options, folder)
+        with limited():
+            self.plugin.convert(graph, self.checkpoint, options, folder)
         done = _step(config, self.images, self.graph_sha256)
         return candidate(self.checkpoint, self.plugin, options, folder, done, certificate=certificate)
 

@@ -233,12 +233,12 @@ def _every_group(network: Layout) -> Iterator[ChannelGroup]:
 
 
 def _stem(spec: ResNetSpec, plan: ChannelPlan) -> ChannelGroup:
-    is_stream = _has_streams(spec, spec.family_of(0)) and spec.stem_width == _outputs(spec, 0)
+    is_stream = _has_streams(spec, 0) and spec.stem_width == _outputs(spec, 0)
     return _channel_group(spec, plan, "stages.0" if is_stream else "stem", spec.stem_width)
 
 
 def _block(spec: ResNetSpec, plan: ChannelPlan, stage: int, number: int, source: ChannelGroup) -> BlockChannels:
-    name, outputs, family = f"stages.{stage}.{number}", _outputs(spec, stage), spec.family_of(stage)
+    name, outputs, family = f"stages.{stage}.{number}", _outputs(spec, stage), spec.family_of(stage, number)
     stride = 2 if stage > 0 and number == 0 else 1
     widths = (spec.widths[stage],) if spec.block_type == "basic" else (spec.widths[stage] * spec.bottleneck_width,) * 2
     squeezed = max(1, outputs // spec.se_ratio) if spec.se_ratio else 0
@@ -249,9 +249,9 @@ def _block(spec: ResNetSpec, plan: ChannelPlan, stage: int, number: int, source:
         stride=stride,
         source=source,
         inner=tuple(_channel_group(spec, plan, f"{name}.convs.{i}", width) for i, width in enumerate(widths)),
-        target=_channel_group(spec, plan, f"stages.{stage}" if _has_streams(spec, family) else name, outputs),
+        target=_channel_group(spec, plan, f"stages.{stage}" if _has_streams(spec, stage) else name, outputs),
         squeeze=_channel_group(spec, plan, f"{name}.se", squeezed, has_norm=False) if squeezed else None,
-        has_identity=_has_streams(spec, family) and stride == 1 and source.channels == outputs,
+        has_identity=(family != "plain" and _has_streams(spec, stage) and stride == 1 and source.channels == outputs),
     )
 
 
@@ -259,9 +259,9 @@ def _outputs(spec: ResNetSpec, stage: int) -> int:
     return spec.widths[stage] * (EXPANSION if spec.block_type == "bottleneck" else 1)
 
 
-def _has_streams(spec: ResNetSpec, family: Family) -> bool:
-    """Whether a block that keeps the shape adds to its input as it is."""
-    return family != "plain" and spec.shortcut != "C"
+def _has_streams(spec: ResNetSpec, stage: int) -> bool:
+    """Whether any block of the stage that keeps the shape adds to its input as it is."""
+    return spec.families_in(stage) != {"plain"} and spec.shortcut != "C"
 
 
 def _channel_group(

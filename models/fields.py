@@ -50,10 +50,13 @@ def changed(spec: S, changes: Mapping[str, object]) -> S:
 
 
 def _normalised(spec: S) -> S:
-    """One spec for one network: stages that are all of one family are the network's family."""
-    if isinstance(spec, ResNetSpec) and len(set(spec.families)) == 1:
-        return replace(spec, family=spec.families[0], families=())
-    return spec
+    """One spec for one network: a family that all blocks have is the stage's, and one of all stages the network's."""
+    if not isinstance(spec, ResNetSpec) or not spec.families or spec.is_mixed:
+        return spec
+    families = tuple(spec.family_of(stage) for stage in range(len(spec.depths)))
+    if len(set(families)) == 1:
+        return replace(spec, family=families[0], families=())
+    return replace(spec, families=families)
 
 
 def _converted(name: str, value: object, kind: Any) -> object:

@@ -115,11 +115,17 @@ class Page(msgspec.Struct, rename="camel"):
 
 def html_page(report: Report) -> str:
     """The whole file."""
+    page = _page(report)
+    return filled("page", page.title, page)
+
+
+def filled(name: str, title: str, page: msgspec.Struct) -> str:
+    """The template of that name with its script and the data, and all that they need."""
     from plotly.offline import get_plotlyjs
 
-    page, script, plotly = _page(report), _asset("page.js"), get_plotlyjs()
-    return Template(_asset("page.html")).substitute(
-        title=escape(page.title),
+    script, plotly = _asset("base.js") + _asset(f"{name}.js"), get_plotlyjs()
+    return Template(_asset(f"{name}.html")).substitute(
+        title=escape(title),
         script_hashes=f"{_hash_source(plotly)} {_hash_source(script)}",
         style=f":root {{ {_palette()} }}\n{_asset('page.css')}",
         plotly=plotly,

@@ -2,7 +2,7 @@
 
 In FOLDER, which nobody else uses, it makes an ARM64 system of Debian's packages and of wheels (Python, numpy and the
 runtimes), without root and without changing this machine: only `qemu-aarch64-static` (Debian: qemu-user-static) has to
-be here. QEMU plays one named processor. Then a bundled network is exported, and its logits for real images are computed
+be here. QEMU plays one named processor. Then bundled networks are exported, and its logits for real images are computed
 here and, through the ssh target, there: integers have to give the same, floats the same within a tolerance. What is
 emulated has no latency: reszoo refuses to measure one there, which is tried as well.
 
@@ -16,11 +16,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
+from shipped import chosen
 
 from reszoo import zoo
 from reszoo.bench import protocol
@@ -30,7 +32,7 @@ from reszoo.core.measured import Failure, Scenario
 from reszoo.core.types import Artifact, Precision
 from reszoo.export import ExportOptions, export
 from reszoo.export.contract.runtime import runtimes
-from reszoo.export.feeding import feed, sample_images
+from reszoo.export.feeding import feed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
 import sshd
@@ -55,9 +57,7 @@ PACKAGES = (
     *("libpython3.11-stdlib", "libexpat1", "zlib1g", "libbz2-1.0", "liblzma5", "libffi8", "libssl3", "libuuid1"),
     "libcrypt1",
 )
-URI, SUITE = "http://deb.debian.org/debian", "bookworm"
-SOURCE = "deb {uri} {suite} main\n"
-WHEELS = ("numpy", "onnxruntime", "ai-edge-litert", "ncnn")
+WHEELS = ("numpy", "onnxruntime", "ai-edge-litert", "ncnn", "MNN")
 PLATFORMS = ("manylinux2014_aarch64", "manylinux_2_17_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
 # `-0`: Python starts itself again by this name, and the host runs no ARM program by itself.
 WRAPPER = """\
@@ -65,7 +65,7 @@ WRAPPER = """\
 export PYTHONPATH={wheels}
 exec {qemu} -cpu {cpu} -L {root} -0 "$0" {root}/usr/bin/python3.11 "$@"
 """
-IMAGES = 32
+AT_ONCE = 100  # images: the worker may be slow, and not silent
 TOLERANCE = 1e-4  # of the largest logit: sums in another order
 
 
@@ -81,6 +81,7 @@ CASES = (
     Case("litert", "fp32", "litert"),
     Case("litert", "int8", "litert"),
     Case("ncnn", "fp32", "ncnn"),
+    Case("mnn", "fp32", "mnn"),
 )
 
 
@@ -91,28 +92,31 @@ def run(*command: str | Path, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-def system(folder: Path, uri: str, suite: str) -> Path:
+def system(folder: Path) -> Path:
     """The wrapper that is the emulated device's Python."""
     wrapper, root, wheels = folder / "python", folder / "root", folder / "wheels"
     if not wrapper.exists():
-        unpack(debian(folder / "apt", uri, suite), root)
+        unpack(debian(folder / "apt"), root)
         (root / "proc").mkdir(exist_ok=True)
         (root / "proc" / "cpuinfo").write_text(CPUINFO)
+        pinned: list[str | Path] = [f"{name}=={version(name)}" for name in WHEELS]  # what computes here
         platforms = [word for name in PLATFORMS for word in ("--platform", name)]
         run(
             *(sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary", ":all:", *platforms),
-            *("--python-version", "3.11", "--target", wheels, *WHEELS),
+            *("--python-version", "3.11", "--target", wheels, *pinned),
         )
         wrapper.write_text(WRAPPER.format(wheels=wheels, qemu=shutil.which(QEMU), cpu=CPU, root=root))
         wrapper.chmod(0o755)
     return wrapper
 
 
-def debian(state: Path, uri: str, suite: str) -> list[Path]:
-    """Debian's packages for ARM64, checked by apt against its keys, with lists and a cache of their own."""
-    for name in ("lists/partial", "archives/partial", "debs", "parts"):
+def debian(state: Path) -> list[Path]:
+    """Debian's packages for ARM64 from where this Debian has its own, checked by apt against its keys.
+
+    The lists and the cache lie in `state`.
+    """
+    for name in ("lists/partial", "archives/partial", "debs"):
         (state / name).mkdir(parents=True, exist_ok=True)
-    (state / "sources.list").write_text(SOURCE.format(uri=uri, suite=suite))
     (state / "status").touch()
     settings = {
         "APT::Architecture": "arm64",
@@ -121,8 +125,6 @@ def debian(state: Path, uri: str, suite: str) -> list[Path]:
         "Dir::State": state,
         "Dir::State::status": state / "status",
         "Dir::Cache": state,
-        "Dir::Etc::sourcelist": state / "sources.list",
-        "Dir::Etc::sourceparts": state / "parts",
     }
     options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
     run("apt-get", *options, "update")
@@ -136,19 +138,22 @@ def unpack(packages: list[Path], root: Path) -> None:
         run("dpkg", "-x", package, root)
 
 
-def compared(target: SshTarget, artifact: Artifact, case: Case) -> dict[str, object]:
-    """The largest difference of any logit, relative to the largest logit."""
-    images, _ = sample_images(artifact.dataset, artifact.preprocess, IMAGES)
+def compared(target: SshTarget, artifact: Artifact, case: Case, n: int) -> dict[str, object]:
+    """The largest difference of any logit, relative to the largest logit; of test images, how many are right there."""
+    images, labels = chosen(n, artifact.source_ref)
     batch = feed(images, artifact.input, artifact.preprocess)
     with runtimes()[case.runtime].load(artifact, device="cpu", threads=1, variant="") as session:
         here = session.predict(batch).copy()
     scenario = scenario_of(case, target)
     with target.worker(artifact, scenario, patience_s=600.0) as worker:
         worker.ask(load_request(worker, target.host()), protocol.Loaded)
-        there = worker.predict(batch)
+        parts = [worker.predict(batch[first : first + AT_ONCE]) for first in range(0, len(batch), AT_ONCE)]
+    there = np.concatenate(parts)
     worst = float(np.abs(here - there).max() / np.abs(here).max())
     limit = 0.0 if case.precision == "int8" else TOLERANCE
-    return {**case._asdict(), "ref": artifact.source_ref, "worst": worst, "limit": limit, "equal": worst <= limit}
+    correct = int((there.argmax(1) == labels).sum())
+    answers = {"worst": worst, "limit": limit, "equal": worst <= limit, "n": len(labels), "correct": correct}
+    return {"ref": artifact.source_ref, **case._asdict(), **answers}
 
 
 def scenario_of(case: Case, target: SshTarget) -> Scenario:
@@ -158,17 +163,16 @@ def scenario_of(case: Case, target: SshTarget) -> Scenario:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--ref", action="append", help="a bundled network; several times for several")
+    parser.add_argument("--ref", action="append", help="a network; several times for several")
     parser.add_argument("--runtime", action="append", help="only this one; several times for several")
+    parser.add_argument("--images", type=int, default=30, metavar="N", help="of the test split, as many of each class")
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--uri", default=URI)
-    parser.add_argument("--suite", default=SUITE)
     options = parser.parse_args()
     if shutil.which(QEMU) is None:
         raise SystemExit(f"{QEMU} is not here: apt-get install qemu-user-static")
     folder = options.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    wrapper = system(folder, options.uri, options.suite)
+    wrapper = system(folder)
     rows = []
     with TemporaryDirectory() as name, sshd.board(Path(name)) as board:
         os.environ |= board.environment
@@ -181,7 +185,7 @@ def main() -> None:
                     artifact = export(
                         zoo.load(ref), case.format, out=out, options=ExportOptions(precision=case.precision)
                     )
-                    rows.append(compared(target, artifact, case))
+                    rows.append(compared(target, artifact, case, options.images))
                     print(*rows[-1].values(), flush=True)
                     refused = measure(artifact, scenario_of(case, target), target=target)
                     if not isinstance(refused, Failure):
@@ -192,7 +196,6 @@ def main() -> None:
                 "emulated_by": target.facts["host"]["emulated_by"],
                 "machine": target.facts["host"]["machine"],
                 "versions": target.facts["host"]["versions"],
-                "images": IMAGES,
                 "rows": rows,
             }
     print(text := json.dumps(record, indent=2))

@@ -25,6 +25,7 @@ from reszoo.core.statistics import proportion_interval
 Row = dict[str, Any]
 Way = tuple[str, str, str]  # runtime, format, precision
 MCU = "edge/microcontrollers"
+SERVING = "serving"
 C, C_SHOWN = "c", "resnet20_v1.akamaster_cifar10"
 MLPERF_TINY = 0.85  # the least top-1 of its image classification
 EAGER: Way = ("torch", "torch", "fp32")
@@ -492,6 +493,58 @@ def npus() -> Iterator[Row]:
             }
 
 
+# docs/edge.md
+
+
+def targets() -> Iterator[Row]:
+    """Each network wherever it was tried: measured here and in a browser, emulated, counted, estimated."""
+    controllers = {each["network"]: each for each in load(MCU)["figures"]}
+    for network, controller in controllers.items():
+        found = [*_timed(network), *_emulated(network), *_of_controllers(controller)]
+        for i, (where, engine, precision, answers, size, memory, time) in enumerate(found):
+            yield {
+                "network": "" if i else f"`{network}`",
+                "where": where,
+                "engine": f"{engine} {precision}",
+                "top_1": f"{top_1(answers):.2f}",
+                "n": answers["n"],
+                "kb": f"{size / 1e3:,.0f}" if size else "",
+                "memory": memory,
+                "time": time,
+            }
+
+
+Found = tuple[str, str, str, Figure, int | None, str, str]
+
+
+def _timed(network: str) -> Iterator[Found]:
+    for each in load("edge/targets")["figures"]:
+        if each["network"] == network:
+            where = {"local": "this machine", "browser": "a browser on it"}[each["target"]]
+            memory = f"{each['taken_bytes'] / 1e6:,.0f} MB, measured"
+            span = Span(*(1e3 * seconds for seconds in (each["median_s"], *each["interval_s"])), " ms")
+            time = f"{span:.3f}, {each['way']}"
+            yield where, each["runtime"], each["precision"], each, each["bytes"], memory, time
+
+
+def _emulated(network: str) -> Iterator[Found]:
+    document = load("edge/arm64")
+    for each in document["rows"]:
+        if each["ref"] == network:
+            where = f"ARM {document['cpu'].title()}, emulated"
+            answers = "the same integers as here" if each["limit"] == 0 else f"as here to {each['worst']:.0e}"
+            yield where, each["runtime"], each["precision"], each, None, "", f"none; {answers}"
+
+
+def _of_controllers(each: Figure) -> Iterator[Found]:
+    arena = f"{each['arena_bytes'] / 1e3:,.0f} kB of arena, measured"
+    yield "a microcontroller", "TFLite Micro", "int8", each, each["file_bytes"], arena, "none; no controller was here"
+    for report in each["npus"]:
+        memory = f"{report['sram_bytes'] / 1e3:,.0f} kB of SRAM, estimated"
+        time = f"{1e3 * report['inference_s']:.3f} ms, estimated by Vela"
+        yield report["accelerator"], "Vela", "int8", each, None, memory, time
+
+
 # docs/c-artifact.md
 
 
@@ -665,3 +718,86 @@ def fewer(network: Figure, cost: str) -> float:
 def _by_network(found: SavedComparison) -> tuple[str, int]:
     first = found.comparison.subjects[0]
     return first.source_ref, first.scenario.batch
+
+
+# docs/serving.md
+
+
+def serving_latency() -> Iterator[Row]:
+    for each in _served("latency"):
+        yield {
+            "bare_us": 1e6 * each["bare_s"],
+            "served_us": 1e6 * each["served_s"],
+            "more": Span(*(100 * (ratio - 1) for ratio in (each["ratio"], *each["interval"])), " %"),
+            "rounds": each["rounds"],
+        }
+
+
+def serving_load() -> Iterator[Row]:
+    for each in sorted(_served("load"), key=lambda each: (each["workers"], each["max_batch"], each["max_delay_ms"])):
+        yield each | {
+            "per_s": each["right"] / each["seconds"],
+            "p50_ms": 1e3 * each["p50_s"],
+            "p99_ms": 1e3 * each["p99_s"],
+            "lost": each["sent"] - each["right"],
+            "memory": each["memory_bytes"] / 1e6,
+        }
+
+
+def _served(what: str) -> list[Figure]:
+    return [each for each in load(SERVING)["figures"] if each["what"].startswith(what)]
+
+
+# docs/optimize.md
+
+
+def optimize_regret() -> Iterator[Row]:
+    """Replayed searches, by what they were asked."""
+    groups = defaultdict(list)
+    for found in known(MEASUREMENTS / "optimize" / "replay.json"):
+        drop = "exact" if found["max_drop"] is None else f"{100 * found['max_drop']:g} points"
+        groups[f"{drop}, a latency" if found["latency"] else drop].append(found)
+    for limits, several in groups.items():
+        regrets = [found["regret"] for found in several if found["regret"] is not None]
+        yield {
+            "limits": limits,
+            "searches": len(several),
+            "worst": 100 * max(regrets, default=0.0),
+            "above": sum(regret > 0.02 for regret in regrets),
+            "infeasible": sum(found["infeasible"] for found in several),
+            "rounds": fmean(found["rounds"] for found in several),
+        }
+
+
+def optimize_live() -> Iterator[Row]:
+    folder = MEASUREMENTS / "optimize"
+    cost = ({"threads": 1, "regret": None, **found} for found in known(folder / "cost.json"))
+    for found in [*known(folder / "live.json"), *cost]:
+        regret = found["regret"]
+        yield {
+            **found,
+            "regret": "default search" if regret is None else f"{100 * regret:.2f} %",
+            "cheaper": found["exhaustive_s"] / found["search_s"],
+        }
+
+
+def optimize_peers() -> Iterator[Row]:
+    """How many times slower each peer is than the choice."""
+    for name, limit in (("peers", "0.3 points"), ("pruned", "1 point, fine-tuned")):
+        path = MEASUREMENTS / "optimize" / f"{name}.json"
+        c = saved_comparison(path).comparison if path.exists() else None
+        for at in range(AGAIN + 1, len(c.subjects) if c else 0):
+            ratio = c.ratio(at)
+            choice, peer = c.subjects[0], c.subjects[at]
+            yield {
+                "limit": limit,
+                "choice": f"{choice.scenario.runtime_name} {choice.precision}",
+                "peer": peer.scenario.runtime_name,
+                "times": Span(ratio.value, *ratio.interval),
+            }
+
+
+def optimize_networks() -> Iterator[Row]:
+    for found in known(MEASUREMENTS / "optimize" / "networks.json"):
+        absent = dict.fromkeys(("network", "how", "ms", "top_1"), "")
+        yield absent | found | ({"ms": f"{found['ms']:.3g}"} if "ms" in found else {})

@@ -49,13 +49,13 @@ def main() -> None:
                 write(options.out, figures)
 
 
-def chosen(n: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first images of each class."""
-    test = datasets.load("cifar10", "test")
+def chosen(n: int, network: str = NETWORKS[0]) -> tuple[np.ndarray, np.ndarray]:
+    """The first images of each class of the network's test split, at its input size, and their labels."""
+    checkpoint = zoo.load(network)
+    test = datasets.load(checkpoint.dataset, "test")
     places = [np.flatnonzero(test.labels == label)[: n // len(test.classes)] for label in range(len(test.classes))]
     part = test.subset(np.concatenate(places))
-    preprocess = zoo.load(NETWORKS[0]).preprocess
-    return np.concatenate([images for images, _ in part.batches(preprocess, 1000)]), part.labels
+    return np.concatenate([images for images, _ in part.batches(checkpoint.preprocess, 1000)]), part.labels
 
 
 def requests() -> Iterator[Request]:

@@ -204,6 +204,13 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         f"{columns('{{top_1[{}]}}', SHIPPED)} | {{refused}}",
     ),
     "shipped_images": Sentence(rows.shipped_images, "{:,.0f} test images"),
+    # docs/edge.md
+    "targets_host": Machine("edge/targets", "onnxruntime openvino ai-edge-litert mnn"),
+    "targets": Table(
+        rows.targets,
+        "network | where | engine | top-1 (95 %) | images | kB | memory | time of one image",
+        "{network} | {where} | {engine} | {top_1} | {n:,} | {kb} | {memory} | {time}",
+    ),
     # docs/microcontrollers.md
     "mcu_host": Machine("edge/microcontrollers", "ai-edge-litert ai-edge-quantizer tflite-micro ethos-u-vela"),
     "mcu": Table(
@@ -217,6 +224,41 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "network | configuration | operators on the NPU / CPU | cycles, estimated | ms, estimated | "
         "SRAM KiB, estimated | flash or DRAM KiB, estimated",
         "{network} | {configuration} | {operators} | {cycles:,} | {ms:.3f} | {sram:.1f} | {weights:.1f}",
+    ),
+    # docs/serving.md
+    "serving_host": Machine("serving", "onnxruntime"),
+    "serving_latency": Table(
+        rows.serving_latency,
+        "bare runtime, us | through the server, us | more | rounds",
+        "{bare_us:.0f} | {served_us:.0f} | {more:.1f} | {rounds}",
+    ),
+    "serving_load": Table(
+        rows.serving_load,
+        "workers | largest batch | delay, ms | requests/s | p50 ms | p99 ms | images together | requests | lost | "
+        "memory MB",
+        "{workers} | {max_batch} | {max_delay_ms} | {per_s:,.0f} | {p50_ms:.2f} | {p99_ms:.2f} | {together:.1f} | "
+        "{sent:,} | {lost} | {memory:.0f}",
+    ),
+    # docs/optimize.md
+    "optimize_regret": Table(
+        rows.optimize_regret,
+        "limits | searches | regret, worst | above 2 % | infeasible | rounds, mean",
+        "{limits} | {searches} | {worst:.2f} % | {above} | {infeasible} | {rounds:.1f}",
+    ),
+    "optimize_live": Table(
+        rows.optimize_live,
+        "network | threads | choice | regret | search, s | exhaustive, s | times cheaper",
+        "{network} | {threads} | {choice} | {regret} | {search_s:.0f} | {exhaustive_s:.0f} | {cheaper:.1f}",
+    ),
+    "optimize_peers": Table(
+        rows.optimize_peers,
+        "limit | choice | peer, fp32 | times faster (99 % interval)",
+        "{limit} | {choice} | {peer} | {times:.2f}",
+    ),
+    "optimize_networks": Table(
+        rows.optimize_networks,
+        "latency | answer | network | as | ms | top-1 on val",
+        "{latency} | {outcome} | {network} | {how} | {ms} | {top_1}",
     ),
     # docs/c-artifact.md
     "c_bits": Table(

@@ -108,14 +108,14 @@ def evaluate(
 
     name = data or model.dataset
     known = classes_of(model, name, split, classes, among)
-    loaded = loaded_model(model, runtime) if target == LOCAL else _loaded_there(model, runtime, target, progress)
+    loaded = loaded_model(model, runtime) if target == LOCAL else loaded_there(model, runtime, target, progress)
     with loaded as (candidate, engine, session):
         found = run(session, candidate, name, split, BATCH, partial(progress, "evaluating"), known)
     return Evaluation(found, engine, known)
 
 
 @contextmanager
-def _loaded_there(
+def loaded_there(
     model: Checkpoint | Artifact, runtime: str | None, target: str, progress: Progress
 ) -> "Iterator[tuple[Artifact, str, Worker]]":
     """The model in a worker of the target; how fast that is does not matter."""

@@ -1,4 +1,4 @@
-"""What a REF is: a checkpoint's name, with wildcards, or the folder of a checkpoint or of an artifact."""
+"""What a REF is: a checkpoint's name, with wildcards, the folder of a checkpoint or of an artifact, or hf://OWNER/NAME."""
 
 import os
 from collections.abc import Sequence
@@ -17,18 +17,25 @@ def resolve_all(refs: "Sequence[Ref]", progress: Progress = silent) -> list[Chec
     """What the references name, each once, in their order. Checkpoints are downloaded if need be."""
     from .. import zoo
     from ..export import artifacts
+    from ..zoo.hub import is_on_hub
+    from .pulling import pull
 
     found: dict[str, Checkpoint | Artifact] = {}
     for ref in [os.fspath(ref) for ref in refs]:
         path = Path(ref)
-        if path.is_dir():
+        if is_on_hub(ref):
+            found[ref] = pull(ref, progress)
+        elif path.is_dir():
             found[str(path.absolute())] = artifacts.read(path) if artifacts.is_artifact(path) else zoo.load(ref)
         elif path.is_file():
             raise UsageError(
                 f"{ref} is a file", "Name the folder it lies in, with its checkpoint.json or artifact.json."
             )
         elif "/" in ref:
-            raise UsageError(f"there is no folder {ref}", "Give a checkpoint's or an artifact's folder, or a name.")
+            raise UsageError(
+                f"there is no folder {ref}",
+                "Give a checkpoint's or an artifact's folder, a name of `reszoo list`, or hf://OWNER/NAME.",
+            )
         else:
             found |= {name: download(name, progress) for name in zoo.resolve(ref)}
     return list(found.values())

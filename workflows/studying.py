@@ -1,6 +1,7 @@
 """`study`: a claim about residual networks, measured."""
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..core.registry import unknown
 from ..core.types import Positive
 
 if TYPE_CHECKING:
+    from ..core.tracking import Tracker
     from ..studies import StudyResult
     from ..studies.engine.records import Scale
     from ..studies.engine.study import Study
@@ -33,6 +35,7 @@ def study(
     executor: Executor | None = None,
     resume: bool = False,
     progress: Progress = silent,
+    trackers: "Sequence[Tracker | str]" = (),
 ) -> "StudyResult":
     """Run a study: claims about residual networks, decided by measurements. Finished runs are kept.
 
@@ -47,6 +50,7 @@ def study(
         executor: Any other executor to use instead; it stays open.
         resume: Go on with the study in `out`, if there is one.
         progress: Counts the runs.
+        trackers: Get each run's figures as well: "jsonl:FILE", "tensorboard:DIR", "mlflow:DIR", or `Tracker` objects.
 
     Returns:
         The claims with their verdicts, and what the controls gave. The page is `out`/README.md.
@@ -59,6 +63,7 @@ def study(
     """
     require("torch", "for a study")
     require("matplotlib", "for a study's plots", extra="plot")
+    from ..core.tracking import tracker
     from ..datasets.info import info
     from ..studies.engine.records import Scale, Settings
     from ..studies.engine.registry import study_named
@@ -71,9 +76,16 @@ def study(
     settings = Settings(scale=scale, data=chosen, seeds=found.seeds[scale] if seeds is None else seeds)
     _check_data(found, chosen)
     info(chosen)  # says how to get one that is not here
+    told = [tracker(each) if isinstance(each, str) else each for each in trackers]
     where = _executor(scale, workers, dask, executor)
     return run(
-        found, settings, Path(out) if out is not None else FOLDER / name, where, resume=resume, progress=progress
+        found,
+        settings,
+        Path(out) if out is not None else FOLDER / name,
+        where,
+        resume=resume,
+        progress=progress,
+        trackers=told,
     )
 
 

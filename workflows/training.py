@@ -13,6 +13,7 @@ from ..core.types import Checkpoint, ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..core.tracking import Tracker
     from ..training.progress import Watcher
     from ..training.recipe import Recipe
     from ..training.transfer import Head
@@ -48,6 +49,7 @@ def train(
     out: "str | os.PathLike[str] | None" = None,
     progress: Progress = silent,
     watchers: "Sequence[Watcher]" = (),
+    trackers: "Sequence[Tracker | str]" = (),
 ) -> Checkpoint:
     """Train a network. An interrupt saves the run, and `resume` goes on with it exactly.
 
@@ -72,6 +74,7 @@ def train(
         out: The checkpoint's folder; None is `runs/REF`.
         progress: Counts the steps.
         watchers: Are told of every step and every epoch, with its loss, accuracy and speed.
+        trackers: Get the curve as well: "jsonl:FILE", "tensorboard:DIR", "mlflow:DIR", or `Tracker` objects of yours.
 
     Returns:
         The trained checkpoint, its accuracy on the test split among its metrics.
@@ -82,10 +85,13 @@ def train(
     """
     from .. import training, zoo
     from ..core.refs import inside
+    from ..core.tracking import tracker
     from ..training.progress import Steps
+    from ..training.tracking import Tracked
     from .class_names import named_by
 
     check_source(arch, init)
+    told = [tracker(each) if isinstance(each, str) else each for each in trackers]
     teacher = teacher and named_by(data, teacher)
     arch, of_recipe = divided(arch, changes or {})
     changed = with_freeze(of_recipe, freeze)
@@ -105,10 +111,22 @@ def train(
         resume=resume,
         save_every_s=checkpoint_every,
         monitor_gradients=monitor_gradients,
-        watchers=(Steps(progress), *watchers),
+        watchers=(
+            Steps(progress),
+            *watchers,
+            *(Tracked(each, start.ref, _facts(start, data, chosen)) for each in told),
+        ),
     )
     zoo.remember(made)
     return made
+
+
+def _facts(start: Start, data: str, recipe: "Recipe") -> dict[str, str]:
+    """What decides the run, in words."""
+    from msgspec.structs import asdict
+
+    of_recipe = {f"recipe.{name}": str(value) for name, value in asdict(recipe).items()}
+    return {"data": data, "init": start.parent.ref if start.parent else ""} | of_recipe
 
 
 def _fresh(arch: str, data: str, recipe: "Recipe", tag: str | None) -> Start:

@@ -16,15 +16,29 @@ from .checkpoints import is_ours, read
 
 HASH = "[0-9a-f]" * 12
 # Where locks, partial files and staging folders are made.
-PLACES = ("checkpoints", "downloads", "data", "latency", "local", "npm", "pins", "tensorrt", f"artifacts/*-{HASH}")
+PLACES = (
+    "checkpoints",
+    "downloads",
+    "data",
+    "hub",
+    "latency",
+    "local",
+    "npm",
+    "pins",
+    "searches",
+    "tensorrt",
+    f"artifacts/*-{HASH}",
+)
 SUFFIXES = (ORIGIN_SUFFIX, PART_SUFFIX, LOCK_SUFFIX)
 # What can be had again, and how it differs from what a user put there: RESZOO_CACHE may be a folder with other things.
 CONTENTS: dict[str, Callable[[Path], bool]] = {
     "checkpoints/*": lambda path: is_ours(path) and any(path.iterdir()) and path.absolute() not in _made_here(),
     f"downloads/{HASH}-*": Path.is_file,
     f"artifacts/*-{HASH}/*-*": Path.is_dir,
+    "hub/*--*--*": Path.is_dir,
     f"latency/*.t*.b*.{HASH}????.json": Path.is_file,
     "npm/*-[0-9]*.[0-9]*": Path.is_dir,
+    f"searches/{HASH}-*": Path.is_dir,
 }
 
 
@@ -57,9 +71,10 @@ def verify() -> dict[str, str]:
 def collect_garbage(*, everything: bool = False, dry_run: bool = False) -> list[Entry]:
     """Remove partial downloads, staging folders and lock files that no process works on, and notes of what is gone.
 
-    `everything` removes checkpoints, downloads, npm's packages, exports and latency tables too. Data sets stay: some
-    cannot be downloaded again, and so do checkpoints that were made here. Only what has a name that reszoo alone gives
-    goes, from the folders where reszoo gives it: what else lies in the cache's folder stays. `dry_run` removes nothing.
+    `everything` removes checkpoints, downloads, npm's packages, exports, latency tables and unfinished searches too.
+    Data sets stay: some cannot be downloaded again, and so do checkpoints that were made here. Only what has a name
+    that reszoo alone gives goes, from the folders where reszoo gives it: what else lies in the cache's folder stays.
+    `dry_run` removes nothing.
     """
     removed = []
     with explained(cache_dir()):

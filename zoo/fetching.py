@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -11,10 +11,10 @@ from ..core.cleaning import public
 from ..core.errors import NotFoundError, UsageError
 from ..core.files import sha256_of
 from ..core.progress import Progress, silent
+from . import hub
 from .checkpoints import DOCUMENT, WEIGHTS
 from .reading import check_readable
 
-HUB = re.compile(r"hf://([\w.-]+/[\w.-]+)(?:@([\w.-]+))?(?:/(.+))?")
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in a repository, where no file is named
 # The address of the page about a file, as browsers show it, and what leads to the file itself.
 PAGES = (
@@ -63,15 +63,10 @@ def addresses(source: str) -> list[str]:
         for page, file in PAGES:
             source = page.sub(file, source)
         return [source]
-    match = HUB.fullmatch(source)
-    if match is None:
-        raise UsageError(
-            f"{public(source)!r} names no file",
-            "Write hf://OWNER/REPO, hf://OWNER/REPO/FILE, hf://OWNER/REPO@REVISION/FILE, https://..., or a path.",
-        )
-    repo, revision, file = match.groups()
-    root = f"https://huggingface.co/{repo}/resolve/{revision or 'main'}"
-    return [f"{root}/{name}" for name in ([file] if file else HUB_FILES)]
+    if not hub.is_on_hub(source):
+        raise UsageError(f"{public(source)!r} names no file", "Write hf://OWNER/REPO/FILE, https://..., or a path.")
+    place = hub.address(source)
+    return [place.url(name) for name in ([place.file] if place.file else HUB_FILES)]
 
 
 def _downloaded(stack: ExitStack, source: str, progress: Progress) -> Original:
@@ -96,9 +91,11 @@ def _fetched(stack: ExitStack, source: str, url: str, progress: Progress) -> Ori
     name = PurePosixPath(unquote(urlsplit(url).path)).name
     check_readable(name)
     target = place_of(url)
-    digest = stack.enter_context(fetched(Source(url=url, sha256=None), target, progress=progress))
-    hub = HUB.fullmatch(source)
-    title = hub[1].partition("/")[2] if hub and name in HUB_FILES else name
+    wanted = Source(url=url, sha256=None, token=hub.token_for(url))
+    is_of_hub = hub.is_on_hub(source)
+    with hub.refusals_explained() if is_of_hub else nullcontext():
+        digest = stack.enter_context(fetched(wanted, target, progress=progress))
+    title = hub.address(source).name if is_of_hub and name in HUB_FILES else name
     return Original(target, digest, name, title, public(url))
 
 

@@ -15,6 +15,21 @@ if TYPE_CHECKING:
     from ..models.resnet import ResNet
 
 LIBRARIES = ("torchvision", "timm")
+# (family, block, depths, width of a bottleneck) -> the name of the same network in timm
+TIMM_NAMES: dict[tuple[str, str, tuple[int, ...], int], str] = {
+    ("v1", "basic", (2, 2, 2, 2), 1): "resnet18",
+    ("v1", "basic", (3, 4, 6, 3), 1): "resnet34",
+    ("v1", "bottleneck", (3, 4, 6, 3), 1): "resnet50",
+    ("v1", "bottleneck", (3, 4, 23, 3), 1): "resnet101",
+    ("v1", "bottleneck", (3, 8, 36, 3), 1): "resnet152",
+    ("v1", "bottleneck", (3, 4, 6, 3), 2): "wide_resnet50_2",
+    ("v1", "bottleneck", (3, 4, 23, 3), 2): "wide_resnet101_2",
+    ("v2", "basic", (2, 2, 2, 2), 1): "resnetv2_18",
+    ("v2", "basic", (3, 4, 6, 3), 1): "resnetv2_34",
+    ("v2", "bottleneck", (3, 4, 6, 3), 1): "resnetv2_50",
+    ("v2", "bottleneck", (3, 4, 23, 3), 1): "resnetv2_101",
+    ("v2", "bottleneck", (3, 8, 36, 3), 1): "resnetv2_152",
+}
 
 
 def weights_for(library: str, checkpoint: Checkpoint) -> "dict[str, Tensor]":
@@ -43,6 +58,35 @@ def weights_for(library: str, checkpoint: Checkpoint) -> "dict[str, Tensor]":
     theirs.load_state_dict(state, strict=True)
     check_same_logits(theirs, network, spec.input, f"{library}'s network")
     return state
+
+
+def timm_config(checkpoint: Checkpoint) -> dict[str, Any] | None:
+    """What timm reads from config.json beside model.safetensors; None for a network that has no name there."""
+    spec, prepare = checkpoint.spec, checkpoint.preprocess
+    if not isinstance(spec, ResNetSpec):
+        return None
+    name = TIMM_NAMES.get((spec.family, spec.block_type, spec.depths, spec.bottleneck_width))
+    if name is None:
+        return None
+    is_v1 = spec.family == "v1"
+    return {
+        "architecture": name,
+        "num_classes": spec.num_classes,
+        "label_names": list(checkpoint.labels),
+        "model_args": {} if spec.input[0] == 3 else {"in_chans": spec.input[0]},
+        "pretrained_cfg": {
+            "input_size": list(prepare.input),
+            "mean": list(prepare.mean),
+            "std": list(prepare.std),
+            "interpolation": prepare.interpolation,
+            "crop_pct": prepare.crop / prepare.resize if prepare.crop and prepare.resize else 1.0,
+            "crop_mode": "center",
+            "num_classes": spec.num_classes,
+            "first_conv": "conv1" if is_v1 else "stem.conv",
+            "classifier": "fc" if is_v1 else "head.fc",
+            "license": checkpoint.licence,
+        },
+    }
 
 
 def network_of(library: str, spec: ResNetSpec) -> "nn.Module":

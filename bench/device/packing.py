@@ -15,7 +15,7 @@ MODULES = (
     *(f"core/{name}.py" for name in CORE),
     *(f"export/{name}.py" for name in ("feeding", "files", "openvino_core")),
     "export/contract/runtime.py",
-    *(f"export/runtimes/{name}.py" for name in ("executorch", "litert", "ncnn", "onnxruntime", "openvino")),
+    *(f"export/runtimes/{name}.py" for name in ("executorch", "litert", "mnn", "ncnn", "onnxruntime", "openvino")),
     *(f"bench/{name}.py" for name in ("affinity", "gpu", "machine", "memory", "timing", "worker")),
     *(
         f"bench/device/{name}.py"

@@ -29,6 +29,7 @@ MODULES = {
     "onnxruntime": "onnxruntime",
     "litert": "ai_edge_litert",
     "executorch": "executorch",
+    "mnn": "MNN",
     "ncnn": "ncnn",
     "openvino": "openvino",
 }

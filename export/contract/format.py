@@ -11,7 +11,7 @@ from ...core.foreign import ForeignPlugins, unusable
 from ...core.hosts import versions
 from ...core.missing import unavailable_error
 from ...core.registry import choose, discover
-from ...core.types import Candidate, Checkpoint, Figure, Precision, TensorSpec, Unavailable
+from ...core.types import Artifact, Candidate, Checkpoint, Figure, Precision, TensorSpec, Unavailable
 from ...quantize.config import Activations, QuantizeConfig
 from ...quantize.contract import GraphKind, Scheme
 from .options import ExportOptions, input_spec, output_spec
@@ -29,6 +29,7 @@ class Format(ABC):
     A dynamic batch ends at `largest_batch`; None is no end.
     `opened` are the files that a runtime opens, or folders of which it may open all; `named_in`
     says which others these name.
+    One that `holds` the files of another format is not measured beside it.
     The same checkpoint and options give the same bytes, where `is_reproducible`. `companions` are those of the files
     written that stand beside the model for people: a runtime needs none of them.
     """
@@ -47,6 +48,7 @@ class Format(ABC):
     is_reproducible: ClassVar[bool] = True
     opened: ClassVar[tuple[str, ...]] = ()
     companions: ClassVar[tuple[str, ...]] = ()
+    holds: ClassVar[str] = ""
     packages: ClassVar[tuple[str, ...]]
 
     @abstractmethod
@@ -109,6 +111,10 @@ class Format(ABC):
     def figures(self, written: Candidate) -> tuple[Figure, ...]:
         """What the proven files need on devices that are not here, where that can be known."""
         return ()
+
+    def guide(self, artifact: Artifact) -> str:
+        """What README.md says of running it elsewhere, where there is more to say than of run.py."""
+        return ""
 
     def stand_in(self, written: Candidate) -> "tuple[Candidate, Runtime] | None":
         """What proves the files where they can be written but not run, if anything does, and what runs that."""

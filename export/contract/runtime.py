@@ -89,7 +89,7 @@ class Session(ABC):
 
     def predict(self, batch: "np.ndarray") -> "np.ndarray":
         """The whole way: place, run, read. Raises ReszooError where the engine fails, as on a graph of other inputs."""
-        with engine_errors(f"cannot run the model on {batch.dtype} of {batch.shape}"):
+        with engine_errors(lambda: f"cannot run the model on {batch.dtype} of {batch.shape}"):
             return self.read(self.run(self.place(batch)))
 
     def repeat(self, placed: Any, runs: int, limit_s: float) -> int:
@@ -182,8 +182,11 @@ class Runtime(ABC):
 
 
 @contextmanager
-def engine_errors(what: str) -> Iterator[None]:
-    """Name what an engine raises, of whatever class: ReszooError in one line, with the fix."""
+def engine_errors(what: Callable[[], str]) -> Iterator[None]:
+    """Name what an engine raises, of whatever class: ReszooError in one line, with the fix.
+
+    `what` is called for an error alone: to write down an array's type takes as long as a layer of a small network.
+    """
     try:
         with limited():
             yield
@@ -192,7 +195,7 @@ def engine_errors(what: str) -> Iterator[None]:
     except Exception as error:
         said = " ".join(str(error).split())[:LONGEST_REASON]
         raise ReszooError(
-            f"the engine {what}: {type(error).__name__}: {said}", "Export it again: its files are not as described."
+            f"the engine {what()}: {type(error).__name__}: {said}", "Export it again: its files are not as described."
         ) from error
 
 
@@ -201,7 +204,7 @@ def opened(
     runtime: Runtime, model: Candidate, *, device: Device, threads: int, variant: str = ""
 ) -> "Iterator[Session]":
     """The loaded model. Raises ReszooError where the engine cannot load it."""
-    with engine_errors(f"{runtime.name} cannot load {model.path}"):
+    with engine_errors(lambda: f"{runtime.name} cannot load {model.path}"):
         session = runtime.load(model, device=device, threads=threads, variant=variant)
     with session:
         yield session

@@ -24,7 +24,7 @@ Licence of the weights: {checkpoint.licence}.
 ## Run it
 
 {_running(artifact, runtime_name, entry)}
-
+{_guide(artifact)}
 ## What it takes and gives
 
 {_interface(artifact)}
@@ -75,6 +75,11 @@ def _running(artifact: Artifact, runtime_name: str, entry: Entry | None) -> str:
         f"{quiet if entry.engine.name in INCLUDED else ''}"
         "Where reszoo is installed, `reszoo predict . IMAGE...` does the same."
     )
+
+
+def _guide(artifact: Artifact) -> str:
+    text = formats()[artifact.format].guide(artifact)
+    return f"\n{text}\n" if text else ""
 
 
 def _serving(artifact: Artifact) -> str:

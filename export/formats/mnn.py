@@ -16,9 +16,9 @@ from ...core.missing import not_installed
 from ...core.types import Checkpoint, Unavailable
 from ..contract.format import Format
 from ..contract.options import ExportOptions
+from ..files import MNN as MODEL_FILE
 from . import onnx
 
-MODEL_FILE = "model.mnn"
 # The package's own programs install another package and send usage data to their makers: only what they call is
 # called, in a process of its own, which a crash ends.
 CONVERT = "import sys, _tools; _tools.mnnconvert(sys.argv)"

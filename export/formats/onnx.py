@@ -1,9 +1,11 @@
 """ONNX through PyTorch's torch.export-based exporter: batch norms folded, batch dynamic unless asked otherwise."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...core.errors import ReszooError, UsageError
+from ...core.hosts import versions
 from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Checkpoint, Preprocess, Unavailable
@@ -220,7 +222,9 @@ def _describe(model: "onnx.ModelProto", checkpoint: Checkpoint) -> None:
     import onnx
 
     facts = {
+        "reszoo.version": versions(("reszoo",)).get("reszoo", ""),
         "reszoo.ref": checkpoint.ref,
+        "reszoo.provenance_sha256": sha256(msgspec.json.encode(checkpoint.provenance)).hexdigest(),
         "reszoo.weights_sha256": checkpoint.sha256,
         "reszoo.licence": checkpoint.licence,
         "reszoo.preprocess": msgspec.json.encode(checkpoint.preprocess).decode(),

@@ -10,7 +10,7 @@ from ...core.missing import not_installed
 from ...core.silence import quietly
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import Device, Runtime, Session
-from ..formats.mnn import MODEL_FILE
+from ..files import MNN as MODEL_FILE
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import ReszooError
 from ...core.measured import Kernel
 from ...core.types import Candidate, Unavailable
-from ..contract.runtime import WARM_UP_RUNS, Device, Runtime, Session
-from ..files import ONNX, ORT
+from ..contract.runtime import WARM_UP_RUNS, Device, Runtime, Session, engine_errors
+from ..files import ONNX, ORT, path_of
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx
     from onnxruntime import OrtValue
 
-FILES = {"onnx": ONNX, "ort": ORT}
+FILES = {"onnx": ONNX, "ort": ORT, "triton": ONNX}
 PROVIDERS: dict[Device, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 KERNEL_TIME = "_kernel_time"  # ends the name of a profile's event for one kernel of one run
 ADDED = re.compile(r"_token_\d+$|_nchwc$")  # to the name of a node that an optimisation rewrote
@@ -28,7 +28,7 @@ PRECISIONS = {"float": "fp32", "float16": "fp16", "bfloat16": "bf16"}
 class OnnxRuntime(Runtime):
     name = "onnxruntime"
     packages = ("onnxruntime", "onnxruntime-gpu")
-    formats = ("onnx", "ort")
+    formats = ("onnx", "ort", "triton")
     devices = ("cpu", "cuda")
 
     def unavailable(self, device: Device, variant: str = "") -> Unavailable | None:
@@ -89,7 +89,7 @@ class OnnxRuntimeSession(Session):
         if profile:
             options.enable_profiling = True
             options.profile_file_prefix = str(profile)
-        path = model.path / FILES[model.format]
+        path = path_of(model, FILES[model.format])
         try:
             self.session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
         except Exception as error:  # ONNX Runtime's own error classes share no base but Exception
@@ -118,6 +118,13 @@ class OnnxRuntimeSession(Session):
     def read(self, result: "OrtValue") -> "np.ndarray":
         logits: np.ndarray = result.numpy()
         return logits
+
+    def predict(self, batch: "np.ndarray") -> "np.ndarray":
+        if self.device != "cpu":
+            return super().predict(batch)
+        with engine_errors(lambda: f"cannot run the model on {batch.dtype} of {batch.shape}"):
+            logits: np.ndarray = self.session.run([self.output], {self.input: batch})[0]  # what is bound takes longer
+            return logits
 
     def synchronise(self) -> None:
         self.binding.synchronize_outputs()

@@ -12,7 +12,7 @@ from ...core.measured import Kernel
 from ...core.missing import not_installed
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import WARM_UP_RUNS, Device, Runtime, Session
-from ..files import ONNX, OPENVINO
+from ..files import ONNX, OPENVINO, path_of
 from ..openvino_core import core, engine
 
 if TYPE_CHECKING:
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 ADDED = re.compile(r"(/WithoutBiases|/DequantizationMultiply)+$")  # to the name of a node that was rewritten
 PRECISIONS = {"f32": "fp32", "f16": "fp16", "i8": "int8", "u8": "int8"}
 
-FILES = {"onnx": ONNX, "openvino": OPENVINO}
+FILES = {"onnx": ONNX, "openvino": OPENVINO, "triton": ONNX}
 
 
 class OpenVinoRuntime(Runtime):
     name = "openvino"
-    formats = ("onnx", "openvino")
+    formats = ("onnx", "openvino", "triton")
     variants = ("", "static", "throughput", "bf16")
     lossy_variants = ("bf16",)
 
@@ -91,7 +91,7 @@ class OpenVinoSession(Session):
     ) -> None:
         openvino = engine()
         properties = openvino.properties
-        self.path = model.path / FILES[model.format]
+        self.path = path_of(model, FILES[model.format])
         batch, *self.shape = model.input.shape
         self.is_fixed = isinstance(batch, int)
         self.is_reshaped = is_static and not self.is_fixed

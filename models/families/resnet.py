@@ -40,7 +40,7 @@ NAMED: dict[str, ModelSpec] = {"resnet_edge_v2": EDGE, "resnet_npu_v2": NPU, "re
 
 
 class ResNets(Family[ResNetSpec]):
-    """Shapes and costs follow from the spec alone, and every network has a plan."""
+    """Shapes and costs follow from the spec alone; every network has a plan whose stages have one family each."""
 
     name = "resnet"
     title = "residual networks"
@@ -88,6 +88,9 @@ class ResNets(Family[ResNetSpec]):
         return replace(spec, stochastic_depth=probability)
 
     def pruning(self, spec: ResNetSpec) -> Pruning[ResNetSpec] | Unavailable:
+        if spec.is_mixed:
+            reason = "blocks of one stage are of several families, which no plan knows"
+            return Unavailable(what="pruning", reason=reason, fix="Choose a network whose stages have one family each.")
         return PRUNING
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from . import prune as prune
     from . import quantize as quantize
     from . import reporting as reporting
+    from . import serving as serving
     from . import studies as studies
     from . import training as training
     from . import workflows as workflows
@@ -37,8 +38,10 @@ if TYPE_CHECKING:
     from .core.errors import UsageError as UsageError
     from .core.progress_bar import ProgressBar as ProgressBar
     from .workflows.comparing import compare as compare
+    from .workflows.optimization.optimize import optimize as optimize
     from .workflows.reporting import report as report
     from .workflows.studying import study as study
+    from .workflows.verifying import verify as verify
     from .zoo.checkpoints import build as build
     from .zoo.creating import create_model as create_model
     from .zoo.listing import ModelCard as ModelCard
@@ -61,9 +64,11 @@ _HOME = {
     "list_models": "zoo.listing",
     "load": "api",
     "load_artifact": "api",
+    "optimize": "workflows.optimization.optimize",
     "report": "workflows.reporting",
     "study": "workflows.studying",
     "train": "api",
+    "verify": "workflows.verifying",
 }
 _PACKAGES = (
     "bench",
@@ -73,6 +78,7 @@ _PACKAGES = (
     "prune",
     "quantize",
     "reporting",
+    "serving",
     "studies",
     "training",
     "workflows",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, overload
 import msgspec
 
 from .core import types as records
+from .core.errors import UsageError
 from .core.progress import Progress, silent
 from .workflows.benchmarking import benchmark
 from .workflows.evaluating import evaluate
@@ -15,9 +16,14 @@ from .workflows.importing import import_checkpoint as run_import
 from .workflows.predicting import predict, session
 from .workflows.pruning.prune import prune
 from .workflows.pruning.steps import Pruned
+from .workflows.pulling import pull
+from .workflows.pushing import push
 from .workflows.quantization.quantize import Quantized, quantize
 from .workflows.references import checkpoint as find
+from .workflows.serving import serve
 from .workflows.training import train as run_training
+from .workflows.trusting import check_signature, sign, write_sbom
+from .zoo.hub import is_on_hub
 
 if TYPE_CHECKING:
     from torch import nn
@@ -78,11 +84,13 @@ class Checkpoint(records.Checkpoint, frozen=True, kw_only=True):
     """
 
     predict = predict
+    serve = serve
     evaluate = evaluate
     benchmark = benchmark
     export = stage(export)
     export_weights = export_weights
     prune = stage(prune)
+    push = push
     quantize = stage(quantize)
 
     def __repr__(self) -> str:
@@ -120,9 +128,14 @@ class Artifact(records.Artifact, frozen=True, kw_only=True):
     """
 
     predict = predict
+    serve = serve
     evaluate = evaluate
     benchmark = benchmark
     session = session
+    push = push
+    write_sbom = write_sbom
+    sign = sign
+    check_signature = check_signature
 
     def __repr__(self) -> str:
         agreement = f"top-1 agreement {self.parity.top1_agreement:.4f}"
@@ -131,10 +144,10 @@ class Artifact(records.Artifact, frozen=True, kw_only=True):
 
 
 def load(ref: records.StrPath, *, progress: Progress = silent) -> Checkpoint:
-    """Load a checkpoint: one of the catalogue, which is downloaded if need be, or a folder.
+    """Load a checkpoint: one of the catalogue or of the hub, which is downloaded if need be, or a folder.
 
     Args:
-        ref: A name of `list_models`, or the path of a checkpoint's folder.
+        ref: A name of `list_models`, the path of a checkpoint's folder, or `hf://OWNER/NAME[@REVISION][/FILE]`.
         progress: Counts the bytes of a download.
 
     Returns:
@@ -148,21 +161,29 @@ def load(ref: records.StrPath, *, progress: Progress = silent) -> Checkpoint:
     return public(find(ref, progress))
 
 
-def load_artifact(path: records.StrPath) -> Artifact:
-    """Load an artifact from its folder.
+def load_artifact(path: records.StrPath, *, progress: Progress = silent) -> Artifact:
+    """Load an artifact from its folder, or from the hub.
 
     Args:
-        path: The folder that `export` or `quantize` has written, wherever it was moved.
+        path: The folder that `export` or `quantize` has written, wherever it was moved, or `hf://OWNER/NAME[@REVISION]`.
+        progress: Counts the bytes of a download.
 
     Returns:
         The artifact; its files are as they were written.
 
     Raises:
+        UsageError: The repository holds a checkpoint.
+        UnavailableError: It has to be downloaded, and nothing may be asked of the network.
         ReszooError: There is no artifact, or one of its files is missing or was changed.
     """
     from .export import artifacts
 
-    return public(artifacts.read(path))
+    if not (isinstance(path, str) and is_on_hub(path)):
+        return public(artifacts.read(path))
+    found = pull(path, progress)
+    if isinstance(found, records.Checkpoint):
+        raise UsageError(f"{path} is a checkpoint", "Use `reszoo.load`.")
+    return public(found)
 
 
 train = stage(run_training)

@@ -2,6 +2,7 @@
 
 study.json          the study, the hash of what decides its runs, the settings, and the recipe
 runs/NAME.SEED.json one finished run
+runs.jsonl          runs that were finished before and packed, a line each, as in docs/studies/
 result.json         the verdicts
 README.md           the page
 NAME.png, NAME.svg  its figures
@@ -9,14 +10,19 @@ NAME.png, NAME.svg  its figures
 
 from collections.abc import Iterable
 from pathlib import Path
+from shutil import rmtree
 
-from ...core.documents import read_json, write_json
+import msgspec
+
+from ...core.documents import convert, encode, read_json, write_json
 from ...core.errors import ReszooError, UsageError
-from ...core.files import check_free, is_free
-from .records import Plan, RunResult, StudyResult
+from ...core.files import check_free, is_free, write_atomic
+from .records import Plan, RunResult, StudyResult, name_of
 from .tasks import Task
 
-PLAN, RESULT, PAGE, RUNS = "study.json", "result.json", "README.md", "runs"
+PLAN, RESULT, PAGE, RUNS, PACKED = "study.json", "result.json", "README.md", "runs", "runs.jsonl"
+AGAIN = "Delete it: its run is done again."
+DIGITS = 5  # of the values of a series, in what is packed: they are only drawn
 
 
 class Folder:
@@ -43,12 +49,21 @@ class Folder:
 
     def finished(self, tasks: Iterable[Task]) -> dict[str, RunResult]:
         """What is here of these runs, by name."""
-        files = {task.name: self._file(task) for task in tasks}
-        return {
-            name: read_json(file, RunResult, "Delete it: its run is done again.")
-            for name, file in files.items()
-            if file.exists()
-        }
+        here = self.runs()
+        return {task.name: here[task.name] for task in tasks if task.name in here}
+
+    def runs(self) -> dict[str, RunResult]:
+        """All that are here, by name."""
+        found = {_name(run): run for run in unpacked(self.path / PACKED)}
+        for file in sorted((self.path / RUNS).glob("*.json")):
+            found[file.stem] = read_json(file, RunResult, AGAIN)
+        return found
+
+    def pack(self, runs: Iterable[RunResult]) -> None:
+        """Keep these runs, and no others, in one file; the same ones give the same bytes."""
+        lines = {_name(run): msgspec.json.format(encode(_rounded(run)), indent=-1) for run in runs}
+        write_atomic(self.path / PACKED, b"".join(lines[name] + b"\n" for name in sorted(lines)))
+        rmtree(self.path / RUNS, ignore_errors=True)
 
     def keep(self, task: Task, result: RunResult) -> None:
         """Raises ReszooError for one of another version of the study, which a worker elsewhere may have."""
@@ -64,6 +79,30 @@ class Folder:
 
     def _file(self, task: Task) -> Path:
         return self.path / RUNS / f"{task.name}.json"
+
+
+def unpacked(path: Path) -> list[RunResult]:
+    """The runs of a packed file; none where there is no file."""
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return [_of_line(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+
+
+def _of_line(line: bytes, where: str) -> RunResult:
+    try:
+        return convert(msgspec.json.decode(line), RunResult, where, AGAIN)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ReszooError(f"{where} is not valid JSON: {error}", AGAIN) from error
+
+
+def _name(run: RunResult) -> str:
+    return f"{name_of(run.condition)}.{run.seed}"
+
+
+def _rounded(run: RunResult) -> RunResult:
+    series = {
+        name: tuple(float(f"{value:.{DIGITS}g}") for value in values) for name, values in run.measured.series.items()
+    }
+    return msgspec.structs.replace(run, measured=msgspec.structs.replace(run.measured, series=series))
 
 
 def check_same(before: Plan, now: Plan, path: Path) -> None:

@@ -61,8 +61,18 @@ def _claim_row(study: Study, finding: Finding) -> tuple[str, ...]:
         claim.textbook or "-",
         claim.paper or "-",
         _cases(finding.cases),
-        f"**{SPELLED.get(finding.verdict, finding.verdict)}**",
+        spelled(finding),
     )
+
+
+def spelled(finding: Finding) -> str:
+    """The verdict, and of cases that differ how many are decided: "**conditional** (5 supported, 1 refuted, of 8)"."""
+    word = f"**{SPELLED.get(finding.verdict, finding.verdict)}**"
+    verdicts = [case.verdict for case in finding.cases]
+    if len(set(verdicts)) < 2:
+        return word
+    decided = "".join(f"{n} {each}, " for each in ("supported", "refuted") if (n := verdicts.count(each)))
+    return f"{word} ({decided}of {len(verdicts)})"
 
 
 def _control_row(study: Study, checked: Checked) -> tuple[str, ...]:
@@ -108,7 +118,7 @@ def _cost(answer: StudyResult) -> str:
     return (
         f"{answer.runs} runs, {answer.core_minutes:.1f} core-minutes, {answer.images:,} images through a network."
         f"{_extremes(answer.core_s)}{_training(answer)} {'; '.join(answer.hosts)}. What decides the runs has "
-        f"the SHA-256 {answer.version[:16]}; every run is a file in `runs/`.\n\n    {again}"
+        f"the SHA-256 {answer.version[:16]}; every run is a file in `runs/`, or a line of `runs.jsonl`.\n\n    {again}"
     )
 
 

@@ -11,6 +11,7 @@ from ...core.errors import ReszooError
 from ...core.files import explained, write_atomic
 from ...core.locks import locked
 from ...core.progress import Progress, silent
+from ...core.tracking import Tracker
 from . import verdicts
 from .folder import PAGE, Folder
 from .page import page
@@ -28,8 +29,12 @@ def run(
     *,
     resume: bool = False,
     progress: Progress = silent,
+    trackers: Sequence[Tracker] = (),
 ) -> StudyResult:
-    """Do what is not done, and write the answer to `out`. The executor is entered only if there is something to do."""
+    """Do what is not done, and write the answer to `out`. The executor is entered only if there is something to do.
+
+    The trackers are told of each run when it is done.
+    """
     version, recipe = study.version(settings), study.recipe(settings)
     plan = Plan(study=study.name, version=version, settings=settings, recipe=recipe)
     folder = Folder(out, plan)
@@ -39,18 +44,25 @@ def run(
         done = folder.finished(tasks)
         if missing := [task for task in tasks if task.name not in done]:
             with _explained(), executor as pool:
-                done |= _work(missing, pool, folder, progress, len(tasks), 1 if study.alone else len(tasks))
-        results = [done[task.name] for task in tasks]
-        answer = judged(study, plan, results)
-        folder.write_result(answer)
-        _write_page(study, answer, results, out)
-    return answer
+                at_once = 1 if study.alone else len(tasks)
+                done |= _work(missing, pool, folder, progress, len(tasks), at_once, trackers)
+        return write_answer(study, folder, [done[task.name] for task in tasks])
 
 
 def tasks_of(study: Study, settings: Settings) -> list[Task]:
     """Every run, all conditions of a seed before the next seed: so that an interrupt leaves whole pairs."""
     conditions = study.conditions(settings)
     return [Task(study.name, condition, seed, settings) for seed in range(settings.seeds) for condition in conditions]
+
+
+def write_answer(study: Study, folder: Folder, results: Sequence[RunResult]) -> StudyResult:
+    """The verdicts, the plots and the page, from all runs of the folder's plan."""
+    answer = judged(study, folder.plan, results)
+    folder.write_result(answer)
+    for name, data in plots(study, results).items():
+        write_atomic(folder.path / name, data)
+    write_atomic(folder.path / PAGE, page(study, answer).encode())
+    return answer
 
 
 def judged(study: Study, plan: Plan, results: Sequence[RunResult]) -> StudyResult:
@@ -77,7 +89,13 @@ def judged(study: Study, plan: Plan, results: Sequence[RunResult]) -> StudyResul
 
 
 def _work(
-    tasks: Sequence[Task], pool: Executor, folder: Folder, progress: Progress, total: int, at_once: int
+    tasks: Sequence[Task],
+    pool: Executor,
+    folder: Folder,
+    progress: Progress,
+    total: int,
+    at_once: int,
+    trackers: Sequence[Tracker] = (),
 ) -> dict[str, RunResult]:
     """Each result is on disk as soon as it is known. After one fails, those under way are waited for and kept.
 
@@ -102,6 +120,7 @@ def _work(
             else:
                 folder.keep(futures[future], future.result())
                 done[futures[future].name] = future.result()
+                _tell(trackers, futures[future], future.result())
                 progress("runs", total - len(tasks) + len(done), total)
         if any(isinstance(error, BrokenExecutor) for error in failures):
             break  # nobody is at work any more
@@ -110,6 +129,18 @@ def _work(
     if failures:
         raise failures[0]
     return done
+
+
+def _tell(trackers: Sequence[Tracker], task: Task, result: RunResult) -> None:
+    name = f"{task.study}/{task.name}"
+    facts = {**{key: str(value) for key, value in task.condition.items()}, "seed": str(task.seed)}
+    for tracker in trackers:
+        tracker.began(name, facts | {"data": task.settings.data, "scale": task.settings.scale})
+        tracker.logged(name, result.measured.values | {"core_s": result.core_s}, 0)
+        for key, values in result.measured.series.items():
+            for place, value in enumerate(values):
+                tracker.logged(name, {key: value}, place)
+        tracker.ended(name)
 
 
 @contextmanager
@@ -122,9 +153,3 @@ def _explained() -> Iterator[None]:
             "a worker ended in the middle of a run, as one does for which no memory is left",
             "All finished runs are kept: give `resume=True` to go on, with fewer `workers` if memory is short.",
         ) from error
-
-
-def _write_page(study: Study, answer: StudyResult, results: Sequence[RunResult], out: Path) -> None:
-    for name, data in plots(study, results).items():
-        write_atomic(out / name, data)
-    write_atomic(out / PAGE, page(study, answer).encode())

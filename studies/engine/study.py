@@ -1,7 +1,8 @@
 """What a study is: claims and controls as data, and one function that measures a condition."""
 
+import ast
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from itertools import product
@@ -16,8 +17,8 @@ from .records import Claim, Condition, Control, Figure, Measured, Scale, Setting
 Measure = Callable[[Condition, int, Settings], Measured]
 
 ENGINE = Path(__file__).parent
-# These decide where runs are done and what is made of them, but not what they measure.
-AROUND = {"executors.py", "folder.py", "page.py", "plotting.py", "registry.py", "running.py", "verdicts.py"}
+# These decide where runs are done, how they are written down and what is made of them, but not what they measure.
+AROUND = {"executors", "folder", "page", "plotting", "records", "registry", "running", "study", "verdicts"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,11 +75,33 @@ class Study:
         return msgspec.json.decode(document, type=dict[str, Any])
 
     def version(self, settings: Settings) -> str:
-        """The hash of what decides its runs: its file, the files of the engine that runs go through, and the recipe."""
-        engine = sorted(path for path in ENGINE.glob("*.py") if path.name not in AROUND)
-        parts = [sha256_of(path) for path in (self.file, *engine)]
-        decisive = msgspec.json.encode([parts, self.recipe(settings)], order="deterministic")
+        """The hash of what decides its runs: its file, the engine's files that it goes through, and the recipe."""
+        files = [self.file, *engine_of(self.file)]
+        decisive = msgspec.json.encode(
+            [[sha256_of(file) for file in files], self.recipe(settings)], order="deterministic"
+        )
         return hashlib.sha256(decisive).hexdigest()
+
+
+def engine_of(file: Path) -> list[Path]:
+    """The engine's files that runs of this study go through: what does a task, and what the file imports, and so on."""
+    found, left = set[Path](), {ENGINE / "tasks.py"} | _imported(file)
+    while left:
+        found |= left
+        left = set[Path]().union(*map(_imported, left)) - found
+    return sorted(found)
+
+
+def _imported(file: Path) -> set[Path]:
+    """Those of the engine's files that decide something, and whose name is imported anywhere in this one."""
+    return {path for name in _imports(file) if name not in AROUND and (path := ENGINE / f"{name}.py").is_file()}
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            yield from (module.rpartition(".")[2] for module in modules)
 
 
 def grid(factors: Mapping[str, Iterable[str | int]]) -> list[Condition]:

@@ -10,10 +10,22 @@ from typing import Any
 import pytest
 
 PACKAGES = (
-    *("", ".bench", ".datasets", ".export", ".models", ".prune", ".quantize", ".reporting", ".studies", ".training"),
+    *(
+        "",
+        ".bench",
+        ".datasets",
+        ".export",
+        ".models",
+        ".prune",
+        ".quantize",
+        ".reporting",
+        ".serving",
+        ".studies",
+        ".training",
+    ),
     ".zoo",
 )
-MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "training.tensorboard")
+MORE = ("export.predicting", "reporting.runs", "bench.predictions", "workflows.pruning.fitting", "core.tracking")
 EVERYTHING = """
 import pkgutil, sys
 from importlib import import_module

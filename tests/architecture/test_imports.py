@@ -19,7 +19,7 @@ LEVELS = (
     ("prune", "quantize"),
     ("export",),
     ("bench",),
-    ("reporting", "studies"),
+    ("reporting", "serving", "studies"),
     ("workflows",),
     ("cli",),
 )

@@ -21,7 +21,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which(arm64.QEMU) is None:
         pytest.skip(f"{arm64.QEMU} is not here: apt-get install qemu-user-static")
     try:
-        return arm64.system(tmp_path_factory.mktemp("arm64"), arm64.URI, arm64.SUITE)
+        return arm64.system(tmp_path_factory.mktemp("arm64"))
     except (RuntimeError, FileNotFoundError) as error:  # no network, or no apt
         pytest.skip(f"the emulated system cannot be made: {error}")
 
@@ -42,7 +42,7 @@ def test_answers_are_those_of_this_processor(case: arm64.Case, name: str, tmp_pa
     artifact = export(zoo.load(REF), case.format, out=tmp_path / "artifact", options=options)
     with SshTarget(name) as target:
         assert target.host().machine == "aarch64"
-        row = arm64.compared(target, artifact, case)
+        row = arm64.compared(target, artifact, case, 30)
     assert row["equal"], row
 
 

@@ -1,6 +1,8 @@
 """Native code that dies, or never ends, is an error in one line; signals reach what does the work."""
 
+import contextlib
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -14,12 +16,13 @@ import pytest
 from PIL import Image
 from processes import started
 
+from reszoo.cli import guard
 from reszoo.core.documents import read_json, write_json
 from reszoo.core.types import Artifact
 from reszoo.export import artifacts
 
 GOOD = Path(__file__).resolve().parents[1] / "documents" / "schema1" / "artifact"
-RESZOO = [sys.executable, "-m", "reszoo.cli.main", "predict"]
+RESZOO = [sys.executable, "-m", "reszoo.cli.main"]
 PROGRAM = """
 import os, signal, sys, time
 from reszoo.cli import main, predict
@@ -76,7 +79,60 @@ def test_a_signal_reaches_the_child() -> None:
     assert time.monotonic() - before < 50
 
 
-def test_a_graph_that_never_ends_is_ended(tmp_path: Path) -> None:
+INTERRUPTED = """
+def work():
+    print("in", flush=True)
+    for _ in range(2):
+        try:
+            time.sleep(3)
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+"""
+
+
+def test_an_interrupt_that_was_sent_to_the_verb_alone_reaches_the_child() -> None:
+    command = [sys.executable, "-c", PROGRAM.format(what=INTERRUPTED)]
+    with started(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "in\n"
+        running.send_signal(signal.SIGINT)
+        assert running.communicate(timeout=60)[0] == "interrupted\n"
+
+
+def test_ctrl_c_in_a_terminal_interrupts_once() -> None:
+    """The terminal gives it to parent and child: were it passed on too, the second would end the cleaning up."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(sys.executable, [sys.executable, "-c", PROGRAM.format(what=INTERRUPTED)])  # noqa: S606
+    said = b""
+    with open(terminal, "r+b", buffering=0) as screen:  # noqa: PTH123 - a descriptor
+        while b"in\r\n" not in said:
+            said += screen.read(1)
+        screen.write(b"\x03")
+        with contextlib.suppress(OSError):  # how a terminal tells the end on Linux
+            while more := screen.read(100):
+                said += more
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert said.count(b"interrupted") == 1
+
+
+def test_a_converter_that_dies_is_told_with_what_helps(tmp_path: Path) -> None:
+    program = """
+import os, sys
+from reszoo.cli import main
+from reszoo.export.formats import onnx
+onnx.FORMAT.__class__.convert = lambda *_: os.abort()
+sys.argv = ["reszoo", "export", "resnet8_v1.reszoo_digits", "--to", "onnx", "--out", "made"]
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 134
+    assert done.stderr.splitlines() == ["error: the engine's native code failed: SIGABRT", guard.OTHER_FORMAT]
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize("verb", ["predict", "evaluate"])
+def test_a_graph_that_never_ends_is_ended(verb: str, tmp_path: Path) -> None:
     folder = shutil.copytree(GOOD, tmp_path / "made")
     _endless(folder / "model.onnx")
     kept = read_json(folder / artifacts.MANIFEST, Artifact, "")
@@ -85,7 +141,8 @@ def test_a_graph_that_never_ends_is_ended(tmp_path: Path) -> None:
 
     write_json(folder / artifacts.MANIFEST, msgspec.structs.replace(kept, files=files))
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "image.png")
-    command = [*RESZOO, str(folder), str(tmp_path / "image.png"), "--runtime", "onnxruntime"]
+    what = {"predict": [str(tmp_path / "image.png")], "evaluate": ["--data", "digits"]}
+    command = [*RESZOO, verb, str(folder), *what[verb], "--runtime", "onnxruntime"]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"RESZOO_PATIENCE": "2"})
     assert done.returncode == 128 + signal.SIGALRM, done.stderr
     assert done.stderr.startswith("error: the engine did not answer for 2 s\n")

@@ -33,6 +33,8 @@ VERBS = [
     ["bench"],
     ["compare"],
     ["report"],
+    ["optimize"],
+    ["verify"],
     ["doctor"],
     ["quantize"],
     ["study"],

@@ -196,7 +196,7 @@ READERS: dict[str, Callable[[Path], list[str]]] = {
     "coreml": of_coreml,
 }
 # They are made from the graph of the format "onnx" (or "litert"), or are no graph at all.
-OTHERS = {"c", "ethos-u", "mnn", "ort", "tensorrt", "tensorrt-rtx", "torch", "web", "web-litert"}
+OTHERS = {"c", "ethos-u", "mnn", "ort", "tensorrt", "tensorrt-rtx", "torch", "triton", "web", "web-litert"}
 
 Written = Callable[[str, str, str, int | None], Path]
 

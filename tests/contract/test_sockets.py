@@ -12,6 +12,7 @@ from sockets import asked
 from reszoo import zoo
 from reszoo.export import export
 from reszoo.export.contract.format import formats
+from reszoo.export.contract.options import ExportOptions
 from reszoo.export.contract.runtime import runtimes
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "documents" / "schema1" / "artifact"
@@ -94,5 +95,7 @@ def test_no_runtime_asks_anything(runtime: object, format_name: str, tmp_path: P
     engine, plugin = runtimes()[runtime.name], formats()[format_name]  # type: ignore[attr-defined]
     if missing := engine.unavailable(engine.devices[0]) or plugin.unavailable():
         pytest.skip(missing.reason)
-    made = export(zoo.load(REF), format_name, out=tmp_path / "made")
+    made = export(
+        zoo.load(REF), plugin.name, out=tmp_path / "made", options=ExportOptions(precision=plugin.precisions[0])
+    )
     quiet(["predict", str(made.path), str(image), "--runtime", engine.name], tmp_path)

@@ -20,6 +20,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "order": "norm-conv",
         "families": ("v1", "v2"),
     },
+    "blocks without skips": {"families": ("plain", "v1", "plain"), "skip": "gate", "shortcut": "B"},
     "group norms behind": {"norm": "group", "norm_place": "after", "family": "v2"},
 }
 

@@ -1,13 +1,17 @@
 """`fetch` against a real server that behaves badly in all the ways that servers do."""
 
+import contextlib
 import gzip
 import hashlib
 import json
 import os
 import random
 import signal
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -449,6 +453,39 @@ def test_a_trickle_ends(web: WebServer, target: Path, monkeypatch: pytest.Monkey
     url = web.add("/w.pth", Resource(CONTENT, pause_s=0.02))
     with pytest.raises(ReszooError, match=r"the server sent \d+ bytes in 0 s \(5 tries\)"):
         fetch(Source(url=url, sha256=DIGEST), target)
+
+
+def drop_by_drop(listener: socket.socket, tries: int) -> None:
+    """Answer whoever comes with headers that have no end, a byte at a time."""
+    for _ in range(tries):
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):  # the other side has had enough
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.01)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_headers_that_never_end_are_not_waited_for(
+    secure: bool, target: Path, certified: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "HEADERS_S", 0.2)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certified))
+    listener = socket.create_server(("127.0.0.1", 0))
+    if secure:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certified)
+        listener = context.wrap_socket(listener, server_side=True)
+    with listener:
+        thread = threading.Thread(target=drop_by_drop, args=(listener, transfer.TRIES), daemon=True)
+        thread.start()
+        url = f"http{'s' * secure}://127.0.0.1:{listener.getsockname()[1]}/w.pth"
+        with pytest.raises(ReszooError, match=r"the server did not answer in 0.2 s \(5 tries\)"):
+            fetch(Source(url=url, sha256=DIGEST), target)
+        thread.join(60)
+    assert not thread.is_alive()
+    assert not target.exists()
 
 
 def test_a_redirect_to_nowhere_is_not_tried_again(web: WebServer, target: Path) -> None:

@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -90,3 +92,42 @@ def test_of_several_frames_the_first_is_taken(kind: str) -> None:
     file = io.BytesIO()
     frames[0].save(file, kind, save_all=True, append_images=frames[1:])
     np.testing.assert_array_equal(np.asarray(decode(file.getvalue(), "film", 3)), np.zeros((8, 8, 3)))
+
+
+FEW = UPRIGHT // 128 * 255  # eight colours, which a palette holds exactly
+
+
+def opaque(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+
+
+def palette(pixels: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels).quantize(8).save(file, "PNG")
+    return file.getvalue()
+
+
+def of_16_bits(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG of 16 bits a colour, which Pillow reads and does not write."""
+    rows = (pixels.astype(np.uint16) * 257).astype(">u2")
+    raw = b"".join(b"\0" + row.tobytes() for row in rows)
+    header = struct.pack(">IIBBBBB", *pixels.shape[1::-1], 16, 2, 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(raw), b"IEND": b""}
+    made = (len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4) for kind, body in chunks.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(made)
+
+
+@pytest.mark.parametrize(
+    ("expected", "content"),
+    [
+        pytest.param(FEW, palette(FEW), id="palette"),
+        pytest.param(UPRIGHT, encoded(opaque(UPRIGHT)), id="opaque"),
+        pytest.param(UPRIGHT, encoded(UPRIGHT, "BMP"), id="BMP"),
+        pytest.param(UPRIGHT, encoded(UPRIGHT, "TIFF"), id="TIFF"),
+        pytest.param(UPRIGHT, encoded(UPRIGHT, "WEBP", lossless=True), id="WebP"),
+        pytest.param(FEW, encoded(FEW, "GIF"), id="GIF"),
+        pytest.param(UPRIGHT, of_16_bits(UPRIGHT), id="16 bits a colour"),
+    ],
+)
+def test_what_loses_nothing_gives_every_pixel(expected: NDArray[np.uint8], content: bytes) -> None:
+    np.testing.assert_array_equal(np.asarray(decode(content, "picture", 3)), expected)

@@ -137,6 +137,9 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         "film.gif": (photograph, {"save_all": True, "append_images": [photograph.rotate(90)]}),
         "scan.tif": (photograph, {}),
         "camera.jfif": (photograph, {"format": "JPEG", "exif": exif}),
+        "phone.jpg": (photograph, {"format": "MPO", "save_all": True, "append_images": [photograph.rotate(90)]}),
+        "moving.png": (photograph, {"save_all": True, "append_images": [photograph.rotate(90)]}),
+        "misnamed.jpg": (photograph, {"format": "PNG"}),
     }
     for name, (image, options) in made.items():
         image.save(folder / name, **options)

@@ -1,5 +1,7 @@
 """The ONNX format: what is in the file, and that it never appears unless it is right."""
 
+import hashlib
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from families import shrunk
 from foreign import randomise
 from smalldisk import mounted
 
+import reszoo
 from reszoo import datasets, models, zoo
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.types import Checkpoint, Preprocess
@@ -73,6 +76,10 @@ def test_the_file_is_named_dynamic_and_describes_itself(tmp_path: Path) -> None:
     facts = {entry.key: entry.value for entry in model.metadata_props}
     assert facts["reszoo.ref"] == V1
     assert facts["reszoo.weights_sha256"] == zoo.load(V1).sha256
+    assert facts["reszoo.version"] == reszoo.__version__
+    written = json.loads((zoo.load(V1).weights_path.parent / "checkpoint.json").read_text())["provenance"]
+    text = json.dumps(written, separators=(",", ":"), ensure_ascii=False)
+    assert facts["reszoo.provenance_sha256"] == hashlib.sha256(text.encode()).hexdigest()
     assert facts["reszoo.labels"] == '["0","1","2","3","4","5","6","7","8","9"]'
 
 

@@ -110,6 +110,15 @@ def test_stages_that_are_all_of_one_family_are_a_network_of_that_family() -> Non
     assert changed(spec_of("resnet20_v1"), {"families": ("v2", "v2", "v2")}) == spec_of("resnet20_v2")
 
 
+def test_blocks_may_be_of_several_families_and_one_network_has_one_spec() -> None:
+    mixed = spec_of("resnet14_v1+families=v1,plain,v1,v1,plain,v1")
+    assert isinstance(mixed, ResNetSpec)
+    assert mixed.is_mixed
+    by_stage = spec_of("resnet14_v1+families=v1,v1,plain,plain,v2,v2")
+    assert by_stage == spec_of("resnet14_v1+families=v1,plain,v2")
+    assert spec_of("resnet14_v1+families=v2,v2,v2,v2,v2,v2") == spec_of("resnet14_v2")
+
+
 def test_a_gates_bias_may_be_negative() -> None:
     spec = spec_of("resnet20_v2+skip=gate+gate_bias=-6")
     assert spec == replace(spec_of("resnet20_v2"), skip="gate", gate_bias=-6.0)

@@ -16,6 +16,7 @@ from reszoo.models.blocks import WeightedAddition
 from reszoo.models.branches import steps_of
 from reszoo.models.channels import layout
 from reszoo.models.probes import blocks_of, verify_identity
+from reszoo.models.pruning import unprunable
 from reszoo.models.residual import Block, Branch
 from reszoo.models.resnet import BasicBlock, Bottleneck, ResNet
 from reszoo.models.variants import VariantBlock, through
@@ -234,6 +235,23 @@ def test_one_family_for_every_stage_is_the_family() -> None:
     assert torch.equal(one(images(BASE)), other(images(BASE)))
 
 
+@torch.no_grad()
+def test_blocks_of_a_stage_may_lack_their_skip() -> None:
+    """Families v1, plain, v1: the middle block gives its branch alone, and the others add theirs to what they read."""
+    model = randomised(variant(families=("v1", "plain", "v1", "plain"), depths=(3, 1)))
+    assert [block.family for block in blocks_of(model).values()] == ["v1", "plain", "v1", "plain"]
+    x = model.stem(images(BASE))
+    for block in model.stages[0]:
+        h = branch(block, x)
+        expected = (h if block.family == "plain" else x + h).relu()
+        x = block(x)
+        torch.testing.assert_close(x, expected, rtol=1e-12, atol=1e-12)
+    assert not any("shortcut" in name or "addition" in name for name in model.stages[1].state_dict())
+    missing = unprunable(model.spec)
+    assert missing
+    assert "blocks of one stage are of several families" in missing.reason
+
+
 def randomised_twice(*specs: ModelSpec) -> list[ResNet]:
     made = []
     for spec in specs:
@@ -263,6 +281,8 @@ def test_the_first_weights_are_hes_or_pytorchs() -> None:
     ("changes", "says"),
     [
         ({"families": ("v1",)}, "2 depths but 1 families"),
+        ({"families": ("v1",) * 3, "depths": (1, 1)}, "2 depths but 3 families"),
+        ({"families": ("v1", "v1", "v2", "plain"), "depths": (2, 2)}, "stage 1 has blocks of v2 and others"),
         ({"families": ("plain", "plain"), "skip": "gate"}, "plain network has no shortcut"),
         ({"order": "norm-conv"}, "is of v2 blocks, and the network has none"),
         ({"families": ("v1", "plain"), "order": "norm-conv"}, "is of v2 blocks, and the network has none"),

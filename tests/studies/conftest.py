@@ -9,12 +9,17 @@ from smoke import Smoke
 
 import reszoo
 
+NEEDS = {"architecture-search": "optuna"}
+
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Smoke:
     """The results folder of a study at the scale `smoke`."""
 
     def make(name: str) -> Path:
+        if name in NEEDS:
+            pytest.importorskip(NEEDS[name])
+
         def run(folder: Path) -> None:
             with ThreadPoolExecutor(1) as pool:
                 reszoo.study(name, scale="smoke", out=folder / "out", executor=pool)

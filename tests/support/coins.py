@@ -1,13 +1,18 @@
 """A study of one's own as one new file: coins, whose bias is known."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import reszoo
 from reszoo import studies
+from reszoo.studies import StudyResult
 from reszoo.studies.engine import registry
 
 COINS = '''
@@ -71,3 +76,23 @@ def coins(folder: Path, control: float = 0.7) -> Iterator[Path]:
         finally:
             sys.modules.pop("reszoo.studies.coins", None)
             registry.studies.cache_clear()
+
+
+class Here(Executor):
+    """Does every task at once, in this thread, until `most` are done: then its workers are gone."""
+
+    def __init__(self, most: int = 1000) -> None:
+        self.done, self.most = 0, most
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self.done < self.most:
+            self.done += 1
+            future.set_result(work(*args, **options))
+        else:
+            future.set_exception(BrokenProcessPool("a process was killed"))
+        return future
+
+
+def study(out: Path, executor: Executor | None = None, **options: Any) -> StudyResult:
+    return reszoo.study("coins", out=out, executor=executor or Here(), **({"scale": "smoke"} | options))

@@ -1,15 +1,11 @@
-import importlib.util
 import io
 import time
 
-import pytest
 from rich.console import Console
 
 from reszoo import training
-from reszoo.core.errors import UnavailableError
 from reszoo.training import progress
 from reszoo.training.progress import Display, Epoch, Lines
-from reszoo.training.tensorboard import TensorBoard
 
 ROW = Epoch(epoch=2, step=8, lr=0.05, loss=1.5, accuracy=0.5, val_accuracy=0.25, images_per_s=1234.5, seconds=2.0)
 
@@ -58,13 +54,3 @@ def test_a_log_in_which_nothing_appears_gets_a_line_of_how_far_it_is(capsys, mon
     capsys.readouterr()
     time.sleep(0.12)
     assert capsys.readouterr().err == ""
-
-
-def test_tensorboard_is_written_where_it_is_installed(tmp_path):
-    if importlib.util.find_spec("tensorboard") is None:
-        with pytest.raises(UnavailableError, match="pip install tensorboard"):
-            TensorBoard(tmp_path)
-        return
-    follow(TensorBoard(tmp_path))
-    (events,) = tmp_path.iterdir()
-    assert b"val_accuracy" in events.read_bytes()

@@ -96,6 +96,7 @@ WORK = (
         f"downloads/{HASH}-w.pth.reszoo-part",
         f"artifacts/{REF}-{HASH}/onnx-fp32/artifact.json",
         "latency/onnxruntime.cpu.t1.b1.0123456789abcdef.json",
+        f"searches/{HASH}-digits-cpu-networks-nsga2.0/journal",
     ],
 )
 def test_what_another_process_works_on_stays(cache: Path, name: str) -> None:
@@ -156,6 +157,7 @@ def test_what_is_the_users_stays(cache: Path) -> None:
         put(cache / "downloads" / "film.mkv.part"),
         put(cache / "downloads" / "film.mkv"),
         put(cache / "checkpoints" / ".staging-mine-a1b2c3d4" / "notes.txt"),
+        put(cache / "searches" / "flats" / "notes.txt"),
     ]
     for path in mine:
         path.touch()

@@ -19,6 +19,7 @@ from typing import ClassVar, NamedTuple
 import msgspec
 
 from ...bench.machine import warnings_of
+from ...bench.timer import VISIT_S, visits
 from ...core.documents import read_json, write_json
 from ...core.errors import UsageError
 from ...core.estimates import median
@@ -38,7 +39,6 @@ from ...export.contract.runtime import runtimes
 from ...models.latency import Kind, Part, ProbeSet
 from ...models.pruning import latency_signature, parts, probe_sets
 from . import older
-from .timer import VISIT_S, visits
 
 
 class Effort(NamedTuple):

@@ -94,3 +94,19 @@ def test_an_interrupt_does_not_wait_for_processes() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert time.monotonic() - start < 100
+
+
+@pytest.mark.long
+def test_a_job_queue_starts_the_workers(tmp_path: Path) -> None:
+    """As on a cluster with Slurm: dask-jobqueue writes the job's script, and a job of this machine runs it."""
+    pytest.importorskip("dask_jobqueue")
+    from dask_jobqueue.local import LocalCluster
+
+    with LocalCluster(
+        cores=1, processes=1, memory="2GB", log_directory=str(tmp_path / "logs"), scheduler_options={"dashboard": False}
+    ) as cluster:
+        cluster.scale(jobs=1)
+        found = reszoo.study(
+            "gradient-flow", scale="smoke", seeds=1, out=tmp_path / "out", dask=cluster.scheduler_address
+        )
+    assert found.runs == 28

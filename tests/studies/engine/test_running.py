@@ -3,13 +3,12 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from coins import coins
+from coins import Here, coins, study
 
 import reszoo
 from reszoo.core.documents import read_json
@@ -24,30 +23,10 @@ from reszoo.training.recipe import FOLDER
 PNG, SVG = b"\x89PNG", b"<?xml"
 
 
-class Here(Executor):
-    """Does every task at once, in this thread, until `most` are done: then its workers are gone."""
-
-    def __init__(self, most: int = 1000) -> None:
-        self.done, self.most = 0, most
-
-    def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        if self.done < self.most:
-            self.done += 1
-            future.set_result(work(*args, **options))
-        else:
-            future.set_exception(BrokenProcessPool("a process was killed"))
-        return future
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[Path]:
     with coins(tmp_path / "mine") as file:
         yield file
-
-
-def study(out: Path, executor: Executor | None = None, **options: Any) -> StudyResult:
-    return reszoo.study("coins", out=out, executor=executor or Here(), **({"scale": "smoke"} | options))
 
 
 def test_one_new_file_is_a_study(file: Path, tmp_path: Path) -> None:
@@ -75,7 +54,7 @@ def test_the_page_has_the_claims_the_controls_and_the_cost(file: Path, tmp_path:
     case = found.findings[0].cases[0]
     assert f"bent: {case.mean:.3g} ({case.low:.3g} to {case.high:.3g}, n = 5)" in page
     assert "| they say so | - |" in page
-    assert "**conditional**" in page
+    assert "| **conditional** (1 supported, 1 refuted, of 2) |" in page
     assert "fair: 0.5" in page
     assert "Nothing is said of dice." in page
     assert "10 runs, " in page
@@ -185,12 +164,15 @@ def test_a_folder_of_another_version_is_refused(file: Path, tmp_path: Path) -> N
         study(tmp_path / "out", resume=True)
 
 
-@pytest.mark.parametrize(("changed", "is_refused"), [("trials.py", True), ("page.py", False)])
+@pytest.mark.parametrize(
+    ("changed", "is_refused"), [("tasks.py", True), ("recipes.py", True), ("page.py", False), ("trials.py", False)]
+)
 def test_a_folder_of_another_engine_is_refused_where_it_decides_the_runs(
     changed: str, is_refused: bool, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = Path(shutil.copytree(ENGINE, tmp_path / "engine"))
     monkeypatch.setattr("reszoo.studies.engine.study.ENGINE", engine)
+    file.write_text(file.read_text() + "\n\ndef unused():\n    from .engine.recipes import recipe_for\n")
     study(tmp_path / "out")
     (engine / changed).write_text((engine / changed).read_text() + "# another word\n")
     if is_refused:

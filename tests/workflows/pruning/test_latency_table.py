@@ -10,6 +10,7 @@ import pytest
 from processes import children, told
 from speed_checks import table_of
 
+from reszoo.bench.timer import visits
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
 from reszoo.core.measured import MeasurementWarning
 from reszoo.core.types import Candidate, ChannelPlan, ModelSpec
@@ -20,7 +21,6 @@ from reszoo.prune.depth import without
 from reszoo.workflows.pruning import latency_table
 from reszoo.workflows.pruning.latency_table import Effort, LatencyTable, table_for
 from reszoo.workflows.pruning.speed_check import scenario_for
-from reszoo.workflows.pruning.timer import visits
 
 SCENARIO = scenario_for("torch", threads=1, batch=16)
 WARNING = MeasurementWarning(kind="steal", detail="the hypervisor took 9 % of a core away")
@@ -157,7 +157,7 @@ def test_a_killed_timer_is_told_from_a_slow_one(tmp_path: Path) -> None:
 
     def kill(done: int, total: int | None) -> None:
         for pid in children(os.getpid()):
-            if "pruning.timer" in told(pid, "cmdline"):
+            if "bench.timer" in told(pid, "cmdline"):
                 os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(ReszooError, match=r"was killed by SIGKILL: .*memory runs out\n(.*\n)*.*fewer images at a time"):

@@ -44,7 +44,7 @@ function describe({ engine, threads, isIsolated, seconds }) {
 /** How exact the model is, as its export has proven. */
 function proof({ n, reference, top1_agreement, through }) {
   const share = `${(100 * top1_agreement).toFixed(2)} %`;
-  const what = through ? `Its ${through} graph` : "This page";
+  const what = through ? `Its ${through} graph` : about.served ? "The model" : "This page";
   return `${what} was compared with its source (${reference}) on ${n} images: ${share} have the same first class.`;
 }
 

@@ -1,4 +1,4 @@
-"""Seconds of many small models in turn, in a process of its own: `python -m reszoo.workflows.pruning.timer JOB`.
+"""Seconds of many small models in turn, in a process of its own: `python -m reszoo.bench.timer JOB`.
 
 Each visit loads a model anew, so that no other one's threads are alive meanwhile, and each gets many memory layouts.
 """
@@ -12,19 +12,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ...bench.client import LAST_LINES, PATIENCE_S, how_it_ended
-from ...bench.machine import Watch, load_average
-from ...bench.protocol import Sample
-from ...bench.targets.local import environment
-from ...bench.timing import Stream, sample
-from ...core.documents import read_json, write_json
-from ...core.errors import ReszooError
-from ...core.estimates import median
-from ...core.measured import Conditions, Scenario
-from ...core.orphans import die_with_parent
-from ...core.progress import Count, uncounted
-from ...core.types import Candidate, NotNegative, Record
-from ...export.contract.runtime import runtimes
+from ..core.documents import read_json, write_json
+from ..core.errors import ReszooError
+from ..core.estimates import median
+from ..core.measured import Conditions, Scenario
+from ..core.orphans import die_with_parent
+from ..core.progress import Count, uncounted
+from ..core.types import Candidate, NotNegative, Record
+from ..export.contract.runtime import runtimes
+from .client import LAST_LINES, PATIENCE_S, how_it_ended
+from .machine import Watch, load_average
+from .protocol import Sample
+from .targets.local import environment
+from .timing import Stream, sample
 
 VISIT_S = 0.03
 WARM_UP_RUNS, WARM_UP_S = 20, 0.02
@@ -79,7 +79,7 @@ def visits(
         if ended:
             noise.seek(0)
             said = noise.read().decode(errors="replace").strip().splitlines()[-LAST_LINES:]
-            problem = f"timing parts of the network on {scenario} failed: the process that times them {ended}"
+            problem = f"timing networks on {scenario} failed: the process that times them {ended}"
             raise ReszooError("\n".join([problem, *said]), FIX)
     return Visits(seconds, conditions)
 

@@ -1,0 +1,409 @@
+"""Measure what docs/optimize.md says: `python scripts/optimize.py PART... [--network NAME]`, on an idle machine.
+
+Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's networks (`reszoo download 'resnet*_v1.akamaster_cifar10'`) and
+the extra all. Every part goes on where it was interrupted; what is unfinished is in the cache, in optimize/.
+
+    tables    every candidate of 12 networks with one and two threads, 16 rounds each: about 4 hours on two cores
+    replay    searches among these tables, and their regrets: a minute, and needs no idle machine
+    live      4 searches, each against 16 rounds of all its candidates: about 40 minutes
+    cost      a default search on resnet20_v1, from an empty cache, and what all of it would cost: about 25 minutes
+    peers     resnet56_v1 optimized for 0.3 points, in turn with every peer's fp32: about 20 minutes
+    pruned    the same for 1 point with two hours of fine-tuning: about 2.5 hours
+    networks  the most accurate network for three latencies: about an hour
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from figures import MEASUREMENTS, load, save, save_comparison, write
+
+from reszoo.bench.comparison import Contestant, Effort, compare
+from reszoo.bench.targets.local import HERE
+from reszoo.core.documents import read_json, to_builtins
+from reszoo.core.errors import ReszooError
+from reszoo.core.files import cache_dir
+from reszoo.core.hosts import describe
+from reszoo.core.measured import Failure, Scenario
+from reszoo.core.types import Artifact, Checkpoint
+from reszoo.export import artifacts
+from reszoo.export.contract.runtime import runtimes
+from reszoo.export.exporting import exported
+from reszoo.reporting.search import Search
+from reszoo.studies.engine import executors
+from reszoo.workflows.optimization import racing
+from reszoo.workflows.optimization.known import Known
+from reszoo.workflows.optimization.live import Live
+from reszoo.workflows.optimization.log import Log
+from reszoo.workflows.optimization.optimize import plan_for, search
+from reszoo.workflows.optimization.records import Built, Configuration, Entry, Happened, Plan, Request, Round
+from reszoo.workflows.optimization.replay import Recorded, Replay, Table
+from reszoo.workflows.optimization.selection import Build, Judge, Race, Screen
+from reszoo.workflows.references import checkpoints
+
+RESZOO = str(Path(sys.executable).with_name("reszoo"))
+NETWORKS = (
+    *(f"resnet{depth}_v1.akamaster_cifar10" for depth in (20, 32, 44, 56)),
+    "resnet8_v1.reszoo_cifar10",
+    "resnet8_v2.reszoo_cifar10",
+    "resnet20_v2.reszoo_cifar10",
+    "resnet8_v1.reszoo_digits",
+    "resnet8_v2.reszoo_digits",
+    # as they would race: pruned, and not trained
+    "resnet20_v1.akamaster_cifar10/channels 0.5",
+    "resnet56_v1.akamaster_cifar10/channels 0.5",
+    "resnet56_v1.akamaster_cifar10/blocks 0.5",
+)
+THREADS = (1, 2)
+ROUNDS = 16
+SLOW = 2.5  # times the fastest at the first look: such a candidate is in the table, and runs no rounds
+SEARCHES = (  # of each table
+    {"max_drop": None},
+    {"max_drop": 0.005},
+    {"max_drop": 0.001},
+)
+LIVE = (  # network, threads
+    ("resnet20_v1.akamaster_cifar10", 1),
+    ("resnet56_v1.akamaster_cifar10", 1),
+    ("resnet20_v2.reszoo_cifar10", 2),
+    ("resnet8_v1.reszoo_digits", 1),
+)
+PEERS = ("onnxruntime", "openvino", "litert", "ncnn", "executorch", "mnn")
+WORK = cache_dir() / "optimize"
+OUT = MEASUREMENTS / "optimize"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="+", choices=PARTS, metavar="PART")
+    parser.add_argument("--network", action="append", choices=NETWORKS, help="only this one; may be given again")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="fewer are for trying it out")
+    parser.add_argument("--runtime", action="append", help="only this one; for trying it out")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for part in options.parts:
+        PARTS[part](options)
+
+
+def tables(options: argparse.Namespace) -> None:
+    for name, threads in product(options.network or NETWORKS, THREADS):
+        path = options.out / "tables" / f"{name.replace('/', '-').replace(' ', '')}-t{threads}.json"
+        if not path.exists():
+            save_table(path, table(name, threads, options))
+
+
+def table(name: str, threads: int, options: argparse.Namespace) -> Table:
+    """Every candidate, in rounds of fresh processes in turn."""
+    ref, _, its_plan = name.partition("/")
+    (checkpoint,) = checkpoints([ref])
+    request = Request(
+        max_drop=0.5,  # so that all take part
+        threads=(threads,),
+        runtimes=tuple(options.runtime or ()),
+        data=checkpoint.dataset,
+        finetune="prune-finetune" if its_plan else None,
+        shares=(float(its_plan.split()[1]),) if its_plan else (),
+    )
+    plan = plan_for([checkpoint], request, HERE)
+    chosen = [c for c in plan.configurations if c.plan == its_plan]
+    log = Log(WORK / "tables" / f"{name.replace('/', '-').replace(' ', '')}-t{threads}")
+    log.enter(plan)
+    with executors.local(2) as pool:
+        live = Live({ref: checkpoint}, log.path, pool)
+        return exhaustive(name, threads, plan, chosen, live, log, options.rounds)
+
+
+def exhaustive(
+    name: str, threads: int, plan: Plan, chosen: Sequence[Configuration], live: Live, log: Log, rounds: int
+) -> Table:
+    """What a search would not do: every candidate built, looked at, run in every round, and judged on all images."""
+
+    def do(action: Any) -> None:
+        for event in live.perform(action, Known(plan, log.events)):
+            log.add(event)
+            print(f"{name} t{threads}: {type(event).__name__} {len(log.events)}", flush=True)
+
+    def known() -> Known:
+        return Known(plan, log.events)
+
+    def there(c: Configuration) -> bool:
+        return c.build in known().built and c.key not in known().missing
+
+    unbuilt = [c.build for c in chosen if not (c.build in known().built or known().missing_of(c))]
+    if unbuilt:
+        do(Build(tuple(dict.fromkeys(unbuilt))))
+    for c in chosen:
+        if there(c) and c.key not in known().seen:
+            do(Screen(c))
+    alive = [c for c in chosen if c.key in known().seen and there(c)]
+    looks = {c.key: known().seen[c.key].latency_s for c in alive}
+    fastest = min(looks.values())
+    of_exact = min((looks[c.key] for c in alive if c.is_exact), default=fastest)  # for searches among these alone
+    field = [c for c in alive if looks[c.key] <= SLOW * (of_exact if c.is_exact else fastest)]
+    while len(known().rounds) < rounds:
+        do(Race(tuple(field), len(known().rounds) + 1))
+    for c in alive:
+        if not c.plan and not c.is_exact and c.subject not in known().judged:
+            do(Judge(c, plan.images))
+    final = known()
+    return Table(
+        name=name,
+        batch=plan.request.batch,
+        threads=threads,
+        candidates=tuple(_recorded(c, final) for c in alive),
+        round_s=tuple(r.seconds for r in final.rounds),
+    )
+
+
+def _recorded(c: Configuration, known: Known) -> Recorded:
+    judged, built = known.judged.get(c.subject), known.built[c.build]
+    # a pruned network is one of its own here: nothing is trained in a replay
+    its = msgspec.structs.replace(c, network=f"{c.network}/{c.plan}", plan="") if c.plan else c
+    return Recorded(
+        configuration=its,
+        size_bytes=built.size_bytes,
+        look=msgspec.structs.replace(known.seen[c.key], key=its.key),
+        latencies_s=tuple(float(f"{r.latencies_s[c.key]:.6g}") for r in known.rounds if c.key in r.latencies_s),
+        n=known.plan.images,
+        lost=judged.only_reference if judged else 0,
+        gained=judged.only_candidate if judged else 0,
+        seconds=built.seconds,
+    )
+
+
+def save_table(path: Path, made: Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save(path, {"host": to_builtins(describe()), **to_builtins(made)})
+    print("written", path, flush=True)
+
+
+def read_tables(folder: Path) -> Iterator[Table]:
+    for path in sorted(folder.glob("*.json")):
+        fields = json.loads(path.read_text())
+        del fields["host"]
+        yield msgspec.convert(fields, Table, dec_hook=lambda kind, value: kind(value))
+
+
+def replay(options: argparse.Namespace) -> None:
+    """Three limits of each table, and of each a latency limit that a third of its candidates meet."""
+    found = [row for its in read_tables(options.out / "tables") for row in searches(its)]
+    write(options.out / "replay.json", found)
+    worst = max((row["regret"] for row in found if row["regret"] is not None), default=0.0)
+    failed = sum(row["regret"] is not None and row["regret"] > racing.MARGIN for row in found)
+    infeasible = sum(row["infeasible"] for row in found)
+    print(f"{len(found)} searches: worst regret {100 * worst:.2f} %, {failed} above 2 %, {infeasible} infeasible")
+
+
+def searches(its: Table) -> Iterator[dict[str, Any]]:
+    """Every search of a table, and how its choice compares with the best by all that was measured."""
+    by_truth = sorted(c.truth_s for c in its.candidates)
+    for seed, limits in enumerate(SEARCHES):
+        for latency in (None, 1.1 * by_truth[len(by_truth) // 3]):
+            request = Request(data="table", threads=(its.threads,), latency=latency, **limits)
+            yield replayed(its, request, seed)
+
+
+def replayed(its: Table, request: Request, seed: int) -> dict[str, Any]:
+    log = Memory()
+    plan, best = its.plan(request), its.best(request)
+    verdict = search(plan, Replay(its, seed), log)
+    by_key = {c.configuration.key: c for c in its.candidates}
+    choice = by_key[verdict.choice] if verdict.choice else None
+    return {
+        "network": its.name,
+        "threads": its.threads,
+        "max_drop": request.max_drop,
+        "latency": request.latency,
+        "outcome": verdict.outcome,
+        "choice": verdict.choice,
+        "best": best.configuration.key if best else None,
+        "regret": choice.truth_s / best.truth_s - 1 if choice and best else None,
+        "missed": best is not None and verdict.outcome == "not reachable",
+        "infeasible": choice is not None and not its.is_feasible(choice, request),
+        "rounds": sum(isinstance(event, Round) for event in log.events),
+        "candidates": len(plan.configurations),
+    }
+
+
+class Memory(Log):
+    """Events that nobody needs afterwards."""
+
+    def __init__(self) -> None:
+        self.events: list[Happened] = []
+
+    def add(self, event: Happened) -> None:
+        self.events.append(event)
+
+
+def live(options: argparse.Namespace) -> None:
+    """Searches on the warm machine, each followed by an exhaustive measurement of all its candidates."""
+    path = options.out / "live.json"
+    found: list[dict[str, Any]] = load("optimize/live")["figures"] if path.exists() else []
+    for ref, threads in LIVE:
+        if any((row["network"], row["threads"]) == (ref, threads) for row in found):
+            continue
+        if options.network and ref not in options.network:
+            continue
+        (checkpoint,) = checkpoints([ref])
+        request = Request(
+            max_drop=0.005 if "cifar10" in ref else 0.03,
+            threads=(threads,),
+            data=checkpoint.dataset,
+            runtimes=tuple(options.runtime or ()),
+        )
+        plan = plan_for([checkpoint], request, HERE)
+        log = Log(WORK / "live" / f"{ref}-t{threads}")
+        log.enter(plan)
+        with executors.local(2) as pool:
+            source = Live({ref: checkpoint}, log.path, pool)
+            verdict = search(plan, source, log, lambda event: print(type(event).__name__, flush=True))
+            spent = Known(plan, log.events).spent_s
+            whole = Log(WORK / "live" / f"{ref}-t{threads}-all")
+            whole.enter(plan)
+            its = exhaustive(ref, threads, plan, plan.configurations, source, whole, options.rounds)
+        by_key, best = {c.configuration.key: c for c in its.candidates}, its.best(request)
+        choice = by_key.get(verdict.choice or "")
+        found.append(
+            {
+                "network": ref,
+                "threads": threads,
+                "outcome": verdict.outcome,
+                "choice": verdict.choice,
+                "best": best.configuration.key if best else None,
+                "regret": choice.truth_s / best.truth_s - 1 if choice and best else None,
+                "search_s": spent,
+                "exhaustive_s": Known(plan, whole.events).spent_s,
+            }
+        )
+        write(path, found)
+
+
+def cost(options: argparse.Namespace) -> None:
+    """With a cache of its own that holds the network and the data alone, as `reszoo optimize` is typed first."""
+    ref = "resnet20_v1.akamaster_cifar10"
+    home, out = WORK / "cost", WORK / "cost-search"
+    shutil.rmtree(home, ignore_errors=True)
+    shutil.rmtree(out, ignore_errors=True)
+    home.mkdir(parents=True)
+    for each in cache_dir().iterdir():  # what was downloaded, and nothing that was made from it
+        if each.name not in ("artifacts", "answers", "latency", "timing", "optimize"):
+            (home / each.name).symlink_to(each)
+    began = time.monotonic()
+    only = ["--runtime", ",".join(options.runtime)] if options.runtime else []
+    command = [RESZOO, "optimize", ref, "--max-drop", "0.5%", "--out", str(out), *only]
+    subprocess.run(command, check=True, env=os.environ | {"RESZOO_CACHE": str(home)})
+    seconds = time.monotonic() - began
+    found = read_json(out / "result.json", Search, "Search again.")
+    (checkpoint,) = checkpoints([ref])
+    plan = read_json(out / "search.json", Plan, "Search again.")
+    whole = Log(WORK / "cost-all")
+    whole.enter(plan)
+    began = time.monotonic()
+    with executors.local(2) as pool:
+        exhaustive(ref, 1, plan, plan.configurations, Live({ref: checkpoint}, whole.path, pool), whole, options.rounds)
+    spent = Known(plan, whole.events).spent_s
+    # its exports are in the cache by now, and would be made for it as well
+    exports = sum(event.seconds for event in events_of(out) if isinstance(event, Built))
+    write(
+        options.out / "cost.json",
+        [
+            {
+                "network": ref,
+                "choice": found.choice,
+                "search_s": seconds,
+                "exhaustive_s": spent + exports,
+                "exports_s": exports,
+            }
+        ],
+    )
+
+
+def events_of(folder: Path) -> list[Happened]:
+    return [read_json(path, Entry, "Search again.").event for path in sorted((folder / "events").glob("*.json"))]
+
+
+def peers(options: argparse.Namespace) -> None:
+    _against_peers(options, "peers", ["--max-drop", "0.3%"])
+
+
+def pruned(options: argparse.Namespace) -> None:
+    _against_peers(options, "pruned", ["--max-drop", "1%", "--finetune", "prune-finetune", "--budget", "150min"])
+
+
+def _against_peers(options: argparse.Namespace, name: str, limits: list[str]) -> None:
+    """The choice in turn with each peer's fp32 artifact, one thread, batch 1."""
+    ref, out = "resnet56_v1.akamaster_cifar10", WORK / name
+    subprocess.run([RESZOO, "optimize", ref, *limits, "--out", str(out)], check=True)
+    (checkpoint,) = checkpoints([ref])
+    known = {c.key: c for c in read_json(out / "search.json", Plan, "Search again.").configurations}
+    found = read_json(out / "result.json", Search, "Search again.")
+    choice = known[found.choice or ""]
+    contestants = [Contestant(artifacts.read(out / "artifact"), _scenario(choice.runtime))]
+    for peer in PEERS:
+        try:
+            made = float_for(checkpoint, peer)
+        except ReszooError as error:
+            print(error, flush=True)
+            continue
+        contestants.append(Contestant(made, _scenario(peer)))
+    outcome = compare(contestants, Effort(limit_s=600))
+    if isinstance(outcome, Failure):
+        sys.exit(f"{outcome.what}: {outcome.reason}")
+    save_comparison(options.out / f"{name}.json", outcome)
+    for at in range(2, len(outcome.subjects)):
+        print(outcome.subjects[at], outcome.ratio(at), flush=True)
+
+
+def float_for(checkpoint: Checkpoint, peer: str) -> Artifact:
+    return exported(checkpoint, runtimes()[peer].formats[0])
+
+
+def _scenario(runtime: str) -> Scenario:
+    name, _, variant = runtime.partition(":")
+    return Scenario(
+        runtime=name, variant=variant, device="cpu", batch=1, threads=1, cores=HERE.choose_cores(1), warmup_limit_s=1.0
+    )
+
+
+def networks(options: argparse.Namespace) -> None:
+    """The most accurate of the catalogue's networks for CIFAR-10 that are on the machine, for three latencies."""
+    refs = [name for name in NETWORKS if name.endswith("cifar10")]
+    found = []
+    for latency in ("0.2ms", "0.5ms", "1ms"):
+        out = WORK / f"networks-{latency}"
+        command = [RESZOO, "optimize", *refs, "--latency", latency, "--objective", "accuracy", "--out", str(out)]
+        subprocess.run(command, check=False)  # an answer that is no choice ends with 1
+        search_ = read_json(out / "result.json", Search, "Search again.")
+        row = next((row for row in search_.rows if row.key == search_.choice), None)
+        chosen = {} if row is None else {"network": row.network, "how": row.how, "runtime": row.runtime}
+        figures: dict[str, Any] = {}
+        if row and row.latency_s:
+            figures["ms"] = 1e3 * row.latency_s.value
+        if row and row.accuracy:
+            figures["top_1"] = f"{100 * row.accuracy.value:.2f} %"
+        found.append({"latency": latency, "outcome": search_.outcome, **chosen, **figures, "minutes": search_.minutes})
+        write(options.out / "networks.json", found)
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "tables": tables,
+    "replay": replay,
+    "live": live,
+    "cost": cost,
+    "peers": peers,
+    "pruned": pruned,
+    "networks": networks,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""A search that is done for real, with the variants of PyTorch, which need no export that takes long."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inprocess import reszoo as command
+from once import once
+from processes import started
+from smalldisk import mounted
+
+import reszoo
+from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.workflows.optimization import tasks
+from reszoo.workflows.optimization.candidates import candidates
+from reszoo.workflows.optimization.log import Log
+from reszoo.workflows.optimization.optimize import optimize
+from reszoo.workflows.optimization.records import Happened, Judged, Missing, Request
+
+REF = "resnet8_v1.reszoo_digits"
+LIMITS: dict[str, Any] = {"max_drop": 0.03, "runtime": ["torch", "torch:bf16"]}
+
+
+def search(out: Path, **changes: Any) -> Any:
+    with ThreadPoolExecutor(1) as pool:
+        return optimize(reszoo.load(REF), **{"out": out, "executor": pool, **LIMITS, **changes})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    def make(folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RESZOO_CACHE", str(folder.with_name("optimize-cache")))
+            search(folder)
+
+    return once(tmp_path_factory, "optimized", make)
+
+
+@pytest.mark.alone
+def test_it_leaves_the_artifact_the_evidence_and_a_page(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = json.loads((done / "result.json").read_text())
+    assert result["outcome"] == "met"
+    artifact = reszoo.load_artifact(done / "artifact")
+    assert artifact.source_ref == REF
+    chosen = next(row for row in result["rows"] if row["status"] == "chosen")
+    assert chosen["runtime"].startswith("torch")
+    assert chosen["accuracy"]["value"] > 0.9
+    assert result["test"]["n"] == 359
+    assert {row["key"] for row in result["rows"]} > {
+        f"{REF}/torch fp32 on torch t1",
+        f"{REF}/torch fp32 on torch:bf16 t1",
+    }
+    assert all(row["why"] for row in result["rows"])
+    text = (done / "README.md").read_text()
+    assert text.startswith("# met: ")
+    assert "359 images of digits/test, which chose nothing" in text
+    assert "<script>" in (done / "report.html").read_text()
+    events = sorted(path.name for path in (done / "events").iterdir())
+    monkeypatch.setenv("RESZOO_CACHE", str(done.with_name("optimize-cache")))
+    again = search(done)  # everything is known: nothing is measured again
+    assert again.search.choice == result["choice"]
+    assert sorted(path.name for path in (done / "events").iterdir()) == events
+
+
+@pytest.mark.alone
+def test_a_folder_goes_on_with_the_same_search_only(done: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"other limits: max_drop is 0.03 there, and 0.02 here"):
+        search(done, max_drop=0.02)
+    other = tmp_path / "other"
+    shutil.copytree(done, other)
+    plan = json.loads((other / "search.json").read_text())
+    plan["machine"]["processor"] = "another"
+    (other / "search.json").write_text(json.dumps(plan))
+    with pytest.raises(UsageError, match="another machine, or with other versions: processor was another"):
+        search(other)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="is there already"):
+        search(tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.alone
+def test_what_is_verified_is_reproduced_until_a_byte_is_another(done: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(done, folder)
+    found = list(reszoo.verify(folder, latency=False))
+    assert {each.outcome for each in found} == {"reproduced"}
+    assert len(found) >= 4  # hash, parity, size, accuracy
+    weights = next((folder / "artifact").glob("*.safetensors"))
+    damaged = bytearray(weights.read_bytes())
+    damaged[-1] ^= 1
+    weights.write_bytes(damaged)
+    outcomes = [each.outcome for each in reszoo.verify(folder / "artifact")]
+    assert outcomes.count("differs") == 1
+    assert outcomes[-1] == "cannot be measured here"  # the parity: what is damaged is not run
+    told = command("verify", folder / "artifact")
+    assert told.returncode == 1
+    assert f"1 of {len(outcomes)} claims differ" in told.stderr
+
+
+@pytest.mark.alone
+def test_a_disk_that_fills_costs_nothing_that_was_done(done: Path, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=512k") as disk:
+        out = disk / "out"
+        out.mkdir()
+        for name in ("search.json", "events"):
+            (shutil.copytree if name == "events" else shutil.copy)(done / name, out / name)
+        before = {path.name: path.read_bytes() for path in (out / "events").iterdir()}
+        with pytest.raises(ReszooError, match="no space left on the disk"):
+            search(out)  # the page is larger than the disk
+        assert {path.name: path.read_bytes() for path in (out / "events").iterdir()} == before
+        assert not (out / "report.html").exists()
+
+
+def test_an_export_that_failed_for_want_of_space_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found, _ = candidates([reszoo.load(REF)], Request(runtimes=("torch",)), reszoo.bench.target.parse_target("local"))
+    with mounted(tmp_path / "disk", "size=128k") as disk:
+        monkeypatch.setenv("RESZOO_CACHE", str(disk))
+        with pytest.raises(ReszooError, match="no space left on the disk"):
+            tasks.build(reszoo.load(REF), found[0], None, None)
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_a_cluster_builds_and_judges_and_this_machine_measures(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with ExitStack() as stack:
+        cluster = stack.enter_context(
+            distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None)
+        )
+        seen: list[Happened] = []
+        found = optimize(
+            reszoo.load(REF), out=tmp_path / "out", dask=cluster.scheduler_address, on_event=seen.append, **LIMITS
+        )
+    assert found.search.outcome == "met"
+    assert any(isinstance(event, Judged) for event in seen)
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_after_ctrl_c_the_same_command_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    line = [sys.executable, "-m", "reszoo.cli.main", "optimize", REF, "--runtime", "torch", "--max-drop", "3%"]
+    with started([*line, "--workers", "1", "--out", str(out)]) as run:
+        end = time.monotonic() + 600
+        while len(list((out / "events").glob("*.json"))) < 2:
+            assert run.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.wait(60) == 130
+    kept = {path.name: path.stat().st_mtime_ns for path in (out / "events").glob("*.json")}
+    assert not (out / "result.json").exists()
+    finished = command(*line[3:], "--workers", "1", "--out", out)
+    assert finished.returncode == 0, finished.stderr
+    now = {path.name: path.stat().st_mtime_ns for path in (out / "events").glob("*.json")}
+    assert {name: now[name] for name in kept} == kept
+    assert len(now) > len(kept)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--latency", "0.5"), 2, "Write it with its unit, us, ms or s: --latency 0.5ms."),
+        (("--size", "10"), 2, "--size 1MB"),
+        (("--throughput", "2000"), 2, "--throughput 2000/s"),
+        (("--budget", "30"), 2, "--budget 30min"),
+        (("--memory", "1MB", "--size", "2MB"), 2, "a model that is loaded takes its size"),
+        (("--finetune", "prune-finetune"), 2, "pruned networks lose accuracy, and none is measured"),
+        (("--max-drop", "1%", "--finetune", "nonsense"), 2, "nonsense"),
+        (("--max-drop", "1%", "--data", "cifar10"), 3, "chosen by speed alone"),
+        (("--runtime", "coreml"), 3, "coreml is not available on local"),
+        (("--runtime", "nonsense"), 2, "unknown runtime 'nonsense'"),
+        (("--threads", "9999"), 2, "threads"),
+        (("--latency", "1ms", "--throughput", "1/s", "--batch", "64"), 2, "differ by more than a thousand times"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_before_anything_is_done(
+    words: tuple[str, ...], code: int, said: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    found = command("optimize", REF, *words, "--out", out)
+    assert found.returncode == code
+    assert said in found.stderr
+    assert not out.exists()
+
+
+def test_an_artifact_and_two_networks_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to optimize"):
+        optimize(out=tmp_path / "out")
+    with pytest.raises(UsageError, match="two networks are called"):
+        optimize(reszoo.load(REF), reszoo.load(REF), out=tmp_path / "out")
+
+
+def test_what_is_not_tried_is_told_with_its_reason() -> None:
+    target = reszoo.bench.target.parse_target("local")
+    found, left_out = candidates([reszoo.load(REF)], Request(max_drop=0.01), target)
+    reasons = {each.what: each for each in left_out}
+    assert reasons["torch:compile"].fix == "Name it: `runtime=torch:compile`."
+    assert reasons["tflite-micro"].kind == "unavailable"
+    assert reasons[f"pruned forms of {REF}"].kind == "not tried"
+    assert "same kernels" in reasons["ort on onnxruntime"].reason
+    precisions = {(c.format, c.scheme or c.precision) for c in found}
+    assert {("onnx", "fp32"), ("onnx", "int8"), ("torch", "fp32")} <= precisions
+    assert all(each.is_exact for each in candidates([reszoo.load(REF)], Request(), target)[0])
+    pruned, _ = candidates([reszoo.load(REF)], Request(max_drop=0.01, finetune="prune-finetune", shares=(0.5,)), target)
+    assert {c.plan for c in pruned} == {"", "channels 0.5", "blocks 0.5"}
+
+
+def test_a_missing_runtime_is_no_reason_to_stop_unless_it_was_named() -> None:
+    target = reszoo.bench.target.parse_target("local")
+    _, left_out = candidates([reszoo.load(REF)], Request(), target)
+    assert any(each.what == "coreml" and isinstance(each, Missing) for each in left_out)
+    with pytest.raises(UnavailableError, match="coreml is not available"):
+        candidates([reszoo.load(REF)], Request(runtimes=("coreml",)), target)
+
+
+def test_a_torn_or_foreign_event_says_which_file(tmp_path: Path, done: Path) -> None:
+    folder = tmp_path / "torn"
+    shutil.copytree(done, folder)
+    next((folder / "events").glob("*.json")).write_text("{")
+    log = Log(folder)
+    from reszoo.core.documents import read_json
+    from reszoo.workflows.optimization.records import Plan
+
+    with pytest.raises(ReszooError, match="is not valid JSON"):
+        log.enter(read_json(folder / "search.json", Plan, ""))

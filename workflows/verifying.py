@@ -1,0 +1,348 @@
+"""`verify`: what an artifact, a checkpoint, a measurement or a search claims, measured again."""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
+
+from ..core.errors import ReszooError, UnavailableError, UsageError
+from ..core.measured import AGAIN, Comparison, Failure, Host, Measurement, Scenario, Subject
+from ..core.progress import Progress, silent
+from ..core.types import Artifact, Checkpoint
+
+if TYPE_CHECKING:
+    from ..datasets.info import Split
+
+T = TypeVar("T")
+R = TypeVar("R", Comparison, Measurement)
+Outcome = Literal["reproduced", "differs", "cannot be measured here"]
+# How far a figure may be from its claim. Accuracies are counted, and published to two digits of a per cent; the same
+# files give the same answers but where kernels round otherwise. Latencies of two days are further apart.
+ACCURACY = 1e-3
+AGREEMENT = 1 / 128
+ERROR = 2.0  # times the largest error that was recorded, or 1e-4 where that was less
+LATENCY = 0.1
+SECONDS = 20.0  # of a comparison
+
+
+class Verified(NamedTuple):
+    """A claim, what was found, and whether that is the same. `by` is how much it differs, or why nothing was found."""
+
+    what: str
+    claimed: str
+    found: str
+    outcome: Outcome
+    by: str = ""
+
+
+def verify(*targets: "str | os.PathLike[str]", latency: bool = True, progress: Progress = silent) -> Iterator[Verified]:
+    """Measure again what is claimed: hashes, sizes, parity, accuracies, latencies and their ratios.
+
+    Args:
+        *targets: Folders of artifacts, of searches and of measurements; files of measurements and comparisons; names of
+            checkpoints, whose cards claim accuracies.
+        latency: Measure latencies, too, where the machine is the one that the claim is of.
+        progress: Is told of what is measured.
+
+    Yields:
+        Every claim, as soon as it is decided: reproduced, differs, or cannot be measured here.
+
+    Raises:
+        UsageError: A target is nothing that claims anything.
+    """
+    for target in targets:
+        for what, claims in _claims(os.fspath(target), latency, progress):
+            progress(f"verifying {what}")
+            yield from claims
+
+
+def check_verified(found: Sequence[Verified]) -> None:
+    """Raises ReszooError where a claim differs, and UnavailableError where none could be measured."""
+    if differing := [each for each in found if each.outcome == "differs"]:
+        names = "; ".join(f"{each.what}: {each.by}" for each in differing[:3])
+        raise ReszooError(f"{len(differing)} of {len(found)} claims differ: {names}")
+    if found and all(each.outcome == "cannot be measured here" for each in found):
+        raise UnavailableError("none of the claims can be measured here", found[0].by)
+
+
+Claims = Iterator[tuple[str, Iterator[Verified]]]
+
+
+def _claims(target: str, latency: bool, progress: Progress) -> Claims:
+    from ..export.artifacts import is_artifact
+    from .optimization.log import PLAN
+    from .references import checkpoints
+
+    path = Path(target)
+    if path.is_dir() and is_artifact(path):
+        yield target, of_artifact(path)
+    elif path.is_dir() and (path / PLAN).is_file():
+        yield target, _of_search(path, latency)
+    elif path.is_file() or (path.is_dir() and not (path / "checkpoint.json").is_file()):
+        yield from _of_files(path, latency)
+    else:
+        for checkpoint in checkpoints([target], progress):
+            yield checkpoint.ref, of_checkpoint(checkpoint)
+
+
+def of_artifact(folder: Path) -> Iterator[Verified]:
+    """Each file's hash and size, and the parity with its source where that is here."""
+    from ..core.documents import read_json
+    from ..export.artifacts import FIX, MANIFEST, record
+
+    artifact = read_json(folder / MANIFEST, Artifact, FIX)
+    for file in artifact.files:
+        path = folder / file.name
+        if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+            yield Verified(str(path), file.sha256[:12], "missing", "differs", "the file is missing")
+            continue
+        now = record(path, folder)
+        claimed, found = (f"{f.sha256[:12]}, {f.size_bytes:,} bytes" for f in (file, now))
+        yield _same(str(path), claimed, found, now == file, "its content is another")
+    if all((folder / file.name).is_file() for file in artifact.files):
+        yield _parity(folder)
+
+
+def _parity(folder: Path) -> Verified:
+    from ..export import artifacts, parity
+    from ..export.contract.format import formats
+
+    what = f"{folder}: parity"
+    artifact = _or_reason(lambda: artifacts.read(folder))
+    if isinstance(artifact, str):
+        return Verified(what, "", "", "cannot be measured here", artifact)
+    old = artifact.parity
+    claimed = f"top-1 agreement {old.top1_agreement:.4f}, error {old.max_abs_error:.2g}, n = {old.n}"
+    source = _source(artifact.source_ref, artifact.weights_sha256)
+    if isinstance(source, str):
+        return Verified(what, claimed, "", "cannot be measured here", source)
+    seed = int(old.images.rpartition(" ")[2]) if old.images.rpartition(" ")[2].isdecimal() else 0
+    name = formats()[artifact.format].parity_runtime
+    new = _or_reason(lambda: parity.measured(artifact, source, name, seed))
+    if isinstance(new, str):
+        return Verified(what, claimed, "", "cannot be measured here", new)
+    if new.images != old.images:
+        reason = f"it is of {old.images}, and here are {new.images}"
+        return Verified(what, claimed, "", "cannot be measured here", reason)
+    found = f"top-1 agreement {new.top1_agreement:.4f}, error {new.max_abs_error:.2g}, n = {new.n}"
+    is_same = new.top1_agreement >= old.top1_agreement - AGREEMENT and new.max_abs_error <= max(
+        ERROR * old.max_abs_error, 1e-4
+    )
+    by = f"agreement {new.top1_agreement - old.top1_agreement:+.4f}, error {new.max_abs_error - old.max_abs_error:+.2g}"
+    return _same(what, claimed, found, is_same, by)
+
+
+def of_checkpoint(checkpoint: Checkpoint) -> Iterator[Verified]:
+    """The hash of its weights, and every accuracy of its card whose data set is here."""
+    from ..core.files import sha256_of
+
+    path = checkpoint.weights_path
+    digest = sha256_of(path)
+    yield _same(str(path), checkpoint.sha256[:12], digest[:12], digest == checkpoint.sha256, "its content is another")
+    for metric in checkpoint.metrics:
+        what = f"{checkpoint.ref}: accuracy on {metric.dataset}/{metric.split} ({metric.origin})"
+        yield accuracy_again(what, metric.value, metric.n, checkpoint, metric.dataset, metric.split)
+
+
+def accuracy_again(
+    what: str, value: float, n: int, model: Checkpoint | Artifact, dataset: str, split: str, runtime: str | None = None
+) -> Verified:
+    from .evaluating import evaluate
+
+    claimed = f"{100 * value:.2f} %, n = {n:,}"
+    its: Split = split  # type: ignore[assignment]
+    found = _or_reason(lambda: evaluate(model, dataset, split=its, runtime=runtime))
+    if isinstance(found, str):
+        return Verified(what, claimed, "", "cannot be measured here", found)
+    if found.n != n:
+        reason = f"it is of {n:,} images, and {dataset}/{split} has {found.n:,} here"
+        return Verified(what, claimed, "", "cannot be measured here", reason)
+    by = f"{100 * (found.accuracy - value):+.2f} points"
+    now = f"{100 * found.accuracy:.2f} %, n = {found.n:,}"
+    return _same(what, claimed, now, abs(found.accuracy - value) <= ACCURACY, by)
+
+
+def _of_search(folder: Path, latency: bool) -> Iterator[Verified]:
+    """Of its artifact: everything; what it did on the test split, and its latency."""
+    from ..core.documents import read_json
+    from ..export import artifacts
+    from ..reporting.search import Search
+    from .optimization.log import ARTIFACT, PLAN, RESULT
+    from .optimization.records import Plan
+
+    search = read_json(folder / RESULT, Search, "Search again: `optimize(REF)`.")
+    plan = read_json(folder / PLAN, Plan, "Search again: `optimize(REF)`.")
+    row = next((row for row in search.rows if row.key == search.choice), None)
+    if row is None:
+        yield Verified(str(folder), search.outcome, "", "cannot be measured here", "nothing was chosen")
+        return
+    place = folder / ARTIFACT
+    yield from of_artifact(place)
+    artifact = artifacts.read(place)
+    if row.size_bytes is not None:
+        claimed, now = f"{row.size_bytes:,} bytes", f"{artifact.size_bytes:,} bytes"
+        yield _same(f"{folder}: size", claimed, now, row.size_bytes == artifact.size_bytes, now)
+    if test := search.test:
+        dataset, _, split = test.split.partition("/")
+        what = f"{folder}: accuracy on {test.split}"
+        yield accuracy_again(what, test.accuracy.value, test.n, artifact, dataset, split, row.runtime)
+    if latency and row.latency_s:
+        engine, _, variant = row.runtime.partition(":")
+        scenario = Scenario(
+            runtime=engine,
+            variant=variant,
+            device="cpu",
+            batch=search.batch,
+            threads=row.threads,
+            target=plan.request.target,
+        )
+        machine = {name: search.machine.get(name, "") for name in ("processor", "cores")}
+        yield _latency(f"{folder}: latency", row.latency_s.value, artifact, scenario, machine)
+
+
+def _of_files(path: Path, latency: bool) -> Claims:
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    fix = "Name an artifact, a search, a checkpoint, or what `bench` and `compare` have written."
+    claims = 0
+    for file in files:
+        comparison = _read(file, Comparison)
+        if isinstance(comparison, Comparison):
+            claims += 1
+            if latency:
+                yield str(file), of_comparison(comparison, str(file))
+            continue
+        measurement = _read(file, Measurement)
+        if isinstance(measurement, Measurement):
+            claims += 1
+            yield str(file), of_measurement(measurement, str(file), latency)
+    if not claims:
+        raise UsageError(f"{path} claims nothing that can be measured again", fix)
+
+
+def _read(file: Path, kind: type[R]) -> R | str:
+    from ..core.documents import read_json
+
+    return _or_reason(lambda: read_json(file, kind, ""))
+
+
+def of_measurement(m: Measurement, name: str, latency: bool = True) -> Iterator[Verified]:
+    """Its size, its accuracy and, on the same machine, its latency."""
+    artifact = _artifact(m.subject)
+    if isinstance(artifact, str):
+        yield Verified(f"{name}: {m.subject}", "", "", "cannot be measured here", artifact)
+        return
+    claimed, now = f"{m.subject.artifact_bytes:,} bytes", f"{artifact.size_bytes:,} bytes"
+    is_same = abs(artifact.size_bytes / m.subject.artifact_bytes - 1) < 0.01  # some files hold names of tools
+    yield _same(f"{name}: size", claimed, now, is_same, f"{artifact.size_bytes - m.subject.artifact_bytes:+,} bytes")
+    if (a := m.accuracy) and not a.among:
+        runtime = m.subject.scenario.runtime_name
+        yield accuracy_again(f"{name}: accuracy on {a.where}", a.value, a.n, artifact, a.dataset, a.split, runtime)
+    if latency:
+        yield _latency(f"{name}: latency", m.median_s, artifact, m.subject.scenario, _facts(m.host))
+
+
+def of_comparison(c: Comparison, name: str, seconds: float = SECONDS) -> Iterator[Verified]:
+    """Each ratio to the first, where the machine is the same: measured again in turn."""
+    from ..bench.comparison import Contestant, Effort, compare
+
+    entries = [at for at in range(len(c.subjects)) if at != AGAIN]
+    made = [_artifact(c.subjects[at]) for at in entries]
+    reasons = [found for found in made if isinstance(found, str)]
+    elsewhere = _elsewhere(_facts(c.host))
+    whats = [f"{name}: {c.subjects[at]} over {c.subjects[0].scenario.runtime_name}" for at in entries[1:]]
+    old = [c.ratio(at) for at in entries[1:]]
+    if reasons or elsewhere:
+        for what, ratio in zip(whats, old, strict=True):
+            yield Verified(what, str(ratio), "", "cannot be measured here", elsewhere or reasons[0])
+        return
+    contestants = [
+        Contestant(found, _here(c.subjects[at].scenario))
+        for at, found in zip(entries, made, strict=True)
+        if isinstance(found, Artifact)
+    ]
+    again = compare(contestants, Effort(precision=0.02, limit_s=seconds))
+    for at, (what, ratio) in enumerate(zip(whats, old, strict=True), AGAIN + 1):
+        if isinstance(again, Failure):
+            yield Verified(what, str(ratio), "", "cannot be measured here", again.reason)
+            continue
+        new = again.ratio(at)
+        apart = abs(math.log(new.value / ratio.value))
+        meet = new.interval.low <= ratio.interval.high and ratio.interval.low <= new.interval.high
+        is_same = apart <= LATENCY or meet
+        yield _same(what, str(ratio), str(new), is_same, f"{new.value / ratio.value:.2f} times the claim")
+
+
+def _latency(what: str, claimed_s: float, artifact: Artifact, scenario: Scenario, machine: dict[str, str]) -> Verified:
+    from ..bench.harness import measure
+    from ..bench.rounding import milliseconds
+
+    claimed = f"{milliseconds(claimed_s)} ms"
+    if elsewhere := _elsewhere(machine):
+        return Verified(what, claimed, "", "cannot be measured here", elsewhere)
+    m = measure(artifact, _here(scenario))
+    if isinstance(m, Failure):
+        return Verified(what, claimed, "", "cannot be measured here", m.reason)
+    low, high = m.interval_s
+    found = f"{milliseconds(m.median_s)} ms ({milliseconds(low)} to {milliseconds(high)})"
+    is_same = low / (1 + LATENCY) <= claimed_s <= high * (1 + LATENCY)
+    return _same(what, claimed, found, is_same, f"{m.median_s / claimed_s:.2f} times the claim")
+
+
+def _here(scenario: Scenario) -> Scenario:
+    """On cores of this machine."""
+    from msgspec.structs import replace
+
+    from ..bench.affinity import choose_cores
+
+    return replace(scenario, cores=choose_cores(scenario.threads))
+
+
+def _artifact(subject: Subject) -> Artifact | str:
+    """Made again from its source as it was made, or why it cannot be."""
+    from ..export.contract.options import ExportOptions
+    from ..export.exporting import exported
+
+    source = _source(subject.source_ref, subject.weights_sha256)
+    if isinstance(source, str):
+        return source
+    if len(subject.made) > 2 or subject.input_dtype != "float32":
+        return "it was not made with the format's own options"
+    options = ExportOptions(precision=subject.precision)
+    return _or_reason(lambda: exported(source, subject.artifact_format, options))
+
+
+def _source(ref: str, sha256: str) -> Checkpoint | str:
+    from .. import zoo
+
+    found = zoo.find(ref)
+    if found is None:
+        return f"{ref} is not on this machine"
+    return found if found.sha256 == sha256 else f"{ref} has other weights here"
+
+
+def _facts(host: Host) -> dict[str, str]:
+    return {"processor": host.cpu, "cores": str(host.cores), "instruction sets": " ".join(host.instruction_sets)}
+
+
+def _elsewhere(machine: dict[str, str]) -> str:
+    """Why a time of that machine cannot be taken here; "" where it is the same."""
+    from ..core import hosts
+
+    here = _facts(hosts.describe())
+    other = [name for name, fact in machine.items() if fact != here.get(name)]
+    if not other:
+        return ""
+    return f"it is of another machine: its {other[0]} is {machine[other[0]]}, here {here.get(other[0])}"
+
+
+def _same(what: str, claimed: str, found: str, is_same: bool, by: str) -> Verified:
+    return Verified(what, claimed, found, "reproduced" if is_same else "differs", "" if is_same else by)
+
+
+def _or_reason(make: Callable[[], T]) -> T | str:
+    """What it gives, or in words why it cannot be had here."""
+    try:
+        return make()
+    except ReszooError as error:
+        return error.problem
