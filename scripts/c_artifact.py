@@ -280,7 +280,7 @@ def controllers(made: Artifact) -> list[dict[str, Any]] | None:
             flash, ram = sections(Path(folder) / "map")
             emulator = ["qemu-system-arm", "-M", board, "-nographic", "-icount", "shift=0", "-kernel", program]
             emulator += ["-semihosting-config", "enable=on,target=native"]
-            said = subprocess.run(emulator, capture_output=True, text=True, check=True).stdout
+            said = subprocess.run(emulator, capture_output=True, text=True, check=True).stderr  # QEMU's console
         for line in said.splitlines():
             kernels, same, count = line.split()
             row = {"cpu": cpu, "kernels": kernels, "is_same": same == "same", "instructions": int(count)}

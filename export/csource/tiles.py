@@ -18,11 +18,12 @@ class Registers(NamedTuple):
 
     lanes: int
     sums: int
+    least: int = 1  # sums that have to be on their way at once, so that none waits for the one before it
 
 
 # In the order in which TILE of the kernels counts them. AVX2 would have room for ten sums, but gcc makes so many
 # products before it adds them that sums go to memory.
-SETS = {"avx512vnni": Registers(16, 8), "avx2": Registers(8, 4), "neon": Registers(4, 24)}
+SETS = {"avx512vnni": Registers(16, 8, 6), "avx2": Registers(8, 4), "neon": Registers(4, 24)}
 
 
 def tile_for(name: str, height: int, width: int, channels: int) -> Tile:
@@ -37,7 +38,13 @@ def tile_for(name: str, height: int, width: int, channels: int) -> Tile:
         and rows * columns * beside <= registers.sums
         and (rows == 1 or columns == width)
     ]
-    return min(fitting, key=lambda tile: (1 / tile.vectors + 1 / (tile.rows * tile.columns), tile.rows))
+    return min(fitting, key=lambda tile: _cost(tile, registers))
+
+
+def _cost(tile: Tile, registers: Registers) -> tuple[bool, float, int]:
+    """Loads for each product count, and before them whether the processor waits."""
+    pixels = tile.rows * tile.columns
+    return pixels * tile.vectors < registers.least, 1 / tile.vectors + 1 / pixels, tile.rows
 
 
 def _divisors(size: int) -> list[int]:

@@ -228,7 +228,7 @@ def test_microcontrollers_give_the_same_bits(cpu: str, board: str, made: Path, t
     emulator = ["qemu-system-arm", "-M", board, "-nographic", "-icount", "shift=0"]
     emulator += ["-semihosting-config", "enable=on,target=native", "-kernel", str(tmp_path / "program.elf")]
     done = subprocess.run(emulator, capture_output=True, text=True, timeout=300)
-    (fast, same, count), (slow, same_too, more) = (line.split() for line in done.stdout.splitlines())
+    (fast, same, count), (slow, same_too, more) = (line.split() for line in done.stderr.splitlines())  # QEMU's console
     assert (fast, same, slow, same_too) == ("cortex-m", "same", "portable", "same")
     assert 0 < int(count) < int(more)
 
