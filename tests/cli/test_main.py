@@ -40,6 +40,11 @@ VERBS = [
     ["study"],
     ["target"],
     ["target", "clean"],
+    ["serve"],
+    ["view"],
+    ["push"],
+    ["sbom"],
+    ["sign"],
 ]
 # Root reads and writes what nobody may, unless it gives that up.
 GIVEN_UP = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []

@@ -26,8 +26,8 @@
 #define IN(i) (DOWN(i) * shape.in_down + RIGHT(i) * shape.in_right)
 #define OUT(i, row) (DOWN(i) * (row) + RIGHT(i) * (ptrdiff_t)shape.channels)
 
-/* From output c's weights to those `v` vectors on: within a block they lie side by side. */
-#define BESIDE(v) ((v) * LANES / BLOCK * block + (v) * LANES % BLOCK * 4)
+/* From the weights of output `first` of a block to those `v` vectors on: they lie side by side in a block. */
+#define BESIDE(v) ((first + (v) * LANES) / BLOCK * block + ((first + (v) * LANES) % BLOCK - first) * 4)
 
 /* Sums to bytes, from output `channel` on. */
 KERNEL ALWAYS_INLINE void finish(vec sums, const struct layer *layer, struct shape shape, struct addition addition, vec least,
@@ -61,7 +61,8 @@ KERNEL ALWAYS_INLINE void convolve(const struct layer *layer, const uint8_t *in,
     for (int channel = 0; channel < shape.channels; channel += together)
         for (int y = 0; y < shape.height; y += tile.rows)
             for (int x = 0; x < shape.width; x += tile.columns) {
-                const int8_t *weights = layer->weights + channel / BLOCK * block + channel % BLOCK * 4;
+                const int first = LANES == BLOCK ? 0 : channel % BLOCK;
+                const int8_t *weights = layer->weights + channel / BLOCK * block + first * 4;
                 const uint8_t *row = in + y * shape.in_down + x * shape.in_right;
                 const int32_t *totals = layer->totals + channel;
                 const vec start_a = start(totals);

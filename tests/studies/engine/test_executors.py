@@ -97,13 +97,18 @@ def test_an_interrupt_does_not_wait_for_processes() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves its process to the collector
 def test_a_job_queue_starts_the_workers(tmp_path: Path) -> None:
     """As on a cluster with Slurm: dask-jobqueue writes the job's script, and a job of this machine runs it."""
     pytest.importorskip("dask_jobqueue")
     from dask_jobqueue.local import LocalCluster
 
     with LocalCluster(
-        cores=1, processes=1, memory="2GB", log_directory=str(tmp_path / "logs"), scheduler_options={"dashboard": False}
+        cores=1,
+        processes=1,
+        memory="2GB",
+        log_directory=str(tmp_path / "logs"),
+        scheduler_options={"dashboard_address": ":0"},
     ) as cluster:
         cluster.scale(jobs=1)
         found = reszoo.study(
