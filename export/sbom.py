@@ -1,5 +1,8 @@
 """A bill of materials in CycloneDX: the model, its files, and every package that it was made with."""
 
+# the library's own decorators hide the fields of its classes
+# pyright: reportAttributeAccessIssue=false, reportCallIssue=false, reportArgumentType=false
+
 import uuid
 from collections.abc import Iterable
 from typing import TYPE_CHECKING

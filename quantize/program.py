@@ -297,7 +297,8 @@ class _Reader:
     def _fed(self, node: onnx.NodeProto | None, name: str, form: Affine) -> Fed:
         sizes = [dim.dim_value for dim in self.fed.type.tensor_type.shape.dim][1:]
         if node is None:
-            return Fed("input", Tensor(name, tuple(sizes), form))
+            channels, height, width = sizes
+            return Fed("input", Tensor(name, (channels, height, width), form))
         height, width, channels = sizes
         factors = {"Mul": np.ones(channels, np.float32), "Add": np.zeros(channels, np.float32)}
         while node is not None:

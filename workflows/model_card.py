@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UsageError
 from ..core.statistics import proportion_interval
@@ -66,7 +66,7 @@ def licence_of(model: Checkpoint | Artifact, given: str | None, source: Checkpoi
     return source.licence
 
 
-def _licence(text: str) -> dict[str, str]:
+def _licence(text: str) -> dict[str, Any]:
     if text.lower() in LICENCES or text == "unknown":
         return {"license": text.lower()}
     return {"license": "other", "license_name": text}
@@ -84,7 +84,7 @@ def _result(metric: Metric) -> "EvalResult":
     from huggingface_hub import EvalResult
 
     low, high = _interval(metric)
-    source = {"source_name": metric.origin, "source_url": metric.source} if metric.source.startswith("http") else {}
+    is_linked = metric.source.startswith("http")
     return EvalResult(
         task_type=TASK,
         dataset_type=DATASETS.get(metric.dataset, metric.dataset),
@@ -94,7 +94,8 @@ def _result(metric: Metric) -> "EvalResult":
         metric_name=f"top-1 accuracy, {metric.origin}",
         metric_value=metric.value,
         metric_args={"n": metric.n, "interval_95": [round(low, 6), round(high, 6)]},
-        **source,
+        source_name=metric.origin if is_linked else None,
+        source_url=metric.source if is_linked else None,
     )
 
 

@@ -118,8 +118,8 @@ def _in_netron(artifact: Artifact, overlays: tuple[Overlay, ...], port: int, bro
     path = artifact.path / _opened(artifact, NETRON_OPENS)
     data = annotated(artifact, overlays) if overlays else None
     with quietly():
-        host, port = netron.serve(str(path), data, (HOST, port), browse)
-    return Shown("netron", f"http://{host}:{port}", overlays, netron.wait)
+        address = netron.serve(str(path), data, (HOST, port), browse)
+    return Shown("netron", "http://{}:{}".format(*address), overlays, netron.wait)
 
 
 def annotated(artifact: Artifact, overlays: Sequence[Overlay]) -> bytes:

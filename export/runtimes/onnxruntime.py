@@ -5,7 +5,7 @@ import re
 import tempfile
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...core.errors import ReszooError
 from ...core.measured import Kernel
@@ -123,8 +123,8 @@ class OnnxRuntimeSession(Session):
         if self.device != "cpu":
             return super().predict(batch)
         with engine_errors(lambda: f"cannot run the model on {batch.dtype} of {batch.shape}"):
-            logits: np.ndarray = self.session.run([self.output], {self.input: batch})[0]  # what is bound takes longer
-            return logits
+            logits: Any = self.session.run([self.output], {self.input: batch})[0]  # what is bound takes longer
+            return cast("np.ndarray", logits)
 
     def synchronise(self) -> None:
         self.binding.synchronize_outputs()
