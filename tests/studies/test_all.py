@@ -82,7 +82,8 @@ def test_every_claim_is_judged_and_every_control_holds(name: str, smoke: Smoke) 
     assert set(held.values()) <= {"supported"}, held
     seeds = study.seeds["smoke"]
     for claim, case in ((found.claim, case) for found in result.findings for case in found.cases):
-        assert case.n == seeds or (case.n < seeds and claim.contrast.floor)
+        may_lack = claim.contrast.floor or "_int8_" in claim.contrast.metric  # int8 that fails its proof has no figures
+        assert case.n == seeds or (case.n < seeds and may_lack)
         if case.n > 1:
             assert case.low is not None
             assert case.mean is not None
