@@ -132,7 +132,7 @@ def end_on_signals() -> None:
 
 def _end(number: int, frame: FrameType | None) -> None:
     for each in ENDING:  # a second one would interrupt the cleaning up
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, lambda *_: None)  # to ignore it would be inherited by what is started from here on
     sys.exit(128 + number)
 
 

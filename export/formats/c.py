@@ -5,6 +5,7 @@ from pathlib import Path
 from ...core.missing import not_installed
 from ...core.types import Candidate, Checkpoint, Figure, Unavailable, Way
 from ...quantize.config import QuantizeConfig
+from ...quantize.contract import Scheme
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions, input_spec
 from ..csource import compiling
@@ -30,6 +31,10 @@ class CFormat(GraphFormat):
 
     def unavailable(self) -> Unavailable | None:
         return compiling.unavailable(self.name) or not_installed("torch", *onnx.EXPORTER, what=self.name)
+
+    def fits(self, scheme: Scheme) -> bool:
+        """Those of others quantize some tensors to signed integers, or leave some in float."""
+        return scheme.name == self.natural_int8.scheme
 
     def versions(self) -> dict[str, str]:
         return {"cc": compiling.version(), **onnx.FORMAT.versions()}

@@ -109,8 +109,8 @@ def test_what_an_engine_itself_requires_is_no_other_engine(extra: str) -> None:
 @pytest.mark.skipif(os.environ.get("RESZOO_TEST_EXTRAS") != "all", reason="RESZOO_TEST_EXTRAS is not all")
 def test_where_every_extra_is_to_be_tested_none_is_missing_or_broken(metadata: Metadata, here: Any) -> None:
     """Else an engine that cannot be imported any more would have all its tests skipped, and nobody would know."""
-    (everything,) = required_by("all", metadata)
-    tools = [tool for tool in here["runtimes"] + here["formats"] if tool["name"] in everything.extras]
+    everything = {extra for requirement in required_by("all", metadata) for extra in requirement.extras}
+    tools = [tool for tool in here["runtimes"] + here["formats"] if tool["name"] in everything]
     fixes = {why["fix"] for tool in tools for why in tool["missing"]}
     fixes |= {missing.fix for scheme in schemes().values() if (missing := scheme.unavailable())}
     assert not {fix for fix in fixes if fix.startswith("pip install")}

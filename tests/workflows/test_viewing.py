@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 import pytest
 from once import once
+from processes import started
 
 import reszoo
 from reszoo.core.errors import UnavailableError, UsageError
@@ -58,7 +59,7 @@ def test_the_verb_shows_until_it_is_interrupted(artifact: reszoo.Artifact, tmp_p
     pytest.importorskip("netron")
     command = [sys.executable, "-m", "reszoo.cli.main", "view", str(artifact.path)]
     command += ["--no-overlay", "--no-browser", "--viewer", "netron"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
+    with started(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""
             url = re.search(r"http://127\.0\.0\.1:\d+", line)

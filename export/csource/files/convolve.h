@@ -61,7 +61,7 @@ KERNEL ALWAYS_INLINE void convolve(const struct layer *layer, const uint8_t *in,
     for (int channel = 0; channel < shape.channels; channel += together)
         for (int y = 0; y < shape.height; y += tile.rows)
             for (int x = 0; x < shape.width; x += tile.columns) {
-                const int first = LANES == BLOCK ? 0 : channel % BLOCK;
+                const int first = (int)LANES == (int)BLOCK ? 0 : channel % BLOCK;
                 const int8_t *weights = layer->weights + channel / BLOCK * block + first * 4;
                 const uint8_t *row = in + y * shape.in_down + x * shape.in_right;
                 const int32_t *totals = layer->totals + channel;

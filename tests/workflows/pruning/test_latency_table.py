@@ -145,7 +145,7 @@ def test_it_is_measured_once(measured: tuple[Path, LatencyTable], monkeypatch: p
 def test_a_model_that_cannot_be_timed_says_why(tmp_path: Path) -> None:
     model: Candidate = latency_table._written(SMALL, format_named("torch"), tmp_path / "x")
     (model.path / "weights.safetensors").unlink()
-    failed = "timing parts of the network on torch, cpu, 1 threads, batch 16 failed: the process that times them"
+    failed = "timing networks on torch, cpu, 1 threads, batch 16 failed: the process that times them"
     with pytest.raises(ReszooError, match=rf"{failed} ended with exit code 1\n(.*\n)*.*weights.safetensors"):
         visits([model], [0], SCENARIO)
     with pytest.raises(ReszooError, match=rf"{failed} did not answer within 0\.01 s"):
