@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.errors import ReszooError
+from ..core.refs import is_on_hub
 from ..core.types import Record
-from ..zoo.hub import is_on_hub
 from . import output
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 from ..core.errors import UsageError
+from ..core.refs import is_on_hub
 from ..core.types import Checkpoint, ModelSpec, ProvenanceStep
-from ..zoo.hub import is_on_hub
 from . import output
 
 if TYPE_CHECKING:

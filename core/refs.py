@@ -6,6 +6,7 @@ from pathlib import Path
 from .errors import UsageError
 
 NAME = re.compile(r"\w[\w.+=,-]*")
+HUB_SCHEME = "hf://"
 ALLOWED = "letters, digits and _ . + = , - after the first"
 LONGEST_REF = 160  # bytes
 LONGEST_NAME = 237  # bytes: 255 is what file systems take, and a staging folder adds 18
@@ -27,6 +28,11 @@ def inside(folder: Path, name: str) -> Path:
     if problem := _problem_of(name, LONGEST_NAME):
         raise UsageError(f"{name!r} cannot name a file: {problem}", "Give a path of your own as `out`.")
     return folder / name
+
+
+def is_on_hub(ref: str) -> bool:
+    """Whether it is meant to be an address on the hub, well written or not."""
+    return ref.startswith(HUB_SCHEME)
 
 
 def _problem_of(name: str, longest: int) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.missing import require
 from ..core.progress import Progress, silent
+from ..core.refs import HUB_SCHEME
 from ..core.types import Artifact, Checkpoint, Metric
 from ..zoo import checkpoints, hub
 from ..zoo.hub import HubAddress
@@ -63,7 +64,7 @@ def push(
     require("huggingface_hub", "to push onto the hub", "hub")
     address = hub.address(to)
     if address.file:
-        raise UsageError(f"{to} names a file", f"Push to the repository: {hub.SCHEME}{address.repo}.")
+        raise UsageError(f"{to} names a file", f"Push to the repository: {HUB_SCHEME}{address.repo}.")
     licence = licence_of(model, licence, source_of(model))
     if is_offline():
         raise UnavailableError("RESZOO_OFFLINE forbids to push", "Unset RESZOO_OFFLINE.")
@@ -74,7 +75,7 @@ def push(
         files = laid_out(model, licence, metrics, address.repo, Path(folder))
         progress("pushing", 0, None)
         commit = _commit(address, files, _other(model), private, message or f"{_name(model)}, by reszoo")
-    return Pushed(f"{hub.SCHEME}{address.repo}@{commit}", f"{hub.endpoint()}/{address.repo}", tuple(sorted(files)))
+    return Pushed(f"{HUB_SCHEME}{address.repo}@{commit}", f"{hub.endpoint()}/{address.repo}", tuple(sorted(files)))
 
 
 def laid_out(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
 from ..core.progress import Progress, silent
+from ..core.refs import is_on_hub
 from ..core.types import Artifact, Checkpoint
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ def resolve_all(refs: "Sequence[Ref]", progress: Progress = silent) -> list[Chec
     """What the references name, each once, in their order. Checkpoints are downloaded if need be."""
     from .. import zoo
     from ..export import artifacts
-    from ..zoo.hub import is_on_hub
-    from .pulling import pull
 
     found: dict[str, Checkpoint | Artifact] = {}
     for ref in [os.fspath(ref) for ref in refs]:
         path = Path(ref)
         if is_on_hub(ref):
+            from .pulling import pull
+
             found[ref] = pull(ref, progress)
         elif path.is_dir():
             found[str(path.absolute())] = artifacts.read(path) if artifacts.is_artifact(path) else zoo.load(ref)

@@ -11,6 +11,7 @@ from ..core.cleaning import public
 from ..core.errors import NotFoundError, UsageError
 from ..core.files import sha256_of
 from ..core.progress import Progress, silent
+from ..core.refs import is_on_hub
 from . import hub
 from .checkpoints import DOCUMENT, WEIGHTS
 from .reading import check_readable
@@ -63,7 +64,7 @@ def addresses(source: str) -> list[str]:
         for page, file in PAGES:
             source = page.sub(file, source)
         return [source]
-    if not hub.is_on_hub(source):
+    if not is_on_hub(source):
         raise UsageError(f"{public(source)!r} names no file", "Write hf://OWNER/REPO/FILE, https://..., or a path.")
     place = hub.address(source)
     return [place.url(name) for name in ([place.file] if place.file else HUB_FILES)]
@@ -92,7 +93,7 @@ def _fetched(stack: ExitStack, source: str, url: str, progress: Progress) -> Ori
     check_readable(name)
     target = place_of(url)
     wanted = Source(url=url, sha256=None, token=hub.token_for(url))
-    is_of_hub = hub.is_on_hub(source)
+    is_of_hub = is_on_hub(source)
     with hub.refusals_explained() if is_of_hub else nullcontext():
         digest = stack.enter_context(fetched(wanted, target, progress=progress))
     title = hub.address(source).name if is_of_hub and name in HUB_FILES else name

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from ..core.cleaning import public
 from ..core.errors import ReszooError, UsageError
+from ..core.refs import HUB_SCHEME
 
-SCHEME = "hf://"
 ADDRESS = re.compile(r"hf://([\w.-]+)/([\w.-]+)(?:@([\w.-]+))?(?:/(.+))?", re.ASCII)
 COMMIT = re.compile("[0-9a-f]{40}")
 HOME = "https://huggingface.co"
@@ -50,15 +50,10 @@ class HubAddress(NamedTuple):
         return f"{endpoint()}/{self.repo}/resolve/{self.revision}/{quote(file)}"
 
 
-def is_on_hub(ref: str) -> bool:
-    """Whether it is meant to be an address there, well written or not."""
-    return ref.startswith(SCHEME)
-
-
 def address(ref: str) -> HubAddress:
     """What the REF names. Raises UsageError where it is not well written."""
     match = ADDRESS.fullmatch(ref)
-    if match is None or any(part in (".", "..") for part in re.split("[/@]", ref.removeprefix(SCHEME))):
+    if match is None or any(part in (".", "..") for part in re.split("[/@]", ref.removeprefix(HUB_SCHEME))):
         raise UsageError(
             f"{public(ref)!r} names no repository of the hub",
             "Write hf://OWNER/NAME, hf://OWNER/NAME@REVISION or hf://OWNER/NAME/FILE.",

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...core.types import Candidate, Unavailable
 from ..contract.runtime import Device, Runtime, Session
 from . import finding
-from .driving import Page
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +35,8 @@ class PageSession(Session):
     """A model in a page. Besides arrays it takes picture files, which the page decodes and resizes as for its users."""
 
     def __init__(self, model: Candidate, threads: int | None = None, variant: str = "") -> None:
+        from .driving import Page
+
         self.classes, self.page = len(model.labels), Page(model.path)
         chosen: dict[str, Any] = {"threads": threads} if threads else {}
         try:

@@ -9,6 +9,7 @@ import msgspec
 from .core import types as records
 from .core.errors import UsageError
 from .core.progress import Progress, silent
+from .core.refs import is_on_hub
 from .workflows.benchmarking import benchmark
 from .workflows.evaluating import evaluate
 from .workflows.exporting import export, export_weights
@@ -23,7 +24,6 @@ from .workflows.references import checkpoint as find
 from .workflows.serving import serve
 from .workflows.training import train as run_training
 from .workflows.trusting import check_signature, sign, write_sbom
-from .zoo.hub import is_on_hub
 
 if TYPE_CHECKING:
     from torch import nn
