@@ -33,7 +33,8 @@ from reszoo.export.feeding import feed
 from reszoo.export.predicting import read_image, seen_by
 
 REF = "resnet8_v1.reszoo_digits"
-LINES = 170
+LINES = 150
+LINES_OF = {"c": 170}  # it builds its library where there is none that fits
 # What reszoo is made of, besides numpy and Pillow.
 FOREIGN = {"reszoo", "torch", "torchvision", "onnx", "onnxscript", "msgspec", "scipy", "sklearn", "safetensors", "rich"}
 
@@ -265,7 +266,7 @@ def check(artifact: Artifact, checkpoint: Checkpoint, runtime_name: str, images:
 @pytest.mark.parametrize("name", engines())
 def test_every_run_py_is_short_and_needs_one_engine_only(name: str) -> None:
     text = script(Entry(engines()[name], "some.model"))
-    assert len(text.splitlines()) <= LINES
+    assert len(text.splitlines()) <= LINES_OF.get(name, LINES)
     imported = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):

@@ -43,8 +43,8 @@ KERNEL ALWAYS_INLINE void finish(vec sums, const struct layer *layer, struct sha
  * One layer. `shape` and `tile` are constants, so that each layer gets a loop of its own. Whole tiles cover the output,
  * but the last of a pixel's channels may be fewer than there are lanes.
  *
- * Where there are registers enough (DELAYED), the sums of a tile wait until those of the next one are under way: they
- * become bytes while the processor is busy with products, in units that would have nothing to do.
+ * Where there are registers enough (DELAYED), the sums of a tile wait until those of the next one are under way, and
+ * become bytes then.
  */
 KERNEL ALWAYS_INLINE void convolve(const struct layer *layer, const uint8_t *in, uint8_t *out, const uint8_t *residual,
                                    struct shape shape, struct tile tile)
