@@ -1,4 +1,4 @@
-"""The command line: mounts one file a verb, and turns errors into one or two lines and an exit code."""
+"""The command line: one file a verb (verbs.py), and turns errors into one or two lines and an exit code."""
 
 import os
 import signal
@@ -12,42 +12,16 @@ import typer
 
 from ..core.errors import ReszooError
 from ..core.files import REFUSED
-from . import (
-    bench,
-    cache,
-    compare,
-    data,
-    doctor,
-    download,
-    evaluate,
-    export,
-    import_,
-    optimize,
-    output,
-    outputs,
-    predict,
-    prune,
-    push,
-    quantize,
-    report,
-    sbom,
-    serve,
-    show,
-    sign,
-    study,
-    target,
-    train,
-    verify,
-    view,
-)
-from . import list as list_
+from . import output, outputs
 from .guard import FIXES, guarded
 from .spelling import spelled, use
+from .verbs import Verbs
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 app = typer.Typer(
     name="reszoo",
+    cls=Verbs,
     help="From a trained ResNet to the fastest artifact that keeps its accuracy.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -55,31 +29,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed or a gate not met, 2 wrong usage, 3 something needed is unavailable, "
     "128 + N ended by signal N.",
 )
-app.command("list")(list_.list_)
-app.command("show")(show.show)
-app.command("download")(download.download)
-app.command("import")(import_.import_)
-app.add_typer(cache.app, name="cache")
-app.add_typer(data.app, name="data")
-app.add_typer(target.app, name="target")
-app.command("train")(train.train)
-app.command("prune")(prune.prune)
-app.command("export")(export.export)
-app.command("quantize")(quantize.quantize)
-app.command("predict")(predict.predict)
-app.command("serve")(serve.serve)
-app.command("evaluate")(evaluate.evaluate)
-app.command("bench")(bench.bench)
-app.command("doctor")(doctor.doctor)
-app.command("compare")(compare.compare)
-app.command("optimize")(optimize.optimize)
-app.command("verify")(verify.verify)
-app.command("report")(report.report)
-app.command("study")(study.study)
-app.command("view")(view.view)
-app.command("push")(push.push)
-app.command("sbom")(sbom.sbom)
-app.command("sign")(sign.sign)
 use(app)
 
 

@@ -145,7 +145,11 @@ def _fitted(
     slope = np.where(low == high, 2.0**-WORD, slope)  # without a weight, only the constant matters
     shift = WORD + np.clip(np.floor(MOST_BITS - WORD - np.log2(slope)), 0, MOST_SHIFT).astype(np.int64)
     if (slope * 2.0**shift >= 2.0**bits).any():
-        raise ReszooError(f"{name} makes sums larger", "Export the network to another format.")
+        raise ReszooError(
+            f"{name} has an output that is {slope.max():.2g} times as fine as its sums, too fine to be exact: "
+            "its input or its output hardly changed during the calibration",
+            "Calibrate with other or with more images, or export the network to another format.",
+        )
     stairs = _stairs(steps, low, high, least)
     nearest = np.rint(slope * 2.0**shift).astype(np.int64)
     return _chosen(name, stairs, nearest, shift, low, high, least)

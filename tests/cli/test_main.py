@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from inprocess import reszoo
 
+from reszoo.cli import verbs as verbs_
+
 VERBS = [
     ["list"],
     ["show"],
@@ -56,11 +58,11 @@ def process(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def imported_by(*arguments: str) -> set[str]:
-    """The heavy packages that a verb has imported when it ends."""
+def imported_by(*arguments: str, among: tuple[str, ...] = HEAVY) -> set[str]:
+    """The modules, of those, that a verb has imported when it ends: the heavy ones if nothing else is asked for."""
     program = (
         "import sys, atexit\n"
-        f"atexit.register(lambda: print('IMPORTED', *[m for m in {HEAVY} if m in sys.modules]))\n"
+        f"atexit.register(lambda: print('IMPORTED', *[m for m in {among} if m in sys.modules]))\n"
         "from reszoo.cli.main import main\nmain()"
     )
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
@@ -78,6 +80,11 @@ def test_a_verb_ends_in_this_process_as_in_one_of_its_own(arguments: list[str], 
     here, there = reszoo(*arguments), process(*arguments)
     assert there.returncode == code
     assert (here.returncode, here.stdout, here.stderr) == (there.returncode, there.stdout, there.stderr)
+
+
+def test_a_verb_imports_no_other() -> None:
+    verbs = tuple(f"reszoo.cli.{place.split('.')[0]}" for place in verbs_.VERBS.values())
+    assert imported_by("show", "resnet20_v1", among=verbs) == {"reszoo.cli.show"}
 
 
 @pytest.mark.skipif(bool(GIVEN_UP) and not shutil.which("setpriv"), reason="root reads everything, without setpriv")

@@ -274,6 +274,13 @@ def test_an_operator_without_a_kernel_is_named_with_its_layer(tmp_path: Path) ->
         written(checkpoint, quantized(checkpoint), tmp_path / "made")
 
 
+def test_a_layer_that_calibration_never_saw_at_work_is_named(tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(BASE, block_type="bottleneck", depths=(1,), widths=(8,), input=(3, 16, 16))
+    checkpoint = untrained(tmp_path / "checkpoint", spec, stages__0__0__norms__0__bias=-100.0)
+    with pytest.raises(ReszooError, match=r"stages.0.0.convs.1 .* its output hardly changed"):
+        written(checkpoint, quantized(checkpoint), tmp_path / "made")
+
+
 def test_the_runtime_refuses_what_the_model_does_not_take(made: Path) -> None:
     loaded = library(made)
     with CSession(loaded, "portable") as session, pytest.raises(ReszooError, match="does not take float32"):

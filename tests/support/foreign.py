@@ -27,11 +27,19 @@ def randomise(model: nn.Module, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
-def untrained(folder: Path, spec: ModelSpec) -> Checkpoint:
-    """A checkpoint of such a network, for images of three channels and at most 26 classes."""
+def untrained(folder: Path, spec: ModelSpec, **filled: float) -> Checkpoint:
+    """A checkpoint of such a network, the same each time, for images of three channels and at most 26 classes.
+
+    Tensors that are named (with __ for .) are filled with one value.
+    """
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        weights = randomise(models.build(spec)).state_dict()
+    for name, value in filled.items():
+        weights[name.replace("__", ".")].fill_(value)
     return zoo.save(
         folder,
-        randomise(models.build(spec)).state_dict(),
+        weights,
         ref="untrained.random",
         spec=spec,
         preprocess=Preprocess(mean=(0.4, 0.5, 0.6), std=(0.25,) * 3, input=spec.input),
