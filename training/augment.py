@@ -1,7 +1,9 @@
-"""Augmentation of whole batches where the data lies. Every function takes the step's own generator.
+"""Augmentation of whole batches where the data lies. What is random is drawn first, from the step's own generator.
 
 Images are uint8 (n, H, W, C) until `Normalise` makes them float32 (n, C, H, W) in channels_last order.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from ..core.errors import UsageError
-from ..core.types import Preprocess
+from ..core.types import Interpolation, Preprocess
 from ..datasets.preprocess import in_steps
 from .recipe import Recipe
 
@@ -36,18 +38,43 @@ def _reflected(length: int, padding: int) -> Tensor:
     return (length - 1) - ((length - 1) - torch.arange(-padding, length + padding).abs()).abs()
 
 
-def crop_and_flip(padded: Tensor, chosen: Tensor, size: tuple[int, int], flip: bool, random: Generator) -> Tensor:
-    """Cut `size` out of `padded[chosen]` at random places and mirror half of them: one gather for everything.
+class Draws(NamedTuple):
+    """What is random about n images but their mixing, each (n, 1) on the CPU.
+
+    top, left    of the crop in the padded image
+    mirrored     whether it is; None: no image is
+    row, column  the middle of the blank square in an image of full size; None: there is none
+    """
+
+    top: Tensor
+    left: Tensor
+    mirrored: Tensor | None
+    row: Tensor | None
+    column: Tensor | None
+
+    def of(self, chosen: Tensor) -> "Draws":
+        """Those of some of the images."""
+        mirrored, row, column = (None if each is None else each[chosen] for each in self[2:])
+        return Draws(self.top[chosen], self.left[chosen], mirrored, row, column)
+
+
+def draw(n: int, spare: tuple[int, int], full: tuple[int, int], recipe: Recipe, random: Generator) -> Draws:
+    """For `n` images of the network's size `full`, whose crops may move by `spare` pixels down and to the right."""
+    top, left = (torch.randint(pixels + 1, (n, 1), generator=random) for pixels in spare)
+    mirrored = torch.rand(n, 1, generator=random) < 0.5 if recipe.flip else None
+    row, column = (torch.randint(side, (n, 1), generator=random) if recipe.cutout else None for side in full)
+    return Draws(top, left, mirrored, row, column)
+
+
+def crop_and_flip(padded: Tensor, chosen: Tensor, size: tuple[int, int], draws: Draws) -> Tensor:
+    """Cut `size` out of `padded[chosen]` and mirror what is to be: one gather for everything.
 
     padded (N, H', W', C), chosen (n,) -> (n, height, width, C)
     """
-    n, (height, width) = len(chosen), size
-    top = torch.randint(padded.shape[1] - height + 1, (n, 1), generator=random)
-    left = torch.randint(padded.shape[2] - width + 1, (n, 1), generator=random)
-    rows, columns = top + torch.arange(height), left + torch.arange(width)  # (n, height), (n, width)
-    if flip:
-        mirrored = torch.rand(n, 1, generator=random) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
+    height, width = size
+    rows, columns = draws.top + torch.arange(height), draws.left + torch.arange(width)  # (n, height), (n, width)
+    if draws.mirrored is not None:
+        columns = torch.where(draws.mirrored, columns.flip(1), columns)
     rows, columns = (index.to(padded.device, non_blocking=True) for index in (rows, columns))
     return padded[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
 
@@ -58,13 +85,12 @@ def largest_crop(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, i
     return round(scale * wanted[0]), round(scale * wanted[1])
 
 
-def resize(images: Tensor, preprocess: Preprocess) -> Tensor:
-    """uint8 (n, h, w, C) -> float32 (n, H, W, C) of the network's size; of that size already, they stay uint8."""
-    size = preprocess.input[1:]
+def resize(images: Tensor, size: tuple[int, int], interpolation: Interpolation) -> Tensor:
+    """uint8 (n, h, w, C) -> float32 (n, H, W, C) of this size; of that size already, they stay uint8."""
     if images.shape[1:3] == size:
         return images
     planes = images.permute(0, 3, 1, 2).float()
-    resized = F.interpolate(planes, size, mode=preprocess.interpolation, antialias=True)
+    resized = F.interpolate(planes, size, mode=interpolation, antialias=True)
     return resized.clamp(0, 255).permute(0, 2, 3, 1)
 
 
@@ -78,14 +104,19 @@ class Normalise:
         return ((images.float() - self.mean) / self.std).permute(0, 3, 1, 2)
 
 
-def cutout(images: Tensor, side: int, random: Generator) -> Tensor:
-    """Blank a square around a random point of every image (DeVries & Taylor 2017); part of it may lie outside."""
-    n, _, height, width = images.shape
-    top = torch.randint(height, (n, 1), generator=random) - side // 2
-    left = torch.randint(width, (n, 1), generator=random) - side // 2
-    rows, columns = torch.arange(height) - top, torch.arange(width) - left  # (n, height), (n, width)
-    inside = ((rows >= 0) & (rows < side))[:, :, None] & ((columns >= 0) & (columns < side))[:, None, :]
-    return images.masked_fill(inside[:, None].to(images.device, non_blocking=True), 0.0)
+def blank(draws: Draws, side: int, full: tuple[int, int], size: tuple[int, int]) -> Tensor | None:
+    """Where images of this size are blank by cutout (DeVries & Taylor 2017), bool (n, height, width).
+
+    A square around a random point, `side` pixels long in images of the size `full`; part of it may lie outside. None
+    where nothing is drawn.
+    """
+    if draws.row is None or draws.column is None:
+        return None
+    rows, columns = (
+        (torch.arange(length) + 0.5) * (whole / length) - (middle - side // 2)  # (n, height), (n, width)
+        for middle, whole, length in zip((draws.row, draws.column), full, size, strict=True)
+    )
+    return ((rows >= 0) & (rows < side))[:, :, None] & ((columns >= 0) & (columns < side))[:, None, :]
 
 
 def mix(images: Tensor, labels: Tensor, classes: int, recipe: Recipe, random: Generator) -> tuple[Tensor, Tensor]:

@@ -13,9 +13,11 @@ from ..core.errors import UsageError
 from ..core.types import Preprocess
 from ..datasets import ArrayDataset, Dataset, FileDataset
 from . import augment
+from .augment import Draws
 from .distributed import World
 from .randomness import generator
 from .recipe import Recipe
+from .schedule import image_size
 from .stream import StreamedBatches
 
 
@@ -46,26 +48,44 @@ class DeviceBatches:
         self.padded = augment.pad(images, recipe.padding, recipe.padding_mode, preprocess)
         self.labels = torch.from_numpy(dataset.labels).to(device)
         _, height, width, _ = images.shape
-        self.crop = augment.largest_crop((height, width), preprocess.input[1:])
+        self.full = preprocess.input[1:]
+        self.crop = augment.largest_crop((height, width), self.full)
         self.classes, self.preprocess, self.recipe, self.world = len(dataset.classes), preprocess, recipe, world
         self.normalise = augment.Normalise(preprocess, device)
+        self.first_mirrored = torch.rand(len(dataset), 1, generator=generator(recipe.seed, "flip")) < 0.5
         self.per_epoch = len(dataset) // recipe.batch
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        order = torch.randperm(len(self.labels), generator=generator(self.recipe.seed, "order", number))
-        order, size = order.to(self.labels.device), self.recipe.batch
+        order, batch = self.order(number), self.recipe.batch
+        size = image_size(self.full, self.recipe, number, self.per_epoch)
         for i in range(first, self.per_epoch):
             random = generator(self.recipe.seed, "augment", number * self.per_epoch + i)
-            images, targets = self._batch(order[i * size : (i + 1) * size], random)
+            chosen = order[i * batch : (i + 1) * batch]
+            images, targets = self._batch(chosen, self._draw(chosen, number, random), size, random)
             yield self.world.part(images), self.world.part(targets)
 
-    def _batch(self, chosen: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        recipe = self.recipe
-        cropped = augment.crop_and_flip(self.padded, chosen, self.crop, recipe.flip, random)
-        images = self.normalise(augment.resize(cropped, self.preprocess))
-        if recipe.cutout:
-            images = augment.cutout(images, recipe.cutout, random)
-        return augment.mix(images, self.labels[chosen], self.classes, recipe, random)
+    def order(self, number: int) -> Tensor:
+        """The places of all images, as the epoch shows them; on the CPU."""
+        return torch.randperm(len(self.labels), generator=generator(self.recipe.seed, "order", number))
+
+    def _draw(self, chosen: Tensor, number: int, random: torch.Generator) -> Draws:
+        spare = self.padded.shape[1] - self.crop[0], self.padded.shape[2] - self.crop[1]
+        draws = augment.draw(len(chosen), spare, self.full, self.recipe, random)
+        if self.recipe.alternating_flip:
+            draws = draws._replace(mirrored=self.first_mirrored[chosen] ^ bool(number % 2))
+        return draws
+
+    def _batch(
+        self, chosen: Tensor, draws: Draws, size: tuple[int, int], random: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        device, recipe = self.labels.device, self.recipe
+        places = chosen.to(device, non_blocking=True)
+        cropped = augment.crop_and_flip(self.padded, places, self.crop, draws)
+        images = self.normalise(augment.resize(cropped, size, self.preprocess.interpolation))
+        hole = augment.blank(draws, recipe.cutout, self.full, size)
+        if hole is not None:
+            images = images.masked_fill(hole[:, None].to(device, non_blocking=True), 0.0)
+        return augment.mix(images, self.labels[places], self.classes, recipe, random)
 
 
 def batches_for(

@@ -4,7 +4,6 @@ While it goes on, `<out>.unfinished` holds run.json, curve.jsonl and the files t
 appears as a checkpoint folder in one rename, and the other one is removed.
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -37,6 +36,7 @@ from .progress import Watcher
 from .randomness import seed_for
 from .recipe import Recipe
 from .result import Run
+from .schedule import check_sizes, total_steps
 from .specs import preprocess_for, preprocess_of
 from .state import Slots
 from .trainer import Trainer
@@ -221,11 +221,12 @@ def _prepare(
     """What takes the steps, and what feeds it."""
     train = datasets.load(run.dataset, run.recipe.train_on)
     batches = batches_for(train, run.preprocess, run.recipe, device, world)
+    check_sizes(run.recipe, batches.per_epoch)
     trainer = Trainer(
         model,
         run.recipe,
         device,
-        steps=min(batches.per_epoch * run.recipe.epochs, run.recipe.steps or sys.maxsize),
+        steps=total_steps(run.recipe, batches.per_epoch),
         world=world,
         teacher=_teacher(teacher, run, device) if teacher else None,
         head=network.head_name(run.spec) if run.recipe.backbone_lr != 1 else "",

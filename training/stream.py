@@ -18,6 +18,7 @@ from . import augment
 from .distributed import World
 from .randomness import generator, seed_for
 from .recipe import Recipe
+from .schedule import image_size
 
 Key = tuple[int, int]  # epoch and position in the data set
 
@@ -33,7 +34,7 @@ class StreamedBatches:
         self.per_epoch = len(dataset) // recipe.batch
         self.order = _Order(len(dataset), recipe, world)
         self.loader: DataLoader[tuple[Tensor, int]] = DataLoader(
-            _Crops(dataset, preprocess, recipe),
+            _Crops(dataset, preprocess, recipe, self.per_epoch),
             batch_sampler=self.order,
             num_workers=available_cores(),
             pin_memory=device.type == "cuda",
@@ -73,8 +74,8 @@ class _Crops(TorchDataset[tuple[Tensor, int]]):
     that of the network: decoding is what streaming costs.
     """
 
-    def __init__(self, dataset: FileDataset, preprocess: Preprocess, recipe: Recipe) -> None:
-        self.dataset, self.preprocess, self.recipe = dataset, preprocess, recipe
+    def __init__(self, dataset: FileDataset, preprocess: Preprocess, recipe: Recipe, per_epoch: int) -> None:
+        self.dataset, self.preprocess, self.recipe, self.per_epoch = dataset, preprocess, recipe, per_epoch
 
     def __getitem__(self, key: Key) -> tuple[Tensor, int]:
         epoch, index = key
@@ -83,8 +84,11 @@ class _Crops(TorchDataset[tuple[Tensor, int]]):
         height, width = self.dataset.size(stored)
         top, left, h, w = random_crop(height, width, self.recipe.crop_scale)
         is_mirrored = self.recipe.flip and bool(torch.rand(()) < 0.5)
+        if self.recipe.alternating_flip:
+            is_mirrored = (seed_for(self.recipe.seed, "flip", index) + epoch) % 2 == 1
 
-        channels, *wanted = self.preprocess.input
+        channels, *full = self.preprocess.input
+        wanted = image_size((full[0], full[1]), self.recipe, epoch, self.per_epoch)
         picture = self.dataset.picture(stored, channels, shrink_for((h, w), wanted))
         x, y = picture.width / width, picture.height / height
         box = (left * x, top * y, (left + w) * x, (top + h) * y)

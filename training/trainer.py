@@ -49,7 +49,7 @@ class Trainer:
         self.steps = steps
         self.optimizer = optim.make_optimizer(self.model, recipe, head)
         self.rates = [group["lr"] / recipe.lr for group in self.optimizer.param_groups]
-        self.ema = optim.make_ema(self.model, recipe.ema_decay)
+        self.average = optim.make_average(self.model, recipe, steps)
         strength = recipe.group_sparsity
         self.sparsity = GroupSparsity(cast(ResNet, self.model), strength) if strength else None
         self.parameters = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
@@ -84,8 +84,8 @@ class Trainer:
         if self.sparsity:
             self.sparsity()  # after clipping, as weight decay is
         self.optimizer.step()
-        if self.ema:
-            self.ema.update_parameters(self.model)
+        if self.average:
+            self.average.update_parameters(self.model)
         return self._count(logits, loss, targets)
 
     def _autocast(self) -> AbstractContextManager[Any]:
@@ -125,14 +125,14 @@ class Trainer:
 
     @property
     def result(self) -> nn.Module:
-        """The network whose weights count: the moving average where there is one."""
-        return self.ema.module if self.ema else self.model
+        """The network whose weights count: the average where there is one."""
+        return self.average.module if self.average else self.model
 
     def state(self) -> dict[str, Any]:
         return {
             "step": self.step,
             "model": self.model.state_dict(),
-            "ema": self.ema.state_dict() if self.ema else None,
+            "ema": self.average.state_dict() if self.average else None,
             "optimizer": self.optimizer.state_dict(),
             "tally": self.tally,
             "norms": self.norms,
@@ -141,8 +141,8 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
         self.model.load_state_dict(state["model"])
-        if self.ema:
-            self.ema.load_state_dict(state["ema"])
+        if self.average:
+            self.average.load_state_dict(state["ema"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.tally.copy_(state["tally"])
         self.norms.copy_(state["norms"])

@@ -32,7 +32,8 @@ def test_every_crop_is_a_window_of_its_padded_image_and_half_are_mirrored(images
         by_torch = F.pad(images.permute(0, 3, 1, 2).float(), (2, 2, 2, 2), mode="reflect")
         assert torch.equal(padded.permute(0, 3, 1, 2).float(), by_torch)
     chosen = torch.arange(63, -1, -1)
-    crops = augment.crop_and_flip(padded, chosen, (12, 10), True, generator(0, "crop"))
+    draws = augment.draw(64, (4, 4), (12, 10), recipe(), generator(0, "crop"))
+    crops = augment.crop_and_flip(padded, chosen, (12, 10), draws)
     places, mirrored = set(), 0
     for crop, index in zip(crops, chosen, strict=True):
         found = [
@@ -57,17 +58,18 @@ def test_normalise_is_what_deployment_does(images):
 
 
 def test_cutout_blanks_one_square(images):
-    before = torch.ones(64, 3, 12, 10)
-    after = augment.cutout(before, 4, generator(0, "cutout"))
-    blank = (after == 0).all(1)
+    draws = augment.draw(64, (0, 0), (12, 10), recipe(cutout=4), generator(0, "cutout"))
     sizes = set()
-    for one in blank:
+    for one in augment.blank(draws, 4, (12, 10), (12, 10)):
         rows, columns = one.any(1), one.any(0)
         assert int(one.sum()) == int(rows.sum()) * int(columns.sum())  # a box
         assert rows.sum() <= 4 >= columns.sum()
         sizes.add(int(one.sum()))
     assert 16 in sizes
     assert len(sizes) > 1  # some lie partly outside
+    small = augment.blank(draws, 4, (12, 10), (6, 5))
+    assert int(small.sum(dim=(1, 2)).max()) == 4
+    assert augment.blank(augment.draw(64, (0, 0), (12, 10), recipe(), generator(0, "x")), 0, (12, 10), (12, 10)) is None
 
 
 def test_mixup_mixes_images_and_targets_alike():

@@ -76,6 +76,53 @@ def test_an_epoch_shows_every_image_once():
     assert torch.equal(seen.sum(1).sort().values, original.sum(1).sort().values)
 
 
+def test_alternating_flips_show_every_image_and_its_mirror_image_in_any_two_epochs():
+    batches = make("digits", recipe(flip="true", alternating_flip="true", padding="0", batch="2"))
+
+    def shown(number):
+        return torch.cat([images for images, _ in batches.epoch(number)])[batches.order(number).argsort()]
+
+    first, second, third = map(shown, range(3))
+    mirrored = (first != batches.normalise(batches.padded)).flatten(1).any(1)
+    assert 0.4 < mirrored.float().mean() < 0.6
+    assert torch.equal(first, second.flip(-1))
+    assert torch.equal(first, third)
+
+
+def test_alternating_flips_of_files(tmp_path):
+    """Grey on the left, white on the right; a crop of any part still tells which way round it is."""
+    pixels = np.tile(np.linspace(0, 255, 64).astype(np.uint8)[None, :, None], (64, 1, 3))
+    Image.fromarray(pixels).save(path := tmp_path / "ramp.png")
+    n = 40
+    ramps = datasets.FileDataset(
+        name="x",
+        split="train",
+        classes=("a",),
+        labels=np.zeros(n, np.int64),
+        indices=np.arange(n),
+        files=(path,) * n,
+    )
+    preprocess = Preprocess(mean=(0.5,) * 3, std=(1.0,) * 3, input=(3, 32, 32), resize=37, crop=32)
+    crops = stream._Crops(ramps, preprocess, recipe(flip="true", alternating_flip="true"), 5)
+
+    def mirrored(epoch):
+        return [bool(crop[0, 0, 0] > crop[0, -1, 0]) for crop, _ in (crops[epoch, index] for index in range(n))]
+
+    first = mirrored(0)
+    assert 10 <= sum(first) <= 30
+    assert mirrored(1) == [not each for each in first]
+    assert mirrored(2) == first
+
+
+@pytest.mark.long("photos")
+def test_images_grow_until_the_last_epochs_have_them_in_full_size(source):
+    chosen, arch = settings(source)
+    growing = training.override(chosen, {"initial_scale": "0.5", "full_scale_at": "0.5", "epochs": "8", "steps": "0"})
+    batches = make(source, growing, arch=arch)
+    sides = [next(iter(batches.epoch(number)))[0].shape[-1] for number in (0, 2, 3, 4, 7)]
+    assert sides == ([4, 6, 7, 8, 8] if source == "digits" else [112, 168, 196, 224, 224])
+
+
 def test_the_statistics_of_digits_are_those_of_its_training_images():
     dataset = datasets.load("digits", "train")
     preprocess = preprocess_for("digits", training.spec_for("resnet8_v1", "digits", recipe()))
@@ -103,7 +150,7 @@ def test_large_photographs_are_decoded_no_larger_than_their_crop_needs(tmp_path,
     assert photo.picture(0, 3, shrink=4).size == (200, 150)
 
     preprocess = Preprocess(mean=(0.5,) * 3, std=(1.0,) * 3, input=(3, 32, 32), resize=37, crop=32)
-    crops = stream._Crops(photo, preprocess, recipe(flip="true"))
+    crops = stream._Crops(photo, preprocess, recipe(flip="true"), 1)
     small = [crops[epoch, 0][0] for epoch in range(4)]
     used = []
     monkeypatch.setattr(stream, "shrink_for", lambda crop, wanted: used.append(shrink_for(crop, wanted)) or 1)

@@ -209,6 +209,23 @@ def test_ctrl_c_saves_and_says_how_to_go_on(unfinished):
     assert fit(out, resume=True).sha256 == fit(out.with_name("straight")).sha256
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lookahead": 7, "flip": "true", "alternating_flip": "true"},
+        {"initial_scale": 0.5, "full_scale_at": 0.3, "cutout": 3},
+    ],
+    ids=["lookahead", "sizes"],
+)
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path, changes):
+    chosen = recipe(**changes)
+    with pytest.raises(StoppedError):
+        fit(tmp_path / "run", chosen, watchers=[StopAt(30)])
+    straight = fit(tmp_path / "straight", chosen)
+    assert fit(tmp_path / "run", chosen, resume=True).sha256 == straight.sha256
+    assert straight.sha256 != fit(tmp_path / "plain").sha256
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_signals_save_as_well_and_the_second_one_acts_as_usual(tmp_path, number):
     caught = []

@@ -2,7 +2,7 @@ import pytest
 
 from reszoo import training
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.training.schedule import learning_rate
+from reszoo.training.schedule import check_sizes, image_size, learning_rate
 
 
 @pytest.mark.parametrize("name", training.names())
@@ -29,6 +29,8 @@ def test_values_given_as_text_get_the_type_of_their_field():
         ({"schedule": "step"}, ("milestones", "only step has them")),
         ({"select": "best"}, ('train_on = "train"', "val is not trained on")),
         ({"momentum": "0"}, ("nesterov needs a momentum",)),
+        ({"lookahead": "5", "ema_decay": "0.9"}, ("two averages of the weights",)),
+        ({"alternating_flip": "true", "flip": "false"}, ("alternating_flip needs flip",)),
         ({"cutmix": "inf"}, ("cutmix=inf", "Give a finite number")),
         ({"lr": "nan"}, ("lr", "nan")),
         ({"threads": "100000"}, ("threads=100000", "are the most here")),
@@ -84,3 +86,24 @@ def test_the_rate_rises_once_and_falls_to_nearly_nothing(schedule):
     assert rates[:101] == sorted(rates[:101])
     assert rates[100:] == sorted(rates[100:], reverse=True)
     assert 0 < rates[-1] < 0.002 * recipe.lr
+
+
+def test_images_grow_an_eighth_at_a_time():
+    growing = training.override(training.load("cifar"), {"initial_scale": "0.5", "epochs": "40"})
+    sides = [image_size((32, 48), growing, epoch, 10) for epoch in range(40)]
+    assert sides[0] == (16, 24)
+    assert sorted(set(sides)) == [(16, 24), (20, 30), (24, 36), (28, 42), (32, 48)]
+    assert sides == sorted(sides)
+    assert sides[29] < sides[30] == (32, 48) or sides[29] == (32, 48)
+    assert {image_size((32, 48), training.load("cifar"), epoch, 10) for epoch in range(200)} == {(32, 48)}
+    cut = training.override(growing, {"steps": "200"})  # half of the epochs
+    assert [image_size((32, 48), cut, epoch, 10) for epoch in (0, 15)] == [(16, 24), (32, 48)]
+
+
+@pytest.mark.parametrize(("changes", "needed"), [({}, 44), ({"ema_decay": "0.99"}, 459), ({"lookahead": "5"}, 90)])
+def test_a_run_that_would_end_with_the_statistics_of_small_images_is_refused(changes, needed):
+    growing = training.override(training.load("cifar"), {"initial_scale": "0.5", "epochs": "4", **changes})
+    check_sizes(growing, needed)  # the last of four epochs
+    with pytest.raises(UsageError, match=rf"leaves {needed - 1} of {4 * (needed - 1)} steps .* which need {needed}"):
+        check_sizes(growing, needed - 1)
+    check_sizes(training.override(growing, {"initial_scale": "0"}), 1)

@@ -75,6 +75,25 @@ def test_the_average_is_what_counts():
     torch.testing.assert_close(trainer.result.head.weight, expected)
 
 
+def test_lookahead_puts_its_average_in_the_place_of_the_weights():
+    """In the last of four steps the slow weights keep 0.95 ** 2 of themselves; the first pull keeps nothing."""
+    trainer, alone = make(recipe(lookahead=2), steps=4), make(recipe(), steps=4)
+    for each in (trainer, alone):
+        for _ in range(2):
+            each.advance(*batch())
+    slow = alone.model.head.weight.detach().clone()
+    torch.testing.assert_close(trainer.result.head.weight, slow)
+    for each in (trainer, alone):
+        each.advance(*batch())
+    torch.testing.assert_close(trainer.result.head.weight, slow)  # between two pulls they rest
+    for each in (trainer, alone):
+        each.advance(*batch())
+    expected = 0.95**2 * slow + (1 - 0.95**2) * alone.model.head.weight.detach()
+    torch.testing.assert_close(trainer.result.head.weight, expected)
+    assert torch.equal(trainer.model.head.weight, trainer.result.head.weight)
+    assert torch.equal(trainer.model.stem.norm.running_mean, trainer.result.stem.norm.running_mean)
+
+
 def test_soft_targets_count_as_their_largest_class():
     trainer = make(recipe())
     images, _ = batch()
