@@ -57,7 +57,12 @@ Freeze = Annotated[
     ),
 ]
 TeacherRef = Annotated[
-    str | None, typer.Option(metavar="REF", help="A checkpoint to learn from as well.", rich_help_panel="Recipe")
+    str | None,
+    typer.Option(
+        metavar="REF",
+        help="A checkpoint to learn from as well; with --set teacher_views=16, an artifact, too.",
+        rich_help_panel="Recipe",
+    ),
 ]
 Tag = Annotated[
     str | None,
@@ -135,7 +140,7 @@ def train(
     Several processes: torchrun --standalone --nproc-per-node 4 -m reszoo.cli.main train ...
     """
     from ..training.distributed import current
-    from ..workflows.references import checkpoint
+    from ..workflows.references import checkpoint, resolve
     from ..workflows.training import check_source, divided, recipe_for, usual_recipe, with_freeze
     from ..workflows.training import train as run
 
@@ -147,7 +152,7 @@ def train(
     chosen = recipe_for(recipe or usual_recipe(data, goes_on=from_ is not None), changed)
     with output.bar() as progress:
         init = checkpoint(from_, progress) if from_ else None
-        heard = checkpoint(teacher, progress) if teacher else None
+        heard = resolve(teacher, progress) if teacher else None
     if init and current().is_first and (told := _head(init, data, chosen.seed)):
         output.err_console().print(told, markup=False)
     made = run(

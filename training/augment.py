@@ -27,10 +27,19 @@ def pad(images: Tensor, padding: int, mode: str, preprocess: Preprocess) -> Tens
     if mode == "reflect":
         rows, columns = (_reflected(length, padding).to(images.device) for length in (height, width))
         return images[:, rows][:, :, columns]
-    colour = torch.tensor([round(255 * m) for m in preprocess.mean], dtype=torch.uint8, device=images.device)
-    out = colour.expand(n, height + 2 * padding, width + 2 * padding, channels).contiguous()
+    out = (
+        mean_colour(preprocess)
+        .to(images.device)
+        .expand(n, height + 2 * padding, width + 2 * padding, channels)
+        .contiguous()
+    )
     out[:, padding : padding + height, padding : padding + width] = images
     return out
+
+
+def mean_colour(preprocess: Preprocess) -> Tensor:
+    """uint8 (C,)"""
+    return torch.tensor([round(255 * m) for m in preprocess.mean], dtype=torch.uint8)
 
 
 def _reflected(length: int, padding: int) -> Tensor:

@@ -6,7 +6,9 @@ Small images lie on the device as uint8 and are augmented there, a whole batch a
 from collections.abc import Iterator
 from typing import Protocol, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..core.errors import UsageError
@@ -26,10 +28,11 @@ class Batches(Protocol):
 
     per_epoch: int
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """This process's part of every batch from `first` on.
 
-        Images float32 (n, C, H, W) on the device, with labels int64 (n,) or soft targets float32 (n, classes).
+        Images float32 (n, C, H, W) on the device, with labels int64 (n,) or soft targets float32 (n, classes), and, of
+        `TaughtBatches`, the teacher's logits float32 (n, classes).
         """
         ...
 
@@ -58,15 +61,33 @@ class DeviceBatches:
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         order, batch = self.order(number), self.recipe.batch
         size = image_size(self.full, self.recipe, number, self.per_epoch)
+        view = self._view(number % self.recipe.teacher_views) if self.recipe.teacher_views else None
         for i in range(first, self.per_epoch):
             random = generator(self.recipe.seed, "augment", number * self.per_epoch + i)
             chosen = order[i * batch : (i + 1) * batch]
-            images, targets = self._batch(chosen, self._draw(chosen, number, random), size, random)
+            draws = view.of(chosen) if view else self._draw(chosen, number, random)
+            images, targets = self._batch(chosen, draws, size, random)
             yield self.world.part(images), self.world.part(targets)
 
     def order(self, number: int) -> Tensor:
         """The places of all images, as the epoch shows them; on the CPU."""
         return torch.randperm(len(self.labels), generator=generator(self.recipe.seed, "order", number))
+
+    def shown(self, view: int) -> Iterator[NDArray[np.uint8]]:
+        """All images in their own order and full size as this view has them, uint8 (n, H, W, C) at a time."""
+        colour, everything = augment.mean_colour(self.preprocess), self._view(view)
+        for start in range(0, len(self.labels), self.recipe.batch):
+            chosen = torch.arange(start, min(start + self.recipe.batch, len(self.labels)))
+            draws = everything.of(chosen)
+            cropped = augment.crop_and_flip(self.padded, chosen.to(self.labels.device), self.crop, draws)
+            images = augment.resize(cropped, self.full, self.preprocess.interpolation).cpu().round().byte()
+            hole = augment.blank(draws, self.recipe.cutout, self.full, self.full)
+            yield (images if hole is None else torch.where(hole[..., None], colour, images)).numpy()
+
+    def _view(self, number: int) -> Draws:
+        """What is drawn once for every image, whichever epochs show it so."""
+        everything = torch.arange(len(self.labels))
+        return self._draw(everything, number, generator(self.recipe.seed, "view", number))
 
     def _draw(self, chosen: Tensor, number: int, random: torch.Generator) -> Draws:
         spare = self.padded.shape[1] - self.crop[0], self.padded.shape[2] - self.crop[1]

@@ -30,10 +30,14 @@ class Teacher:
         self.outputs = None if outputs is None else torch.tensor(outputs, device=device)
         self.scale, self.shift = (values[:, None, None] for values in constants)
 
-    def loss(self, logits: Tensor, images: Tensor, temperature: float) -> Tensor:
-        """KL(teacher || student) at `temperature`, times its square so that gradients keep their size."""
-        with torch.no_grad():
-            answers = self.network(images * self.scale + self.shift).float()
-            answers = answers if self.outputs is None else answers[:, self.outputs]
-        student, teacher = (F.log_softmax(x / temperature, dim=1) for x in (logits, answers))
-        return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2
+    @torch.no_grad()
+    def answers(self, images: Tensor) -> Tensor:
+        """Its logits for the student's classes, float32 (n, classes)."""
+        answers: Tensor = self.network(images * self.scale + self.shift).float()
+        return answers if self.outputs is None else answers[:, self.outputs]
+
+
+def soft_loss(logits: Tensor, answers: Tensor, temperature: float) -> Tensor:
+    """KL(teacher || student) at `temperature`, times its square so that gradients keep their size."""
+    student, teacher = (F.log_softmax(x / temperature, dim=1) for x in (logits, answers))
+    return F.kl_div(student, teacher, reduction="batchmean", log_target=True) * temperature**2

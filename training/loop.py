@@ -76,8 +76,8 @@ class Loop:
         trainer, started = self.trainer, time.monotonic() - self.seconds
         first = trainer.step - self._epoch_start
         last = min(self.batches.per_epoch, trainer.steps - self._epoch_start)
-        for images, targets in islice(self.batches.epoch(len(self.rows), first), last - first):
-            loss = trainer.advance(images, targets)
+        for batch in islice(self.batches.epoch(len(self.rows), first), last - first):
+            loss = trainer.advance(*batch)
             for watcher in self.watchers:
                 watcher.stepped(trainer.step, loss)
             if self.interrupts.requested or time.monotonic() - self._saved_at > self.save_every_s:

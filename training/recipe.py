@@ -48,6 +48,8 @@ class Recipe(Choices, frozen=True, kw_only=True):
         crop_scale: The smallest area of a random resized crop, for data sets of large images only.
         stochastic_depth: Replaces the spec's probability; None leaves it.
         temperature: Of the soft targets of distillation, which have `teacher_share` of the loss.
+        teacher_views: Every image is shown in so many augmented ways, in turn, and the teacher answers to each of them
+            once (Shen & Xing 2022, "A Fast Knowledge Distillation Framework"). 0: in every step, to what is new then.
         precision: auto is bf16 where the processor has instructions for it.
         threads: Of PyTorch on the CPU; the same number gives the same bits. 0 is PyTorch's own choice.
         train_on: trainval, or train: then val is measured after each epoch.
@@ -96,6 +98,7 @@ class Recipe(Choices, frozen=True, kw_only=True):
     stochastic_depth: Fraction | None = None
     temperature: PositiveFloat = 4.0
     teacher_share: Fraction = 0.9
+    teacher_views: NotNegative = 0
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool = True
@@ -118,6 +121,8 @@ class Recipe(Choices, frozen=True, kw_only=True):
             raise ValueError("lookahead and ema_decay are two averages of the weights: only one of them can count")
         if self.alternating_flip and not self.flip:
             raise ValueError("alternating_flip needs flip = true")
+        if self.teacher_views and (self.mixup or self.cutmix):
+            raise ValueError("teacher_views and mixup or cutmix: what images are mixed into is new in every step")
 
 
 def names() -> tuple[str, ...]:

@@ -27,6 +27,8 @@ LICENCE = "MIT"
 class Run(Record, frozen=True, kw_only=True):
     """All that decides which weights come out. `parent` and `teacher` are "ref sha256" of checkpoints.
 
+    Of an artifact as the teacher it is "ref format precision sha256".
+
     head  what became of the parent's, see `transfer.head_for`; a network without a parent has its own
     """
 

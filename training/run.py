@@ -23,7 +23,7 @@ from ..core.measured import Accuracy
 from ..core.refs import check_ref
 from ..core.staging import staging
 from ..core.threads import torch_threads
-from ..core.types import Checkpoint, ModelSpec, StrPath
+from ..core.types import Artifact, Checkpoint, ModelSpec, StrPath
 from ..models import network
 from ..models.pruning import layers
 from . import distributed, result
@@ -41,6 +41,7 @@ from .specs import preprocess_for, preprocess_of
 from .state import Slots
 from .trainer import Trainer
 from .transfer import Head, check_parent, freeze
+from .views import FOLDER, Ask, TaughtBatches, network_answers
 
 DOCUMENT = "run.json"
 SAVE_EVERY_S = 300.0
@@ -64,7 +65,8 @@ def fit(
     ref: str,
     parent: Checkpoint | None = None,
     head: Head = "own",
-    teacher: Checkpoint | None = None,
+    teacher: Checkpoint | Artifact | None = None,
+    ask: Ask | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     resume: bool = False,
     save_every_s: float = SAVE_EVERY_S,
@@ -75,7 +77,7 @@ def fit(
 
     parent        the checkpoint that `model` comes from; its provenance is continued, and the network is fed as it was
     head          what `transfer.fit_head` has made of the parent's head for the classes of `data`
-    teacher       a checkpoint whose soft answers are targets too
+    teacher       a checkpoint whose soft answers are targets too, or an artifact, with what gives its answers: `ask`
     resume        go on with the unfinished run in `out`, if there is one
     save_every_s  seconds between saves, besides the one after each epoch
 
@@ -87,6 +89,7 @@ def fit(
     work = beside(out, ".unfinished")
     check_ref(ref)
     check_parent(parent, data, recipe, head)
+    check_teacher(teacher, recipe)
     freeze(model, recipe.freeze, network.head_name(spec) if head == "new" else "")
     with locked(out, wait=False) if world.is_first else nullcontext():
         before = enter(out, work, resume)
@@ -99,6 +102,8 @@ def fit(
             rng = torch.random.fork_rng([where] if where.type == "cuda" else [])
             with rng, distributed.joined(world, where, recipe.batch):
                 trainer, batches = _prepare(model, run, where, world, teacher, monitor_gradients)
+                if teacher and recipe.teacher_views:
+                    batches = _taught(batches, teacher, ask, run, where, work)
                 validate = _validation(run, trainer, where) if recipe.train_on == "train" else None
                 loop = Loop(trainer, batches, work, validate=validate, save_every_s=save_every_s, watchers=watchers)
                 if before:
@@ -124,7 +129,7 @@ def describe_run(
     device: torch.device,
     world: World,
     parent: Checkpoint | None,
-    teacher: Checkpoint | None,
+    teacher: Checkpoint | Artifact | None,
     head: Head = "own",
 ) -> Run:
     """The run as it will be on this machine."""
@@ -206,8 +211,10 @@ def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     return flat
 
 
-def _identity(checkpoint: Checkpoint | None) -> str | None:
-    return f"{checkpoint.ref} {checkpoint.sha256}" if checkpoint else None
+def _identity(network: Checkpoint | Artifact | None) -> str | None:
+    if isinstance(network, Artifact):
+        return f"{network.source_ref} {network.format} {network.precision} {network.sha256}"
+    return f"{network.ref} {network.sha256}" if network else None
 
 
 def _prepare(
@@ -215,7 +222,7 @@ def _prepare(
     run: Run,
     device: torch.device,
     world: World,
-    teacher: Checkpoint | None,
+    teacher: Checkpoint | Artifact | None,
     monitor_gradients: bool,
 ) -> tuple[Trainer, Batches]:
     """What takes the steps, and what feeds it."""
@@ -228,7 +235,7 @@ def _prepare(
         device,
         steps=total_steps(run.recipe, batches.per_epoch),
         world=world,
-        teacher=_teacher(teacher, run, device) if teacher else None,
+        teacher=_teacher(teacher, run, device) if isinstance(teacher, Checkpoint) else None,
         head=network.head_name(run.spec) if run.recipe.backbone_lr != 1 else "",
         monitor_gradients=monitor_gradients,
     )
@@ -240,29 +247,62 @@ def _validation(run: Run, trainer: Trainer, device: torch.device) -> Callable[[]
     return lambda: count_correct(trainer.result, val, run.preprocess, device) / len(val)
 
 
-def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher:
+def check_teacher(teacher: Checkpoint | Artifact | None, recipe: Recipe) -> None:
+    """Refuse views without a teacher, and a teacher that cannot answer in every step without them."""
+    if recipe.teacher_views:
+        if not teacher:
+            raise UsageError(
+                f"teacher_views={recipe.teacher_views}: there is no teacher",
+                "Give one: `teacher=REF`, or leave it away.",
+            )
+        return
+    fix = "Add `set teacher_views=16`: then the teacher is asked once for each of 16 views of an image."
+    if isinstance(teacher, Artifact):
+        raise UsageError(f"the teacher {teacher.path} is an artifact, which takes no part in the steps", fix)
+    if teacher and recipe.initial_scale not in (0.0, 1.0):
+        raise UsageError(f"initial_scale={recipe.initial_scale:g}: the teacher would see the smaller images too", fix)
+
+
+def _taught(
+    batches: Batches, teacher: Checkpoint | Artifact, ask: Ask | None, run: Run, device: torch.device, work: Path
+) -> Batches:
+    """With the teacher's answers to each of the views."""
+    outputs = outputs_of(teacher, run.spec, run.dataset, run.recipe)
+    if isinstance(teacher, Checkpoint):
+        ask = network_answers(teacher, device, torch.bfloat16 if run.recipe.precision == "bf16" else torch.float32)
+    if ask is None:
+        raise ValueError("an artifact as the teacher needs `ask`")
+    return TaughtBatches(batches, ask, outputs, work / FOLDER, run)
+
+
+def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher | None:
+    """Who answers in every step; None where all answers are known before."""
+    if run.recipe.teacher_views:
+        return None
     outputs = outputs_of(checkpoint, run.spec, run.dataset, run.recipe)
     return Teacher(zoo.build(checkpoint), checkpoint.preprocess, run.preprocess, device, outputs)
 
 
-def outputs_of(teacher: Checkpoint, spec: ModelSpec, data: str, recipe: Recipe) -> tuple[int, ...]:
+def outputs_of(teacher: Checkpoint | Artifact, spec: ModelSpec, data: str, recipe: Recipe) -> tuple[int, ...]:
     """The teacher's output for each class of the data set.
 
     Raises UsageError for one whose answers are not about these classes, that takes other images, or is not heard.
     """
+    ref = teacher.ref if isinstance(teacher, Checkpoint) else teacher.source_ref
     if recipe.teacher_share == 0:
         raise UsageError(
-            f"nothing would be learnt from the teacher {teacher.ref}: teacher_share is 0",
+            f"nothing would be learnt from the teacher {ref}: teacher_share is 0",
             "Give it a share of the loss, or leave the teacher away.",
         )
     fix = f"Choose a teacher that was trained on {data}."
-    if teacher.spec.num_classes != spec.num_classes or teacher.spec.input != spec.input:
+    its_input = teacher.spec.input if isinstance(teacher, Checkpoint) else teacher.preprocess.input
+    if len(teacher.labels) != spec.num_classes or its_input != spec.input:
         raise UsageError(
-            f"the teacher {teacher.ref} has {teacher.spec.num_classes} classes and input "
-            f"{teacher.spec.input}, the student {spec.num_classes} and {spec.input}",
+            f"the teacher {ref} has {len(teacher.labels)} classes and input {its_input}, "
+            f"the student {spec.num_classes} and {spec.input}",
             fix,
         )
-    return datasets.class_map(data, teacher.labels, teacher.ref, fix=fix).targets
+    return datasets.class_map(data, teacher.labels, ref, fix=fix).targets
 
 
 def _finish(loop: Loop, run: Run, out: Path, parent: Checkpoint | None, device: torch.device) -> None:

@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ..models.resnet import ResNet
 from . import health, optim
-from .distill import Teacher
+from .distill import Teacher, soft_loss
 from .distributed import World
 from .randomness import seed_for
 from .recipe import Recipe
@@ -62,8 +62,11 @@ class Trainer:
     def learning_rate(self, step: int) -> float:
         return learning_rate(self.recipe, step, self.steps)
 
-    def advance(self, images: Tensor, targets: Tensor) -> float:
-        """One step on this process's part of a batch; gives its loss."""
+    def advance(self, images: Tensor, targets: Tensor, answers: Tensor | None = None) -> float:
+        """One step on this process's part of a batch; gives its loss.
+
+        `answers` are the logits of a teacher that was asked before; None asks the trainer's own, if it has one.
+        """
         images = images.contiguous(memory_format=self.layout)
         # For what draws inside the network: stochastic depth, dropout.
         torch.manual_seed(seed_for(self.recipe.seed, f"network/{self.world.rank}", self.step))
@@ -71,13 +74,13 @@ class Trainer:
         for group, share in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
         self.optimizer.zero_grad(set_to_none=True)
-        logits, loss = self._run(self.forward, images, targets)
+        logits, loss = self._run(self.forward, images, targets, answers)
         torch.autograd.backward(loss)
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
         norm = get_total_norm(gradients)
         # Not stepping here keeps the weights as they were, so that the layer can be found.
         if not bool(torch.isfinite(norm)):
-            what = health.first_bad(self.model, lambda: self._run(self.model, images, targets)[1])
+            what = health.first_bad(self.model, lambda: self._run(self.model, images, targets, answers)[1])
             raise health.gone_bad(what, self.step, rate)
         if self.recipe.clip_norm:
             clip_grads_with_norm_(self.parameters.values(), self.recipe.clip_norm, norm)
@@ -93,14 +96,17 @@ class Trainer:
             return torch.autocast(self.device.type, torch.bfloat16)
         return nullcontext()
 
-    def _run(self, network: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _run(
+        self, network: Callable[[Tensor], Tensor], images: Tensor, targets: Tensor, answers: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Logits (n, classes) and the mean loss."""
         with self._autocast():
             logits = network(images).float()
             loss = F.cross_entropy(logits, targets, label_smoothing=self.recipe.label_smoothing)
-            if self.teacher:
-                soft = self.teacher.loss(logits, images, self.recipe.temperature)
-                loss = loss.lerp(soft, self.recipe.teacher_share)
+            if answers is None and self.teacher:
+                answers = self.teacher.answers(images)
+            if answers is not None:
+                loss = loss.lerp(soft_loss(logits, answers, self.recipe.temperature), self.recipe.teacher_share)
         return logits, loss
 
     @torch.no_grad()

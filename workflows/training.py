@@ -1,22 +1,25 @@
 """`train`: an architecture or a checkpoint, a data set and a recipe become a checkpoint."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ..core.errors import UsageError
 from ..core.progress import Progress, silent
 from ..core.registry import unknown
-from ..core.types import Checkpoint, ModelSpec
+from ..core.types import Artifact, Checkpoint, ModelSpec
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from ..core.tracking import Tracker
     from ..training.progress import Watcher
     from ..training.recipe import Recipe
     from ..training.transfer import Head
+    from ..training.views import Ask
 
 Device = Literal["auto", "cpu", "cuda"]
 LARGEST = {"digits": 16, "cifar": 96}  # pixels: the side of the images that a recipe is made for
@@ -40,7 +43,7 @@ def train(
     init: Checkpoint | None = None,
     freeze: str | Sequence[str] = (),
     changes: Mapping[str, object] | None = None,
-    teacher: Checkpoint | None = None,
+    teacher: Checkpoint | Artifact | None = None,
     tag: str | None = None,
     device: Device = "auto",
     resume: bool = False,
@@ -64,7 +67,8 @@ def train(
             norms among them keep their statistics too.
         changes: Fields of the recipe that are set otherwise, such as {"epochs": 5}, and of the network's spec that
             are none of the recipe, such as {"skip": "gate"}: these become a part of the architecture's name.
-        teacher: A checkpoint whose answers are learnt as well.
+        teacher: A checkpoint whose answers are learnt as well, or, where the recipe has `teacher_views`, an artifact,
+            which the first runtime that runs it is asked for.
         tag: The checkpoint is called ARCH.TAG; None is reszoo_DATA, or where a checkpoint goes on, REF-RECIPE, or
             REF-DATA with a new head.
         device: Where to train.
@@ -92,7 +96,7 @@ def train(
 
     check_source(arch, init)
     told = [tracker(each) if isinstance(each, str) else each for each in trackers]
-    teacher = teacher and named_by(data, teacher)
+    teacher = named_by(data, teacher) if isinstance(teacher, Checkpoint) else teacher
     arch, of_recipe = divided(arch, changes or {})
     changed = with_freeze(of_recipe, freeze)
     chosen = recipe_for(recipe or usual_recipe(data, goes_on=init is not None), changed)
@@ -107,6 +111,7 @@ def train(
         parent=start.parent,
         head=start.head,
         teacher=teacher,
+        ask=_answers_of(teacher, chosen.threads or None) if isinstance(teacher, Artifact) else None,
         device=device,
         resume=resume,
         save_every_s=checkpoint_every,
@@ -119,6 +124,24 @@ def train(
     )
     zoo.remember(made)
     return made
+
+
+def _answers_of(teacher: Artifact, threads: int | None) -> "Ask":
+    """How an artifact is asked. It is loaded for as long as there are images."""
+
+    def ask(images: "Iterable[NDArray[np.uint8]]") -> "Iterator[NDArray[np.float32]]":
+        import numpy as np
+
+        from ..bench.evaluate import batch_size, predict
+        from .predicting import loaded_model
+
+        with loaded_model(teacher, None, threads=threads) as (candidate, _, session):
+            for batch in images:
+                size = batch_size(candidate, len(batch))
+                parts = [batch[start : start + size] for start in range(0, len(batch), size)]
+                yield np.concatenate([predict(session, candidate, part) for part in parts])
+
+    return ask
 
 
 def _facts(start: Start, data: str, recipe: "Recipe") -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Whole runs on digits: what they leave behind, what stops them, and how they go on."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -226,6 +227,22 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, changes):
     assert straight.sha256 != fit(tmp_path / "plain").sha256
 
 
+def test_a_run_with_answers_known_before_resumes_with_the_same_bits(tmp_path, finished):
+    """Also without the files that they lie in, which are then made again."""
+    chosen = recipe(teacher_views=2, initial_scale=0.5, full_scale_at=0.3)
+    straight = fit(tmp_path / "straight", chosen, teacher=finished)
+    for name in ("run", "without"):
+        with pytest.raises(StoppedError):
+            fit(tmp_path / name, chosen, teacher=finished, watchers=[StopAt(30)])
+        kept = tmp_path / f"{name}.unfinished" / "teacher"
+        assert sorted(path.name for path in kept.iterdir()) == ["view-000.safetensors", "view-001.safetensors"]
+        if name == "without":
+            shutil.rmtree(kept)
+        assert fit(tmp_path / name, chosen, teacher=finished, resume=True).sha256 == straight.sha256
+    assert straight.sha256 != fit(tmp_path / "plain", recipe(), teacher=finished).sha256
+    assert [*tmp_path.glob("*.unfinished")] == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_signals_save_as_well_and_the_second_one_acts_as_usual(tmp_path, number):
     caught = []
@@ -348,10 +365,10 @@ def test_a_broken_save_stops_the_resumed_run_with_the_way_out(unfinished):
 
 
 RUN = """
+import json
 import sys
-from contextlib import AbstractContextManager
 from pathlib import Path
-from reszoo import training
+from reszoo import training, zoo
 from reszoo.training.progress import Lines
 
 class Steps(Lines):
@@ -360,22 +377,28 @@ class Steps(Lines):
 
 recipe = training.override(
     training.load("digits"),
-    {"epochs": "5", "threads": "1", "ema_decay": "0.9", "mixup": "0.2", "cutout": "2",
-     "train_on": "train", "select": "best", "stochastic_depth": "0.2", "group_sparsity": "0.001"},
+    {"epochs": "5", "threads": "1", "cutout": "2", "train_on": "train", "select": "best", "stochastic_depth": "0.2",
+     "group_sparsity": "0.001", **json.loads(sys.argv[2])},
 )
 spec = training.spec_for("resnet8_v2", "digits", recipe)
 made = training.fit(training.initialised(spec, 0), spec, "digits", recipe, Path(sys.argv[1]), ref="resnet8_v2.killed",
+                 teacher=zoo.load("resnet8_v1.reszoo_digits") if recipe.teacher_views else None,
                  resume=True, save_every_s=0.05, watchers=[Steps()])
 """
 
 
-def start(out: Path) -> "AbstractContextManager[subprocess.Popen[str]]":
-    return started([sys.executable, "-c", RUN, str(out)], stdout=subprocess.PIPE, text=True)
+def start(out: Path, changes: dict[str, str]) -> "AbstractContextManager[subprocess.Popen[str]]":
+    return started([sys.executable, "-c", RUN, str(out), json.dumps(changes)], stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.long
-def test_a_run_killed_at_three_random_moments_ends_with_the_same_bits(tmp_path):
-    with start(tmp_path / "straight") as straight:
+@pytest.mark.parametrize(
+    "changes",
+    [{"ema_decay": "0.9", "mixup": "0.2"}, {"lookahead": "5", "teacher_views": "3"}],
+    ids=["mixup", "teacher_views"],
+)
+def test_a_run_killed_at_three_random_moments_ends_with_the_same_bits(tmp_path, changes):
+    with start(tmp_path / "straight", changes) as straight:
         steps = [int(line) for line in straight.stdout]
     assert straight.returncode == 0
     assert steps == list(range(1, 101))
@@ -383,7 +406,7 @@ def test_a_run_killed_at_three_random_moments_ends_with_the_same_bits(tmp_path):
     moments = sorted(chance.choice(np.arange(5, 95), 3, replace=False))
     resumed_after = []
     for moment in moments:
-        with start(tmp_path / "killed") as run:
+        with start(tmp_path / "killed", changes) as run:
             first = None
             for line in run.stdout:
                 first = first or int(line)
@@ -393,7 +416,7 @@ def test_a_run_killed_at_three_random_moments_ends_with_the_same_bits(tmp_path):
                     break
         assert run.returncode == -signal.SIGKILL
         resumed_after.append(first - 1)
-    with start(tmp_path / "killed") as run:
+    with start(tmp_path / "killed", changes) as run:
         resumed_after.append(int(run.stdout.readline()) - 1)
         run.stdout.read()
     assert run.returncode == 0

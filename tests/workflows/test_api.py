@@ -222,3 +222,14 @@ def test_every_method_says_what_it_takes_gives_and_raises(kind: type) -> None:
         assert {"Args:", "Raises:"} <= set(documentation.split()), name
         for parameter in list(inspect.signature(methods[name]).parameters)[1:]:
             assert f"{parameter}: " in documentation, f"{name}({parameter})"
+
+
+def test_an_artifact_teaches_where_its_answers_are_kept(artifact: reszoo.Artifact, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"data": "digits", "recipe": "digits", "teacher": artifact, "out": tmp_path / "run"}
+    with pytest.raises(reszoo.UsageError, match="is an artifact, which takes no part in the steps"):
+        reszoo.train("resnet8_v2", changes={"epochs": 1}, **given)
+    # nothing is learnt from the labels, and the teacher knows the digits
+    changes = {"epochs": 3, "threads": 1, "teacher_views": 2, "teacher_share": 1}
+    made = reszoo.train("resnet8_v2", changes=changes, **given)
+    assert made.provenance[-1].config["teacher"] == f"{REF} onnx fp32 {artifact.sha256}"
+    assert made.metrics[0].value > 0.8
