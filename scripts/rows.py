@@ -3,13 +3,16 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from statistics import fmean, median
+from math import exp, log, log2
+from statistics import fmean, linear_regression, median
 from typing import Any, NamedTuple
 
 from figures import MEASUREMENTS, Figure, SavedComparison, known, load, saved_comparison, saved_comparisons
 from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TIMED, WAYS, slug
 from quantization import DEFAULT, NNCF
 from runtimes import NETWORKS
+from training_table import OUT as WORTH
+from training_table import PLAIN
 from transfer import OUT as TRANSFER
 from transfer import SCRATCH
 from transfer import WAYS as TRANSFER_WAYS
@@ -119,6 +122,59 @@ def training() -> Iterator[Row]:
         yield {**where, "images_per_s": middle(by_round), "times": times}
 
 
+def training_worth() -> Iterator[Row]:
+    """Each variant of the recipe against the plain one with the same seeds; none until there are two.
+
+    For each seed a line through the plain recipe's accuracies over the logarithm of its images says how many of these
+    it needs for the accuracy of the variant.
+    """
+    found: dict[str, dict[tuple[str, int], dict[int, Figure]]] = defaultdict(lambda: defaultdict(dict))
+    for each in known(WORTH):
+        found[each["network"]][each["variant"], each["epochs"]][each["seed"]] = each
+    for network, runs in found.items():
+        plain = {epochs: by_seed for (variant, epochs), by_seed in runs.items() if variant == PLAIN}
+        for (variant, epochs), by_seed in runs.items():
+            seeds = sorted(set(by_seed).intersection(*plain.values()))
+            if len(seeds) < 2 or epochs not in plain:
+                continue
+            cells: dict[str, Any] = {"gain": "", "worth": "", "cost": ""}
+            if variant != PLAIN:
+                pairs = [(by_seed[seed], plain[epochs][seed]) for seed in seeds]
+                gain, (low, high) = mean_interval([_percent(one) - _percent(other) for one, other in pairs])
+                worth = [_plain_images([plain[length][s] for length in plain], by_seed[s]) for s in seeds]
+                cost = [_second_an_image(one) / _second_an_image(other) for one, other in pairs]
+                cells["gain"] = f"{Span(gain, low, high):+.2f}"
+                cells["worth"] = f"{_geometric_mean(worth):.2f}" if all(worth) else "not known"
+                cells["cost"] = f"{_geometric_mean(cost):.2f}"
+            accuracy = fmean(_percent(by_seed[seed]) for seed in seeds)
+            first = "" if (variant, epochs) != next(iter(runs)) else f"`{network}`"
+            yield {
+                "network": first,
+                "variant": variant,
+                "epochs": epochs,
+                "top_1": accuracy,
+                **cells,
+                "seeds": len(seeds),
+            }
+
+
+def _plain_images(plain: Sequence[Figure], variant: Figure) -> float:
+    """How many times its own images the plain recipe needs for the accuracy of a variant; 0 if it gains by none."""
+    line = linear_regression([log2(each["images"]) for each in plain], [_percent(each) for each in plain])
+    if line.slope <= 0:
+        return 0.0
+    return float(2 ** ((_percent(variant) - line.intercept) / line.slope) / variant["images"])
+
+
+def _second_an_image(found: Figure) -> float:
+    return float(found["seconds"] / found["images"])
+
+
+def _geometric_mean(values: Sequence[float]) -> Span:
+    mean, (low, high) = mean_interval([log(value) for value in values])
+    return Span(exp(mean), exp(low), exp(high))
+
+
 def transfer() -> Iterator[Row]:
     """Top-1 after two epochs, the mean over the seeds, and the paired difference to training from scratch.
 
@@ -167,6 +223,10 @@ def _command(ref: str, record: Figure) -> str:
     if named["precision"] == "auto":
         changes.pop("precision", None)  # the record has what auto came to
     options = "".join(f" --set {key}={value}" for key, value in changes.items())
+    if teacher := record["run"]["teacher"]:
+        options += (
+            f" --teacher {'-'.join(teacher.split()[:-1])}"  # of an artifact, a folder for its format and precision
+        )
     return f"reszoo train {ref.partition('.')[0]} --data {record['run']['dataset']} --recipe {recipe['name']}{options}"
 
 

@@ -117,6 +117,12 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "device | loop | arithmetic | images/s | times the plain loop",
         "{device} | {loop} | {arithmetic} | {images_per_s:,.0f} | {times:.2f}",
     ),
+    "training_worth": Table(
+        rows.training_worth,
+        "network | recipe | epochs | top-1 on val | points more (paired 95 %) | worth times its images (95 %) | "
+        "time of an image (95 %) | seeds",
+        "{network} | {variant} | {epochs} | {top_1:.2f} % | {gain} | {worth} | {cost} | {seeds}",
+    ),
     "transfer": Table(
         rows.transfer,
         "data | network | top-1 | points more than from scratch (paired 95 %) | seeds",

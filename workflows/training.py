@@ -111,7 +111,7 @@ def train(
         parent=start.parent,
         head=start.head,
         teacher=teacher,
-        ask=_answers_of(teacher, chosen.threads or None) if isinstance(teacher, Artifact) else None,
+        ask=answers_of(teacher, chosen.threads or None) if isinstance(teacher, Artifact) else None,
         device=device,
         resume=resume,
         save_every_s=checkpoint_every,
@@ -126,7 +126,7 @@ def train(
     return made
 
 
-def _answers_of(teacher: Artifact, threads: int | None) -> "Ask":
+def answers_of(teacher: Artifact, threads: int | None) -> "Ask":
     """How an artifact is asked. It is loaded for as long as there are images."""
 
     def ask(images: "Iterable[NDArray[np.uint8]]") -> "Iterator[NDArray[np.float32]]":
