@@ -15,7 +15,7 @@ def sign(
     ref: Annotated[str, typer.Argument(metavar="ARTIFACT", help="An artifact's folder, or hf://OWNER/NAME.")],
     key: Annotated[Path, typer.Option(metavar="PEM", help="The private key.")],
 ) -> None:
-    """Sign an artifact's folder; `reszoo verify --key` finds whatever is changed later. RESZOO_KEY_PASSWORD opens a key.
+    """Sign an artifact's folder, for `reszoo verify --key` to find changes. RESZOO_KEY_PASSWORD opens a locked key.
 
     Example: reszoo sign r20-int8 --key key.pem, and where it is used: reszoo verify r20-int8 --key public.pem
     """
