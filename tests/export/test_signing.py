@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from signing_environment import python_that_signs
+from environments import python_that_signs
 
 Reszoo = Callable[..., subprocess.CompletedProcess[str]]
 WITH_SOURCE = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
