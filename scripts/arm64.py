@@ -140,7 +140,10 @@ def unpack(packages: list[Path], root: Path) -> None:
 
 
 def compared(target: SshTarget, artifact: Artifact, case: Case, n: int) -> dict[str, object]:
-    """The largest difference of any logit, relative to the largest logit; of test images, how many are right there."""
+    """The largest difference of any logit, relative to the largest logit; of test images, how many are right there.
+
+    Where that is more than it may be: how many images differ, and how many get another class.
+    """
     images, labels = chosen(n, artifact.source_ref)
     batch = feed(images, artifact.input, artifact.preprocess)
     with runtimes()[case.runtime].load(artifact, device="cpu", threads=1, variant="") as session:
@@ -154,6 +157,9 @@ def compared(target: SshTarget, artifact: Artifact, case: Case, n: int) -> dict[
     limit = 0.0 if case.precision == "int8" else TOLERANCE
     correct = int((there.argmax(1) == labels).sum())
     answers = {"worst": worst, "limit": limit, "equal": worst <= limit, "n": len(labels), "correct": correct}
+    if worst > limit:
+        answers["differing"] = int((np.abs(here - there).max(axis=1) > limit * np.abs(here).max()).sum())
+        answers["other_class"] = int((here.argmax(1) != there.argmax(1)).sum())
     return {"ref": artifact.source_ref, **case._asdict(), **answers}
 
 
