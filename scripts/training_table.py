@@ -3,13 +3,12 @@
 Every variant is one change of the plain recipe. All are trained with the same seeds on the images of train, for as many
 epochs, and compared by their accuracy on val at the end: the differences are paired. The plain recipe is also trained
 for fewer and for more epochs. A line through its accuracies over the logarithm of the images says how many images it
-needs for the accuracy of a variant: so a variant is worth so many times its images (the effective speed-up of Jordan
-2024). What an image costs is measured as well; that counts only where nothing else was at work.
+needs for the accuracy of a variant: so a variant is worth so many times its images. What an image costs is measured as well; that counts only where nothing else was at work.
 
 Each run is a folder in FOLDER. One that was stopped or killed goes on when the script is started again, and a finished
 one is not repeated. With `--part 1/2` and `--part 2/2`, two processes share the runs. What is finished goes to --out;
-`scripts/tables.py` makes the table `training_worth` of it. Every run ends with its test accuracy, which is not looked at
-here.
+`scripts/tables.py` makes the table `training_worth` of it. Every run ends with its test accuracy, which is not looked
+at here.
 
 By default there are, for each network and each of 3 seeds, 75 epochs of the plain recipe and 20 of each variant, with
 45,000 images each.

@@ -38,7 +38,7 @@ def learning_rate(recipe: Recipe, step: int, total: int) -> float:
 
 def image_size(full: tuple[int, int], recipe: Recipe, epoch: int, per_epoch: int) -> tuple[int, int]:
     """(height, width) of the images in an epoch, counted from 0, where these are their `full` ones."""
-    eighths = round(EIGHTHS * _scale(recipe, epoch * per_epoch / total_steps(recipe, per_epoch)))
+    eighths = max(round(EIGHTHS * _scale(recipe, epoch * per_epoch / total_steps(recipe, per_epoch))), 1)
     height, width = (max(round(side * eighths / EIGHTHS), 1) for side in full)
     return height, width
 

@@ -96,6 +96,8 @@ def test_images_grow_an_eighth_at_a_time():
     assert sides == sorted(sides)
     assert sides[29] < sides[30] == (32, 48) or sides[29] == (32, 48)
     assert {image_size((32, 48), training.load("cifar"), epoch, 10) for epoch in range(200)} == {(32, 48)}
+    tiny = training.override(growing, {"initial_scale": "0.01"})
+    assert image_size((32, 48), tiny, 0, 10) == (4, 6)
     cut = training.override(growing, {"steps": "200"})  # half of the epochs
     assert [image_size((32, 48), cut, epoch, 10) for epoch in (0, 15)] == [(16, 24), (32, 48)]
 
