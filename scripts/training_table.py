@@ -1,9 +1,10 @@
 """What each change of a recipe is worth: `python scripts/training_table.py FOLDER`, many hours of an idle machine.
 
-Every variant is one change of the plain recipe. All are trained with the same seeds on the images of train, for as many
-epochs, and compared by their accuracy on val at the end: the differences are paired. The plain recipe is also trained
-for fewer and for more epochs. A line through its accuracies over the logarithm of the images says how many images it
-needs for the accuracy of a variant: so a variant is worth so many times its images. What an image costs is measured as well; that counts only where nothing else was at work.
+Every variant is one change of the plain recipe. All are trained with the same seeds on the images of train, for as
+many epochs, and compared by their accuracy on val at the end: the differences are paired. The plain recipe is also
+trained for fewer and for more epochs. A line through its accuracies over the logarithm of the images says how many
+images it needs for the accuracy of a variant: so a variant is worth so many times its images. What an image costs is
+measured as well; that counts only where nothing else was at work.
 
 Each run is a folder in FOLDER. One that was stopped or killed goes on when the script is started again, and a finished
 one is not repeated. With `--part 1/2` and `--part 2/2`, two processes share the runs. What is finished goes to --out;
