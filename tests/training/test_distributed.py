@@ -11,18 +11,20 @@ from reszoo.core.errors import UsageError
 from reszoo.training.distributed import World, joined
 
 RUN = """
+import json
 import sys
 from pathlib import Path
-from reszoo import training
+from reszoo import training, zoo
 
 recipe = training.override(
     training.load("digits"),
-    {"epochs": "3", "batch": sys.argv[2], "precision": "fp32", "mixup": "0.2", "ema_decay": "0.9", "threads": "1",
+    {"epochs": "3", "batch": sys.argv[2], "precision": "fp32", "threads": "1", **json.loads(sys.argv[3]),
      # Small steps: at a large learning rate the noise of float32 doubles with every few of them.
      "lr": "0.003", "momentum": "0.5"},
 )
 spec = training.spec_for("resnet8_v1", "digits", recipe)
 made = training.fit(training.initialised(spec, 0), spec, "digits", recipe, Path(sys.argv[1]), ref="resnet8_v1.test",
+                 teacher=zoo.load("resnet8_v1.reszoo_digits") if recipe.teacher_views else None,
                  monitor_gradients=True)
 print("done", made.sha256, flush=True)
 """
@@ -46,11 +48,17 @@ def curve(folder):
 
 
 @pytest.mark.long
-def test_two_processes_learn_as_one_with_the_same_global_batch(tmp_path, script):
-    two = torchrun(script, tmp_path / "two", 64)
+@pytest.mark.parametrize(
+    "changes",
+    [{"mixup": "0.2", "ema_decay": "0.9"}, {"teacher_views": "2", "lookahead": "5"}],
+    ids=["mixup", "teacher_views"],
+)
+def test_two_processes_learn_as_one_with_the_same_global_batch(tmp_path, script, changes):
+    given = json.dumps(changes)
+    two = torchrun(script, tmp_path / "two", 64, given)
     assert two.returncode == 0, two.stderr
     assert two.stdout.count(f"done {zoo.read(tmp_path / 'two').sha256}") == 2  # both have the checkpoint
-    one = subprocess.run([sys.executable, script, tmp_path / "one", "64"], capture_output=True, text=True)
+    one = subprocess.run([sys.executable, script, tmp_path / "one", "64", given], capture_output=True, text=True)
     assert one.returncode == 0, one.stderr
     for row, same in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
         assert same["loss"] == pytest.approx(row["loss"], rel=1e-4)
