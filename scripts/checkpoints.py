@@ -30,7 +30,7 @@ def main() -> int:
     options.folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         codes = list(pool.map(lambda arch: train(arch, options), options.networks))
-    return max(codes)
+    return int(any(codes))  # a signal is a negative code
 
 
 def parse() -> argparse.Namespace:

@@ -87,5 +87,5 @@ def test_checkpoints_are_trained_into_the_folder_and_not_again(
     capsys.readouterr()
     assert run(monkeypatch, checkpoints, *small, *teacher) == 0
     assert capsys.readouterr().out.count("is there") == 2
-    assert run(monkeypatch, checkpoints, tmp_path, "resnet9", *small[3:], *teacher) == 2
+    assert run(monkeypatch, checkpoints, tmp_path, "resnet9", *small[3:], *teacher) == 1
     assert "unknown" in (tmp_path / "resnet9.reszoo_digits.log").read_text()
