@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import random
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,12 +11,13 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
-from families import BASE, half
+from families import BASE
 from foreign import untrained
+from random_networks import drawn, quantized
 
 from reszoo import datasets, zoo
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.core.types import Checkpoint, ResNetSpec
+from reszoo.core.types import Checkpoint
 from reszoo.datasets.photos import crops
 from reszoo.export.contract.format import formats
 from reszoo.export.contract.options import ExportOptions, input_spec
@@ -28,24 +28,13 @@ from reszoo.export.feeding import feed
 from reszoo.export.formats.onnx import FORMAT
 from reszoo.export.parity import TOLERANCES, reference
 from reszoo.export.runtimes.c import CSession, kernels_of, library
-from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.program import evaluate, read
-from reszoo.quantize.schemes.int8 import SCHEME
 
 Array = Any
 QUICK, MANY = 4, 40  # networks drawn at random
 BOARDS = Path(__file__).parents[2] / "scripts" / "cortex_m"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
 pytestmark = pytest.mark.skipif(compiling.compiler() is None, reason="there is no C compiler")
-
-
-def quantized(checkpoint: Checkpoint, input_: Any = "uint8", **config: Any) -> bytes:
-    """Calibrated on photographs: no data set is needed."""
-    options = ExportOptions(input=input_)
-    images = feed(crops(16, checkpoint.preprocess, 1), input_spec(checkpoint, options), checkpoint.preprocess)
-    chosen = SCHEME.complete(QuantizeConfig(scheme="int8", calibration="minmax", **config))
-    graph: bytes = SCHEME.apply(FORMAT.graph(checkpoint, options), lambda: iter([images]), chosen).graph
-    return graph
 
 
 def written(
@@ -140,26 +129,6 @@ def test_every_set_of_kernels_gives_the_bits_of_the_reference(ref: str, input_: 
 
 def flags() -> list[str]:
     return Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-
-
-def drawn(seed: int) -> ResNetSpec:
-    """A random network: family, blocks, depths, widths, shortcuts, stem, image size, and half of its channels."""
-    draw = random.Random(seed)  # noqa: S311
-    stages = draw.randint(1, 3)
-    family = draw.choice(["v1", "v2", "plain"])
-    spec = msgspec.structs.replace(
-        BASE,
-        family=family,
-        block_type=draw.choice(["basic", "bottleneck"]),
-        depths=tuple(draw.randint(1, 2) for _ in range(stages)),
-        widths=tuple(draw.choice([4, 8, 12, 16, 20, 24, 32, 48]) for _ in range(stages)),
-        stem_width=draw.choice([4, 8, 12, 16, 24]),
-        stem=draw.choice(["cifar", "cifar", "imagenet"]),
-        shortcut="B" if family == "plain" else draw.choice(["B", "B", "C"]),
-        num_classes=draw.randint(2, 26),
-        input=(3, draw.randint(9, 33), draw.randint(9, 33)),
-    )
-    return half(spec, seed) if draw.random() < 0.4 else spec
 
 
 @pytest.mark.long("many")
