@@ -48,8 +48,8 @@ from reszoo.models.cost import cost_of
 from reszoo.quantize.program import evaluate, read
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
-from foreign import untrained  # noqa: E402
-from random_networks import drawn, quantized  # noqa: E402
+from foreign import untrained
+from random_networks import drawn, quantized
 
 CIFAR = ("resnet8_v1.reszoo_cifar10", "resnet20_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10")
 CIFAR = (*CIFAR, "resnet56_v1.akamaster_cifar10")
