@@ -67,8 +67,7 @@ class _FloatReader(Reader):
         name, relu = str(last.output[0]), last if last.op_type == "Relu" else None
         match node.op_type:
             case "Conv":
-                weights, *bias = (self.graph.array(each) for each in node.input[1:])
-                step: Step = self._convolution(_layer(node, weights, bias[0] if bias else None, relu), name, REAL)
+                step: Step = self._convolution(self._weighted(node, relu), name, REAL)
             case "BatchNormalization":
                 step = self._map(node, name, relu, *self._norm(node))
             case "Relu":
@@ -95,11 +94,14 @@ class _FloatReader(Reader):
                 self._move(node, name, REAL)
                 return
             case "Gemm" if name == self.logits.name:
-                weights, bias = (self.graph.array(each) for each in node.input[1:])
-                step = Logits(node.name, _layer(node, weights, bias, None), (self._read(node, node.input[0]),))
+                step = Logits(node.name, self._weighted(node, None), (self._read(node, node.input[0]),))
             case _:
                 raise self._no_kernel(node)
         self._keep(step)
+
+    def _weighted(self, node: onnx.NodeProto, relu: onnx.NodeProto | None) -> IntegerLayer:
+        weights, *biases = (self.graph.array(each) for each in node.input[1:])
+        return _layer(node, weights, biases[0] if biases else None, relu)
 
     def _norm(self, node: onnx.NodeProto) -> tuple[Array, Array]:
         """What a batch norm multiplies by, and what it adds."""

@@ -34,7 +34,9 @@ def header(model: Interface, sets: tuple[KernelSet, ...]) -> str:
         fed = f"raw pixels, {sides[0]} rows of {sides[1]} pixels of {sides[2]} bytes"
     else:
         fed = f"normalised floats, {sides[0]} planes of {sides[1]} rows of {sides[2]}"
-    agreeing = "All of them give the same bits." if model.is_exact else "They add in different orders, and round so."
+    agreeing = (
+        "All of them give the same bits." if model.is_exact else "Those that fuse products with sums round less often."
+    )
     listed = "\n".join(f"    {each.macro}," for each in sets)
     return f"""/*
  * {model.title}

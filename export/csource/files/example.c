@@ -7,7 +7,7 @@
 
 static uint64_t workspace[(MODEL_WORKSPACE_BYTES + 64 + 7) / 8];
 
-/* Integers to the last bit; floats, which each set adds in its own order, within EXAMPLE_TOLERANCE. */
+/* Integers to the last bit; floats, which not all sets round equally often, within EXAMPLE_TOLERANCE. */
 static int is_expected(const float *logits)
 {
     if (EXAMPLE_TOLERANCE <= 0)
