@@ -69,9 +69,8 @@ def _sets(program: Program, precision: Precision, names: tuple[str, ...]) -> tup
     Raises UsageError for one that would not be exact: sums of two products have to fit into 16 bits there.
     """
     sets = kernel_sets.SETS[precision]
-    if precision == "fp32":
-        return tuple(each for each in sets if not names or each.name in names or each is sets[-1])
-    saturating = [step.name for step in program if isinstance(step, Product | Logits) and _saturates(step)]
+    products = [step for step in program if isinstance(step, Product | Logits)] if precision == "int8" else []
+    saturating = [step.name for step in products if _saturates(step)]
     chosen = []
     for each in sets:
         is_exact = not saturating or each.name not in kernel_sets.NEEDS_CERTIFICATE
