@@ -1,5 +1,6 @@
 """`reszoo verify`: what an artifact, a card, a measurement or a search claims, measured again."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,9 +17,18 @@ def verify(
         ),
     ],
     latency: Annotated[bool, typer.Option(help="Measure latencies too, where the claim is of this machine.")] = True,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PEM",
+            help="The public key that the artifacts were signed with: check their signatures, and run nothing that is "
+            "not what was signed.",
+            show_default=False,
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Measure again what is claimed: hashes, sizes, parity, accuracies, latencies and their ratios.
+    """Measure again what is claimed: hashes, sizes, parity, accuracies, latencies and their ratios, and signatures.
 
     Example: reszoo verify resnet8_v1.reszoo_digits
     """
@@ -26,7 +36,7 @@ def verify(
     from ..workflows.verifying import verify as run
 
     with output.bar() as progress:
-        found = list(run(*targets, latency=latency, progress=progress))
+        found = list(run(*targets, latency=latency, key=key, progress=progress))
     if json:
         output.print_json([each._asdict() for each in found])
     else:

@@ -120,11 +120,12 @@ def html_page(report: Report) -> str:
 
 
 def filled(name: str, title: str, page: msgspec.Struct) -> str:
-    """The template of that name with its script and the data, and all that they need."""
+    """The frame around the page of that name, with its script, the data, and all that they need."""
     from plotly.offline import get_plotlyjs
 
     script, plotly = _asset("base.js") + _asset(f"{name}.js"), get_plotlyjs()
-    return Template(_asset(f"{name}.html")).substitute(
+    return Template(_asset("frame.html")).substitute(
+        main=_asset(f"{name}.html"),
         title=escape(title),
         script_hashes=f"{_hash_source(plotly)} {_hash_source(script)}",
         style=f":root {{ {_palette()} }}\n{_asset('page.css')}",

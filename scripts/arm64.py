@@ -6,7 +6,7 @@ be here. QEMU plays one named processor. Then bundled networks are exported, and
 here and, through the ssh target, there: integers have to give the same, floats the same within a tolerance. What is
 emulated has no latency: reszoo refuses to measure one there, which is tried as well.
 
-A folder that is there already is used again. `--out` takes the record.
+A folder that is there already is used again. `--out` takes the record, and a run goes on where it ended.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -139,7 +140,10 @@ def unpack(packages: list[Path], root: Path) -> None:
 
 
 def compared(target: SshTarget, artifact: Artifact, case: Case, n: int) -> dict[str, object]:
-    """The largest difference of any logit, relative to the largest logit; of test images, how many are right there."""
+    """The largest difference of any logit, relative to the largest logit; of test images, how many are right there.
+
+    Where that is more than it may be: how many images differ, and how many get another class.
+    """
     images, labels = chosen(n, artifact.source_ref)
     batch = feed(images, artifact.input, artifact.preprocess)
     with runtimes()[case.runtime].load(artifact, device="cpu", threads=1, variant="") as session:
@@ -153,11 +157,20 @@ def compared(target: SshTarget, artifact: Artifact, case: Case, n: int) -> dict[
     limit = 0.0 if case.precision == "int8" else TOLERANCE
     correct = int((there.argmax(1) == labels).sum())
     answers = {"worst": worst, "limit": limit, "equal": worst <= limit, "n": len(labels), "correct": correct}
+    if worst > limit:
+        answers["differing"] = int((np.abs(here - there).max(axis=1) > limit * np.abs(here).max()).sum())
+        answers["other_class"] = int((here.argmax(1) != there.argmax(1)).sum())
     return {"ref": artifact.source_ref, **case._asdict(), **answers}
 
 
 def scenario_of(case: Case, target: SshTarget) -> Scenario:
     return Scenario(runtime=case.runtime, variant="", device="cpu", batch=1, threads=1, target=target.name)
+
+
+def record(target: SshTarget, rows: list[dict[str, object]]) -> str:
+    host = target.facts["host"]
+    seen = {"emulated_by": host["emulated_by"], "machine": host["machine"], "versions": host["versions"]}
+    return json.dumps({"schema": 1, "cpu": CPU, **seen, "rows": rows}, indent=2)
 
 
 def main() -> None:
@@ -173,34 +186,25 @@ def main() -> None:
     folder = options.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     wrapper = system(folder)
-    rows = []
+    rows = json.loads(options.out.read_text())["rows"] if options.out and options.out.is_file() else []
+    done = {(row["ref"], row["format"], row["precision"]) for row in rows}
     with TemporaryDirectory() as name, sshd.board(Path(name)) as board:
         os.environ |= board.environment
         with SshTarget(f"ssh://{sshd.NAME}{wrapper}") as target:
-            for ref in options.ref or ["resnet8_v1.reszoo_digits"]:
-                for case in CASES:
-                    if options.runtime and case.runtime not in options.runtime:
-                        continue
-                    out = Path(name) / f"{ref}-{case.format}-{case.precision}"
-                    artifact = export(
-                        zoo.load(ref), case.format, out=out, options=ExportOptions(precision=case.precision)
-                    )
-                    rows.append(compared(target, artifact, case, options.images))
-                    print(*rows[-1].values(), flush=True)
-                    refused = measure(artifact, scenario_of(case, target), target=target)
-                    if not isinstance(refused, Failure):
-                        raise SystemExit("a latency was measured in an emulated machine")
-            record = {
-                "schema": 1,
-                "cpu": CPU,
-                "emulated_by": target.facts["host"]["emulated_by"],
-                "machine": target.facts["host"]["machine"],
-                "versions": target.facts["host"]["versions"],
-                "rows": rows,
-            }
-    print(text := json.dumps(record, indent=2))
-    if options.out:
-        options.out.write_text(text + "\n")
+            for ref, case in product(options.ref or ["resnet8_v1.reszoo_digits"], CASES):
+                is_asked = not options.runtime or case.runtime in options.runtime
+                if not is_asked or (ref, case.format, case.precision) in done:
+                    continue
+                out = Path(name) / f"{ref}-{case.format}-{case.precision}"
+                artifact = export(zoo.load(ref), case.format, out=out, options=ExportOptions(precision=case.precision))
+                rows.append(compared(target, artifact, case, options.images))
+                print(*rows[-1].values(), flush=True)
+                if options.out:
+                    options.out.write_text(record(target, rows) + "\n")
+                refused = measure(artifact, scenario_of(case, target), target=target)
+                if not isinstance(refused, Failure):
+                    raise SystemExit("a latency was measured in an emulated machine")
+            print(record(target, rows))
     if not all(row["equal"] for row in rows):
         raise SystemExit("some answers differ")
 

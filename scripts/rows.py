@@ -532,8 +532,13 @@ def _emulated(network: str) -> Iterator[Found]:
     for each in document["rows"]:
         if each["ref"] == network:
             where = f"ARM {document['cpu'].title()}, emulated"
-            answers = "the same integers as here" if each["limit"] == 0 else f"as here to {each['worst']:.0e}"
-            yield where, each["runtime"], each["precision"], each, None, "", f"none; {answers}"
+            yield where, each["runtime"], each["precision"], each, None, "", f"none; {_answers(each)}"
+
+
+def _answers(each: Figure) -> str:
+    if not each["equal"]:
+        return f"{each['differing']} of {each['n']:,} images have other logits, {each['other_class']} another class"
+    return f"as here to {each['worst']:.0e}" if each["limit"] else "the same integers as here"
 
 
 def _of_controllers(each: Figure) -> Iterator[Found]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.measured import AGAIN, Comparison, Failure, Host, Measurement, Scenario, Subject
 from ..core.progress import Progress, silent
-from ..core.types import Artifact, Checkpoint
+from ..core.types import Artifact, Checkpoint, StrPath
 
 if TYPE_CHECKING:
     from ..datasets.info import Split
@@ -36,23 +36,27 @@ class Verified(NamedTuple):
     by: str = ""
 
 
-def verify(*targets: "str | os.PathLike[str]", latency: bool = True, progress: Progress = silent) -> Iterator[Verified]:
+def verify(
+    *targets: StrPath, latency: bool = True, key: StrPath | None = None, progress: Progress = silent
+) -> Iterator[Verified]:
     """Measure again what is claimed: hashes, sizes, parity, accuracies, latencies and their ratios.
 
     Args:
         *targets: Folders of artifacts, of searches and of measurements; files of measurements and comparisons; names of
-            checkpoints, whose cards claim accuracies.
+            checkpoints, whose cards claim accuracies; hf://OWNER/NAME of either.
         latency: Measure latencies, too, where the machine is the one that the claim is of.
+        key: A PEM file with the public key of whoever signed the artifacts. Of a folder that is not what was signed,
+            nothing is run. None checks no signature.
         progress: Is told of what is measured.
 
     Yields:
         Every claim, as soon as it is decided: reproduced, differs, or cannot be measured here.
 
     Raises:
-        UsageError: A target is nothing that claims anything.
+        UsageError: A target is nothing that claims anything, or with a key nothing that is signed.
     """
     for target in targets:
-        for what, claims in _claims(os.fspath(target), latency, progress):
+        for what, claims in _claims(os.fspath(target), latency, key, progress):
             progress(f"verifying {what}")
             yield from claims
 
@@ -69,28 +73,43 @@ def check_verified(found: Sequence[Verified]) -> None:
 Claims = Iterator[tuple[str, Iterator[Verified]]]
 
 
-def _claims(target: str, latency: bool, progress: Progress) -> Claims:
+def _claims(target: str, latency: bool, key: StrPath | None, progress: Progress) -> Claims:
     from ..export.artifacts import is_artifact
     from .optimization.log import PLAN
-    from .references import checkpoints
+    from .references import resolve_all
 
     path = Path(target)
     if path.is_dir() and is_artifact(path):
-        yield target, of_artifact(path)
+        yield target, of_artifact(path, key)
     elif path.is_dir() and (path / PLAN).is_file():
-        yield target, _of_search(path, latency)
+        yield target, _of_search(path, latency, key)
     elif path.is_file() or (path.is_dir() and not (path / "checkpoint.json").is_file()):
+        _refuse(key, target)
         yield from _of_files(path, latency)
     else:
-        for checkpoint in checkpoints([target], progress):
-            yield checkpoint.ref, of_checkpoint(checkpoint)
+        for found in resolve_all([target], progress):
+            if isinstance(found, Artifact):
+                yield target, of_artifact(found.path, key)
+            else:
+                _refuse(key, target)
+                yield found.ref, of_checkpoint(found)
 
 
-def of_artifact(folder: Path) -> Iterator[Verified]:
-    """Each file's hash and size, and the parity with its source where that is here."""
+def _refuse(key: StrPath | None, target: str) -> None:
+    if key is not None:
+        raise UsageError(f"{target} is no artifact, and nothing else is signed", "Leave the key away, or name one.")
+
+
+def of_artifact(folder: Path, key: StrPath | None = None) -> Iterator[Verified]:
+    """Its signature, each file's hash and size, and the parity with its source where that is here."""
     from ..core.documents import read_json
     from ..export.artifacts import FIX, MANIFEST, record
 
+    if key is not None:
+        signature = _signature(folder, key)
+        yield signature
+        if signature.outcome == "differs":
+            return
     artifact = read_json(folder / MANIFEST, Artifact, FIX)
     for file in artifact.files:
         path = folder / file.name
@@ -102,6 +121,17 @@ def of_artifact(folder: Path) -> Iterator[Verified]:
         yield _same(str(path), claimed, found, now == file, "its content is another")
     if all((folder / file.name).is_file() for file in artifact.files):
         yield _parity(folder)
+
+
+def _signature(folder: Path, key: StrPath) -> Verified:
+    from ..export.signing import TamperedError, check_signature
+
+    what, claimed = f"{folder}: signature", f"signed with {key}"
+    try:
+        check_signature(folder, key)
+    except TamperedError as error:
+        return Verified(what, claimed, "is not that", "differs", f"{error.problem}. {error.fix}")
+    return Verified(what, claimed, "is that", "reproduced")
 
 
 def _parity(folder: Path) -> Verified:
@@ -163,7 +193,7 @@ def accuracy_again(
     return _same(what, claimed, now, abs(found.accuracy - value) <= ACCURACY, by)
 
 
-def _of_search(folder: Path, latency: bool) -> Iterator[Verified]:
+def _of_search(folder: Path, latency: bool, key: StrPath | None) -> Iterator[Verified]:
     """Of its artifact: everything; what it did on the test split, and its latency."""
     from ..core.documents import read_json
     from ..export import artifacts
@@ -178,7 +208,7 @@ def _of_search(folder: Path, latency: bool) -> Iterator[Verified]:
         yield Verified(str(folder), search.outcome, "", "cannot be measured here", "nothing was chosen")
         return
     place = folder / ARTIFACT
-    yield from of_artifact(place)
+    yield from of_artifact(place, key)
     artifact = artifacts.read(place)
     if row.size_bytes is not None:
         claimed, now = f"{row.size_bytes:,} bytes", f"{artifact.size_bytes:,} bytes"

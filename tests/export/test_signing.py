@@ -1,5 +1,6 @@
 """`reszoo sign`: a signed artifact is what was signed, down to every file, wherever it went."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from signing_environment import python_that_signs
+from environments import python_that_signs
 
 Reszoo = Callable[..., subprocess.CompletedProcess[str]]
 WITH_SOURCE = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
@@ -120,12 +121,12 @@ def test_tampering_is_found(python: Path, keys: Path, signed: Path) -> None:
 def test_another_key_is_another_signer_and_the_card_may_change(reszoo: Reszoo, keys: Path, signed: Path) -> None:
     (signed / "README.md").write_text("the hub's model card\n")
     moved = signed.rename(signed.with_name("moved"))
-    good = reszoo("sign", moved, "--key", keys / "mine.pub", "--check")
-    assert good.returncode == 0, good.stderr
-    assert "is what was signed" in good.stdout
-    other = reszoo("sign", moved, "--key", keys / "other.pub", "--check")
+    good = json.loads(reszoo("verify", moved, "--key", keys / "mine.pub", "--json").stdout)
+    assert [each["outcome"] for each in good[:2]] == ["reproduced", "reproduced"]  # the signature, and a file's hash
+    other = reszoo("verify", moved, "--key", keys / "other.pub", "--json")
     assert other.returncode == 1
-    assert "is not what was signed with" in other.stderr
+    (found,) = json.loads(other.stdout)  # nothing of it was read any more
+    assert "is not what was signed with" in found["by"]
 
 
 @pytest.mark.long

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from environments import python_of_tritons_client
 from once import once
 from server import served
 
@@ -23,8 +24,6 @@ from reszoo.quantize.config import QuantizeConfig
 from reszoo.workflows.predicting import predict
 
 REF = "resnet8_v1.reszoo_digits"
-PYTHON = os.environ.get("RESZOO_TEST_TRITONCLIENT", "")
-needs_client = pytest.mark.skipif(not PYTHON, reason="RESZOO_TEST_TRITONCLIENT is not set: a Python with tritonclient")
 PARSED = """
 import json, sys
 from google.protobuf import json_format, text_format
@@ -39,9 +38,14 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return artifacts.read(once(tmp_path_factory, "digits-triton", lambda out: export(zoo.load(REF), "triton", out=out)))
 
 
-def parsed(*options: ExportOptions) -> list[dict[str, Any]]:
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(python_of_tritons_client(tmp_path_factory))
+
+
+def parsed(python: str, *options: ExportOptions) -> list[dict[str, Any]]:
     texts = json.dumps([config(zoo.load(REF), each) for each in options])
-    done = subprocess.run([PYTHON, "-c", PARSED], input=texts, capture_output=True, text=True, check=False)
+    done = subprocess.run([python, "-c", PARSED], input=texts, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return found
@@ -67,9 +71,10 @@ def test_its_configuration_may_be_changed_and_its_model_may_not(repository: Arti
         artifacts.read(artifact.path)
 
 
-@needs_client
-def test_the_protobuf_of_triton_reads_every_configuration() -> None:
+@pytest.mark.long
+def test_the_protobuf_of_triton_reads_every_configuration(python: str) -> None:
     plain, fixed, openvino, tensorrt = parsed(
+        python,
         ExportOptions(),
         ExportOptions(batch=8, input="uint8"),
         ExportOptions(accelerator=("openvino",)),
@@ -110,8 +115,8 @@ def test_tensorrt_takes_signed_integers() -> None:
     assert '"INT8"' in config(zoo.load(REF), options)
 
 
-@needs_client
-def test_the_client_in_its_readme_works(repository: Artifact, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_the_client_in_its_readme_works(python: str, repository: Artifact, tmp_path: Path) -> None:
     """Against `reszoo serve`, which speaks the protocol of both servers."""
     (program,) = re.findall(r"```python\n(.*?)```", (repository.path / "README.md").read_text(), re.DOTALL)
     assert len(program.splitlines()) <= 20
@@ -119,7 +124,7 @@ def test_the_client_in_its_readme_works(repository: Artifact, tmp_path: Path) ->
     with served(repository.path) as server:
         (tmp_path / "client.py").write_text(program.replace("localhost:8000", f"127.0.0.1:{server.port}"))
         environment = os.environ | {"PYTHONPATH": str(repository.path)}
-        command = [PYTHON, str(tmp_path / "client.py"), str(PICTURES / PHOTOGRAPHS[0])]
+        command = [python, str(tmp_path / "client.py"), str(PICTURES / PHOTOGRAPHS[0])]
         done = subprocess.run(
             command, capture_output=True, text=True, cwd=repository.path, env=environment, check=False
         )

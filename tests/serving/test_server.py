@@ -17,6 +17,7 @@ import httpx
 import numpy as np
 import pytest
 from browser import chromium
+from environments import python_of_tritons_client
 from once import once
 from PIL import Image
 from processes import children, wait_until_gone
@@ -148,13 +149,15 @@ def test_requests_may_be_sent_before_the_answer_to_the_one_before(
     assert found.count(b"HTTP/1.1 200 OK") == 9
 
 
+@pytest.mark.long
 def test_the_client_of_triton_is_understood(
-    artifact: Artifact, inputs: np.ndarray, logits: np.ndarray, tmp_path: Path
+    artifact: Artifact,
+    inputs: np.ndarray,
+    logits: np.ndarray,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """In its own environment, as it wants other versions: RESZOO_TEST_TRITONCLIENT names the Python of one."""
-    python = os.environ.get("RESZOO_TEST_TRITONCLIENT")
-    if not python:
-        pytest.skip("RESZOO_TEST_TRITONCLIENT is not set: a Python with tritonclient[http]")
+    python = str(python_of_tritons_client(tmp_path_factory))
     np.save(tmp_path / "inputs.npy", inputs)
     with served(artifact.path) as server:
         program = Path(__file__).parents[1] / "support" / "ask_by_tritonclient.py"

@@ -78,3 +78,9 @@ def test_the_exit_code_says_what_was_found() -> None:
         check_verified([same, other, none])
     with pytest.raises(UnavailableError, match="none of the claims"):
         check_verified([none])
+
+
+def test_what_is_never_signed_has_no_signature_to_check(tmp_path: Path) -> None:
+    for target in (REF, tmp_path):
+        with pytest.raises(UsageError, match="is no artifact, and nothing else is signed"):
+            list(verify(target, key=tmp_path / "public.pem"))
