@@ -17,8 +17,9 @@ from random_networks import drawn, quantized
 
 from reszoo import datasets, zoo
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.core.types import Checkpoint
+from reszoo.core.types import Checkpoint, ProvenanceStep
 from reszoo.datasets.photos import crops
+from reszoo.export.commands import making
 from reszoo.export.contract.format import formats
 from reszoo.export.contract.options import ExportOptions, input_spec
 from reszoo.export.contract.runtime import runtimes
@@ -334,6 +335,14 @@ def test_a_set_of_kernels_that_the_precision_does_not_have_is_refused(digits: Ch
         options = ExportOptions(precision=precision, isa=(isa,))
         with pytest.raises(UsageError, match=f"has no kernels {isa} for {precision}\nIt has {others}, "):
             export(digits, "c", out=tmp_path / "made", options=options)
+
+
+def test_the_command_that_makes_it_again_has_the_option_for_its_kernels() -> None:
+    configs = {"export": {"isa": "avx2,neon"}, "quantize": {"scheme": "int8"}}
+    steps = [ProvenanceStep(name=name, config=each, versions={}, input_sha256="") for name, each in configs.items()]
+    verb, options = making("c", steps, precision="int8", input_dtype="uint8")
+    assert verb == "export"  # `reszoo quantize` has no --isa
+    assert options == ["--precision", "int8", "--input", "uint8", "--isa", "avx2,neon"]
 
 
 @pytest.mark.skipif(bool(formats()["c"].unavailable()), reason="the format cannot be written here")
