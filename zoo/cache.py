@@ -83,12 +83,13 @@ def collect_garbage(*, everything: bool = False, dry_run: bool = False) -> list[
             if staging.is_dead(folder) if dry_run else staging.discard(folder):
                 removed.append(entry)
         for path in [*_leftovers(), *local.stale(), *(_contents() if everything else ())]:
+            lock = _lock_on(path)
             with ExitStack() as held:
-                if not (path.exists() and _try_lock(_lock_on(path), held, keep=dry_run)):
+                if not (path.exists() and _try_lock(lock, held, keep=dry_run)):
                     continue
                 if path.exists():  # whoever had the lock until now may have finished it
                     removed.append(_entry(path))
-                    if not dry_run:
+                    if not dry_run and path != lock:  # which goes anyway: removed twice, the second may be another's
                         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return removed
 

@@ -220,6 +220,21 @@ def test_sixteen_downloads_beside_a_collection_in_a_loop_all_succeed(tmp_path: P
     assert not list(cache.glob("downloads/*"))
 
 
+def test_a_lock_that_nobody_holds_is_removed_once(cache: Path) -> None:
+    """The second time, its name may be that of the lock of whoever has come meanwhile."""
+    put(cache / "downloads" / "w.pth.reszoo-lock", 0)
+    program = (
+        "import sys\n"
+        "from reszoo.zoo import cache\n"
+        "removed = []\n"
+        "sys.addaudithook(lambda event, what: removed.append(str(what[0])) if event == 'os.remove' else None)\n"
+        "cache.collect_garbage()\n"
+        "print(*removed)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(cache / "downloads" / "w.pth.reszoo-lock")]
+
+
 def test_what_a_kill_left_between_two_renames_is_restored_and_not_collected(cache: Path) -> None:
     target = cache / "data" / "flowers"
     put(cache / "data" / ".staging-flowers-a1b2c3d4" / "old" / "dataset.json")
