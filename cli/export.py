@@ -57,7 +57,7 @@ def export(
         str | None,
         typer.Option(
             metavar="avx2,neon,...",
-            help="Kernels that C is written with: portable, avx2, avx512vnni, neon, neon-dotprod, cortex-m.",
+            help="Kernels that C has: portable, avx2, neon; int8 avx512vnni, neon-dotprod, cortex-m; fp32 avx512.",
             show_default="all, and the best that is there runs",
             rich_help_panel="Artifact",
         ),

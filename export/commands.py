@@ -30,7 +30,7 @@ def making(
     """The verb, and those of its options that are not the default for that format; `made` are the artifact's steps."""
     steps = {step.name: step.config for step in made}
     export = steps.get("export", {}) | {"input": "uint8" if input_dtype == "uint8" else "float"}
-    is_choice = "fp32" in formats()[format_name].precisions  # else an export is int8 anyway
+    is_choice = "fp32" in formats()[format_name].precisions and not export.get("isa")  # `quantize` has no --isa
     if (quantized := steps.get("quantize")) and is_choice:
         return "quantize", [*exporting(export | {"precision": "fp32"}), *_quantizing(quantized, format_name)]
     return "export", exporting(export | {"precision": precision})

@@ -194,7 +194,7 @@ def _run(to_go: list[Way], candidate: Candidate, checkpoint: Checkpoint, seed: i
     others = first if is_small(candidate.preprocess) else batches(candidate.input, FEWER_IMAGES)
     n = sum(first.values())
     images, origin = sample_images(checkpoint.dataset, checkpoint.preprocess, n, seed)
-    expected = _reference(checkpoint, images)
+    expected = reference(checkpoint, images)
     results = []
     for way, sizes in zip(to_go, [first, *[others] * (len(to_go) - 1)], strict=True):
         ends = list(accumulate(sizes.values()))
@@ -222,7 +222,8 @@ def batches(spec: TensorSpec, n: int) -> dict[int, int]:
     return counts | {large: large * math.ceil(max(n - sum(counts.values()), 1) / large)}
 
 
-def _reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
+def reference(checkpoint: Checkpoint, images: "np.ndarray") -> "np.ndarray":
+    """The logits of the source, in PyTorch; `images` are uint8 (N, H, W, C)."""
     import torch
 
     from ..datasets.preprocess import normalise

@@ -58,8 +58,12 @@ def format_for(scheme: str | None) -> str:
         return OnnxFormat.name
     chosen = scheme_named(scheme)
     fitting = [other for other in formats().values() if isinstance(other, GraphFormat) and other.fits(chosen)]
-    # of those, one that has a float counterpart to compare with
-    return min(fitting, key=lambda plugin: (plugin.natural_int8.scheme != scheme, "fp32" not in plugin.precisions)).name
+
+    def distance(plugin: GraphFormat) -> tuple[bool, bool, bool]:
+        has_floats = "fp32" in plugin.precisions  # a counterpart to compare with
+        return plugin.natural_int8.scheme != scheme, not has_floats, plugin.name != plugin.graph_kind
+
+    return min(fitting, key=distance).name
 
 
 def scheme_of(config: QuantizeConfig, plugin: Format) -> Scheme:

@@ -129,12 +129,16 @@ class GlobalPool:
 
 @dataclass(frozen=True)
 class Pick:
-    """Every n-th pixel, in the steps of the output."""
+    """Every n-th pixel, in the steps of the output.
+
+    In floats it may get channels of zeros as well: `before` its own, and behind them what the output has more.
+    """
 
     name: str
     inputs: tuple[Tensor]
     output: Tensor
     strides: tuple[int, int]
+    before: int = 0
 
 
 Step = Fed | Product | Logits | Addition | MaxPool | GlobalPool | Pick
@@ -146,7 +150,7 @@ def read(model: onnx.ModelProto) -> Program:
 
     Raises ReszooError for what is not computed in integers throughout: the node and its layer are named.
     """
-    return _Reader(model).program()
+    return Reader(model).program()
 
 
 def evaluate(program: Program, fed: Array) -> dict[str, Array]:
@@ -225,8 +229,11 @@ _RESULTS: dict[type, Callable[..., Array]] = {
 }
 
 
-class _Reader:
+class Reader:
     """Goes from each QuantizeLinear back to the integers that its value comes from."""
+
+    kernel = "integer kernel"  # what errors say that there is none of, and how to do without
+    fix = "Leave `keep_float` away if it names that layer; else export to another format, such as onnx."
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.graph = Graph(model)
@@ -243,7 +250,7 @@ class _Reader:
         last = self.graph.writer[self.logits.name]
         layer = self.layers.get(self.logits.name)
         if layer is None or layer.node.op_type != "Gemm":
-            raise _no_kernel(last)
+            raise self._no_kernel(last)
         self.steps.append(Logits(layer.name, layer, (self._read(last, last.input[0]),)))
         return tuple(self.steps)
 
@@ -260,11 +267,11 @@ class _Reader:
         elif node.op_type == "Conv" and node.output[0] in self.layers:
             step = self._convolution(self.layers[node.output[0]], name, form)
         elif relu and node.op_type != "Add":
-            raise _no_kernel(node)
+            raise self._no_kernel(node)
         elif node.op_type == "Add":
             first, second = (self._read(node, each) for each in node.input)
             if first.shape != second.shape:
-                raise _no_kernel(node)
+                raise self._no_kernel(node)
             step = Addition(node.name, (first, second), Tensor(name, first.shape, form), relu)
         elif node.op_type == "GlobalAveragePool":
             read = self._read(node, node.input[0])
@@ -280,7 +287,7 @@ class _Reader:
             read = self._read(quantize, quantize.input[0])
             step = Pick(quantize.name, (read,), Tensor(name, read.shape, form), (1, 1))
         else:
-            raise _no_kernel(node)
+            raise self._no_kernel(node)
         self.tensors[name] = step.output
         self.steps.append(step)
 
@@ -288,7 +295,7 @@ class _Reader:
         """The integers behind a float value: it has to be dequantized from them."""
         node = self.graph.writer.get(name)
         if node is None or node.op_type != "DequantizeLinear" or node.input[0] not in self.tensors:
-            raise _no_kernel(reader if node is None or node.op_type == "DequantizeLinear" else node)
+            raise self._no_kernel(reader if node is None or node.op_type == "DequantizeLinear" else node)
         return self.tensors[node.input[0]]
 
     def _is_shift(self, node: onnx.NodeProto) -> bool:
@@ -307,7 +314,7 @@ class _Reader:
                 values = self.graph.array(constants[0]).astype(np.float32).ravel()
                 factors[node.op_type] = np.broadcast_to(values, channels)
             elif node.op_type not in ("Transpose", "Cast"):
-                raise _no_kernel(node)
+                raise self._no_kernel(node)
             node = self.graph.writer.get(next(each for each in node.input if each not in self.graph.weights))
         return Fed("input", Tensor(name, (channels, height, width), form), factors["Mul"], factors["Add"])
 
@@ -315,18 +322,18 @@ class _Reader:
         read = self._read(layer.node, layer.node.input[0])
         options = attributes(layer.node)
         if {*options.get("dilations", [1])} != {1} or layer.weight_values.ndim != 4:
-            raise _no_kernel(layer.node, "dilated ")
+            raise self._no_kernel(layer.node, "dilated ")
         strides, pads = options.get("strides", [1, 1]), options.get("pads", [0] * 4)
         sides = _sides(read, layer.weight_values.shape[2:], strides, pads)
         step = Product(layer.name, layer, (read,), Tensor(name, (len(layer.weight_values), *sides), form))
         if step.groups != 1 and (not step.is_map or any(pads)):
-            raise _no_kernel(layer.node, "grouped ")
+            raise self._no_kernel(layer.node, "grouped ")
         return step
 
     def _max_pool(self, node: onnx.NodeProto, name: str, form: Affine) -> MaxPool:
         read, options = self._read(node, node.input[0]), attributes(node)
         if (read.scale, read.zero) != (float(form.scale), int(form.zero_point)) or options.get("ceil_mode", 0):
-            raise _no_kernel(node, "rescaling ")
+            raise self._no_kernel(node, "rescaling ")
         kernel, strides, pads = options["kernel_shape"], options.get("strides", [1, 1]), options.get("pads", [0] * 4)
         sides = _sides(read, kernel, strides, pads)
         output = Tensor(name, (read.shape[0], *sides), form)
@@ -336,7 +343,7 @@ class _Reader:
         read, options = self._read(node, node.input[0]), attributes(node)
         strides = tuple(options.get("strides", [1, 1]))
         if {*options["kernel_shape"]} != {1} or any(options.get("pads", [0])):
-            raise _no_kernel(node)
+            raise self._no_kernel(node)
         sides = _sides(read, (1, 1), strides, (0,) * 4)
         return Pick(node.name, (read,), Tensor(name, (read.shape[0], *sides), form), strides)
 
@@ -344,8 +351,12 @@ class _Reader:
         """Of one pixel, nothing moves: it is another name."""
         read = self._read(node, node.input[0])
         if read.shape[1:] != (1, 1) or (read.scale, read.zero) != (float(form.scale), int(form.zero_point)):
-            raise _no_kernel(node)
+            raise self._no_kernel(node)
         self.tensors[name] = read
+
+    def _no_kernel(self, node: onnx.NodeProto, kind: str = "") -> ReszooError:
+        place = node.name or node.output[0]
+        return ReszooError(f"there is no {self.kernel} in C for {kind}{node.op_type}, at {place}", self.fix)
 
 
 def _sides(read: Tensor, kernel: Any, strides: Any, pads: Any) -> tuple[int, int]:
@@ -353,10 +364,3 @@ def _sides(read: Tensor, kernel: Any, strides: Any, pads: Any) -> tuple[int, int
     rows = (height + pads[0] + pads[2] - kernel[0]) // strides[0] + 1
     columns = (width + pads[1] + pads[3] - kernel[1]) // strides[1] + 1
     return int(rows), int(columns)
-
-
-def _no_kernel(node: onnx.NodeProto, kind: str = "") -> ReszooError:
-    return ReszooError(
-        f"there is no integer kernel in C for {kind}{node.op_type}, at {node.name or node.output[0]}",
-        "Leave `keep_float` away if it names that layer; else export to another format, such as onnx.",
-    )

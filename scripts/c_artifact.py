@@ -6,10 +6,11 @@ top1     right answers on the 10,000 test images of CIFAR-10, where the network 
 layers   microseconds and the share of the processor's peak, layer by layer
 latency  against the other runtimes with int8, in turn in one run, at batch 1 and 32
 cold     from the start of a process to its first logits, and the most memory that it has
+fuzz     random networks, by their seeds: every set of kernels of this processor against the integer reference
 
 Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 and resnet56, the extras openvino, litert and
 executorch, and for the emulators aarch64-linux-gnu-gcc, arm-none-eabi-gcc, qemu-user-static and qemu-system-arm. It
-goes on where an interrupted run has stopped: a network that a part has is left out.
+goes on where an interrupted run has stopped: a network that a part has is left out. `fuzz` needs no data and no extra.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -31,16 +33,23 @@ from shipped import chosen
 
 from reszoo import datasets, zoo
 from reszoo.bench.comparison import Contestant, Effort, compare
+from reszoo.core.errors import ReszooError
 from reszoo.core.files import cache_dir
 from reszoo.core.measured import BASELINE, Scenario
 from reszoo.core.types import Artifact, Checkpoint
+from reszoo.datasets.photos import crops
 from reszoo.export import artifacts, export
-from reszoo.export.contract.options import ExportOptions
+from reszoo.export.contract.options import ExportOptions, input_spec
 from reszoo.export.contract.runtime import parse_runtime, runtimes
 from reszoo.export.csource import compiling
+from reszoo.export.csource.folder import write as write_folder
 from reszoo.export.runtimes.c import CSession, library
 from reszoo.models.cost import cost_of
 from reszoo.quantize.program import evaluate, read
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"))
+from foreign import untrained
+from random_networks import drawn, quantized
 
 CIFAR = ("resnet8_v1.reszoo_cifar10", "resnet20_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10")
 CIFAR = (*CIFAR, "resnet56_v1.akamaster_cifar10")
@@ -57,17 +66,25 @@ RUNS, SECONDS = 10**9, 3.0  # of a profile
 FEW = {"portable": 50}  # images for kernels that are slow
 STRICT = ("-std=c11", "-Wall", "-Wextra", "-Werror")
 CONTROLLERS = {"cortex-m4": "mps2-an386", "cortex-m7": "mps2-an500"}
+SEEDS, FUZZED = 200, 3  # random networks, and images of each
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when left out")
+    known_parts = ", ".join((*PARTS, "fuzz"))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {known_parts}; all when left out")
     parser.add_argument("--network", action="append", choices=NETWORKS, help="only this one; may be given again")
     parser.add_argument("--images", type=int, default=1000, metavar="N", help="that bits are compared on; 8 at 224x224")
+    parser.add_argument(
+        "--seeds", type=int, default=SEEDS, metavar="N", help="of fuzz: 0 to N - 1 (default %(default)s)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="what is measured goes here")
     options = parser.parse_args()
-    for part in options.parts or PARTS:
+    for part in options.parts or (*PARTS, "fuzz"):
         path = options.out / f"{part}.json"
+        if part == "fuzz":
+            fuzz(path, options.seeds)
+            continue
         for network in options.network or NETWORKS:
             found = known(path)
             if not any(each["network"] == network for each in found):
@@ -185,6 +202,36 @@ def cold(network: str, _: int) -> list[dict[str, Any]]:
         runs = [json.loads(each) for each in said]
     first = min(each["first_s"] for each in runs)
     return [{"first_s": first, "peak_bytes": min(each["peak_bytes"] for each in runs)}]
+
+
+def fuzz(path: Path, seeds: int) -> None:
+    """Those that are refused are kept as well, with the reason."""
+    found = known(path)
+    for seed in sorted({*range(seeds)} - {each["seed"] for each in found}):
+        print("fuzz", seed, flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            found.append({"seed": seed, **fuzzed(seed, Path(folder))})
+        write(path, sorted(found, key=lambda each: each["seed"]))
+
+
+def fuzzed(seed: int, work: Path) -> dict[str, Any]:
+    checkpoint, made = untrained(work / "checkpoint", drawn(seed)), work / "made"
+    cost = {"macs": cost_of(checkpoint.spec).macs}
+    images = crops(FUZZED, checkpoint.preprocess, seed)
+    made.mkdir()
+    try:
+        graph = quantized(checkpoint)
+        write_folder(graph, checkpoint, input_spec(checkpoint, ExportOptions(input="uint8")), made)
+    except ReszooError as error:
+        return cost | {"refused": str(error).splitlines()[0]}
+    compiling.build(made, made / compiling.LIBRARY)
+    loaded, expected = library(made), evaluate(read(onnx.load_model_from_string(graph)), images)["logits"]
+    equal = {}
+    for variant in runtimes()["c"].variants[1:]:
+        if runtimes()["c"].unavailable("cpu", variant) is None:
+            with CSession(loaded, variant) as session:
+                equal[variant] = int((session.predict(images) == expected).all(axis=1).sum())
+    return cost | {"images": FUZZED, "equal": equal}
 
 
 PARTS: dict[str, Callable[[str, int], list[dict[str, Any]]]] = {

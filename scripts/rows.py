@@ -633,6 +633,17 @@ def c_bits() -> Iterator[Row]:
         }
 
 
+def c_fuzz() -> Iterator[Row]:
+    """Of all random networks together."""
+    if found := c_figures("fuzz"):
+        tried = [each for each in found if "equal" in each]
+        equal = [each for each in tried if set(each["equal"].values()) == {each["images"]}]
+        kernels = ", ".join(tried[0]["equal"]) if tried else ""
+        refused = len(found) - len(tried)
+        yield {"networks": len(found), "kernels": kernels, "equal": len(equal), "refused": refused,
+               "wrong": len(tried) - len(equal)}  # fmt: skip
+
+
 def c_sizes() -> Iterator[Row]:
     for each in c_figures("bits"):
         yield each | {"network": f"`{each['network']}`", "macs": each["macs"] / 1e6}

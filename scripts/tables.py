@@ -272,6 +272,11 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "network | avx512vnni | avx2 | portable | emulated | top-1",
         "{network} | {equal[avx512vnni]} | {equal[avx2]} | {equal[portable]} | {emulated} | {top_1}",
     ),
+    "c_fuzz": Table(
+        rows.c_fuzz,
+        "random networks | kernels | equal in every bit | refused with a reason | wrong",
+        "{networks} | {kernels} | {equal} | {refused} | {wrong}",
+    ),
     "c_sizes": Table(
         rows.c_sizes,
         "network | multiply-adds | workspace, bytes | constants, bytes | sources, bytes | library, bytes | "

@@ -33,6 +33,13 @@ MODULES = {
     "ncnn": "ncnn",
     "openvino": "openvino",
 }
+# Why the worker for devices does not run it, and what to do, where there is more to say than of others.
+NOT_THERE = {
+    "c": (
+        "reszoo builds nothing on a device",
+        "Copy the artifact's folder there: `make check` and its run.py build it and run it, without reszoo.",
+    ),
+}
 WHEELS = ("x86_64", "aarch64")  # what PyPI has these runtimes for, on Linux
 PUT_S = 3600.0
 INPUTS = "inputs.npy"
@@ -182,8 +189,9 @@ class SshTarget(Target):
         what, python = f"{runtime.name} on {self.name}", self.facts["executable"]
         if runtime.name not in MODULES:
             able = [name for name in MODULES if self.facts["modules"][MODULES[name]]] or [*MODULES]
-            reason = "the worker for devices does not run it"
-            return Unavailable(what=what, reason=reason, fix=f"Use `runtime={able[0]}`.")
+            plain = "the worker for devices does not run it", f"Use `runtime={able[0]}`."
+            reason, fix = NOT_THERE.get(runtime.name, plain)
+            return Unavailable(what=what, reason=reason, fix=fix)
         if self.facts["modules"][MODULES[runtime.name]] and "numpy" in self.facts["host"]["versions"]:
             return None
         packages = " ".join(runtime.packages[:1] or (runtime.name,))

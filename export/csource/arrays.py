@@ -8,7 +8,7 @@ TYPES = {"int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int
 TYPES |= {"float32": "float", "float64": "double"}
 WIDTH = 120
 ALIGNED = "ALIGNED "  # a macro of the file that they stand in
-# Bytes from which an array is a string: a compiler reads that thirty times as fast, a person does not read it at all.
+# Values from which an array is a string: a compiler reads that thirty times as fast, a person does not read it at all.
 LONG = 1 << 18
 OCTAL = np.array([list(f"\\{value:03o}".encode()) for value in range(256)], np.uint8)  # (256, 4)
 
@@ -16,9 +16,20 @@ OCTAL = np.array([list(f"\\{value:03o}".encode()) for value in range(256)], np.u
 def array(name: str, values: Array) -> str:
     """The definition of a constant array of these values, in their order in memory."""
     head = f"static const {ALIGNED}{TYPES[str(values.dtype)]} {name}"
-    if values.dtype == np.int8 and values.size > LONG:
-        return f"{head}[{values.size} + 1] =\n{_string(values)};\n"
+    if values.size > LONG:
+        return _long(name, head, values)
     return f"{head}[{values.size}] = {{\n{_lines(_numbers(values))}\n}};\n"
+
+
+def _long(name: str, head: str, values: Array) -> str:
+    """As a string, behind whose bytes there is room for its end; what is no byte is read through a union."""
+    if values.itemsize == 1:
+        return f"{head}[{values.size} + 1] =\n{_string(values)};\n"
+    kind = TYPES[str(values.dtype)]
+    union = f"union {{\n    char bytes[{values.nbytes} + 1];\n    {kind} values[{values.size}];\n}}"
+    bytes_ = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).view(np.uint8)
+    defined = f"static const {ALIGNED}{union} {name}_bytes = {{\n{_string(bytes_)}}};"
+    return f"{defined}\n#define {name} {name}_bytes.values\n"
 
 
 def _string(values: Array) -> str:

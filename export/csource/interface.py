@@ -10,13 +10,14 @@ from .kernel_sets import KernelSet
 
 
 class Interface(NamedTuple):
-    """What a model takes and gives, and the bytes of its workspace."""
+    """What a model takes and gives, the bytes of its workspace, and whether all kernels give the same bits."""
 
     title: str
     fed: TensorSpec
     classes: int
     workspace: int
     constants: int
+    is_exact: bool
 
     @property
     def pixel(self) -> str:
@@ -33,6 +34,9 @@ def header(model: Interface, sets: tuple[KernelSet, ...]) -> str:
         fed = f"raw pixels, {sides[0]} rows of {sides[1]} pixels of {sides[2]} bytes"
     else:
         fed = f"normalised floats, {sides[0]} planes of {sides[1]} rows of {sides[2]}"
+    agreeing = (
+        "All of them give the same bits." if model.is_exact else "Those that fuse products with sums round less often."
+    )
     listed = "\n".join(f"    {each.macro}," for each in sets)
     return f"""/*
  * {model.title}
@@ -53,11 +57,11 @@ extern "C" {{
 #define MODEL_IMAGE_VALUES {model.values} /* {fed} */
 #define MODEL_CLASSES {model.classes}
 #define MODEL_WORKSPACE_BYTES {model.workspace} /* aligned to {ALIGNMENT} bytes; what is in it does not matter */
-#define MODEL_CONSTANT_BYTES {model.constants} /* weights, biases and multipliers, all const */
+#define MODEL_CONSTANT_BYTES {model.constants} /* weights and all else that layers have, all const */
 
 typedef {model.pixel} model_pixel;
 
-/* Sets of kernels. All of them give the same bits. */
+/* Sets of kernels. {agreeing} */
 enum model_kernels {{
 {listed}
     MODEL_SETS
@@ -196,8 +200,11 @@ int model_run(const model_pixel *image, float *logits, void *workspace)
 """
 
 
-def example_data(image: Array, logits: Array) -> str:
-    """A test vector: one image as the model is fed with it, and the logits of the integer reference."""
-    head = "/* A picture, and the logits that the network has for it, to the last bit. */\n#include <stdint.h>\n\n"
+def example_data(image: Array, logits: Array, tolerance: float) -> str:
+    """A test vector: one image as the model is fed with it, and the logits of the reference."""
+    about = f"within {tolerance:.3g}" if tolerance else "to the last bit"
+    head = f"/* A picture, and the logits that the network has for it, {about}. */\n#include <stdint.h>\n\n"
+    agrees = "as expected" if tolerance else "every bit as expected"
+    limits = f'#define EXAMPLE_TOLERANCE {tolerance!r}f\n#define EXAMPLE_AGREES "{agrees}"\n'
     arrays = f"{array('example_image', image)}\n{array('example_logits', logits)}"
-    return f"{head}#define ALIGNED\n\n{arrays}"
+    return f"{head}{limits}#define ALIGNED\n\n{arrays}"

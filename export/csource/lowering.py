@@ -1,4 +1,4 @@
-"""From the steps of an integer network to calls of kernels: additions go into the convolution in front of them."""
+"""From the steps of a network to calls of kernels: additions go into the convolution in front of them."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from ...quantize.integer import Array
 from ...quantize.program import Addition, Product, Program, Step, Tensor
 
 BLOCK = 16  # outputs whose weights lie together, as in kernels.h
-GROUP = 4  # bytes that are multiplied at once
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,17 @@ def calls(program: Program) -> list[Call]:
     ]
 
 
-def packed(weights: Array) -> Array:
-    """(O, I, kH, kW) int8 as the kernels read it: (blocks, kH, groups, BLOCK, GROUP), filled up with zeros.
+def packed(weights: Array, group: int) -> Array:
+    """(O, I, kH, kW) as the kernels read it: (blocks, kH, groups, BLOCK, group), filled up with zeros.
 
-    A row of the kernel reads its pixels' bytes as one run, channels last.
+    A row of the kernel reads its pixels' values as one run, channels last; `group` of them are multiplied at once.
     """
     outputs, _, height, _ = weights.shape
     rows = weights.transpose(0, 2, 3, 1).reshape(outputs, height, -1)
-    blocks, groups = -(-outputs // BLOCK), -(-rows.shape[2] // GROUP)
-    filled = np.zeros((blocks * BLOCK, height, groups * GROUP), np.int8)
+    blocks, groups = -(-outputs // BLOCK), -(-rows.shape[2] // group)
+    filled = np.zeros((blocks * BLOCK, height, groups * group), weights.dtype)
     filled[:outputs, :, : rows.shape[2]] = rows
-    return filled.reshape(blocks, BLOCK, height, groups, GROUP).transpose(0, 2, 3, 1, 4)
+    return filled.reshape(blocks, BLOCK, height, groups, group).transpose(0, 2, 3, 1, 4)
 
 
 def even_then_odd(values: Array) -> Array:

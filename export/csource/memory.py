@@ -1,5 +1,7 @@
 """Where each tensor lies in the workspace: planned once, so that nothing is allocated when the network runs.
 
+All sizes are in values of a tensor, which are a byte or a float each.
+
 Tensors that are not needed at the same time share bytes; an addition overwrites its residual where nobody reads that
 afterwards. The largest are placed first, each at the lowest free place (Pisarchyk & Lee 2020, "greedy by size").
 """
@@ -11,12 +13,12 @@ from ...quantize.program import Product, Tensor
 from .lowering import Call
 
 ALIGNMENT = 64
-SLACK = 64  # behind a tensor: vectors and groups of four bytes may read a little further
+SLACK = 64  # behind a tensor: vectors and groups of values may read a little further
 
 
 @dataclass(frozen=True)
 class Place:
-    """A tensor in the workspace: bytes from its start, with a border of so many pixels."""
+    """A tensor in the workspace: values from its start, with a border of so many pixels."""
 
     start: int
     shape: tuple[int, int, int]  # channels, height, width
@@ -41,7 +43,7 @@ class Place:
 @dataclass(frozen=True)
 class Memory:
     places: dict[str, Place]
-    size: int  # of the workspace, in bytes
+    size: int  # of the workspace
     filled: dict[int, int]  # number of a call -> the value of the border that has to be filled before it
 
 

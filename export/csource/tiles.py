@@ -21,14 +21,14 @@ class Registers(NamedTuple):
     least: int = 1  # sums that have to be on their way at once, so that none waits for the one before it
 
 
-# In the order in which TILE of the kernels counts them. AVX2 would have room for ten sums, but gcc makes so many
-# products before it adds them that sums go to memory.
-SETS = {"avx512vnni": Registers(16, 8, 6), "avx2": Registers(8, 4), "neon": Registers(4, 24)}
+# In the order in which TILE of the kernels counts them. AVX2 would have room for ten sums of bytes, but gcc makes so
+# many products before it adds them that sums go to memory.
+INTEGERS = (Registers(16, 8, 6), Registers(8, 4), Registers(4, 24))  # avx512vnni, avx2, neon
+FLOATS = (Registers(16, 24, 8), Registers(8, 12, 8), Registers(4, 24, 8), Registers(4, 8), Registers(1, 8))
 
 
-def tile_for(name: str, height: int, width: int, channels: int) -> Tile:
+def tile_for(registers: Registers, height: int, width: int, channels: int) -> Tile:
     """The tile that covers the output without a rest and loads least for each product, among those that fit."""
-    registers = SETS[name]
     vectors = -(-channels // registers.lanes)
     fitting = [
         Tile(rows, columns, beside)

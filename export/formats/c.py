@@ -1,7 +1,8 @@
-"""C without a runtime: kernels and constants in one folder, exact to the bit, and a library for this machine."""
+"""C without a runtime: kernels and constants in one folder, and a library for this machine; int8 exact to the bit."""
 
 from pathlib import Path
 
+from ...core.errors import UsageError
 from ...core.missing import not_installed
 from ...core.types import Candidate, Checkpoint, Figure, Unavailable, Way
 from ...quantize.config import QuantizeConfig
@@ -9,7 +10,7 @@ from ...quantize.contract import Scheme
 from ..contract.format import GraphFormat
 from ..contract.options import ExportOptions, input_spec
 from ..csource import compiling
-from ..csource.kernel_sets import NAMES
+from ..csource.kernel_sets import NAMES, SETS
 from . import onnx
 
 COUNTED = Way(kind="counted")
@@ -20,7 +21,7 @@ class CFormat(GraphFormat):
 
     name = "c"
     parity_runtime = "c"
-    precisions = ("int8",)
+    precisions = ("fp32", "int8")
     graph_kind = "onnx"
     activations = ("u8",)
     natural_int8 = QuantizeConfig(scheme="int8")
@@ -31,6 +32,14 @@ class CFormat(GraphFormat):
 
     def unavailable(self) -> Unavailable | None:
         return compiling.unavailable(self.name) or not_installed("torch", *onnx.EXPORTER, what=self.name)
+
+    def check(self, options: ExportOptions) -> None:
+        super().check(options)
+        own = [each.name for each in SETS[options.precision]]
+        if unknown := [name for name in options.isa if name not in own]:
+            raise UsageError(
+                f"format {self.name} has no kernels {unknown[0]} for {options.precision}", f"It has {', '.join(own)}."
+            )
 
     def fits(self, scheme: Scheme) -> bool:
         """Those of others quantize some tensors to signed integers, or leave some in float."""
@@ -45,7 +54,7 @@ class CFormat(GraphFormat):
     def convert(self, graph: bytes, checkpoint: Checkpoint, options: ExportOptions, folder: Path) -> None:
         from ..csource.folder import write
 
-        write(graph, checkpoint, input_spec(checkpoint, options), folder, options.isa)
+        write(graph, checkpoint, input_spec(checkpoint, options), folder, options.isa, options.precision)
         compiling.build(folder, folder / compiling.LIBRARY)
 
     def figures(self, written: Candidate) -> tuple[Figure, ...]:

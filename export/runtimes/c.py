@@ -24,6 +24,7 @@ OPERATORS = {
     "feed": "QuantizeLinear",
     "convolve": "Conv",
     "convert": "Conv",
+    "pick": "AveragePool",
     "add": "Add",
     "max": "MaxPool",
     "average": "GlobalAveragePool",
@@ -79,7 +80,7 @@ class CRuntime(Runtime):
                     ]
                 done += 1
         return tuple(
-            Kernel(name=name, operator=OPERATORS[kind], precision="int8", seconds=total / done / 1e9)
+            Kernel(name=name, operator=OPERATORS[kind], precision=model.precision, seconds=total / done / 1e9)
             for (name, kind), total in zip(names, seconds, strict=True)
         )
 
@@ -140,7 +141,8 @@ def kernels_of(loaded: Any, variant: str) -> int:
         return int(loaded.model_best())
     number = 0
     while (name := loaded.model_name(number)) is not None:
-        if name.decode() == variant and loaded.model_has(number):
+        # floats need no VNNI, and their kernels for AVX-512 are called so
+        if name.decode() in (variant, variant.removesuffix("vnni")) and loaded.model_has(number):
             return number
         number += 1
     raise ReszooError(f"the artifact has no {variant} kernels for this processor", "Leave the variant away.")

@@ -222,6 +222,13 @@ def test_a_machine_that_no_wheel_is_for_is_named(there: SshTarget) -> None:
     assert "PyPI has it for x86_64 and aarch64 only" in missing.reason
 
 
+def test_what_would_have_to_be_built_there_says_how_to_do_it_by_hand(there: SshTarget) -> None:
+    missing = there.engines()["c"].unavailable("cpu")
+    assert missing is not None
+    assert "reszoo builds nothing on a device" in missing.reason
+    assert "`make check`" in missing.fix
+
+
 def test_an_artifact_that_nothing_runs_there_is_told_what_does(device: Board, tmp_path: Path) -> None:
     made = export(zoo.load(REF), "torch", out=tmp_path / "torch")
     done = verb("bench", made.path, "--target", device.target)

@@ -1,8 +1,7 @@
-"""Networks in C: every set of kernels gives the bits of the integer reference, wherever the folder goes."""
+"""Networks in C: of integers every set of kernels gives the bits of the reference, wherever the folder goes."""
 
 import ctypes
 import os
-import random
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,38 +11,31 @@ import msgspec
 import numpy as np
 import onnx
 import pytest
-from families import BASE, half
+from families import BASE
 from foreign import untrained
+from random_networks import drawn, quantized
 
 from reszoo import datasets, zoo
 from reszoo.core.errors import ReszooError, UsageError
-from reszoo.core.types import Checkpoint, ResNetSpec
+from reszoo.core.types import Checkpoint, ProvenanceStep
 from reszoo.datasets.photos import crops
+from reszoo.export.commands import making
 from reszoo.export.contract.format import formats
 from reszoo.export.contract.options import ExportOptions, input_spec
 from reszoo.export.contract.runtime import runtimes
 from reszoo.export.csource import compiling, folder, kernel_sets, lowering, memory
+from reszoo.export.exporting import export
 from reszoo.export.feeding import feed
 from reszoo.export.formats.onnx import FORMAT
+from reszoo.export.parity import TOLERANCES, reference
 from reszoo.export.runtimes.c import CSession, kernels_of, library
-from reszoo.quantize import QuantizeConfig
 from reszoo.quantize.program import evaluate, read
-from reszoo.quantize.schemes.int8 import SCHEME
 
 Array = Any
 QUICK, MANY = 4, 40  # networks drawn at random
 BOARDS = Path(__file__).parents[2] / "scripts" / "cortex_m"
 WARNINGS = ("-std=c11", "-Wall", "-Wextra", "-Werror")
 pytestmark = pytest.mark.skipif(compiling.compiler() is None, reason="there is no C compiler")
-
-
-def quantized(checkpoint: Checkpoint, input_: Any = "uint8", **config: Any) -> bytes:
-    """Calibrated on photographs: no data set is needed."""
-    options = ExportOptions(input=input_)
-    images = feed(crops(16, checkpoint.preprocess, 1), input_spec(checkpoint, options), checkpoint.preprocess)
-    chosen = SCHEME.complete(QuantizeConfig(scheme="int8", calibration="minmax", **config))
-    graph: bytes = SCHEME.apply(FORMAT.graph(checkpoint, options), lambda: iter([images]), chosen).graph
-    return graph
 
 
 def written(
@@ -59,12 +51,38 @@ def check_bits(made: Path, graph: bytes, fed: Array, *options: str) -> list[str]
     compiling.build(made, made / compiling.LIBRARY, *options)
     loaded = library(made)
     expected = evaluate(read(onnx.load_model_from_string(graph)), fed)["logits"]
-    here = [each.name for each in kernel_sets.SETS if _has(loaded, each.name)]
+    here = [each.name for each in kernel_sets.SETS["int8"] if _has(loaded, each.name)]
     for name in here:
         with CSession(loaded, name) as session:
             session.workspace[:] = np.random.default_rng(0).integers(0, 256, session.workspace.shape)
             np.testing.assert_array_equal(session.predict(fed), expected, err_msg=name)
     return here
+
+
+def floats(checkpoint: Checkpoint, made: Path, input_: Any = "uint8") -> Path:
+    made.mkdir()
+    options = ExportOptions(input=input_)
+    spec = input_spec(checkpoint, options)
+    folder.write(FORMAT.graph(checkpoint, options), checkpoint, spec, made, (), "fp32")
+    return made
+
+
+def check_floats(made: Path, checkpoint: Checkpoint, images: Array, input_: Any = "uint8", *options: str) -> None:
+    """Every set of kernels against PyTorch; those that fuse multiplications and additions have the same bits."""
+    compiling.build(made, made / compiling.LIBRARY, *options)
+    loaded = library(made)
+    expected = reference(checkpoint, images)
+    fed = feed(images, input_spec(checkpoint, ExportOptions(input=input_)), checkpoint.preprocess)
+    found = {}
+    for name in [each.name for each in kernel_sets.SETS["fp32"] if _has(loaded, each.name)]:
+        with CSession(loaded, name) as session:
+            session.workspace[:] = np.random.default_rng(0).integers(0, 256, session.workspace.shape)
+            found[name] = session.predict(fed)
+        limit = TOLERANCES["fp32"].error * abs(expected).max() / 10
+        np.testing.assert_allclose(found[name], expected, rtol=0, atol=limit, err_msg=name)
+    first, *others = [logits for name, logits in found.items() if name != "portable"] or [found["portable"]]
+    for logits in others:
+        np.testing.assert_array_equal(logits, first)
 
 
 def _has(loaded: Any, name: str) -> bool:
@@ -93,6 +111,11 @@ def made(digits: Checkpoint, graph: bytes, tmp_path_factory: pytest.TempPathFact
     return built
 
 
+@pytest.fixture(scope="module")
+def made_of_floats(digits: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return floats(digits, tmp_path_factory.mktemp("c") / "floats")
+
+
 @pytest.mark.parametrize("ref", ["resnet8_v1.reszoo_digits", "resnet8_v2.reszoo_digits"])
 @pytest.mark.parametrize("input_", ["uint8", "float"])
 def test_every_set_of_kernels_gives_the_bits_of_the_reference(ref: str, input_: Any, tmp_path: Path) -> None:
@@ -109,26 +132,6 @@ def flags() -> list[str]:
     return Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
 
 
-def drawn(seed: int) -> ResNetSpec:
-    """A random network: family, blocks, depths, widths, shortcuts, stem, image size, and half of its channels."""
-    draw = random.Random(seed)  # noqa: S311
-    stages = draw.randint(1, 3)
-    family = draw.choice(["v1", "v2", "plain"])
-    spec = msgspec.structs.replace(
-        BASE,
-        family=family,
-        block_type=draw.choice(["basic", "bottleneck"]),
-        depths=tuple(draw.randint(1, 2) for _ in range(stages)),
-        widths=tuple(draw.choice([4, 8, 12, 16, 20, 24, 32, 48]) for _ in range(stages)),
-        stem_width=draw.choice([4, 8, 12, 16, 24]),
-        stem=draw.choice(["cifar", "cifar", "imagenet"]),
-        shortcut="B" if family == "plain" else draw.choice(["B", "B", "C"]),
-        num_classes=draw.randint(2, 26),
-        input=(3, draw.randint(9, 33), draw.randint(9, 33)),
-    )
-    return half(spec, seed) if draw.random() < 0.4 else spec
-
-
 @pytest.mark.long("many")
 @pytest.mark.parametrize("seeds", [range(QUICK), range(QUICK, MANY)], ids=["few", "many"])
 def test_random_networks_give_the_bits_of_the_reference(seeds: range, tmp_path: Path) -> None:
@@ -137,6 +140,46 @@ def test_random_networks_give_the_bits_of_the_reference(seeds: range, tmp_path: 
         graph = quantized(checkpoint)
         images = crops(3, checkpoint.preprocess, seed)
         check_bits(written(checkpoint, graph, tmp_path / f"made{seed}"), graph, images, "-O1")
+
+
+@pytest.mark.parametrize("input_", ["uint8", "float"])
+def test_floats_are_those_of_the_source(input_: Any, digits: Checkpoint, tmp_path: Path) -> None:
+    images = datasets.load("digits", "test").images[:64]
+    check_floats(floats(digits, tmp_path / "made", input_), digits, images, input_)
+
+
+@pytest.mark.long("many")
+@pytest.mark.parametrize("seeds", [range(QUICK), range(QUICK, MANY)], ids=["few", "many"])
+def test_random_networks_of_floats_are_those_of_the_source(seeds: range, tmp_path: Path) -> None:
+    for seed in seeds:
+        checkpoint = untrained(tmp_path / f"checkpoint{seed}", drawn(seed))
+        images = crops(3, checkpoint.preprocess, seed)
+        check_floats(floats(checkpoint, tmp_path / f"made{seed}"), checkpoint, images, "uint8", "-O1")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"family": "v2", "norm": "none", "shortcut": "C"},
+        {"block_type": "bottleneck", "depths": (1, 1)},
+        {"stem_width": 12, "family": "v2", "order": "act-norm-conv"},
+        {"depths": (2,), "widths": (192,), "stem_width": 8, "shortcut": "B"},
+    ],
+    ids=["activations by themselves", "option A in bottlenecks", "norms by themselves", "weights as strings"],
+)
+def test_steps_that_only_some_networks_have(changes: dict[str, Any], tmp_path: Path) -> None:
+    spec = msgspec.structs.replace(BASE, **{"input": (3, 12, 10), **changes})
+    checkpoint = untrained(tmp_path / "checkpoint", spec)
+    made = floats(checkpoint, tmp_path / "made")
+    is_long = "bytes[" in (made / "weights.c").read_text(encoding="utf-8")
+    assert is_long == (spec.widths == (192,))
+    check_floats(made, checkpoint, crops(3, checkpoint.preprocess, 0), "uint8", "-O1")
+
+
+def test_where_there_are_no_vectors_floats_are_computed_one_by_one(digits: Checkpoint, tmp_path: Path) -> None:
+    images = datasets.load("digits", "test").images[:16]
+    made = floats(digits, tmp_path / "made")
+    check_floats(made, digits, images, "uint8", "-O1", "-U__SSE2__", "-U__ARM_NEON")
 
 
 def test_tensors_that_are_needed_at_once_do_not_share_bytes(graph: bytes) -> None:
@@ -161,12 +204,13 @@ def _alive(calls: list[lowering.Call], last: dict[str, int], number: int) -> lis
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_the_folder_builds_without_a_warning_and_its_example_finds_every_bit(
-    compiler: str, made: Path, tmp_path: Path
+@pytest.mark.parametrize("folder_", ["made", "made_of_floats"])
+def test_the_folder_builds_without_a_warning_and_its_example_finds_what_it_expects(
+    compiler: str, folder_: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"there is no {compiler}")
-    copy = shutil.copytree(made, tmp_path / "copy")
+    copy = shutil.copytree(request.getfixturevalue(folder_), tmp_path / "copy")
     sanitizers = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     sources = [path.name for path in copy.glob("*.c")]
     subprocess.run([compiler, *WARNINGS, *sanitizers, "-o", "example", *sources], cwd=copy, check=True)
@@ -202,8 +246,18 @@ def test_on_a_processor_without_the_best_kernels_others_give_the_same_bits(
     assert ("avx2: not on this processor" in done.stdout) == (cpu == "Nehalem")
 
 
-@pytest.mark.parametrize(("cpu", "best"), [("cortex-a72", "neon"), ("cortex-a76", "neon-dotprod")])
-def test_arm64_gives_the_same_bits(cpu: str, best: str, made: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cpu", "best", "folder_"),
+    [
+        ("cortex-a72", "neon", "made"),
+        ("cortex-a76", "neon-dotprod", "made"),
+        ("cortex-a72", "neon", "made_of_floats"),
+    ],
+)
+def test_arm64_gives_the_same(
+    cpu: str, best: str, folder_: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    made: Path = request.getfixturevalue(folder_)
     if not shutil.which("aarch64-linux-gnu-gcc") or not shutil.which("qemu-aarch64-static"):
         pytest.skip("there is no aarch64-linux-gnu-gcc or no qemu-aarch64-static")
     sources = [path.name for path in made.glob("*.c")]
@@ -272,6 +326,37 @@ def test_an_operator_without_a_kernel_is_named_with_its_layer(tmp_path: Path) ->
     checkpoint = untrained(tmp_path / "ck", msgspec.structs.replace(BASE, activation="hardswish", input=(3, 8, 8)))
     with pytest.raises(ReszooError, match=r"no integer kernel in C for \w+, at stem"):
         written(checkpoint, quantized(checkpoint), tmp_path / "made")
+    with pytest.raises(ReszooError, match=r"no kernel in C for HardSwish, at stem[\w.]+\nExport to another format"):
+        floats(checkpoint, tmp_path / "floats")
+
+
+def test_a_set_of_kernels_that_the_precision_does_not_have_is_refused(digits: Checkpoint, tmp_path: Path) -> None:
+    for precision, isa, others in (("fp32", "cortex-m", "avx512, avx2"), ("int8", "avx512", "avx512vnni, avx2")):
+        options = ExportOptions(precision=precision, isa=(isa,))
+        with pytest.raises(UsageError, match=f"has no kernels {isa} for {precision}\nIt has {others}, "):
+            export(digits, "c", out=tmp_path / "made", options=options)
+
+
+def test_the_command_that_makes_it_again_has_the_option_for_its_kernels() -> None:
+    configs = {"export": {"isa": "avx2,neon"}, "quantize": {"scheme": "int8"}}
+    steps = [ProvenanceStep(name=name, config=each, versions={}, input_sha256="") for name, each in configs.items()]
+    verb, options = making("c", steps, precision="int8", input_dtype="uint8")
+    assert verb == "export"  # `reszoo quantize` has no --isa
+    assert options == ["--precision", "int8", "--input", "uint8", "--isa", "avx2,neon"]
+
+
+@pytest.mark.skipif(bool(formats()["c"].unavailable()), reason="the format cannot be written here")
+def test_an_export_of_floats_is_proven_in_every_way_and_profiled(digits: Checkpoint, tmp_path: Path) -> None:
+    artifact = export(digits, "c", out=tmp_path / "made", options=ExportOptions(input="uint8"))
+    assert (artifact.precision, artifact.parity.top1_agreement) == ("fp32", 1)
+    ways = {way.name for way in artifact.parity.ways}
+    assert {"run.py", "c"} <= ways
+    assert ("c:avx512vnni" in ways) == ("avx512_vnni" in flags())  # its kernels for AVX-512, which need no VNNI
+    images = datasets.load("digits", "test").images[:2]
+    kernels = runtimes()["c"].profile(artifact, images, device="cpu", threads=1, runs=1, limit_s=5)
+    assert kernels is not None
+    assert {kernel.precision for kernel in kernels} == {"fp32"}
+    assert {"AveragePool", "Conv", "Gemm"} <= {kernel.operator for kernel in kernels}
 
 
 def test_a_layer_that_calibration_never_saw_at_work_is_named(tmp_path: Path) -> None:

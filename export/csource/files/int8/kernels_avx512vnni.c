@@ -13,9 +13,9 @@ enum { LANES = 16, DELAYED = 1 };
 typedef __m512i vec;
 typedef vec some_weights, some_pixel;
 
-KERNEL ALWAYS_INLINE vec start(const int32_t *totals)
+KERNEL ALWAYS_INLINE vec start(const int32_t *starts)
 {
-    (void)totals;
+    (void)starts;
     return _mm512_setzero_si512();
 }
 

@@ -18,9 +18,9 @@
 typedef int8x16_t some_weights;
 typedef int8x16_t some_pixel;
 
-KERNEL ALWAYS_INLINE vec start(const int32_t *totals)
+KERNEL ALWAYS_INLINE vec start(const int32_t *starts)
 {
-    return vshlq_n_s32(vld1q_s32(totals), 7);
+    return vshlq_n_s32(vld1q_s32(starts), 7);
 }
 
 KERNEL ALWAYS_INLINE some_pixel pixel_at(const uint8_t *p)

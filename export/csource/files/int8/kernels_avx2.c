@@ -16,9 +16,9 @@ enum { LANES = 8, DELAYED = 0 };
 typedef __m256i vec;
 typedef vec some_weights, some_pixel;
 
-KERNEL ALWAYS_INLINE vec start(const int32_t *totals)
+KERNEL ALWAYS_INLINE vec start(const int32_t *starts)
 {
-    (void)totals;
+    (void)starts;
     return _mm256_setzero_si256();
 }
 

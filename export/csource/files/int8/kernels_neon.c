@@ -11,9 +11,9 @@
 typedef int8x16_t some_weights;
 typedef int16x4_t some_pixel;
 
-KERNEL ALWAYS_INLINE vec start(const int32_t *totals)
+KERNEL ALWAYS_INLINE vec start(const int32_t *starts)
 {
-    (void)totals;
+    (void)starts;
     return vdupq_n_s32(0);
 }
 
