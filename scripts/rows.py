@@ -804,6 +804,7 @@ def serving_latency() -> Iterator[Row]:
         yield {
             "bare_us": 1e6 * each["bare_s"],
             "served_us": 1e6 * each["served_s"],
+            "exchanged_us": 1e6 * each["exchanged_s"],
             "more": Span(*(100 * (ratio - 1) for ratio in (each["ratio"], *each["interval"])), " %"),
             "rounds": each["rounds"],
         }

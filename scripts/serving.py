@@ -4,7 +4,8 @@
 
 load      so many connections, each with one request of one image at a time in the binary protocol, for two minutes, by
           batch policy, with one worker and with two. Every answer is compared with the runtime's.
-latency   one connection against the bare runtime, in turn, in rounds of fresh servers.
+latency   one connection against the bare runtime, in turn, in rounds of fresh servers; and against a process that
+          answers as many bytes with as many after as long a time: what it takes two processes to talk at all.
 
 It goes on where an interrupted run has stopped.
 """
@@ -42,6 +43,25 @@ WORKERS = (1, 2)
 POLICIES = ((1, 0), (8, 0), (8, 2), (32, 5))  # the largest batch, and the delay in ms
 IMAGES = 8
 TOLERANCE = 1e-3
+ECHO = """
+import socket, sys, time
+asked, answer, seconds = int(sys.argv[1]), bytes(int(sys.argv[2])), float(sys.argv[3])
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+line, _ = listener.accept()
+line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+while True:
+    left = asked
+    while left:
+        got = len(line.recv(1 << 16))
+        if not got:
+            sys.exit()
+        left -= got
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+    line.sendall(answer)
+"""
 ROUNDS, BLOCKS, RUNS = 10, 20, 100
 
 
@@ -213,7 +233,7 @@ def _pss_bytes(pid: int) -> int:
 
 
 def latency(artifact: Artifact, questions: list[Question], rounds: int) -> Figure:
-    """Of one image, through the server and without it, in blocks that take turns."""
+    """Of one image, through the server and without it, and of an exchange that computes nothing: in blocks that take turns."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -224,38 +244,72 @@ def latency(artifact: Artifact, questions: list[Question], rounds: int) -> Figur
     for _ in range(rounds):
         path = str(artifact.path / "model.onnx")
         bare = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        with serving(artifact) as (_, port), socket.create_connection(("127.0.0.1", port)) as line:
-            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            pairs = []
-            for block in range(BLOCKS + 1):
-                served = [_through(line, questions[run % IMAGES]) for run in range(RUNS)]
-                alone = [_without(bare, images[run % IMAGES]) for run in range(RUNS)]
-                if block:  # the first one is to warm up
-                    pairs.append((alone, served))
-        ratios.append(log_ratio(pairs))
-        medians.append([quantile(list(chain(*part)), 0.5) for part in zip(*pairs, strict=True)])
+        with serving(artifact) as (_, port), _connected(port) as line:
+            answer = _asked(line, questions[0])
+            usual_s = quantile([_without(bare, images[run % IMAGES]) for run in range(RUNS)], 0.5)
+            with echoing(len(questions[0].request), len(answer), usual_s) as echo:
+                blocks = []
+                for _ in range(BLOCKS + 1):
+                    alone = [_without(bare, images[run % IMAGES]) for run in range(RUNS)]
+                    served = [_through(line, questions[run % IMAGES]) for run in range(RUNS)]
+                    exchanged = [_exchanged(echo, questions[run % IMAGES].request, len(answer)) for run in range(RUNS)]
+                    blocks.append((alone, served, exchanged))
+        del blocks[0]  # to warm up
+        ratios.append(log_ratio([(alone, served) for alone, served, _ in blocks]))
+        medians.append([quantile(list(chain(*part)), 0.5) for part in zip(*blocks, strict=True)])
     ratio, interval = ratio_of_rounds(ratios)
-    bare_s, served_s = (float(np.median(part)) for part in zip(*medians, strict=True))
+    bare_s, served_s, exchanged_s = (float(np.median(part)) for part in zip(*medians, strict=True))
     return {
         "what": "latency",
         "rounds": rounds,
         "served_s": round(served_s, 7),
         "bare_s": round(bare_s, 7),
+        "exchanged_s": round(exchanged_s, 7),
         "ratio": round(ratio, 4),
         "interval": [round(interval.low, 4), round(interval.high, 4)],
     }
 
 
-def _through(line: socket.socket, question: Question) -> float:
-    began = time.perf_counter()
+@contextmanager
+def echoing(asked: int, answered: int, seconds: float) -> Iterator[socket.socket]:
+    """A connection to a process that answers so many bytes with so many, after so long."""
+    command = [sys.executable, "-c", ECHO, str(asked), str(answered), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        port = int(next(iter(process.stdout or ())))
+        with _connected(port) as line:
+            yield line
+
+
+def _connected(port: int) -> socket.socket:
+    line = socket.create_connection(("127.0.0.1", port))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return line
+
+
+def _asked(line: socket.socket, question: Question) -> bytes:
     line.sendall(question.request)
     answer = line.recv(1 << 16)
-    while (found := read(answer)) is None:
+    while read(answer) is None:
         answer += line.recv(1 << 16)
+    return answer
+
+
+def _through(line: socket.socket, question: Question) -> float:
+    began = time.perf_counter()
+    found = read(_asked(line, question))
     took = time.perf_counter() - began
-    if not is_right(found, question):
+    if found is None or not is_right(found, question):
         raise RuntimeError("an answer is wrong")
     return took
+
+
+def _exchanged(line: socket.socket, content: bytes, answered: int) -> float:
+    began = time.perf_counter()
+    line.sendall(content)
+    left = answered
+    while left:
+        left -= len(line.recv(1 << 16))
+    return time.perf_counter() - began
 
 
 def _without(bare: Any, image: np.ndarray) -> float:

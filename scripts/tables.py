@@ -235,8 +235,8 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
     "serving_host": Machine("serving", "onnxruntime"),
     "serving_latency": Table(
         rows.serving_latency,
-        "bare runtime, us | through the server, us | more | rounds",
-        "{bare_us:.0f} | {served_us:.0f} | {more:.1f} | {rounds}",
+        "bare runtime, us | through the server, us | more | an exchange without computing, us | rounds",
+        "{bare_us:.0f} | {served_us:.0f} | {more:.1f} | {exchanged_us:.0f} | {rounds}",
     ),
     "serving_load": Table(
         rows.serving_load,
