@@ -233,7 +233,7 @@ def _pss_bytes(pid: int) -> int:
 
 
 def latency(artifact: Artifact, questions: list[Question], rounds: int) -> Figure:
-    """Of one image, through the server and without it, and of an exchange that computes nothing: in blocks that take turns."""
+    """Of one image, through the server and without it, and of an exchange that computes nothing, in turn."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
