@@ -595,6 +595,11 @@ def _emulated(network: str) -> Iterator[Found]:
             yield where, each["runtime"], each["precision"], each, None, "", f"none; {_answers(each)}"
 
 
+def arm64() -> Iterator[Row]:
+    for each in load("edge/arm64")["rows"]:
+        yield each | {"network": f"`{each['ref']}`", "top_1": top_1(each), "answers": _answers(each)}
+
+
 def _answers(each: Figure) -> str:
     if not each["equal"]:
         return f"{each['differing']} of {each['n']:,} images have other logits, {each['other_class']} another class"

@@ -211,6 +211,11 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
     ),
     "shipped_images": Sentence(rows.shipped_images, "{:,.0f} test images"),
     # docs/edge.md
+    "arm64": Table(
+        rows.arm64,
+        "network | runtime | precision | images | top-1 there | answers",
+        "{network} | {runtime} | {precision} | {n:,} | {top_1:.2f} | {answers}",
+    ),
     "targets_host": Machine("edge/targets", "onnxruntime openvino ai-edge-litert mnn"),
     "targets": Table(
         rows.targets,
