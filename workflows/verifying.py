@@ -75,21 +75,21 @@ Claims = Iterator[tuple[str, Iterator[Verified]]]
 
 def _claims(target: str, latency: bool, key: StrPath | None, progress: Progress) -> Claims:
     from ..export.artifacts import is_artifact
-    from .optimization.log import PLAN
+    from .optimization.log import ARTIFACT, PLAN
     from .references import resolve_all
 
     path = Path(target)
     if path.is_dir() and is_artifact(path):
-        yield target, of_artifact(path, key)
+        yield target, _signed(path, key, of_artifact(path))
     elif path.is_dir() and (path / PLAN).is_file():
-        yield target, _of_search(path, latency, key)
+        yield target, _signed(path / ARTIFACT, key, _of_search(path, latency))
     elif path.is_file() or (path.is_dir() and not (path / "checkpoint.json").is_file()):
         _refuse(key, target)
         yield from _of_files(path, latency)
     else:
         for found in resolve_all([target], progress):
             if isinstance(found, Artifact):
-                yield target, of_artifact(found.path, key)
+                yield target, _signed(found.path, key, of_artifact(found.path))
             else:
                 _refuse(key, target)
                 yield found.ref, of_checkpoint(found)
@@ -100,16 +100,11 @@ def _refuse(key: StrPath | None, target: str) -> None:
         raise UsageError(f"{target} is no artifact, and nothing else is signed", "Leave the key away, or name one.")
 
 
-def of_artifact(folder: Path, key: StrPath | None = None) -> Iterator[Verified]:
-    """Its signature, each file's hash and size, and the parity with its source where that is here."""
+def of_artifact(folder: Path) -> Iterator[Verified]:
+    """Each file's hash and size, and the parity with its source where that is here."""
     from ..core.documents import read_json
     from ..export.artifacts import FIX, MANIFEST, record
 
-    if key is not None:
-        signature = _signature(folder, key)
-        yield signature
-        if signature.outcome == "differs":
-            return
     artifact = read_json(folder / MANIFEST, Artifact, FIX)
     for file in artifact.files:
         path = folder / file.name
@@ -123,15 +118,19 @@ def of_artifact(folder: Path, key: StrPath | None = None) -> Iterator[Verified]:
         yield _parity(folder)
 
 
-def _signature(folder: Path, key: StrPath) -> Verified:
+def _signed(folder: Path, key: StrPath | None, claims: Iterator[Verified]) -> Iterator[Verified]:
+    """The artifact's signature, and its other claims only where that is right: what is not is not run."""
     from ..export.signing import TamperedError, check_signature
 
-    what, claimed = f"{folder}: signature", f"signed with {key}"
-    try:
-        check_signature(folder, key)
-    except TamperedError as error:
-        return Verified(what, claimed, "is not that", "differs", f"{error.problem}. {error.fix}")
-    return Verified(what, claimed, "is that", "reproduced")
+    if key is not None:
+        what, claimed = f"{folder}: signature", f"signed with {key}"
+        try:
+            check_signature(folder, key)
+        except TamperedError as error:
+            yield Verified(what, claimed, "is not that", "differs", f"{error.problem}. {error.fix}")
+            return
+        yield Verified(what, claimed, "is that", "reproduced")
+    yield from claims
 
 
 def _parity(folder: Path) -> Verified:
@@ -193,7 +192,7 @@ def accuracy_again(
     return _same(what, claimed, now, abs(found.accuracy - value) <= ACCURACY, by)
 
 
-def _of_search(folder: Path, latency: bool, key: StrPath | None) -> Iterator[Verified]:
+def _of_search(folder: Path, latency: bool) -> Iterator[Verified]:
     """Of its artifact: everything; what it did on the test split, and its latency."""
     from ..core.documents import read_json
     from ..export import artifacts
@@ -208,7 +207,7 @@ def _of_search(folder: Path, latency: bool, key: StrPath | None) -> Iterator[Ver
         yield Verified(str(folder), search.outcome, "", "cannot be measured here", "nothing was chosen")
         return
     place = folder / ARTIFACT
-    yield from of_artifact(place, key)
+    yield from of_artifact(place)
     artifact = artifacts.read(place)
     if row.size_bytes is not None:
         claimed, now = f"{row.size_bytes:,} bytes", f"{artifact.size_bytes:,} bytes"

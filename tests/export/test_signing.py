@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from environments import python_that_signs
 
+from reszoo.workflows.optimization.log import PLAN
+
 Reszoo = Callable[..., subprocess.CompletedProcess[str]]
 WITH_SOURCE = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "src")}
 LOCK = "of-the-locked-key"
@@ -126,6 +128,16 @@ def test_another_key_is_another_signer_and_the_card_may_change(reszoo: Reszoo, k
     other = reszoo("verify", moved, "--key", keys / "other.pub", "--json")
     assert other.returncode == 1
     (found,) = json.loads(other.stdout)  # nothing of it was read any more
+    assert "is not what was signed with" in found["by"]
+
+
+@pytest.mark.long
+def test_of_a_search_whose_artifact_is_another_nothing_is_run(reszoo: Reszoo, keys: Path, signed: Path) -> None:
+    change(signed)
+    (signed.parent / PLAN).write_text("{}")
+    done = reszoo("verify", signed.parent, "--key", keys / "mine.pub", "--json")
+    assert done.returncode == 1
+    (found,) = json.loads(done.stdout)
     assert "is not what was signed with" in found["by"]
 
 
