@@ -650,8 +650,9 @@ def c_fuzz() -> Iterator[Row]:
 
 
 def c_sizes() -> Iterator[Row]:
+    seconds = {each["network"]: each for each in c_figures("build")}
     for each in c_figures("bits"):
-        yield each | {"network": f"`{each['network']}`", "macs": each["macs"] / 1e6}
+        yield each | seconds[each["network"]] | {"network": f"`{each['network']}`", "macs": each["macs"] / 1e6}
 
 
 def c_controllers() -> Iterator[Row]:
