@@ -16,7 +16,7 @@ from reszoo.cli.prune import prune
 from reszoo.cli.spelling import spelled
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.measured import Block, Comparison, Failure, MeasurementWarning, Scenario
-from reszoo.core.types import Checkpoint, ModelSpec
+from reszoo.core.types import Checkpoint, ModelSpec, Precision
 from reszoo.models.cost import cost_of
 
 REF = "resnet8_v1.reszoo_digits"
@@ -29,13 +29,15 @@ Check = Callable[..., Comparison | Failure]
 def ends(ratio: float, meanwhile: Callable[[], object] = lambda: None) -> Check:
     """A speed check in which every run of the pruned network takes this much of its parent's time."""
 
-    def check(pruned: Checkpoint, parent: Checkpoint, scenario: Scenario, *_: Any, on_round: Any = None) -> Comparison:
+    def check(
+        pruned: Checkpoint, parent: Checkpoint, scenario: Scenario, *_: Any, on_round: Any, precision: Precision
+    ) -> Comparison:
         meanwhile()
         samples = enumerate((0.001, 0.001, 0.001 * ratio))
         timed = tuple(Block(contestant=contestant, samples_s=(seconds,) * 3) for contestant, seconds in samples)
         return Comparison(
             subjects=tuple(
-                msgspec.structs.replace(SUBJECT, scenario=scenario, weights_sha256=network.sha256)
+                msgspec.structs.replace(SUBJECT, scenario=scenario, precision=precision, weights_sha256=network.sha256)
                 for network in (parent, parent, pruned)
             ),
             host=HOST,
@@ -57,8 +59,8 @@ class Table:
 
     warnings = ()
 
-    def __init__(self, spec: ModelSpec, scenario: Scenario, *_: Any, **__: Any) -> None:
-        self.scenario = scenario
+    def __init__(self, spec: ModelSpec, scenario: Scenario, *_: Any, precision: Precision, **__: Any) -> None:
+        self.scenario, self.precision = scenario, precision
 
     def seconds(self, spec: ModelSpec) -> float:
         return cost_of(spec).macs / 1e9
