@@ -30,7 +30,7 @@ def ends(ratio: float, meanwhile: Callable[[], object] = lambda: None) -> Check:
     """A speed check in which every run of the pruned network takes this much of its parent's time."""
 
     def check(
-        pruned: Checkpoint, parent: Checkpoint, scenario: Scenario, *_: Any, on_round: Any, precision: Precision
+        pruned: Checkpoint, parent: Checkpoint, scenario: Scenario, *_: Any, precision: Precision, **__: Any
     ) -> Comparison:
         meanwhile()
         samples = enumerate((0.001, 0.001, 0.001 * ratio))
