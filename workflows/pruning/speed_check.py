@@ -14,7 +14,6 @@ from ...core.measured import AGAIN, Comparison, Failure, MeasurementWarning, Sce
 from ...core.missing import unavailable_error
 from ...core.types import Artifact, Checkpoint, Precision, Unavailable
 from ...export.attempts import missing_for
-from ...export.contract.format import formats
 from ...export.contract.options import ExportOptions
 from ...export.contract.runtime import Runtime, parse_runtime, runtimes
 from ...export.exporting import export, unproven
@@ -98,16 +97,13 @@ def _without(engine: Runtime, precision: Precision) -> Unavailable | None:
     what = f"latency in {precision} on {engine.name}"
     if engine.untimed:
         return Unavailable(what=what, reason=engine.untimed, fix="Choose another `runtime`.")
-    if not (missing := missing_for(engine.formats[0], ExportOptions(precision=precision))):
+    options = ExportOptions(precision=precision)
+    if not (missing := missing_for(engine.formats[0], options)):
         return None
-    others = ", ".join(name for name, other in runtimes().items() if _may_have(other, precision))
-    return Unavailable(what=what, reason=missing.reason, fix=f"{missing.fix} Or choose another `runtime`: {others}.")
-
-
-def _may_have(engine: Runtime, precision: Precision) -> bool:
-    """Whether it is for this precision on CPUs, outside of browsers; it need not be on this machine."""
-    is_here = "cpu" in engine.devices and not (engine.untimed or engine.is_in_browser)
-    return is_here and precision in formats()[engine.formats[0]].precisions
+    others = [other for other in runtimes().values() if not (other.untimed or other.is_in_browser)]
+    here = [other for other in others if "cpu" in other.devices and not other.unavailable("cpu")]
+    names = ", ".join(other.name for other in here if not missing_for(other.formats[0], options))
+    return Unavailable(what=what, reason=missing.reason, fix=f"{missing.fix} Or choose another `runtime`: {names}.")
 
 
 def check_speed(
