@@ -334,6 +334,11 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "network | multiply-adds left | latency left (99 %)",
         "{network} | {macs} | {latency}",
     ),
+    "pruning_curve": Table(
+        rows.pruning_curve,
+        "network | where | way | latency asked | times faster (99 %) | top-1 (95 %) | points lost (paired 95 %)",
+        "`{parent}` | {place} | {kind} {name} | {asked} | {times:.2f} | {top_1:.2f} | {lost:+.2f}",
+    ),
     "pruning_steps": Table(
         rows.pruning_steps,
         "step | top-1 (95 %) | points lost (paired 95 %) | "
