@@ -146,7 +146,7 @@ PrecisionName = Annotated[
     typer.Option(
         "--precision",
         metavar="NAME",
-        help="Measure latency of networks in fp32 (the default), fp16 or int8: of what ships.",
+        help="Measure latency of networks in fp32 (the default), fp16 or int8; int8 for what `quantize` gets next.",
         rich_help_panel=CHECK,
     ),
 ]

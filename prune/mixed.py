@@ -11,7 +11,6 @@ when it is measured anew is the best of all (Minoux 1978, "Accelerated greedy al
 """
 
 from collections.abc import Callable, Mapping
-from functools import reduce
 from typing import NamedTuple
 
 from ..core.types import ModelSpec
@@ -64,25 +63,21 @@ def choose_moves(
     while moves.cost(left) > limit:
         if not (after := moves.after(left)):
             raise UnreachableError(limit, moves.cost(left), full_cost, WAYS_OUT["mixed"])
-        saved = {name: moves.cost(left) - moves.cost(smaller) for name, smaller in after.items()}
-        networks = {name: moves.network(smaller) for name, smaller in after.items()}
-        name = _best(networks, saved, losses, loss(moves.network(left)), loss)
+        name = _best(moves, left, after, losses, loss)
         left = after[name]
         made.append(name)
     last_first = dict.fromkeys(reversed(made))
     return moves.network(filled(left, last_first, moves.back, lambda larger: moves.cost(larger) <= limit))
 
 
-def _best(
-    networks: Mapping[str, ModelSpec], saved: Mapping[str, float], losses: dict[str, float], now: float, loss: Loss
-) -> str:
+def _best(moves: "Moves", left: Left, after: Mapping[str, Left], losses: dict[str, float], loss: Loss) -> str:
     """The move that loses least for what it saves. `losses` is what each lost when it was measured last, if it was."""
-    fresh: set[str] = set()
+    now, costs, fresh = loss(moves.network(left)), moves.cost(left), set[str]()
     while True:
-        name = min(networks, key=lambda name: max(losses.get(name, 0.0), FREE) / saved[name])
+        name = min(after, key=lambda name: max(losses.get(name, 0.0), FREE) / (costs - moves.cost(after[name])))
         if name in fresh:
             return name
-        losses[name] = loss(networks[name]) - now
+        losses[name] = loss(moves.network(after[name])) - now
         check_finite(name, losses[name])
         fresh.add(name)
 
@@ -105,7 +100,7 @@ class Moves:
         self._costs: dict[tuple[frozenset[str], tuple[int, ...]], float] = {}
 
     def network(self, left: Left) -> ModelSpec:
-        spec = reduce(without, left.removed, self.spec)
+        spec = without(self.spec, *left.removed)
         there = {group.name for group in channel_groups(spec)}
         return with_channels(spec, {name: kept for name, kept in left.kept.items() if name in there})
 

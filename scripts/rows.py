@@ -817,6 +817,15 @@ def pruning_curve(folder: Path = CURVE) -> Iterator[Row]:
     )
 
 
+def pruning_statistics() -> Iterator[Row]:
+    """The loss on unseen training images with the statistics kept and renewed, for each share of the multiply-adds."""
+    found: dict[tuple[str, str], dict[str, str]] = defaultdict(lambda: defaultdict(lambda: "none so small"))
+    for each in load("pruning/statistics")["figures"]:
+        found[each["network"], each["way"]][f"{each['macs']:g}"] = f"{each['kept']:.3f} to {each['renewed']:.3f}"
+    for (network, way), losses in found.items():
+        yield {"network": network, "way": way, "losses": losses}
+
+
 def pruned(parent: str, *ways: str) -> list[Figure]:
     """Those that were made, in the order of the ways; of all ways where none is named."""
     names = [f"pruning/networks/{slug(parent, way)}" for way in ways or WAYS]
