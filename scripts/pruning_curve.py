@@ -29,6 +29,7 @@ from pruning import QUICK, attempt, plan_of, reszoo, size, slug
 
 from reszoo import zoo
 from reszoo.core.files import write_atomic
+from reszoo.models.pruning import stages
 
 OUT = MEASUREMENTS / "pruning" / "curve"
 PLOT = MEASUREMENTS.parent / "pruning-curve.svg"
@@ -68,6 +69,10 @@ class Case(NamedTuple):
     @property
     def name(self) -> str:
         return slug(self.parent, str(self.place), self.way, self.share)
+
+    @property
+    def words(self) -> dict[str, str]:
+        return {**self._asdict(), "place": str(self.place)}
 
 
 class Options(NamedTuple):
@@ -157,8 +162,9 @@ def plans(options: Options) -> None:
         if printed is None:  # it is said why
             continue
         ratio = {key: json.loads(printed)["speed_check"][key] for key in ("value", "interval")}
-        sizes = {"parent": size(zoo.load(case.parent)), "pruned": size(zoo.read(folder)), "plan": plan_of(folder)}
-        write(record, [{**case._asdict(), "place": str(case.place), "command": how, "latency": ratio, **sizes}])
+        left = {"plan": digest(folder), "stages": stages(zoo.read(folder).spec)}
+        sizes = {"parent": size(zoo.load(case.parent)), "pruned": size(zoo.read(folder))}
+        write(record, [{**case.words, "command": " ".join(how), "latency": ratio, **left, **sizes}])
 
 
 def networks(options: Options) -> None:
@@ -169,12 +175,12 @@ def networks(options: Options) -> None:
             train(case, folder, options)
     for case in made(options):
         record, folder = record_of(case, options), tuned_folder(case, options)
-        if not folder.exists() or (known(record) and known(record)[0]["plan"] == plan_of(folder)):
+        if not folder.exists() or (known(record) and known(record)[0]["plan"] == digest(folder)):
             continue
         training = json.loads((folder / "training.json").read_text())
-        figures = {"recipe": training["run"]["recipe"], "seconds": training["seconds"], "plan": plan_of(folder)}
-        found = tested(str(folder), case.parent, case.place, options)
-        write(record, [{**case._asdict(), "place": str(case.place), **figures, **found}])
+        how = {"recipe": options.recipe, "epochs": options.epochs, "views": options.views}
+        figures = {**how, "seconds": training["seconds"], "plan": digest(folder)}
+        write(record, [{**case.words, **figures, **tested(str(folder), case.parent, case.place, options)}])
 
 
 def train(case: Case, folder: Path, options: Options) -> None:
@@ -216,12 +222,12 @@ def speed(options: Options) -> None:
                     case for case in made(options) if (case.parent, case.place, case.share) == (parent, place, share)
                 ]
                 folders = [folder for case in same if (folder := tuned_folder(case, options)).exists()]
-                plans = {str(folder): plan_of(folder) for folder in folders}
+                plans = {str(folder): digest(folder) for folder in folders}
                 compare(parent, place, plans, share, options)
             compare(parent, place, {name: name for name in options.rivals[parent]}, "rivals", options)
 
 
-def compare(parent: str, place: Place, contestants: dict[str, Any], what: str, options: Options) -> None:
+def compare(parent: str, place: Place, contestants: dict[str, str], what: str, options: Options) -> None:
     """The parent in turn with others, whose plans or names are given; not again where these very ones were."""
     record, plans = options.out / "speed" / f"{slug(parent, str(place), what)}.json", list(contestants.values())
     if not contestants or (record.exists() and saved_comparison(record).plans == plans):
@@ -312,9 +318,14 @@ def pruned_folder(case: Case, options: Options) -> Path:
 
 def tuned_folder(case: Case, options: Options) -> Path:
     """The same for the same plan, whatever asked for it."""
-    plan = json.dumps(plan_of(pruned_folder(case, options)), sort_keys=True)
-    name = slug(case.parent, hashlib.sha256(plan.encode()).hexdigest()[:12], f"epochs{options.epochs}")
-    return options.work / "tuned" / name
+    plan = digest(pruned_folder(case, options))
+    return options.work / "tuned" / slug(case.parent, plan, f"epochs{options.epochs}")
+
+
+def digest(folder: Path) -> str:
+    """What a plan is called, which is long."""
+    plan = json.dumps(plan_of(folder), sort_keys=True)
+    return hashlib.sha256(plan.encode()).hexdigest()[:12]
 
 
 def record_of(case: Case, options: Options) -> Path:

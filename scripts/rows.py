@@ -790,7 +790,7 @@ def pruning_curve(folder: Path = CURVE) -> Iterator[Row]:
         path = folder / "speed" / f"{slug(each['parent'], each['place'], what)}.json"
         if not path.exists() or wanted not in (timed := saved_comparison(path)).plans:
             continue
-        kind = SMALLER if is_rival else f"{each['way']}, {each['recipe']['epochs']} epochs"
+        kind = SMALLER if is_rival else f"{each['way']}, {each['epochs']} epochs"
         rows.append(
             {
                 "parent": each["parent"],
