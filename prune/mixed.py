@@ -33,7 +33,7 @@ from .planning import (
 
 Loss = Callable[[ModelSpec], float]
 FREE = 1e-6  # what a move that loses nothing is taken to lose, so that of such moves the one that saves most is made
-PARTS = 8  # of its channels before pruning, a channel group loses about one part in a move, in multiples
+PARTS = 8  # a move takes about an eighth of the channels that a channel group has in the unpruned network, in multiples
 
 
 class Left(NamedTuple):

@@ -92,6 +92,10 @@ def check_options(spec: ModelSpec, config: PruneConfig) -> None:
             f"`statistics={config.statistics}`: this network has no batch norms, whose statistics these are",
             "Leave `statistics` away.",
         )
+    if config.images == 1 and is_renewed(spec, config):
+        raise UsageError(
+            "`images=1`: one image gives batch norms no statistics", "Give more images, or `statistics=kept`."
+        )
 
 
 def _smaller(scorer: Scorer, spec: ModelSpec, cost: Cost, limit: float, full_cost: float) -> ModelSpec:

@@ -72,7 +72,7 @@ class Scorer:
         key = msgspec.json.encode(spec)
         if key not in self._losses:
             model = network(self._weights(spec), spec)
-            if is_renewed(spec, self.config):
+            if self._is_renewed:
                 use_those_of_batches(model)
             with torch_threads():
                 self._losses[key] = mean_loss(model, self._data)
@@ -82,7 +82,7 @@ class Scorer:
     @property
     def renewing(self) -> Batches:
         """The images that batch norms get new statistics from; none where they keep theirs."""
-        return self._data if is_renewed(self.checkpoint.spec, self.config) else []
+        return self._data if self._is_renewed else []
 
     def rounding_to(self, multiple: int) -> "Scorer":
         """One that keeps channels in other multiples. Importances do not depend on them, and are shared."""
@@ -99,6 +99,10 @@ class Scorer:
             if (values := scores.get(group.name)) is not None and values.any():
                 shares.append(values[np.isin(group.kept, pruned.kept)].sum() / values.sum())
         return float(np.mean(shares or [1.0]))
+
+    @cached_property
+    def _is_renewed(self) -> bool:
+        return is_renewed(self.checkpoint.spec, self.config)
 
     @cached_property
     def _data(self) -> Batches:

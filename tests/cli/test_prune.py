@@ -281,6 +281,10 @@ def test_without_its_images_a_network_is_scored_by_its_weights(
     ref = "resnet8_v1.reszoo_cifar10"
     with pytest.raises(UnavailableError, match="Or score without images: `importance=l2`"):
         prune(ref, macs="0.5", out=tmp_path / "made", **UNMEASURED)
+    with pytest.raises(UnavailableError, match="Or remove channels alone, and score them without images"):
+        prune(ref, macs="0.5", mixed=True, importance="l2", out=tmp_path / "made", **UNMEASURED)
+    with pytest.raises(UnavailableError, match="quantizing resnet8_v1.reszoo_cifar10 needs training images of cifar10"):
+        prune(ref, latency="0.5", importance="l2", precision="int8", out=tmp_path / "made")
     prune(ref, macs="0.5", out=tmp_path / "made", **QUICK)
     printed = capsys.readouterr().out
     assert "val accuracy of the parent: not measured, the data set cifar10 is not on this machine" in printed

@@ -81,6 +81,13 @@ def test_without_images_they_are_kept_unless_asked_for(digits_v1: Checkpoint) ->
         assert bool(Scorer(digits_v1, config).renewing) == renewed
 
 
+def test_they_need_more_than_one_image_and_batches_alike(digits_v1: Checkpoint) -> None:
+    with pytest.raises(UsageError, match=r"`images=1`: one image gives .*\nGive more images, or `statistics=kept`"):
+        check_options(digits_v1.spec, PruneConfig(images=1))
+    check_options(digits_v1.spec, PruneConfig(images=1, statistics="kept"))
+    assert [len(labels) for _, labels in batches(digits_v1, PruneConfig(images=65))] == [33, 32]
+
+
 def test_they_are_of_the_weights_that_are_left(digits_v1: Checkpoint, tmp_path: Path) -> None:
     config = PruneConfig(images=64)
     plan = plan_for(digits_v1, config, macs, 0.6 * macs(digits_v1.spec))
