@@ -283,7 +283,7 @@ def test_without_its_images_a_network_is_scored_by_its_weights(
         prune(ref, macs="0.5", out=tmp_path / "made", **UNMEASURED)
     with pytest.raises(UnavailableError, match="Or remove channels alone, and score them without images"):
         prune(ref, macs="0.5", mixed=True, importance="l2", out=tmp_path / "made", **UNMEASURED)
-    with pytest.raises(UnavailableError, match="quantizing resnet8_v1.reszoo_cifar10 needs training images of cifar10"):
+    with pytest.raises(UnavailableError, match=r"quantizing \S+ needs training images of cifar10"):
         prune(ref, latency="0.5", importance="l2", precision="int8", out=tmp_path / "made")
     prune(ref, macs="0.5", out=tmp_path / "made", **QUICK)
     printed = capsys.readouterr().out
