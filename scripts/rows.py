@@ -680,6 +680,16 @@ def c_layers() -> Iterator[Row]:
             yield each | {"share": f"{100 * share:.0f} %" if each["macs"] else ""}
 
 
+def c_tiles() -> Iterator[Row]:
+    """All convolutions with the tiles of the rule, and each with the one that was fastest here."""
+    found = c_figures("tiles")
+    for network in dict.fromkeys(each["network"] for each in found):
+        times = [[tile["us"] for tile in each["tiles"]] for each in found if each["network"] == network]
+        by_rule, by_clock = sum(us[0] for us in times), sum(map(min, times))
+        gained = 100 * (1 - by_clock / by_rule)
+        yield {"network": f"`{network}`", "by_rule": by_rule, "by_clock": by_clock, "gained": gained}
+
+
 def c_latency() -> Iterator[Row]:
     found = c_figures("latency")
     for network, batch in dict.fromkeys((each["network"], each["batch"]) for each in found):

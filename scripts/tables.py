@@ -301,6 +301,11 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "{network} | {us:.1f} | {peak:.0f} | {share:.0f} %",
     ),
     "c_layers": Table(rows.c_layers, "layer |  | us | share of the peak", "`{layer}` | {shape} | {us:.2f} | {share}"),
+    "c_tiles": Table(
+        rows.c_tiles,
+        "network | convolutions, us | each with its fastest tile, us | gained",
+        "{network} | {by_rule:.1f} | {by_clock:.1f} | {gained:.1f} %",
+    ),
     "c_latency": Table(
         rows.c_latency,
         "network | batch | c | c:avx2 | litert | onnxruntime | openvino | executorch | fastest other | "

@@ -1,6 +1,6 @@
 /**
  * Asks the server that it came from for tasks, lets the artifact's own worker do them, one after the other, and tells
- * what came of each. A task and an answer are a line of JSON, and bytes behind it.
+ * what came of each, which is answered by the next task. A task and an answer are a line of JSON, and bytes behind it.
  */
 
 import { connect } from "/page/model.js";
@@ -8,9 +8,9 @@ import { connect } from "/page/model.js";
 const here = (name) => new URL(name, import.meta.url);
 const call = connect(here("tasks.js").href);
 
+let response = await fetch(here("task"));
 for (;;) {
-  const response = await fetch(here("task"));
-  if (response.status === 204) continue; // there was nothing to do for a while
+  while (response.status === 204) response = await fetch(here("task")); // there was nothing to do for a while
   const [task, bytes] = parsed(await response.arrayBuffer());
   let body;
   try {
@@ -19,7 +19,7 @@ for (;;) {
   } catch (error) {
     body = [JSON.stringify({ error: error.message }), "\n"];
   }
-  await fetch(here("answer"), { method: "POST", body: new Blob(body) });
+  response = await fetch(here("answer"), { method: "POST", body: new Blob(body) });
 }
 
 function parsed(buffer) {

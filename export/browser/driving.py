@@ -88,7 +88,7 @@ class _Handler(Handler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         self.server.answers.put(self.rfile.read(int(self.headers["Content-Length"])))
-        self._send(HTTPStatus.NO_CONTENT)
+        self._give_task()
 
     def _own(self) -> str | None:
         token, _, name = self.path.lstrip("/").partition("/")

@@ -27,8 +27,8 @@ INTEGERS = (Registers(16, 8, 6), Registers(8, 4), Registers(4, 24))  # avx512vnn
 FLOATS = (Registers(16, 24, 8), Registers(8, 12, 8), Registers(4, 24, 8), Registers(4, 8), Registers(1, 8))
 
 
-def tile_for(registers: Registers, height: int, width: int, channels: int) -> Tile:
-    """The tile that covers the output without a rest and loads least for each product, among those that fit."""
+def tiles_for(registers: Registers, height: int, width: int, channels: int) -> list[Tile]:
+    """Those that fit, and cover the output without a rest; first the one that loads least for each product."""
     vectors = -(-channels // registers.lanes)
     fitting = [
         Tile(rows, columns, beside)
@@ -38,7 +38,7 @@ def tile_for(registers: Registers, height: int, width: int, channels: int) -> Ti
         and rows * columns * beside <= registers.sums
         and (rows == 1 or columns == width)
     ]
-    return min(fitting, key=lambda tile: _cost(tile, registers))
+    return sorted(fitting, key=lambda tile: _cost(tile, registers))
 
 
 def _cost(tile: Tile, registers: Registers) -> tuple[bool, float, int]:

@@ -14,7 +14,7 @@ from . import memory
 from .arrays import array
 from .lowering import BLOCK, Call, calls, packed
 from .memory import Memory, Place
-from .tiles import Registers, tile_for
+from .tiles import Registers, tiles_for
 
 FILES = Path(__file__).with_name("files")
 INCLUDED = '#include "kernels.h"\n#include "layers.h"\n'
@@ -163,7 +163,7 @@ class Writer(ABC):
         text = ", ".join(f".{key} = {value}" for key, value in shape.items())
         if text not in self.shapes:
             name = self.shapes[text] = f"convolve_{len(self.shapes)}"
-            tiles = [tile_for(each, height, width, channels) for each in self.registers]
+            tiles = [tiles_for(each, height, width, channels)[0] for each in self.registers]
             chosen = ", ".join(f"{{{tile.rows}, {tile.columns}, {tile.vectors}}}" for tile in tiles)
             self.functions.append(
                 f"/* {kernel}x{kernel}, {read.shape[0]} to {channels} channels, {height}x{width} outputs */\n"

@@ -36,6 +36,7 @@ class Handler(SimpleHTTPRequestHandler):
     """Files with the headers above, whole or in one range (RFC 9110, section 14); no lists of folders."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a body does not wait until the headers in front of it are acknowledged
     extensions_map = SimpleHTTPRequestHandler.extensions_map | TYPES
 
     def end_headers(self) -> None:

@@ -1,6 +1,9 @@
 """The target `browser`: a worker in a page of Chromium, judged as every other."""
 
+import time
+from contextlib import closing
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 from once import once
 
 from reszoo import zoo
+from reszoo.bench import protocol
 from reszoo.bench.comparison import Contestant, Effort, compare
 from reszoo.bench.evaluate import classes_of
 from reszoo.bench.harness import EvaluationRequest, measure
@@ -69,6 +73,20 @@ def test_a_sample_spans_hundreds_of_steps_of_the_pages_clock(scenario: Scenario)
     worker: Any = SimpleNamespace(scenario=scenario, shortest_sample_s=BrowserWorker.shortest_sample_s)
     for run_s in (20e-6, 0.5e-3, 2e-3, 10e-3):
         assert runs_per_sample(worker, run_s) * run_s >= 500 * STEP_S
+
+
+@pytest.mark.alone
+def test_an_exchange_with_a_page_waits_for_no_acknowledgement(site: Artifact, scenario: Scenario) -> None:
+    """A packet that is sent only when the one before it was acknowledged waits for 40 ms (RFC 1122, 4.2.3.2)."""
+    sample = protocol.encode(protocol.Sample(seconds=0.0, runs_per_sample=1, settle=0))
+    seconds = []
+    with BrowserTarget() as target, closing(target.worker(site, scenario, patience_s=60)) as worker:
+        for request in [protocol.encode(worker.load_request(0)), *[sample] * 40]:
+            started = time.monotonic()
+            worker.write(request)
+            assert b"Refusal" not in (worker.line(started + 60) or b"Refusal")
+            seconds.append(time.monotonic() - started)
+    assert median(seconds[1:]) < 0.035
 
 
 def test_pages_are_compared_in_turn(site: Artifact, scenario: Scenario) -> None:
