@@ -30,6 +30,14 @@ Latency = Annotated[
 Blocks = Annotated[
     bool, typer.Option("--blocks", help="Remove whole residual blocks, not channels.", rich_help_panel=REMOVED)
 ]
+Mixed = Annotated[
+    bool,
+    typer.Option(
+        "--mixed",
+        help="Remove blocks and channels: always what loses least, on training images, for what it saves.",
+        rich_help_panel=REMOVED,
+    ),
+]
 Units = Annotated[
     bool, typer.Option("--units", hidden=True, help="The older spelling of --blocks.", rich_help_panel=REMOVED)
 ]
@@ -97,7 +105,7 @@ Images = Annotated[
     typer.Option(
         metavar="N",
         min=1,
-        help="Training images for the importance; 256, or all where there are fewer.",
+        help="Training images for importances, losses and statistics; 256, or all where there are fewer.",
         rich_help_panel=REMOVED,
     ),
 ]
@@ -105,6 +113,15 @@ Seed = Annotated[
     int | None,
     typer.Option(
         metavar="N", min=0, help="Chooses those images, and what is removed at random; 0.", rich_help_panel=REMOVED
+    ),
+]
+Statistics = Annotated[
+    Literal["renewed", "kept"] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Means and variances of batch norms: renewed, over these images, for what is left, or kept; "
+        "renewed where the importance needs images.",
+        rich_help_panel=REMOVED,
     ),
 ]
 Measure = Annotated[
@@ -124,6 +141,15 @@ Batch = Annotated[
     int | None,
     typer.Option(metavar="N", min=1, help="Images at a time, where latency is measured; 1.", rich_help_panel=CHECK),
 ]
+PrecisionName = Annotated[
+    Literal["fp32", "fp16", "int8"] | None,
+    typer.Option(
+        "--precision",
+        metavar="NAME",
+        help="Measure latency of networks in fp32 (the default), fp16 or int8; int8 for what `quantize` gets next.",
+        rich_help_panel=CHECK,
+    ),
+]
 Finetune = Annotated[
     str | None,
     typer.Option(
@@ -136,7 +162,8 @@ TeacherRef = Annotated[
     str | None,
     typer.Option(
         metavar="REF",
-        help="The teacher, whose outputs it learns; the network before pruning by default.",
+        help="The teacher, whose outputs it learns; the network before pruning by default. With --set "
+        "teacher_views=10, an artifact, too.",
         rich_help_panel=FINETUNING,
     ),
 ]
@@ -175,6 +202,7 @@ def prune(
     params: Params = None,
     latency: Latency = None,
     blocks: Blocks = False,
+    mixed: Mixed = False,
     units: Units = False,
     importance: Importance = None,
     ranking: Ranking = None,
@@ -185,10 +213,12 @@ def prune(
     data: Data = None,
     images: Images = None,
     seed: Seed = None,
+    statistics: Statistics = None,
     measure: Measure = True,
     runtime: Runtime = None,
     threads: Threads = None,
     batch: Batch = None,
+    precision: PrecisionName = None,
     finetune: Finetune = None,
     teacher: TeacherRef = None,
     set_: Changes = None,
@@ -199,14 +229,14 @@ def prune(
     out: Out = None,
     json: Json = False,
 ) -> None:
-    """Remove channels, or whole residual blocks, until a target is met; check the speed; fine-tune the result.
+    """Remove channels, whole residual blocks, or both, until a target is met; check the speed; fine-tune the result.
 
     Example: reszoo prune resnet8_v1.reszoo_digits --macs 0.5 --batch 32 --finetune digits
 
     Ctrl-C while it trains saves the run, and --resume goes on with it.
     """
     from ..workflows.pruning.prune import prune as run
-    from ..workflows.references import checkpoint
+    from ..workflows.references import checkpoint, resolve
     from ..workflows.training import recipe_for
     from . import prune_report, prune_sensitivity
 
@@ -216,9 +246,10 @@ def prune(
     if sensitivity:
         of_pruning: dict[str, object] = {
             **shares,
-            **{"blocks": blocks, "steps": steps > 1, "ranking": ranking, "round_to": round_to},
-            **{"min_share": min_share is not None, "measure=False": not measure, "runtime": runtime},
-            **{"threads": threads, "batch": batch, "finetune": finetune, "teacher": teacher, "set": set_},
+            **{"blocks": blocks, "mixed": mixed, "steps": steps > 1, "ranking": ranking, "round_to": round_to},
+            **{"min_share": min_share is not None, "statistics": statistics, "measure=False": not measure},
+            **{"runtime": runtime, "threads": threads, "batch": batch, "precision": precision},
+            **{"finetune": finetune, "teacher": teacher, "set": set_},
             **{"resume": resume, "device": device != "auto", "out": out},
         }
         prune_sensitivity.show(ref, data, how, of_pruning, plot, json)
@@ -229,7 +260,7 @@ def prune(
     chosen = recipe_for(finetune, parse_changes(set_ or [])) if finetune else None
     with output.bar() as progress:
         source = checkpoint(ref, progress)
-        taught_by = checkpoint(teacher, progress) if teacher else None
+        taught_by = resolve(teacher, progress) if teacher else None
     with output.bar(source.ref) as bar:
         result = run(
             source,
@@ -237,14 +268,17 @@ def prune(
             **how,
             data=data,
             blocks=blocks,
+            mixed=mixed,
             ranking=ranking,
             steps=steps,
             round_to=_multiple(round_to),
             min_share=min_share,
+            statistics=statistics,
             measure=measure,
             runtime=runtime,
             threads=threads,
             batch=batch,
+            precision=precision,
             finetune=chosen,
             changes=None if chosen else parse_changes(set_ or []),
             teacher=taught_by,

@@ -29,7 +29,7 @@ def show(pruning: "Pruned", json: bool) -> None:
             say(f"{gap}: --round-to 1 comes nearer, kernels like multiples", markup=False)
     output.tell_checkpoint(pruning.result)
     if check := pruning.speed_check:
-        say(f"{check.ratio} of its parent's latency on {check.scenario}", markup=False)
+        say(f"{check.ratio} of its parent's latency on {check.place}", markup=False)
         output.tell_warnings(check.warnings)
     _print_accuracies(pruning)
     say(f"Next: {_next(pruning)}", markup=False)
@@ -175,5 +175,6 @@ def _record(pruning: "Pruned") -> dict[str, object]:
     if on_test := _on_test(pruning):
         record["test"] = with_interval(on_test)
     if check := pruning.speed_check:
-        record["speed_check"] = {"scenario": check.scenario, **check.ratio._asdict(), "warnings": check.warnings}
+        seen = {"scenario": check.scenario, "precision": check.precision, **check.ratio._asdict()}
+        record["speed_check"] = {**seen, "warnings": check.warnings}
     return record

@@ -20,7 +20,7 @@ def attempt(checkpoint: Checkpoint, format_name: str, options: ExportOptions, ma
     """What `make` gives, which exports in this way. Errors are values; but for unexpected ones, with RESZOO_DEBUG."""
     what = f"{checkpoint.ref} as {format_name} {options.precision}"
     try:
-        if missing := _missing(format_name, options):
+        if missing := missing_for(format_name, options):
             return Unavailable(what=what, reason=missing.reason, fix=missing.fix)
         return make()
     except UnavailableError as error:
@@ -36,8 +36,8 @@ def attempt(checkpoint: Checkpoint, format_name: str, options: ExportOptions, ma
         return Failure(what=what, reason=f"unexpected {type(error).__name__}: {said}", fix=fix)
 
 
-def _missing(format_name: str, options: ExportOptions) -> Unavailable | None:
-    """Why it is not even tried: its packages are not here, or it has no such options."""
+def missing_for(format_name: str, options: ExportOptions) -> Unavailable | None:
+    """Why such an export is not even tried: the format's packages are not here, or it has no such options."""
     plugin = formats()[format_name]
     if missing := plugin.unavailable():
         return missing

@@ -151,6 +151,23 @@ def calibrated(
         yield Calibrated(checkpoint, source, options, config, images, graph, digest, variants, folder)
 
 
+def write_untrained(checkpoint: Checkpoint, plugin: Format, options: ExportOptions, folder: Path) -> Candidate:
+    """Write an int8 network with random weights into an empty folder, for timing alone: its ranges are those of noise.
+
+    `options` are complete.
+    """
+    import numpy as np
+
+    config = options.quantize or config_for(plugin)
+    noise = np.random.default_rng(0).standard_normal((BATCH, *checkpoint.spec.input), np.float32)
+    source = _quantizable(plugin)
+    graph = source.graph(checkpoint, _floats(options))
+    quantized = scheme_of(config, plugin).variants(graph, lambda: iter([noise]), config).quantized(())
+    with limited():
+        source.convert(quantized.graph, checkpoint, options, folder)
+    return candidate(checkpoint, plugin, options, folder)
+
+
 def _floats(options: ExportOptions) -> ExportOptions:
     return msgspec.structs.replace(options, precision="fp32", quantize=None)
 

@@ -1,4 +1,4 @@
-"""Structured pruning: whole channels and whole residual blocks are removed until a cost is met. Imported lazily.
+"""Structured pruning: whole channels, whole residual blocks or both are removed until a cost is met. Imported lazily.
 
 A plan says what stays; it is data and a part of the spec, so a pruned network is built, loaded, trained, exported
 and measured like any other. This package may use `training`, which counts its correct answers. It measures no latency:

@@ -8,28 +8,40 @@ from torch import Tensor
 
 from .. import zoo
 from ..core.errors import UsageError
+from ..core.threads import torch_threads
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
 from ..models.channels import ChannelGroup
 from ..models.pruning import layers, with_plan
 from ..models.resnet import ResNet
 from ..zoo.checkpoints import empty_network
+from .calibration import Batches
+from .statistics import renew
 
 State = Mapping[str, Tensor]
 
 
 def apply_plan(
-    checkpoint: Checkpoint, plan: ChannelPlan, folder: StrPath, ref: str, step: ProvenanceStep
+    checkpoint: Checkpoint,
+    plan: ChannelPlan,
+    folder: StrPath,
+    ref: str,
+    step: ProvenanceStep,
+    renewing: Batches | None = None,
 ) -> Checkpoint:
     """Write what `plan` leaves of `checkpoint` as the checkpoint `ref`.
 
     The plan counts from the unpruned network, so that of a pruned checkpoint it keeps a part of what is kept there.
-    `step` goes into the provenance. The metrics were the parent's and are left out. Raises UsageError for a plan that
-    does not fit, and where something is in the folder.
+    `step` goes into the provenance. The metrics were the parent's and are left out. Batch norms keep their statistics,
+    or get those over the images of `renewing`. Raises UsageError for a plan that does not fit, and where something is
+    in the folder.
     """
     spec = with_plan(checkpoint.spec, plan)
+    state = sliced(state_of(checkpoint), checkpoint.spec, spec)
+    if renewing:
+        state = _renewed(state, spec, renewing)
     return zoo.save(
         folder,
-        sliced(state_of(checkpoint), checkpoint.spec, spec),
+        state,
         ref=ref,
         spec=spec,
         preprocess=checkpoint.preprocess,
@@ -61,6 +73,13 @@ def sliced(state: State, before: ModelSpec, after: ModelSpec) -> State:
                 tensor = tensor.index_select(dimension, _positions(source, target))
         remaining[key] = tensor
     return remaining
+
+
+def _renewed(state: State, spec: ModelSpec, data: Batches) -> State:
+    model = network(state, spec)
+    with torch_threads():
+        renew(model, data)
+    return cast(State, model.state_dict())
 
 
 def _positions(source: ChannelGroup, target: ChannelGroup) -> Tensor:

@@ -1,5 +1,7 @@
 """The training images that importances are computed from."""
 
+from math import ceil
+
 import torch
 from torch import Tensor
 
@@ -9,17 +11,19 @@ from ..datasets.dataset import Dataset
 from ..datasets.preprocess import normalise
 from .config import IMAGES, PruneConfig
 
-BATCH = 64
+BATCH = 64  # at most
 
 # Normalised float32 (n, C, H, W), with the labels, int64 (n,).
 Batches = list[tuple[Tensor, Tensor]]
 
 
 def batches(checkpoint: Checkpoint, config: PruneConfig) -> Batches:
-    """The `sample`, as the network takes it."""
+    """The `sample`, as the network takes it, in batches of much the same size: statistics are averaged over them."""
+    drawn = sample(checkpoint, config)
+    size = ceil(len(drawn) / ceil(len(drawn) / BATCH))
     return [
         (torch.from_numpy(normalise(images, checkpoint.preprocess)), torch.from_numpy(labels))
-        for images, labels in sample(checkpoint, config).batches(checkpoint.preprocess, BATCH)
+        for images, labels in drawn.batches(checkpoint.preprocess, size)
     ]
 
 

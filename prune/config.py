@@ -9,7 +9,8 @@ from ..core.types import Fraction, NotNegative, Positive
 ChannelImportance = Literal["l1", "l2", "bn_scale", "taylor", "hessian", "fpgm", "random"]
 BlockImportance = Literal["loss", "change", "random"]
 Ranking = Literal["local", "global", "isomorphic"]
-Remove = Literal["channels", "blocks"]
+Remove = Literal["channels", "blocks", "mixed"]
+Statistics = Literal["renewed", "kept"]
 # What counts of channels are multiples of. Most kernels work on 4 or 8 channels at a time, some on 16.
 COARSE, FINE = 16, 8
 IMAGES = 256
@@ -19,9 +20,10 @@ class PruneConfig(Choices, frozen=True, kw_only=True):
     """How a plan is chosen.
 
     Attributes:
-        remove: Channels, or whole residual blocks (depth pruning); for both, prune twice.
+        remove: Channels, whole residual blocks (depth pruning), or both in one plan, which `mixed` chooses.
         importance: How much a channel or a block matters; `importance` and `depth` list the methods with their
-            sources. None is taylor for channels and loss for blocks.
+            sources. None is taylor for channels and loss for blocks. In a mixed plan it is that of channels, and
+            compares those of one channel group.
         ranking: What a channel is compared with: local with those of its own channel group, global with all,
             isomorphic with those of channel groups with the same layers around them (Fang et al. 2024, section 3.2).
         steps: 1 prunes all at once; more prune little by little, and the remaining network is scored anew after each.
@@ -31,6 +33,8 @@ class PruneConfig(Choices, frozen=True, kw_only=True):
         images: How many training images are used by importances that need some; None is 256, or all where there are
             fewer.
         seed: Chooses those images, and what is removed at random.
+        statistics: Whether the means and variances of batch norms are computed anew for what is left, over those
+            images (`statistics`). None is renewed where importances need images, else kept.
     """
 
     remove: Remove = "channels"
@@ -42,14 +46,15 @@ class PruneConfig(Choices, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
     images: Positive | None = None
     seed: NotNegative = 0
+    statistics: Statistics | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        methods = get_args(ChannelImportance if self.remove == "channels" else BlockImportance)
+        methods = get_args(BlockImportance if self.remove == "blocks" else ChannelImportance)
         if self.importance not in (None, *methods):
             raise unknown(str(self.importance), methods, f"importance of {self.remove}")
 
     @property
     def method(self) -> str:
         """The importance, chosen or not."""
-        return self.importance or ("taylor" if self.remove == "channels" else "loss")
+        return self.importance or ("loss" if self.remove == "blocks" else "taylor")

@@ -48,15 +48,17 @@ def check_removable(spec: ModelSpec, exclude: tuple[str, ...]) -> None:
         )
 
 
-def without(spec: ModelSpec, block: str) -> ModelSpec:
-    """The network without one block, and its plan without that block's channel groups."""
+def without(spec: ModelSpec, *blocks: str) -> ModelSpec:
+    """The network without these blocks, and its plan without their channel groups."""
     plan = plan_of(spec)
-    stage = block.rpartition(".")[0]
-    kept = tuple(
-        other.number for other in layout(spec).blocks if other.name.rpartition(".")[0] == stage and other.name != block
-    )
-    channels = {name: chosen for name, chosen in plan.channels.items() if not name.startswith(f"{block}.")}
-    return with_plan(spec, ChannelPlan(channels=channels, blocks={**plan.blocks, stage: kept}))
+    kept: dict[str, tuple[int, ...]] = {block.rpartition(".")[0]: () for block in blocks}
+    for other in layout(spec).blocks:
+        stage = other.name.rpartition(".")[0]
+        if stage in kept and other.name not in blocks:
+            kept[stage] += (other.number,)
+    inside = tuple(f"{block}." for block in blocks)
+    channels = {name: chosen for name, chosen in plan.channels.items() if not name.startswith(inside)}
+    return with_plan(spec, ChannelPlan(channels=channels, blocks=plan.blocks | kept))
 
 
 def block_importances(state: State, spec: ModelSpec, config: PruneConfig, data: Batches) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -20,11 +21,13 @@ from .ranking import order
 
 Cost = Callable[[ModelSpec], float]
 Kept = dict[str, tuple[int, ...]]  # a channel group, and the channels that it keeps
+Left = TypeVar("Left")  # what a plan leaves, in any form
 
 # What may bring a target into reach, by what is removed.
 WAYS_OUT: dict[Remove, str] = {
     "channels": "Lower `round_to` or `min_share`, exclude less, or remove blocks too.",
     "blocks": "Remove channels too, or exclude fewer blocks.",
+    "mixed": "Lower `round_to` or `min_share`, or exclude less.",
 }
 
 
@@ -71,24 +74,28 @@ def choose_channels(
     while most - too_few > 1:
         middle = (too_few + most) // 2
         too_few, most = (too_few, middle) if costs(kept_after(middle)) <= limit else (middle, most)
-    removed_last = list(dict.fromkeys(reversed(sequence[:most])))
-    return with_channels(spec, _filled(scored, kept_after(most), removed_last, lambda kept: costs(kept) <= limit))
+
+    def wider(kept: Kept, name: str) -> Kept:
+        return {**kept, name: scored[name].wider(kept[name])}
+
+    removed_last = dict.fromkeys(reversed(sequence[:most]))
+    return with_channels(spec, filled(kept_after(most), removed_last, wider, lambda kept: costs(kept) <= limit))
 
 
-def _filled(
-    scored: "dict[str, ScoredGroup]", kept: Kept, names: Sequence[str], is_within: Callable[[Kept], bool]
-) -> Kept:
-    """The channels kept, and a multiple more of each group in turn, until none fits."""
+def filled(
+    left: Left, names: Iterable[str], more: Callable[[Left, str], Left], is_within: Callable[[Left], bool]
+) -> Left:
+    """What is left, and `more` of each name in turn, until none fits."""
     open_names = list(names)
     while open_names:
         still_open = []
         for name in open_names:
-            wider = {**kept, name: scored[name].wider(kept[name])}
-            if len(wider[name]) > len(kept[name]) and is_within(wider):
-                kept = wider
+            larger = more(left, name)
+            if larger != left and is_within(larger):
+                left = larger
                 still_open.append(name)
         open_names = still_open
-    return kept
+    return left
 
 
 def scored_groups(spec: ModelSpec, importances: Importances, config: PruneConfig) -> "dict[str, ScoredGroup]":
@@ -132,6 +139,11 @@ class ScoredGroup:
         """The same with a multiple more, or all."""
         return self.kept((len(kept) + self.multiple) // self.group.norm_group_size)
 
+    def narrower(self, kept: tuple[int, ...], multiples: int) -> tuple[int, ...]:
+        """The same with so many multiples less, but never fewer than the least share."""
+        left = math.ceil(len(kept) / self.multiple) - multiples
+        return self.kept(left * self.multiple // self.group.norm_group_size)
+
     def kept(self, count: int) -> tuple[int, ...]:
         """The channels of the best `count` scores: rounded up to the multiple, and never fewer than the least share."""
         size = self.group.norm_group_size
@@ -156,10 +168,12 @@ def with_channels(spec: ModelSpec, kept: dict[str, tuple[int, ...]]) -> ModelSpe
 
 def matching(names: list[str], patterns: tuple[str, ...], what: str) -> set[str]:
     """The names that any pattern matches. Raises UsageError for a pattern that matches none."""
-    matched: set[str] = set()
     for pattern in patterns:
-        matches = [name for name in names if fnmatchcase(name, pattern)]
-        if not matches:
+        if not matched(names, (pattern,)):
             raise UsageError(f"{pattern!r} matches no {what}", f"This network's are: {', '.join(names)}.")
-        matched.update(matches)
-    return matched
+    return set(matched(names, patterns))
+
+
+def matched(names: list[str], patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """The names that any pattern matches."""
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))

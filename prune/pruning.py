@@ -8,16 +8,23 @@ from ..core.documents import to_builtins
 from ..core.errors import UsageError
 from ..core.files import check_replaceable
 from ..core.hosts import LIBRARIES, versions
+from ..core.progress import Progress, silent
 from ..core.types import ChannelPlan, Checkpoint, ModelSpec, ProvenanceStep, StrPath
 from ..models.pruning import plan_of
 from .applying import apply_plan
-from .config import IMAGES, PruneConfig
+from .config import IMAGES, PruneConfig, Remove
 from .depth import check_removable, choose_blocks
+from .mixed import check_moves, choose_moves
 from .planning import Cost, UnreachableError, choose_channels, prunable
-from .scoring import Scorer
+from .scoring import Scorer, is_renewed
+from .statistics import has_batch_norms
 
-# Options that do not matter where blocks are removed.
-ABOUT_CHANNELS = ("ranking", "round_to", "min_share")
+# Options that have no effect on what is removed.
+UNUSED: dict[Remove, tuple[str, ...]] = {
+    "channels": (),
+    "blocks": ("ranking", "round_to", "min_share"),
+    "mixed": ("ranking",),
+}
 
 
 def prune(
@@ -29,18 +36,22 @@ def prune(
     ref: str,
     *,
     what: str = "cost",
+    progress: Progress = silent,
 ) -> Checkpoint:
-    """Remove channels or blocks until `cost(spec) <= limit`; write the checkpoint `ref` to `folder`.
+    """Remove channels, blocks or both until `cost(spec) <= limit`; write the checkpoint `ref` to `folder`.
 
-    what    the cost's name in the provenance, as "macs"
+    what      the cost's name in the provenance, as "macs"
+    progress  counts the losses that are measured for a mixed plan
 
     Nothing is trained. A checkpoint that is pruned already is pruned further. Raises UsageError for a limit that is not
     between 0 and the network's cost, and where something is in the folder; UnreachableError for a limit that cannot be
     reached, with the nearest that can.
     """
     check_replaceable(Path(folder))
-    plan = plan_for(checkpoint, config, cost, limit)
-    return apply_plan(checkpoint, plan, folder, ref, step(checkpoint, config, plan, {what: f"at most {limit:g}"}))
+    scorer = Scorer(checkpoint, config, progress)
+    plan = plan_with(scorer, cost, limit)
+    done = step(checkpoint, config, plan, {what: f"at most {limit:g}"})
+    return apply_plan(checkpoint, plan, folder, ref, done, scorer.renewing)
 
 
 def plan_for(checkpoint: Checkpoint, config: PruneConfig, cost: Cost, limit: float) -> ChannelPlan:
@@ -69,23 +80,37 @@ def plan_with(scorer: Scorer, cost: Cost, limit: float) -> ChannelPlan:
 
 
 def check_options(spec: ModelSpec, config: PruneConfig) -> None:
-    """Raises UsageError where nothing may be removed, or `exclude` names what the network does not have."""
+    """Raises UsageError where nothing may be removed, or an option is about what the network does not have."""
     if config.remove == "blocks":
         check_removable(spec, config.exclude)
+    elif config.remove == "mixed":
+        check_moves(spec, config.exclude)
     else:
         prunable(spec, config.exclude)
+    if config.statistics and not has_batch_norms(spec):
+        raise UsageError(
+            f"`statistics={config.statistics}`: this network has no batch norms, whose statistics these are",
+            "Leave `statistics` away.",
+        )
+    if config.images == 1 and is_renewed(spec, config):
+        raise UsageError(
+            "`images=1`: one image gives batch norms no statistics", "Give more images, or `statistics=kept`."
+        )
 
 
 def _smaller(scorer: Scorer, spec: ModelSpec, cost: Cost, limit: float, full_cost: float) -> ModelSpec:
     if scorer.config.remove == "channels":
         return choose_channels(spec, scorer.channels(spec), scorer.config, cost, limit, full_cost)
+    if scorer.config.remove == "mixed":
+        return choose_moves(spec, scorer.channels(spec), scorer.config, cost, limit, full_cost, scorer.loss)
     return choose_blocks(spec, scorer.blocks(spec), cost, limit, full_cost)
 
 
 def step(checkpoint: Checkpoint, config: PruneConfig, plan: ChannelPlan, target: dict[str, str]) -> ProvenanceStep:
     """What goes into the provenance: the options that mattered, the target and the plan."""
-    unused = ABOUT_CHANNELS if config.remove == "blocks" else ()
-    chosen = to_builtins(config) | {"images": config.images or IMAGES}
+    unused = (*UNUSED[config.remove], *(() if has_batch_norms(checkpoint.spec) else ("statistics",)))
+    statistics = "renewed" if is_renewed(checkpoint.spec, config) else "kept"
+    chosen = to_builtins(config) | {"images": config.images or IMAGES, "statistics": statistics}
     options = {name: _text(value) for name, value in chosen.items() if name not in unused}
     return ProvenanceStep(
         name="prune",

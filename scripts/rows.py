@@ -4,11 +4,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from math import exp, log, log2
+from pathlib import Path
 from statistics import fmean, linear_regression, median
 from typing import Any, NamedTuple
 
 from figures import MEASUREMENTS, Figure, SavedComparison, known, load, saved_comparison, saved_comparisons
 from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TIMED, WAYS, slug
+from pruning_curve import ASKED, PLACES, SMALLER
+from pruning_curve import OUT as CURVE
 from quantization import DEFAULT, NNCF
 from runtimes import NETWORKS
 from training_table import OUT as WORTH
@@ -786,6 +789,52 @@ def pruning_steps() -> Iterator[Row]:
                 "ms": ms,
                 "times": times,
             }
+
+
+def pruning_curve(folder: Path = CURVE) -> Iterator[Row]:
+    """What each way loses for what it saves, in each place, and what smaller networks do, as far as it is measured."""
+    found = [(path.parent.name, known(path)[0]) for path in (*folder.glob("networks/*"), *folder.glob("rivals/*"))]
+    rows = []
+    for part, each in found:
+        is_rival = part == "rivals"
+        what, wanted = ("rivals", each["network"]) if is_rival else (each["share"], each["plan"])
+        path = folder / "speed" / f"{slug(each['parent'], each['place'], what)}.json"
+        if not path.exists() or wanted not in (timed := saved_comparison(path)).plans:
+            continue
+        kind = SMALLER if is_rival else f"{each['way']}, {each['epochs']} epochs"
+        rows.append(
+            {
+                "parent": each["parent"],
+                "place": each["place"],
+                "kind": kind,
+                "name": wanted if is_rival else "",
+                "asked": "" if is_rival else each["share"],
+                "times": faster(timed.comparison.ratio(AGAIN + 1 + timed.plans.index(wanted))),
+                "top_1": top_1(each["accuracies"][-1]),
+                "lost": points(each["losses"][0]),
+            }
+        )
+    parents = [*ASKED, *sorted({row["parent"] for row in rows} - set(ASKED))]
+    places = [str(place) for place in PLACES]
+    yield from sorted(
+        rows,
+        key=lambda row: (
+            parents.index(row["parent"]),
+            places.index(row["place"]),
+            row["kind"] == SMALLER,
+            row["kind"],
+            row["times"].value,
+        ),
+    )
+
+
+def pruning_statistics() -> Iterator[Row]:
+    """The loss on unseen training images with the statistics kept and renewed, for each share of the multiply-adds."""
+    found: dict[tuple[str, str], dict[str, str]] = defaultdict(lambda: defaultdict(lambda: "none so small"))
+    for each in load("pruning/statistics")["figures"]:
+        found[each["network"], each["way"]][f"{each['macs']:g}"] = f"{each['kept']:.3f} to {each['renewed']:.3f}"
+    for (network, way), losses in found.items():
+        yield {"network": network, "way": way, "losses": losses}
 
 
 def pruned(parent: str, *ways: str) -> list[Figure]:

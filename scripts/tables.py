@@ -15,6 +15,7 @@ import msgspec
 import rows
 from figures import load
 from pruning import BATCHES, RUNTIMES, TARGET
+from pruning_statistics import SHARES as STATISTICS_AT
 from quantization import AKAMASTER, OURS
 from rows import Row
 from runtimes import NETWORKS, TRAINED
@@ -338,6 +339,16 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         rows.pruning_tried,
         "network | multiply-adds left | latency left (99 %)",
         "{network} | {macs} | {latency}",
+    ),
+    "pruning_curve": Table(
+        rows.pruning_curve,
+        "network | where | way | latency asked | times faster (99 %) | top-1 (95 %) | points lost (paired 95 %)",
+        "`{parent}` | {place} | {kind} {name} | {asked} | {times:.2f} | {top_1:.2f} | {lost:+.2f}",
+    ),
+    "pruning_statistics": Table(
+        rows.pruning_statistics,
+        f"network | removed | {columns('{:g} of the multiply-adds', STATISTICS_AT)}",
+        f"`{{network}}` | {{way}} | {columns('{{losses[{:g}]}}', STATISTICS_AT)}",
     ),
     "pruning_steps": Table(
         rows.pruning_steps,

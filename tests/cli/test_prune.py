@@ -200,6 +200,28 @@ def test_sensitivity_is_a_table_and_a_plot(
             {"macs": "0.5", "blocks": True, "ranking": "local"},
             "--ranking: where blocks are removed, no channels are\nLeave --ranking away",
         ),
+        (
+            {"macs": "0.5", "mixed": True, "blocks": True},
+            "--blocks and --mixed exclude each other\nMixed plans remove blocks, too: leave --blocks away",
+        ),
+        ({"macs": "0.5", "mixed": True, "ranking": "local"}, "--ranking: in a mixed plan the loss decides"),
+        ({"macs": "0.5", "mixed": True, "importance": "change"}, "unknown importance of mixed 'change'"),
+        ({"macs": "0.01", "mixed": True}, "cost of 0.01 of the network's cannot be reached: the nearest is 0."),
+        ({"macs": "0.5", "mixed": True, "exclude": ["stages.7"]}, "'stages.7' matches no block or channel group"),
+        ({"macs": "0.5", "precision": "int8"}, "--precision: without a speed check, no latency is measured"),
+        (
+            {"macs": "0.5", "measure": True, "runtime": "torch", "precision": "int8"},
+            "latency in int8 on torch is not available here: format torch has no precision int8\nIt has fp32. "
+            "Or choose another --runtime: ",
+        ),
+        (
+            {"macs": "0.5", "measure": True, "runtime": "ncnn", "precision": "int8"},
+            "latency in int8 on ncnn is not available here: ",
+        ),
+        (
+            {"sensitivity": True, "mixed": True, "statistics": "kept", "out": None, "measure": True},
+            "--mixed, --statist",
+        ),
         ({"macs": "0.5", "finetune": "digit"}, "unknown recipe 'digit'"),
         ({"macs": "0.5", "finetune": "digits", "teacher": "resnet8_v1.reszoo_cifar10"}, "trained on digits"),
         ({"macs": "0.5", "finetune": "digits", "set_": ["batch=2000"]}, "a batch of 2000 images is more than the 1438"),
@@ -259,6 +281,10 @@ def test_without_its_images_a_network_is_scored_by_its_weights(
     ref = "resnet8_v1.reszoo_cifar10"
     with pytest.raises(UnavailableError, match="Or score without images: `importance=l2`"):
         prune(ref, macs="0.5", out=tmp_path / "made", **UNMEASURED)
+    with pytest.raises(UnavailableError, match="Or remove channels alone, and score them without images"):
+        prune(ref, macs="0.5", mixed=True, importance="l2", out=tmp_path / "made", **UNMEASURED)
+    with pytest.raises(UnavailableError, match=r"quantizing \S+ needs training images of cifar10"):
+        prune(ref, latency="0.5", importance="l2", precision="int8", out=tmp_path / "made")
     prune(ref, macs="0.5", out=tmp_path / "made", **QUICK)
     printed = capsys.readouterr().out
     assert "val accuracy of the parent: not measured, the data set cifar10 is not on this machine" in printed

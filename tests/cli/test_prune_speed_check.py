@@ -11,12 +11,13 @@ import msgspec
 import pytest
 from measurements import CONDITIONS, HOST, SUBJECT
 
+from reszoo import zoo
 from reszoo.cli.main import end_on_signals
 from reszoo.cli.prune import prune
 from reszoo.cli.spelling import spelled
 from reszoo.core.errors import ReszooError, UsageError
 from reszoo.core.measured import Block, Comparison, Failure, MeasurementWarning, Scenario
-from reszoo.core.types import Checkpoint, ModelSpec
+from reszoo.core.types import Checkpoint, ModelSpec, Precision
 from reszoo.models.cost import cost_of
 
 REF = "resnet8_v1.reszoo_digits"
@@ -29,13 +30,15 @@ Check = Callable[..., Comparison | Failure]
 def ends(ratio: float, meanwhile: Callable[[], object] = lambda: None) -> Check:
     """A speed check in which every run of the pruned network takes this much of its parent's time."""
 
-    def check(pruned: Checkpoint, parent: Checkpoint, scenario: Scenario, *_: Any, on_round: Any = None) -> Comparison:
+    def check(
+        pruned: Checkpoint, parent: Checkpoint, scenario: Scenario, *_: Any, precision: Precision, **__: Any
+    ) -> Comparison:
         meanwhile()
         samples = enumerate((0.001, 0.001, 0.001 * ratio))
         timed = tuple(Block(contestant=contestant, samples_s=(seconds,) * 3) for contestant, seconds in samples)
         return Comparison(
             subjects=tuple(
-                msgspec.structs.replace(SUBJECT, scenario=scenario, weights_sha256=network.sha256)
+                msgspec.structs.replace(SUBJECT, scenario=scenario, precision=precision, weights_sha256=network.sha256)
                 for network in (parent, parent, pruned)
             ),
             host=HOST,
@@ -57,8 +60,8 @@ class Table:
 
     warnings = ()
 
-    def __init__(self, spec: ModelSpec, scenario: Scenario, *_: Any, **__: Any) -> None:
-        self.scenario = scenario
+    def __init__(self, spec: ModelSpec, scenario: Scenario, *_: Any, precision: Precision, **__: Any) -> None:
+        self.scenario, self.precision = scenario, precision
 
     def seconds(self, spec: ModelSpec) -> float:
         return cost_of(spec).macs / 1e9
@@ -175,6 +178,54 @@ def test_resuming_checks_the_speed_of_the_network_that_is_there(
     shutil.rmtree(out)
     with pytest.raises(UsageError, match="was started with other options"):
         prune(REF, **MEASURED | more | {"batch": 32})
+
+
+def test_latency_can_be_that_of_int8(
+    set_speed_check: Callable[[Check], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The speed check is told, its record and the provenance say so, and a run in another precision is another one."""
+    set_speed_check(ends(0.5))
+    out = {"latency": "0.5", "round_to": None, "runtime": "litert", "out": tmp_path / "made"}
+    prune(REF, **MEASURED | out | {"precision": "int8", "mixed": True, "json": True})
+    record = json.loads(capsys.readouterr().out)
+    assert record["speed_check"]["precision"] == "int8"
+    config = zoo.read(tmp_path / "made").provenance[-1].config
+    assert config["latency, litert, cpu, 1 threads, batch 1, int8"].startswith(
+        "at most 0.5 of the parent's, measured 0.5"
+    )
+    assert (config["remove"], config["round_to"], config["statistics"]) == ("mixed", "8", "renewed")
+    assert "ranking" not in config
+    (tmp_path / "made").rename(tmp_path / "again.pruned")  # as a run leaves it that was stopped in its training
+    again = out | {"out": tmp_path / "again", "finetune": "digits", "set_": ["epochs=1"], "resume": True}
+    for change in ({"precision": "fp32"}, {"mixed": False}, {"statistics": "kept"}):
+        with pytest.raises(UsageError, match="was started with other options"):
+            prune(REF, **MEASURED | again | {"precision": "int8", "mixed": True} | change)
+    prune(REF, **MEASURED | again | {"precision": "int8", "mixed": True})
+    assert "0.500 (0.500 to 0.500) of its parent's latency on litert, cpu, 1 threads, batch 1, int8" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_refusal_names_the_precision_and_what_else_there_is(
+    set_speed_check: Callable[[Check], None], tmp_path: Path
+) -> None:
+    set_speed_check(ends(1.1))
+    with pytest.raises(ReszooError, match=r"on onnxruntime, cpu, 1 threads, batch 1, int8: (?s:.*)leave `mixed` away"):
+        prune(REF, macs="0.5", mixed=True, precision="int8", out=tmp_path / "made", **MEASURED)
+    assert files_in(tmp_path) == []
+
+
+def test_what_earlier_versions_have_pruned_can_be_resumed(
+    set_speed_check: Callable[[Check], None], tmp_path: Path
+) -> None:
+    """Their provenance says nothing of statistics."""
+    out, pruned = tmp_path / "made", tmp_path / "made.pruned"
+    prune(REF, macs="0.5", out=pruned, **QUICK)
+    document = json.loads((pruned / "checkpoint.json").read_text())
+    assert document["provenance"][-1]["config"].pop("statistics") == "kept"
+    (pruned / "checkpoint.json").write_text(json.dumps(document))
+    prune(REF, macs="0.5", out=out, finetune="digits", set_=["epochs=1"], resume=True, **QUICK)
+    assert "statistics" not in zoo.read(out).provenance[-2].config
 
 
 def test_what_the_last_speed_check_has_measured_can_be_asked_for(

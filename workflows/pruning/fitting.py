@@ -8,14 +8,15 @@ from typing import NamedTuple
 from ...bench.comparison import Effort
 from ...core.files import check_replaceable
 from ...core.measured import Comparison, Failure, Scenario
-from ...core.types import ChannelPlan, Checkpoint, StrPath
+from ...core.progress import Progress, silent
+from ...core.types import ChannelPlan, Checkpoint, Precision, StrPath
 from ...prune import PruneConfig, UnreachableError, apply_plan
 from ...prune.config import COARSE, FINE
 from ...prune.planning import WAYS_OUT
 from ...prune.pruning import plan_with, step
 from ...prune.scoring import Scorer
 from .latency_table import LatencyTable
-from .speed_check import EFFORT, SpeedCheck, check_speed
+from .speed_check import EFFORT, SpeedCheck, check_speed, place
 
 ATTEMPTS = 3
 NEAR = 0.95  # of the target: a network that is faster than that could have kept more
@@ -41,6 +42,7 @@ def prune_to_latency(
     *,
     auto: bool = False,
     effort: Effort = EFFORT,
+    progress: Progress = silent,
     on_round: Callable[[Comparison], None] = lambda known: None,
 ) -> tuple[Checkpoint, Comparison | Failure]:
     """The largest network found that takes at most `target` of the checkpoint's latency, in `folder`; its speed check.
@@ -53,22 +55,22 @@ def prune_to_latency(
     or to the speed checks. A network that is no faster than its parent at all is returned: the caller may refuse it.
     """
     check_replaceable(Path(folder))
-    name = cost_name(table.scenario)
+    name, scorer = cost_name(table.scenario, table.precision), Scorer(checkpoint, config, progress)
 
     def write(plan: ChannelPlan, folder: StrPath, config: PruneConfig = config, measured: str = "") -> Checkpoint:
         limit = {name: f"at most {target:g} of the parent's{measured}"}
-        return apply_plan(checkpoint, plan, folder, ref, step(checkpoint, config, plan, limit))
+        return apply_plan(checkpoint, plan, folder, ref, step(checkpoint, config, plan, limit), scorer.renewing)
 
     def check(plan: ChannelPlan) -> Comparison | Failure:
         with tempfile.TemporaryDirectory(prefix="reszoo-") as temporary:
             pruned = write(plan, Path(temporary) / "pruned")
-            return check_speed(pruned, checkpoint, table.scenario, effort._replace(gate=target), on_round)
+            asked = effort._replace(gate=target)
+            return check_speed(pruned, checkpoint, table.scenario, asked, on_round, precision=table.precision)
 
-    scorer = Scorer(checkpoint, config)
     scorers = _roundings(scorer, table, target) if auto else [scorer]
-    scorer, plan, outcome = _first_fitted(scorers, table, target, check)
+    fitted, plan, outcome = _first_fitted(scorers, table, target, check)
     measured = f", measured {SpeedCheck.of(outcome).ratio}" if isinstance(outcome, Comparison) else ""
-    return write(plan, folder, scorer.config, measured), outcome
+    return write(plan, folder, fitted.config, measured), outcome
 
 
 def _roundings(scorer: Scorer, table: LatencyTable, target: float) -> list[Scorer]:
@@ -136,6 +138,6 @@ def _best(attempts: list[Attempt], target: float) -> Attempt:
     return max(meeting, key=lambda attempt: attempt.ratio) if meeting else min(attempts, key=lambda a: a.ratio)
 
 
-def cost_name(scenario: Scenario) -> str:
+def cost_name(scenario: Scenario, precision: Precision = "fp32") -> str:
     """As it stands in the provenance."""
-    return f"latency, {scenario}"
+    return f"latency, {place(scenario, precision)}"

@@ -1,11 +1,11 @@
 """How long a network of any plan would take: a table of measured latencies of its parts on one runtime.
 
 The table drives pruning, which asks for many networks; none of them is exported. It is measured once, in minutes, for
-a machine, a runtime of some version, threads and a batch size, and kept in the cache.
+a machine, a runtime of some version, threads, a batch size and a precision, and kept in the cache.
 
-Its networks are written by the format itself, with random weights and without the proof of parity: nobody reads their
-outputs, only their time, and a convolution's does not depend on its weights. What is chosen by the table is exported
-with proof, and compared with its parent (`speed_check`): the last word is never the table's.
+Its networks are written by the format itself, with random weights and without the proof of parity, in int8 with the
+ranges of noise: nobody reads their outputs, only their time, and a convolution's does not depend on its weights. What
+is chosen by the table is exported, and compared with its parent (`speed_check`): the last word is never the table's.
 """
 
 import hashlib
@@ -31,13 +31,16 @@ from ...core.missing import unavailable_error
 from ...core.progress import Progress, silent
 from ...core.refs import inside
 from ...core.schemas import Schema, unchanged
-from ...core.types import Candidate, ModelSpec, NotNegative, Positive, Preprocess, Record
+from ...core.types import Candidate, ModelSpec, NotNegative, Positive, Precision, Preprocess, Record
 from ...export.candidates import candidate
 from ...export.contract.format import Format, format_named
 from ...export.contract.options import ExportOptions
 from ...export.contract.runtime import runtimes
+from ...export.exporting import checked
+from ...export.quantizing import write_untrained
 from ...models.latency import Kind, Part, ProbeSet
 from ...models.pruning import latency_signature, parts, probe_sets
+from ...quantize.contract import scheme_named
 from . import older
 
 
@@ -67,7 +70,7 @@ class Point(Record, frozen=True, kw_only=True):
 
 
 class LatencyTable(Record, frozen=True, kw_only=True):
-    """For all networks of this latency signature, on this host, with these versions.
+    """For all networks of this latency signature in this precision, on this host, with these versions.
 
     `warnings` are the reasons to doubt it: what disturbed the machine while it was measured.
     """
@@ -78,6 +81,7 @@ class LatencyTable(Record, frozen=True, kw_only=True):
 
     host: Host
     scenario: Scenario
+    precision: Precision = "fp32"
     versions: dict[str, str]
     signature: ModelSpec
     points: tuple[Point, ...] = ()
@@ -125,12 +129,14 @@ def table_for(
     progress: Progress = silent,
     effort: Effort = EFFORT,
     full_width: bool = False,
+    precision: Precision = "fp32",
 ) -> LatencyTable:
     """The table from the cache, measured first where it is not complete.
 
     full_width  only for networks that keep all channels: much less has to be measured
 
-    Raises UnavailableError for a runtime that is not on this machine, UsageError for one that loads too slowly.
+    Raises UnavailableError for a runtime that is not on this machine, or a precision that its format does not have, and
+    UsageError for a runtime that loads too slowly.
     """
     runtime = runtimes()[scenario.runtime]
     if missing := runtime.unavailable(scenario.device, scenario.variant):
@@ -141,10 +147,13 @@ def table_for(
             "Prune by `macs`, or choose another `runtime`.",
         )
     plugin = format_named(runtime.formats[0])
+    options = checked(ExportOptions(precision=precision), plugin)
+    scheme = scheme_named(options.quantize.scheme).packages if options.quantize else ()
     empty = LatencyTable(
         host=describe(),
         scenario=scenario,
-        versions=versions(("reszoo", *(runtime.packages or (runtime.name,)), *plugin.packages)),
+        precision=precision,
+        versions=versions(("reszoo", *(runtime.packages or (runtime.name,)), *plugin.packages, *scheme)),
         signature=latency_signature(spec),
     )
     path = _path(empty)
@@ -171,7 +180,8 @@ def _path(table: LatencyTable) -> Path:
     )
     digest = hashlib.sha256(msgspec.json.encode(decisive, order="deterministic")).hexdigest()[:16]
     runtime = scenario.runtime_name.replace(":", "-")
-    name = f"{runtime}.{scenario.device}.t{scenario.threads}.b{scenario.batch}.{digest}.json"
+    precision = "" if table.precision == "fp32" else f".{table.precision}"
+    name = f"{runtime}.{scenario.device}.t{scenario.threads}.b{scenario.batch}{precision}.{digest}.json"
     return inside(cache_dir() / "latency", name)
 
 
@@ -187,7 +197,7 @@ def _extended(
         for done, network in enumerate(networks):
             progress("writing parts of the network", done, len(networks))
             with explained(Path(name)):
-                models.append(_written(network, plugin, Path(name) / str(done)))
+                models.append(_written(network, plugin, Path(name) / str(done), known.precision))
         on_visit = partial(progress, "timing them")
         timed = visits(models, order, known.scenario, effort.visit_s, on_visit)
     seconds: list[list[float]] = [[] for _ in networks]
@@ -214,10 +224,10 @@ def _points(probe_set: ProbeSet, seconds: Sequence[Sequence[float]]) -> Iterator
         yield Point(**part._asdict(), seconds=max(median(differences), 0.0))
 
 
-def _written(network: ModelSpec, plugin: Format, folder: Path) -> Candidate:
+def _written(network: ModelSpec, plugin: Format, folder: Path, precision: Precision = "fp32") -> Candidate:
     from ... import models, zoo
 
-    channels, options = network.input[0], ExportOptions()
+    channels, options = network.input[0], checked(ExportOptions(precision=precision), plugin)
     checkpoint = zoo.save(
         folder / "checkpoint",
         models.build(network).state_dict(),
@@ -231,5 +241,7 @@ def _written(network: ModelSpec, plugin: Format, folder: Path) -> Candidate:
         provenance=(),
     )
     (folder / "model").mkdir()
+    if options.quantize:
+        return write_untrained(checkpoint, plugin, options, folder / "model")
     plugin.write(checkpoint, options, folder / "model")
     return candidate(checkpoint, plugin, options, folder / "model")

@@ -9,7 +9,7 @@ from ...core.errors import ReszooError, UnavailableError, UsageError
 from ...core.measured import Scenario
 from ...core.progress import Progress, silent
 from ...core.refs import check_ref, inside
-from ...core.types import Checkpoint
+from ...core.types import Artifact, Checkpoint, Precision
 from ..class_names import with_data
 from ..training import Device, recipe_for
 from . import older
@@ -17,11 +17,22 @@ from .steps import Finetuning, Observer, OnWarnings, Pruned, Request, Target, Ta
 
 if TYPE_CHECKING:
     from ...prune import PruneConfig
+    from ...prune.config import Remove
     from ...training.progress import Watcher
     from ...training.recipe import Recipe
 
 RUNTIME = "onnxruntime"
-WITHOUT_IMAGES = {"channels": "l2", "blocks": "random"}  # importances that need none
+# What else can be done where the images are not on this machine.
+WITHOUT_IMAGES = {
+    "channels": "Or score without images: `importance=l2`.",
+    "blocks": "Or score without images: `importance=random`.",
+    "mixed": "Or remove channels alone, and score them without images: `importance=l2`.",
+}
+WITHOUT_EFFECT = {
+    "channels": "",
+    "blocks": "where blocks are removed, no channels are",
+    "mixed": "in a mixed plan the loss decides which channel group is next",
+}
 Costs = Mapping[TargetCost, float | None]
 
 
@@ -32,6 +43,7 @@ def prune(
     params: float | None = None,
     latency: float | None = None,
     blocks: bool = False,
+    mixed: bool = False,
     importance: str | None = None,
     ranking: str | None = None,
     steps: int = 1,
@@ -41,13 +53,15 @@ def prune(
     data: str | None = None,
     images: int | None = None,
     seed: int | None = None,
+    statistics: str | None = None,
     measure: bool = True,
     runtime: str | None = None,
     threads: int | None = None,
     batch: int | None = None,
+    precision: Precision | None = None,
     finetune: "str | os.PathLike[str] | Recipe | None" = None,
     changes: Mapping[str, object] | None = None,
-    teacher: Checkpoint | None = None,
+    teacher: Checkpoint | Artifact | None = None,
     device: Device = "auto",
     resume: bool = False,
     out: "str | os.PathLike[str] | None" = None,
@@ -55,7 +69,7 @@ def prune(
     on_warnings: OnWarnings = lambda warnings: None,
     watchers: "Sequence[Watcher]" = (),
 ) -> Pruned:
-    """Remove channels, or whole blocks, until one target is met; check the speed; fine-tune the pruned network.
+    """Remove channels, whole blocks, or both, until one target is met; check the speed; fine-tune the pruned network.
 
     All that is asked for is checked before anything is measured or computed.
 
@@ -64,10 +78,11 @@ def prune(
         macs: The share of the multiply-adds to keep at most, above 0 and below 1. One of `macs`, `params` and
             `latency` has to be given.
         params: The same of the parameters.
-        latency: The same of the latency, as it is measured on `runtime` with `threads` and `batch`.
+        latency: The same of the latency, as it is measured on `runtime` with `threads`, `batch` and `precision`.
         blocks: Remove whole residual blocks whose shortcut is an identity, instead of channels.
+        mixed: Remove blocks and channels: always what loses least, on training images, for what it saves.
         importance: How channels (l1, l2, bn_scale, taylor, hessian, fpgm, random) or blocks (loss, change, random)
-            are scored. None is taylor for channels and loss for blocks.
+            are scored. None is taylor for channels and loss for blocks. With `mixed` it is that of channels.
         ranking: What a channel's importance is compared with: local, global or isomorphic (None).
         steps: In how many steps the target is approached; importances are computed anew in each.
         round_to: Counts of channels are multiples of this; "auto" (the default with `latency`, and only there)
@@ -75,15 +90,20 @@ def prune(
         min_share: The share of its channels that every channel group keeps; None is 0.1.
         exclude: Channel groups or blocks that are not pruned, as names with wildcards.
         data: The data set of these images and of fine-tuning; None is the one that it was trained on.
-        images: Training images for the importances; None is 256.
+        images: Training images for the importances, the losses and the statistics; None is 256.
         seed: Chooses those images, and draws what is random; None is 0.
+        statistics: Whether batch norms get new means and variances, over those images: "renewed" or "kept". None is
+            renewed where the importances need images, else kept.
         measure: Compare the latency with the parent's, and refuse a network that is not faster.
         runtime: The engine that measures latency; None is onnxruntime.
         threads: Threads of that engine; None is 1.
         batch: Images at a time where latency is measured; None is 1.
+        precision: Of the networks whose latency is measured: fp32 (None), fp16 or int8, as the runtime's first format
+            has it. The pruned network stays as it is: this is for one that is going to be quantized.
         finetune: A recipe, its name or its TOML file, to train with afterwards; None leaves the weights as they are.
         changes: Fields of the recipe that are set otherwise.
-        teacher: The network whose outputs are learnt in fine-tuning; None is the parent.
+        teacher: The network whose outputs are learnt in fine-tuning, or an artifact where the recipe has
+            `teacher_views`; None is the parent.
         device: Where to fine-tune.
         resume: Go on with the unfinished run in `out`.
         out: The folder of the new checkpoint; None is `runs/REF-...`.
@@ -101,7 +121,8 @@ def prune(
         ReszooError: The network was refused as not faster than its parent, or missed the target.
     """
     checkpoint = with_data(checkpoint, data)
-    timing = {"runtime": runtime is not None, "threads": threads is not None, "batch": batch is not None}
+    timing: dict[str, object] = {"runtime": runtime, "threads": threads, "batch": batch, "precision": precision}
+    timing = {name: value is not None for name, value in timing.items()}
     training = {"teacher": teacher, "changes": changes, "resume": resume, "device": device != "auto"}
     refuse({} if measure else timing, "without a speed check, no latency is measured")
     refuse({} if finetune else training, "nothing is trained", "Add `finetune=prune-finetune`")
@@ -115,19 +136,23 @@ def prune(
         "exclude": tuple(exclude),
         "images": images,
         "seed": seed,
+        "statistics": statistics,
     }
-    config, auto = config_for(options, blocks, by_latency=latency is not None)
-    scenario = (
-        _scenario(runtime or RUNTIME, 1 if threads is None else threads, 1 if batch is None else batch)
-        if measure
-        else None
-    )
+    if blocks and mixed:
+        raise UsageError(
+            "`blocks` and `mixed` exclude each other", "Mixed plans remove blocks, too: leave `blocks` away."
+        )
+    remove: Remove = "blocks" if blocks else "mixed" if mixed else "channels"
+    config, auto = config_for(options, remove, by_latency=latency is not None)
+    scenario = _scenario(runtime, threads, batch, precision or "fp32") if measure else None
     check(checkpoint, config)
+    if precision == "int8":
+        check_calibration(checkpoint)
     tuning = _finetuning(checkpoint, finetune, changes or {}, teacher, device, resume) if finetune else None
-    name = f"{checkpoint.ref}-{'blocks-' if blocks else ''}{target.cost}{target.share:g}"
+    name = f"{checkpoint.ref}-{'' if remove == 'channels' else f'{remove}-'}{target.cost}{target.share:g}"
     check_ref(name)
     folder = Path(out) if out is not None else inside(Path("runs"), name)
-    request = Request(target, config, auto, scenario, tuning, folder, name)
+    request = Request(target, config, auto, scenario, tuning, folder, name, precision or "fp32")
     if resume:
         request = older.resumed(request, is_named=out is not None)
     from ... import zoo
@@ -138,7 +163,7 @@ def prune(
 
 
 def config_for(
-    options: Mapping[str, Any], blocks: bool = False, by_latency: bool = False
+    options: Mapping[str, Any], remove: "Remove" = "channels", by_latency: bool = False
 ) -> "tuple[PruneConfig, bool]":
     """The PruneConfig of these options, and whether measuring decides what channels are rounded to.
 
@@ -146,16 +171,18 @@ def config_for(
     for one that is out of range, or would have no effect.
     """
     from ...prune import PruneConfig
-    from ...prune.pruning import ABOUT_CHANNELS
+    from ...prune.config import FINE
+    from ...prune.pruning import UNUSED
     from ...prune.scoring import needs_images
 
     given = {name: value for name, value in options.items() if value is not None}
-    of_channels = {name: name in given for name in ABOUT_CHANNELS}
-    refuse(of_channels if blocks else {}, "where blocks are removed, no channels are")
-    multiple = 1 if blocks else _multiple(given.pop("round_to", None), by_latency)
+    refuse({name: name in given for name in UNUSED[remove]}, WITHOUT_EFFECT[remove])
+    multiple = 1 if remove == "blocks" else _multiple(given.pop("round_to", None), by_latency)
+    if remove == "mixed":  # its moves are as large as has to be to save something
+        multiple = multiple or FINE
     if multiple is not None:
         given["round_to"] = multiple
-    config = PruneConfig(remove="blocks" if blocks else "channels", **given)
+    config = PruneConfig(remove=remove, **given)
     if not needs_images(config):
         idle = {"images": "images" in given, "seed": "seed" in given and config.method != "random"}
         refuse(idle, f"`importance={config.method}` needs no images")
@@ -179,8 +206,16 @@ def check(checkpoint: Checkpoint, config: "PruneConfig") -> None:
         if needs_images(config):
             sample(checkpoint, config)
     except ReszooError as error:
-        fix = f"{error.fix} Or score without images: `importance={WITHOUT_IMAGES[config.remove]}`."
+        fix = f"{error.fix} {WITHOUT_IMAGES[config.remove]}"
         raise type(error)(error.problem, fix) from error
+
+
+def check_calibration(checkpoint: Checkpoint) -> None:
+    """Raises UnavailableError where the parent cannot be quantized, for want of its training images."""
+    from ...export.quantizing import calibration_images
+    from ...quantize import QuantizeConfig
+
+    calibration_images(checkpoint, QuantizeConfig())
 
 
 def _target(costs: Costs, measure: bool) -> Target:
@@ -214,7 +249,7 @@ def _multiple(round_to: int | Literal["auto"] | None, by_latency: bool) -> int |
     return round_to
 
 
-def _scenario(runtime: str | None, threads: int | None, batch: int | None) -> Scenario:
+def _scenario(runtime: str | None, threads: int | None, batch: int | None, precision: Precision) -> Scenario:
     from ...export.contract.runtime import parse_runtime
     from .speed_check import scenario_for
 
@@ -225,14 +260,14 @@ def _scenario(runtime: str | None, threads: int | None, batch: int | None) -> Sc
             f"pruning measures latency on the CPU, and {engine.name} runs on GPUs only",
             "Choose another `runtime`, as onnxruntime, or a share of the multiply-adds with `measure=False`.",
         )
-    return scenario_for(name, 1 if threads is None else threads, 1 if batch is None else batch)
+    return scenario_for(name, 1 if threads is None else threads, 1 if batch is None else batch, precision)
 
 
 def _finetuning(
     source: Checkpoint,
     recipe: "str | os.PathLike[str] | Recipe",
     changes: Mapping[str, object],
-    teacher: Checkpoint | None,
+    teacher: Checkpoint | Artifact | None,
     device: Device,
     resume: bool,
 ) -> Finetuning:
@@ -240,7 +275,7 @@ def _finetuning(
     from ... import datasets
     from ...training.data import check_batch
     from ...training.distributed import current
-    from ...training.run import outputs_of, pick_device
+    from ...training.run import check_teacher, outputs_of, pick_device
     from ...training.transfer import head_for
     from ..class_names import named_by
 
@@ -253,9 +288,10 @@ def _finetuning(
     check_batch(datasets.load(source.dataset, chosen.train_on), chosen)
     if chosen.train_on == "train":
         datasets.load(source.dataset, "val")
-    taught_by: Checkpoint | None = (teacher or source) if teacher or chosen.teacher_share else None
+    taught_by: Checkpoint | Artifact | None = (teacher or source) if teacher or chosen.teacher_share else None
+    check_teacher(taught_by, chosen)
     if taught_by:
-        taught_by = named_by(source.dataset, taught_by)
+        taught_by = named_by(source.dataset, taught_by) if isinstance(taught_by, Checkpoint) else taught_by
         outputs_of(taught_by, source.spec, source.dataset, chosen)
     if head_for(source.labels, source.ref, source.dataset) == "new":
         raise UsageError(

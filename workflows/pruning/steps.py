@@ -13,7 +13,7 @@ from . import older
 
 if TYPE_CHECKING:
     from ...core.measured import Comparison, Failure, Scenario
-    from ...core.types import Checkpoint, ModelSpec
+    from ...core.types import Artifact, Checkpoint, ModelSpec, Precision
     from ...prune import PruneConfig
     from ...training.progress import Watcher
     from ...training.recipe import Recipe
@@ -35,13 +35,16 @@ class Finetuning(NamedTuple):
     """How the network is trained after its speed check. `teacher` None: on the labels alone."""
 
     recipe: "Recipe"
-    teacher: "Checkpoint | None"
+    teacher: "Checkpoint | Artifact | None"
     device: Literal["auto", "cpu", "cuda"]
     resume: bool
 
 
 class Request(NamedTuple):
-    """What is asked for. `scenario` None: no latency is measured; `auto`: measuring decides what to round to."""
+    """What is asked for. `scenario` None: no latency is measured; `auto`: measuring decides what to round to.
+
+    Latency is measured of networks in the `precision`.
+    """
 
     target: Target
     config: "PruneConfig"
@@ -50,6 +53,7 @@ class Request(NamedTuple):
     finetuning: Finetuning | None
     folder: Path
     ref: str
+    precision: "Precision" = "fp32"
 
 
 class Pruned(NamedTuple):
@@ -89,8 +93,10 @@ def _finetuned(pruned: "Checkpoint", request: Request, how: Finetuning, observer
     from msgspec.structs import replace
 
     from ... import training, zoo
+    from ...core.types import Artifact
     from ...training.progress import Steps
     from ...training.transfer import fit_head
+    from ..training import answers_of
 
     spec = training.for_training(pruned.spec, how.recipe)
     model = zoo.build(replace(pruned, spec=spec))
@@ -105,6 +111,7 @@ def _finetuned(pruned: "Checkpoint", request: Request, how: Finetuning, observer
         parent=pruned,
         head=head,
         teacher=how.teacher,
+        ask=answers_of(how.teacher, how.recipe.threads or None) if isinstance(how.teacher, Artifact) else None,
         device=how.device,
         resume=how.resume,
         watchers=(Steps(observer.progress), *observer.watchers),
@@ -159,7 +166,11 @@ def _unfinished(
     earlier = pruned.provenance[-1]
     done = earlier.config
     requested = step(parent, request.config, plan_of(pruned.spec), {}).config
-    chosen_by_run = ("plan", "round_to") if request.auto else ("plan",)
+    chosen_by_run = ["plan"]
+    if request.auto:
+        chosen_by_run.append("round_to")
+    if request.config.statistics is None:
+        chosen_by_run.append("statistics")  # earlier versions kept them
     is_same = {name: value for name, value in requested.items() if name not in chosen_by_run}.items() <= done.items()
     if (
         not is_same
@@ -171,9 +182,11 @@ def _unfinished(
         return pruned, None
     path = next((path for path in (folder / SPEED_CHECK, older.speed_check(folder)) if path.exists()), None)
     if not path:  # the earlier run was started with measure=False
-        return pruned, _passed(_check_speed(parent, pruned, request.scenario, observer), request, folder)
+        outcome = _check_speed(parent, pruned, request.scenario, request.precision, observer)
+        return pruned, _passed(outcome, request, folder)
     comparison = read_json(path, Comparison, f"Delete {folder} to start again.")
-    if str(comparison.subjects[-1].scenario) != str(request.scenario):
+    seen = comparison.subjects[-1]
+    if (str(seen.scenario), seen.precision) != (str(request.scenario), request.precision):
         raise _other_options(folder)
     return pruned, _speed_check(comparison, request)
 
@@ -198,10 +211,9 @@ def _pruned(parent: "Checkpoint", request: Request, folder: Path, observer: Obse
         costs = cost_of(spec)
         return costs.macs if cost == "macs" else costs.params
 
-    pruned = prune(
-        parent, request.config, count, share * count(parent.spec), folder, request.ref, what=_cost_name(request)
-    )
-    return _check_speed(parent, pruned, scenario, observer) if scenario else None
+    limit, what = share * count(parent.spec), _cost_name(request)
+    pruned = prune(parent, request.config, count, limit, folder, request.ref, what=what, progress=observer.progress)
+    return _check_speed(parent, pruned, scenario, request.precision, observer) if scenario else None
 
 
 def _fitted(
@@ -212,7 +224,7 @@ def _fitted(
     from .latency_table import table_for
 
     full_width = request.config.remove == "blocks" and not plan_of(parent.spec).channels
-    table = table_for(parent.spec, scenario, observer.progress, full_width=full_width)
+    table = table_for(parent.spec, scenario, observer.progress, full_width=full_width, precision=request.precision)
     observer.on_warnings(table.warnings)
     _, outcome = prune_to_latency(
         parent,
@@ -222,17 +234,18 @@ def _fitted(
         folder,
         request.ref,
         auto=request.auto,
+        progress=observer.progress,
         on_round=_rounds(observer.progress),
     )
     return outcome
 
 
 def _check_speed(
-    parent: "Checkpoint", pruned: "Checkpoint", scenario: "Scenario", observer: Observer
+    parent: "Checkpoint", pruned: "Checkpoint", scenario: "Scenario", precision: "Precision", observer: Observer
 ) -> "Comparison | Failure":
     from .speed_check import check_speed
 
-    return check_speed(pruned, parent, scenario, on_round=_rounds(observer.progress))
+    return check_speed(pruned, parent, scenario, on_round=_rounds(observer.progress), precision=precision)
 
 
 def _rounds(progress: Progress) -> "Callable[[Comparison], None]":
@@ -249,7 +262,9 @@ def _cost_name(request: Request) -> str:
     """As in the provenance."""
     from .fitting import cost_name
 
-    return cost_name(request.scenario) if request.target.cost == "latency" and request.scenario else request.target.cost
+    if request.target.cost == "latency" and request.scenario:
+        return cost_name(request.scenario, request.precision)
+    return request.target.cost
 
 
 def _passed(outcome: "Comparison | Failure", request: Request, folder: Path) -> "SpeedCheck":
@@ -276,8 +291,8 @@ def _otherwise(request: Request, speed_check: "SpeedCheck") -> str:
     is_faster = speed_check.ratio.verdict == "faster"  # but misses the target
     met = math.ceil(100 * speed_check.ratio.value) / 100
     share = f"Ask for `latency={met:g}`" if is_faster and met < 1 else "Ask for a smaller share"
-    if request.config.remove == "blocks":
-        return f"{share}, or leave `blocks` away"
+    if request.config.remove != "channels":
+        return f"{share}, or leave `{request.config.remove}` away"
     coarser = not is_faster and not request.auto and request.config.round_to % COARSE
     return f"{share}, or try `blocks=True`{f', or `round_to={COARSE}`' if coarser else ''}"
 

@@ -11,7 +11,7 @@ from reszoo import zoo
 from reszoo.bench.comparison import Effort
 from reszoo.core.errors import ReszooError
 from reszoo.core.measured import Comparison, Failure, Scenario
-from reszoo.core.types import Checkpoint
+from reszoo.core.types import Checkpoint, Precision
 from reszoo.models.cost import cost_of
 from reszoo.models.latency import Part
 from reszoo.prune import PruneConfig, UnreachableError, scoring
@@ -38,6 +38,8 @@ class SpeedChecks:
         scenario: Scenario,
         effort: Effort,
         on_round: Callable[[Comparison], None],
+        *,
+        precision: Precision,
     ) -> Comparison | Failure:
         assert zoo.read(pruned.weights_path.parent) == pruned
         self.checked.append(pruned)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import onnx
 import pytest
 from processes import children, told
 from speed_checks import table_of
@@ -176,6 +177,31 @@ def test_what_takes_minutes_to_load_gets_no_table(full_width: bool) -> None:
     compiled = msgspec.structs.replace(SCENARIO, variant="compile")
     with pytest.raises((UsageError, UnavailableError), match="torch:compile"):
         table_for(SMALL, compiled, full_width=full_width)
+
+
+def test_a_network_of_a_table_is_quantized_without_images(tmp_path: Path) -> None:
+    written = latency_table._written(SMALL, format_named("onnx"), tmp_path / "int8", "int8")
+    assert written.precision == "int8"
+    operators = [node.op_type for node in onnx.load(written.path / "model.onnx").graph.node]
+    assert operators.count("QuantizeLinear") > operators.count("Conv") > 0
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_a_table_of_int8_is_another_one(cache: Path) -> None:
+    scenario = scenario_for("onnxruntime", 1, 16, "int8")
+    fp32, int8 = (
+        table_for(SMALL, scenario, effort=BRIEF, full_width=True, precision=precision) for precision in ("fp32", "int8")
+    )
+    assert (fp32.precision, int8.precision) == ("fp32", "int8")
+    assert int8.seconds(SMALL) > 0
+    names = [path.name for path in (cache / "latency").iterdir()]
+    assert [name.startswith("onnxruntime.cpu.t1.b16.int8.") for name in sorted(names)].count(True) == 1
+    assert len(names) == 2
+    seen: list[str] = []
+    watch = lambda what, done, total: seen.append(what)  # noqa: E731
+    assert table_for(SMALL, scenario, watch, full_width=True, precision="int8") == int8
+    assert not seen
 
 
 @pytest.mark.long

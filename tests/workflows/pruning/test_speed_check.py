@@ -60,6 +60,18 @@ def test_a_network_is_timed_against_its_parent(tmp_path: Path, cache: Path) -> N
     assert kept.name.startswith(parent.ref)  # the other might have been refused
 
 
+@pytest.mark.alone
+def test_int8_is_timed_against_int8(tmp_path: Path, cache: Path) -> None:
+    parent, macs = zoo.load("resnet8_v1.reszoo_digits"), lambda spec: cost_of(spec).macs
+    pruned = prune(parent, PruneConfig(), macs, 0.3 * macs(parent.spec), tmp_path / "pruned", "pruned.test")
+    scenario = scenario_for("onnxruntime", 1, 64, "int8")
+    outcome = check_speed(pruned, parent, scenario, BRIEF, precision="int8")
+    assert isinstance(outcome, Comparison)
+    assert [s.precision for s in outcome.subjects] == ["int8"] * 3
+    assert [s.weights_sha256 for s in outcome.subjects] == [parent.sha256, parent.sha256, pruned.sha256]
+    assert SpeedCheck.of(outcome).place == "onnxruntime, cpu, 1 threads, batch 64, int8"
+
+
 def test_the_same_rows_give_the_same_picture() -> None:
     rows = [
         Row(

@@ -39,6 +39,19 @@ def test_fine_tuning_puts_the_head_in_the_order_of_the_data(
     assert made.evaluate(split="val").accuracy > 0.8
 
 
+def test_an_artifact_can_teach_where_it_is_asked_once_for_each_view(tmp_path: Path) -> None:
+    parent = reszoo.load(REF)
+    artifact = parent.export("onnx", out=tmp_path / "artifact")
+    options = {"macs": 0.95, "importance": "l2", "round_to": 1, "measure": False, "out": tmp_path / "made"}
+    taught = {"finetune": "digits", "teacher": artifact}
+    with pytest.raises(UsageError, match="is an artifact, which takes no part in the steps"):
+        parent.prune(changes=SHORT, **taught, **options)
+    assert not list(tmp_path.glob("made*"))
+    made = parent.prune(changes=SHORT | {"teacher_views": 1}, **taught, **options)
+    assert made.provenance[-1].config["teacher"].startswith(REF)
+    assert made.evaluate(split="val").accuracy > 0.8
+
+
 def test_other_classes_are_refused_before_anything_is_pruned(turned: "reszoo.Checkpoint", tmp_path: Path) -> None:
     other = public(replace(turned, labels=tuple("abcdefghij")))
     options = {"macs": 0.95, "importance": "l2", "measure": False, "out": tmp_path / "made"}
