@@ -1,7 +1,7 @@
 """Networks as C: `python scripts/c_artifact.py --out FOLDER [PART...]`, its times on an idle machine.
 
 bits     every set of kernels against the integer reference, image by image; emulated ARM64 and microcontrollers, with
-         instructions counted; bytes of sources, library, constants and workspace; seconds to generate and to build
+         instructions counted; bytes of sources, library, constants and workspace
 top1     right answers on the 10,000 test images of CIFAR-10, where the network is trained for them
 layers   microseconds and the share of the processor's peak, layer by layer
 latency  against the other runtimes with int8, in turn in one run, at batch 1 and 32
