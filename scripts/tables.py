@@ -273,6 +273,7 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "{latency} | {outcome} | {network} | {how} | {ms} | {top_1}",
     ),
     # docs/c-artifact.md
+    "c_host": Machine("c/latency", "onnxruntime openvino ai-edge-litert executorch"),
     "c_bits": Table(
         rows.c_bits,
         "network | avx512vnni | avx2 | portable | emulated | top-1",
