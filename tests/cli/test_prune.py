@@ -215,8 +215,8 @@ def test_sensitivity_is_a_table_and_a_plot(
             "Or choose another --runtime: ",
         ),
         (
-            {"macs": "0.5", "measure": True, "runtime": "ncnn", "precision": "int8"},
-            "latency in int8 on ncnn is not available here: ",
+            {"macs": "0.5", "measure": True, "runtime": "torch", "precision": "int8"},
+            "latency in int8 on torch is not available here: ",
         ),
         (
             {"sensitivity": True, "mixed": True, "statistics": "kept", "out": None, "measure": True},
