@@ -36,6 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, metavar="FILE")
     options = parser.parse_args()
+    if RUNTIME.unavailable("cpu", "avx512vnni"):
+        parser.error("the tiles of other kernels are not tried, and this processor has no AVX-512 VNNI")
     for network in CIFAR:
         found = known(options.out)
         if not any(each["network"] == network for each in found):
