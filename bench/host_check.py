@@ -196,12 +196,13 @@ def _runtime(runtime: Runtime) -> Tool:
     packages = runtime.packages or (runtime.name,)
     missing = {device: _missing(packages[0], partial(_runs, runtime, device)) for device in runtime.devices}
     devices = tuple(device for device, why in missing.items() if why is None)
+    lacks = tuple(filter(None, missing.values()))
     return Tool(
         name=runtime.name,
-        version=_version(packages),
+        version=_version(packages, lacks),
         works=bool(devices),
         devices=devices,
-        missing=tuple(filter(None, missing.values())),
+        missing=lacks,
     )
 
 
@@ -228,16 +229,20 @@ def _runs(runtime: Runtime, device: Device) -> Unavailable | None:
 
 def _format(plugin: Format) -> Tool:
     missing = _missing(plugin.packages[0], plugin.unavailable)
+    lacks = (missing,) if missing else ()
     return Tool(
         name=plugin.name,
-        version=_version(plugin.packages[:1]),
+        version=_version(plugin.packages[:1], lacks),
         works=missing is None,
         devices=(),
-        missing=(missing,) if missing else (),
+        missing=lacks,
     )
 
 
-def _version(packages: Sequence[str]) -> str | None:
+def _version(packages: Sequence[str], lacks: Sequence[Unavailable]) -> str | None:
+    """None where a package is not installed: another one of the same name may be."""
+    if any(why.package for why in lacks):
+        return None
     return next(iter(versions(tuple(packages)).values()), None)
 
 

@@ -13,7 +13,7 @@ from .sections import BAD, GOOD, LACKING, WARN, aside, section
 if TYPE_CHECKING:
     from ..bench.host_check import HostCheck, Tool
     from ..core.measured import Host
-    from ..core.types import Artifact
+    from ..core.types import Artifact, Unavailable
 
 MIB = 1 << 20
 
@@ -140,7 +140,16 @@ def _clock(host: "Host") -> str:
 
 
 def _tool(tool: "Tool") -> "Iterator[tuple[str, ...]]":
-    yield GOOD if tool.works else BAD, tool.name, ", ".join(tool.devices), tool.version or ""
-    for why in tool.missing:
-        yield "", "", "", aside(f"{why.what.removeprefix(f'{tool.name} on ')}: {why.reason}")
-        yield "", "", "", aside(why.fix)
+    match tool.missing:
+        case (why,) if why.package and not tool.works:
+            yield LACKING, tool.name, "", aside(why.fix)
+        case _:
+            yield GOOD if tool.works else BAD, tool.name, ", ".join(tool.devices), tool.version or ""
+            for why in tool.missing:
+                yield "", "", "", aside(_reason(tool, why))
+                yield "", "", "", aside(why.fix)
+
+
+def _reason(tool: "Tool", why: "Unavailable") -> str:
+    """With the device, where it is that of one of them."""
+    return why.reason if why.what == tool.name else f"{why.what.removeprefix(f'{tool.name} on ')}: {why.reason}"

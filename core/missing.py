@@ -14,7 +14,7 @@ def not_installed(extra: str, *modules: str, what: str = "") -> Unavailable | No
     for name in modules:
         if find_spec(name) is None:
             reason, fix = f"the package {name} is not installed", f"pip install 'reszoo[{extra}]'"
-            return Unavailable(what=what or extra, reason=reason, fix=fix)
+            return Unavailable(what=what or extra, reason=reason, fix=fix, package=name)
     return None
 
 

@@ -453,6 +453,7 @@ class FileRecord(Record, frozen=True, kw_only=True):
 class ProvenWay(Record, frozen=True, kw_only=True):
     """One way to run an artifact, and how far its logits are from the source's: on `n` images, in these batch sizes.
 
+    `top1_agreement` is the share of images with the source's class, or one that ties with it within fp32's rounding.
     `name` is "run.py", in a process without reszoo, "index.html", in a browser, or a runtime with its variant,
     "openvino:static".
     """
@@ -593,8 +594,12 @@ class Artifact(Candidate, frozen=True, kw_only=True):
 
 
 class Unavailable(Record, frozen=True, kw_only=True):
-    """Something that cannot be done here: a value that tables show, never a silent skip."""
+    """Something that cannot be done here: a value that tables show, never a silent skip.
+
+    `package` is what is not installed; "" where the reason is another one.
+    """
 
     what: str
     reason: str
     fix: str
+    package: str = ""

@@ -4,6 +4,8 @@ import os
 import shlex
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.measured import Failure
 from ..core.types import Artifact, Checkpoint, Unavailable
@@ -21,7 +23,7 @@ def attempt(checkpoint: Checkpoint, format_name: str, options: ExportOptions, ma
     what = f"{checkpoint.ref} as {format_name} {options.precision}"
     try:
         if missing := missing_for(format_name, options):
-            return Unavailable(what=what, reason=missing.reason, fix=missing.fix)
+            return replace(missing, what=what)
         return make()
     except UnavailableError as error:
         return Unavailable(what=what, reason=error.problem, fix=error.fix)

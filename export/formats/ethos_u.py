@@ -34,8 +34,10 @@ class EthosUFormat(GraphFormat):
     packages = (PACKAGE, *tflite_micro.FORMAT.packages)
 
     def unavailable(self) -> Unavailable | None:
+        from msgspec.structs import replace
+
         missing = not_installed(self.name, "ethosu") or tflite_micro.FORMAT.unavailable()
-        return missing and Unavailable(what=self.name, reason=missing.reason, fix=missing.fix.replace(NAME, self.name))
+        return missing and replace(missing, what=self.name, fix=missing.fix.replace(NAME, self.name))
 
     def check(self, options: ExportOptions) -> None:
         from msgspec.structs import replace

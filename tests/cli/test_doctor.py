@@ -116,9 +116,18 @@ def test_a_package_that_cannot_be_imported_is_found_not_met(monkeypatch: pytest.
 
 def test_what_is_not_installed_has_no_version() -> None:
     tools = [host_check._format(plugin) for plugin in formats().values()]
-    absent = [tool for tool in tools if any("is not installed" in why.reason for why in tool.missing)]
+    absent = [tool for tool in tools if any(why.package for why in tool.missing)]
     assert "tensorrt" in {tool.name for tool in absent}  # which is converted from onnx, and that is here
     assert all(tool.version is None for tool in absent)
+
+
+def test_what_is_not_installed_is_one_line_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reszoo.core.missing.find_spec", lambda name: None)
+    shown = reszoo("doctor").stdout
+    runtimes_here, formats_here = shown.partition("\nFormats\n")[::2]
+    assert re.search(r"^  –  openvino +pip install 'reszoo\[openvino\]'$", runtimes_here, re.MULTILINE)
+    assert re.search(r"^  –  ethos-u +pip install 'reszoo\[ethos-u\]'$", formats_here, re.MULTILINE)
+    assert "is not installed" not in formats_here
 
 
 @pytest.fixture(scope="module")

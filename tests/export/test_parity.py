@@ -152,6 +152,18 @@ def test_nothing_of_the_package_lets_onnx_runtime_call_home() -> None:
     assert re.fullmatch(r"1\n", done.stdout)
 
 
+@pytest.mark.parametrize(("margin", "agreement"), [(2e-6, 1.0), (1e-4, 255 / 256)])
+def test_a_tie_is_decided_by_rounding_which_is_no_disagreement(margin: float, agreement: float) -> None:
+    """One image of 256 has two classes that are `margin` apart, and the other one comes first."""
+    expected = np.zeros((256, 10), np.float32)
+    expected[:, 3], expected[0, 7] = 2, 2 - margin
+    found = expected.copy()
+    found[0, 7] = 2 + 1e-6
+    run = parity.ParityRun("fp32", "no images", 2.0, (parity.Result("onnxruntime", 32, found, expected),))
+    assert run.record(REF, None).top1_agreement == agreement
+    assert (run.refusal() is None) == (agreement == 1)
+
+
 def test_a_source_that_gives_no_numbers_is_told_from_a_bad_export(tmp_path: Path) -> None:
     good = zoo.load(REF)
     state = zoo.build(good).state_dict()

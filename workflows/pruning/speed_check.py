@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from ...bench.affinity import choose_cores
 from ...bench.comparison import Contestant, Effort, compare
 from ...bench.plan import Planned, plan
@@ -103,7 +105,7 @@ def _without(engine: Runtime, precision: Precision) -> Unavailable | None:
     others = [other for other in runtimes().values() if not (other.untimed or other.is_in_browser)]
     here = [other for other in others if "cpu" in other.devices and not other.unavailable("cpu")]
     names = ", ".join(other.name for other in here if not missing_for(other.formats[0], options))
-    return Unavailable(what=what, reason=missing.reason, fix=f"{missing.fix} Or choose another `runtime`: {names}.")
+    return replace(missing, what=what, fix=f"{missing.fix} Or choose another `runtime`: {names}.")
 
 
 def check_speed(

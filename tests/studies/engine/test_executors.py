@@ -66,11 +66,16 @@ def test_a_cluster_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_takes_back_what_is_not_done_yet_and_leaves_the_executor_open() -> None:
-    hold, futures = threading.Event(), []
+    started, hold, futures = threading.Event(), threading.Event(), []
+
+    def work() -> bool:
+        started.set()
+        return hold.wait()
 
     def interrupted() -> None:
         with executors.given(pool) as ours:
-            futures.extend([ours.submit(hold.wait), ours.submit(os.getpid)])
+            futures.extend([ours.submit(work), ours.submit(os.getpid)])
+            started.wait()
             raise KeyboardInterrupt
 
     with ThreadPoolExecutor(1) as pool:
