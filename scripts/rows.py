@@ -655,8 +655,8 @@ def c_fuzz() -> Iterator[Row]:
 def c_sizes() -> Iterator[Row]:
     seconds = {each["network"]: each for each in c_figures("build")}
     for each in c_figures("bits"):
-        if its := seconds.get(each["network"]):
-            yield each | its | {"network": f"`{each['network']}`", "macs": each["macs"] / 1e6}
+        named = {"network": f"`{each['network']}`", "macs": each["macs"] / 1e6}
+        yield each | seconds[each["network"]] | named
 
 
 def c_controllers() -> Iterator[Row]:

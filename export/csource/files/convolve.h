@@ -71,6 +71,7 @@ KERNEL ALWAYS_INLINE void convolve(const struct layer *layer, const activation *
 #define BEGIN(i) vec a##i = start_a, b##i = start_b, c##i = start_c;
                 PIXELS(BEGIN)
                 for (int v = 0; v < shape.kernel; v++, row += shape.in_row - GROUP * shape.groups)
+                    TWO_AT_A_TIME
                     for (int group = 0; group < shape.groups; group++, row += GROUP, weights += GROUP * BLOCK) {
                         some_weights wa = weights_at(weights);
                         some_weights wb = tile.vectors > 1 ? weights_at(weights + BESIDE(1)) : wa;

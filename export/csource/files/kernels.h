@@ -30,6 +30,16 @@
 #define NEVER_INLINE
 #endif
 
+/*
+ * Before a loop: two of its rounds at a time. GCC would write out loops of up to 16 rounds wholly, and then keep more
+ * weights at once than there are registers.
+ */
+#if defined(__GNUC__) && !defined(__clang__)
+#define TWO_AT_A_TIME _Pragma("GCC unroll 2")
+#else
+#define TWO_AT_A_TIME
+#endif
+
 /* A build with MODEL_TIMES notes when each call begins. */
 #ifdef MODEL_TIMES
 extern int64_t model_times[];
