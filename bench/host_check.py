@@ -199,7 +199,7 @@ def _runtime(runtime: Runtime) -> Tool:
     lacks = tuple(filter(None, missing.values()))
     return Tool(
         name=runtime.name,
-        version=_version(packages, lacks),
+        version=_version(packages, () if devices else lacks),
         works=bool(devices),
         devices=devices,
         missing=lacks,
@@ -240,7 +240,7 @@ def _format(plugin: Format) -> Tool:
 
 
 def _version(packages: Sequence[str], lacks: Sequence[Unavailable]) -> str | None:
-    """None where a package is not installed: another one of the same name may be."""
+    """None where it is for lack of a package that nothing works: another one may be there."""
     if any(why.package for why in lacks):
         return None
     return next(iter(versions(tuple(packages)).values()), None)

@@ -140,14 +140,13 @@ def _clock(host: "Host") -> str:
 
 
 def _tool(tool: "Tool") -> "Iterator[tuple[str, ...]]":
-    match tool.missing:
-        case (why,) if why.package and not tool.works:
-            yield LACKING, tool.name, "", aside(why.fix)
-        case _:
-            yield GOOD if tool.works else BAD, tool.name, ", ".join(tool.devices), tool.version or ""
-            for why in tool.missing:
-                yield "", "", "", aside(_reason(tool, why))
-                yield "", "", "", aside(why.fix)
+    if not tool.works and all(why.package for why in tool.missing):
+        yield LACKING, tool.name, "", aside(tool.missing[0].fix)
+        return
+    yield GOOD if tool.works else BAD, tool.name, ", ".join(tool.devices), tool.version or ""
+    for why in tool.missing:
+        yield "", "", "", aside(_reason(tool, why))
+        yield "", "", "", aside(why.fix)
 
 
 def _reason(tool: "Tool", why: "Unavailable") -> str:
