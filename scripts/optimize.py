@@ -5,8 +5,7 @@ the extra all. Every part goes on where it was interrupted; what is unfinished i
 
     tables    every candidate of 12 networks with one and two threads, 16 rounds each: about 4 hours on two cores
     replay    searches among these tables, and their regrets: a minute, and needs no idle machine
-    live      4 searches, each against 16 rounds of all its candidates: about 40 minutes
-    cost      a default search on resnet20_v1, from an empty cache, and what all of it would cost: about 25 minutes
+    live      4 searches from an empty cache, each against 16 rounds of all its candidates: about 1.5 hours
     peers     resnet56_v1 optimized for 0.3 points, in turn with every peer's fp32: about 20 minutes
     pruned    the same for 1 point with two hours of fine-tuning: about 2.5 hours
     networks  the most accurate network for three latencies: about an hour
@@ -14,6 +13,7 @@ the extra all. Every part goes on where it was interrupted; what is unfinished i
 
 import argparse
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -77,6 +77,7 @@ LIVE = (  # network, threads
     ("resnet20_v2.reszoo_cifar10", 2),
     ("resnet8_v1.reszoo_digits", 1),
 )
+DROPS = {"cifar10": "0.5%", "digits": "3%"}
 PEERS = ("onnxruntime", "openvino", "litert", "ncnn", "executorch", "mnn")
 WORK = cache_dir() / "optimize"
 OUT = MEASUREMENTS / "optimize"
@@ -120,13 +121,23 @@ def table(name: str, threads: int, options: argparse.Namespace) -> Table:
     log.enter(plan)
     with executors.local(2) as pool:
         live = Live({ref: checkpoint}, log.path, pool)
-        return exhaustive(name, threads, plan, chosen, live, log, options.rounds)
+        return exhaustive(name, threads, plan, chosen, live, log, options.rounds, SLOW)
 
 
 def exhaustive(
-    name: str, threads: int, plan: Plan, chosen: Sequence[Configuration], live: Live, log: Log, rounds: int
+    name: str,
+    threads: int,
+    plan: Plan,
+    chosen: Sequence[Configuration],
+    live: Live,
+    log: Log,
+    rounds: int,
+    slow: float = math.inf,
 ) -> Table:
-    """What a search would not do: every candidate built, looked at, run in every round, and judged on all images."""
+    """What a search would not do: every candidate built, looked at, run in every round, and judged on all images.
+
+    One that is ``slow`` times slower than the fastest at the first look runs no rounds.
+    """
 
     def do(action: Any) -> None:
         for event in live.perform(action, Known(plan, log.events)):
@@ -149,7 +160,7 @@ def exhaustive(
     looks = {c.key: so_far().seen[c.key].latency_s for c in alive}
     fastest = min(looks.values())
     of_exact = min((looks[c.key] for c in alive if c.is_exact), default=fastest)  # for searches among these alone
-    field = [c for c in alive if looks[c.key] <= SLOW * (of_exact if c.is_exact else fastest)]
+    field = [c for c in alive if looks[c.key] <= slow * (of_exact if c.is_exact else fastest)]
     while len(so_far().rounds) < rounds:
         do(Race(tuple(field), len(so_far().rounds) + 1))
     for c in alive:
@@ -246,7 +257,7 @@ class Memory(Log):
 
 
 def live(options: argparse.Namespace) -> None:
-    """Searches on the warm machine, each followed by an exhaustive measurement of all its candidates."""
+    """Searches as they are typed first, each followed by an exhaustive measurement of all its candidates."""
     path = options.out / "live.json"
     found = known(path)
     for ref, threads in LIVE:
@@ -254,78 +265,55 @@ def live(options: argparse.Namespace) -> None:
             continue
         if options.network and ref not in options.network:
             continue
-        (checkpoint,) = checkpoints([ref])
-        request = Request(
-            max_drop=0.005 if "cifar10" in ref else 0.03,
-            threads=(threads,),
-            data=checkpoint.dataset,
-            runtimes=tuple(options.runtime or ()),
-        )
-        plan = plan_for([checkpoint], request, HERE)
-        log = Log(WORK / "live" / f"{ref}-t{threads}")
-        log.enter(plan)
-        with executors.local(2) as pool:
-            source = Live({ref: checkpoint}, log.path, pool)
-            verdict = search(plan, source, log, lambda event: print(type(event).__name__, flush=True))
-            spent = Known(plan, log.events).spent_s
-            whole = Log(WORK / "live" / f"{ref}-t{threads}-all")
-            whole.enter(plan)
-            its = exhaustive(ref, threads, plan, plan.configurations, source, whole, options.rounds)
-        by_key, best = {c.configuration.key: c for c in its.candidates}, its.best(request)
-        choice = by_key.get(verdict.choice or "")
-        found.append(
-            {
-                "network": ref,
-                "threads": threads,
-                "outcome": verdict.outcome,
-                "choice": verdict.choice,
-                "best": best.configuration.key if best else None,
-                "regret": choice.truth_s / best.truth_s - 1 if choice and best else None,
-                "search_s": spent,
-                "exhaustive_s": Known(plan, whole.events).spent_s,
-            }
-        )
+        found.append(compared(ref, threads, options))
         write(path, found)
 
 
-def cost(options: argparse.Namespace) -> None:
-    """With a cache of its own that holds the network and the data alone, as `reszoo optimize` is typed first."""
-    ref = "resnet20_v1.akamaster_cifar10"
-    home, out = WORK / "cost", WORK / "cost-search"
+def compared(ref: str, threads: int, options: argparse.Namespace) -> dict[str, Any]:
+    """A search, and what all of its candidates would have cost and given."""
+    name = f"{ref}-t{threads}"
+    began = time.monotonic()
+    out = first_search(name, [ref, "--threads", str(threads), "--max-drop", DROPS[ref.split("_")[-1]]], options)
+    search_s = time.monotonic() - began
+    verdict = read_json(out / "result.json", Search, "Search again.")
+    plan = read_json(out / "search.json", Plan, "Search again.")
+    (checkpoint,) = checkpoints([ref])
+    whole = Log(WORK / "live" / f"{name}-all")
+    whole.enter(plan)
+    with executors.local(2) as pool:
+        source = Live({ref: checkpoint}, whole.path, pool)
+        its = exhaustive(ref, threads, plan, plan.configurations, source, whole, options.rounds)
+    by_key, best = {c.configuration.key: c for c in its.candidates}, its.best(plan.request)
+    choice = by_key.get(verdict.choice or "")
+    # exports may be in the cache by now; who measures all of them makes them as the search did
+    exports_s = sum(event.seconds for event in events_of(out) if isinstance(event, Built))
+    return {
+        "network": ref,
+        "threads": threads,
+        "outcome": verdict.outcome,
+        "candidates": len(plan.configurations),
+        "choice": verdict.choice,
+        "best": best.configuration.key if best else None,
+        "regret": choice.truth_s / best.truth_s - 1 if choice and best else None,
+        "exports_s": exports_s,
+        "search_s": search_s,
+        "exhaustive_s": exports_s + sum(event.seconds for event in whole.events if not isinstance(event, Built)),
+    }
+
+
+def first_search(name: str, arguments: list[str], options: argparse.Namespace) -> Path:
+    """With a cache that holds what was downloaded, and nothing that was made from it."""
+    home, out = WORK / "first" / name, WORK / "live" / name
     shutil.rmtree(home, ignore_errors=True)
     shutil.rmtree(out, ignore_errors=True)
     home.mkdir(parents=True)
-    for each in cache_dir().iterdir():  # what was downloaded, and nothing that was made from it
+    for each in cache_dir().iterdir():
         if each.name not in ("artifacts", "answers", "latency", "timing", "optimize"):
             (home / each.name).symlink_to(each)
-    began = time.monotonic()
     only = ["--runtime", ",".join(options.runtime)] if options.runtime else []
-    command = [RESZOO, "optimize", ref, "--max-drop", "0.5%", "--out", str(out), *only]
+    command = [RESZOO, "optimize", *arguments, *only, "--out", str(out)]
     subprocess.run(command, check=True, env=os.environ | {"RESZOO_CACHE": str(home)})
-    seconds = time.monotonic() - began
-    found = read_json(out / "result.json", Search, "Search again.")
-    (checkpoint,) = checkpoints([ref])
-    plan = read_json(out / "search.json", Plan, "Search again.")
-    whole = Log(WORK / "cost-all")
-    whole.enter(plan)
-    began = time.monotonic()
-    with executors.local(2) as pool:
-        exhaustive(ref, 1, plan, plan.configurations, Live({ref: checkpoint}, whole.path, pool), whole, options.rounds)
-    spent = Known(plan, whole.events).spent_s
-    # its exports are in the cache by now, and would be made for it as well
-    exports = sum(event.seconds for event in events_of(out) if isinstance(event, Built))
-    write(
-        options.out / "cost.json",
-        [
-            {
-                "network": ref,
-                "choice": found.choice,
-                "search_s": seconds,
-                "exhaustive_s": spent + exports,
-                "exports_s": exports,
-            }
-        ],
-    )
+    return out
 
 
 def events_of(folder: Path) -> list[Happened]:
@@ -399,7 +387,6 @@ PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
     "tables": tables,
     "replay": replay,
     "live": live,
-    "cost": cost,
     "peers": peers,
     "pruned": pruned,
     "networks": networks,

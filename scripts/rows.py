@@ -913,13 +913,11 @@ def optimize_regret() -> Iterator[Row]:
 
 
 def optimize_live() -> Iterator[Row]:
-    folder = MEASUREMENTS / "optimize"
-    cost = ({"threads": 1, "regret": None, **found} for found in known(folder / "cost.json"))
-    for found in [*known(folder / "live.json"), *cost]:
-        regret = found["regret"]
+    for found in known(MEASUREMENTS / "optimize" / "live.json"):
         yield {
             **found,
-            "regret": "default search" if regret is None else f"{100 * regret:.2f} %",
+            "choice": found["choice"].partition("/")[2] if found["choice"] else found["outcome"],
+            "regret": "–" if found["regret"] is None else f"{100 * found['regret']:.2f} %",
             "cheaper": found["exhaustive_s"] / found["search_s"],
         }
 

@@ -259,8 +259,9 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
     ),
     "optimize_live": Table(
         rows.optimize_live,
-        "network | threads | choice | regret | search, s | exhaustive, s | times cheaper",
-        "{network} | {threads} | {choice} | {regret} | {search_s:.0f} | {exhaustive_s:.0f} | {cheaper:.1f}",
+        "network | threads | candidates | choice | regret | search, s | exports, s | exhaustive, s | times cheaper",
+        "{network} | {threads} | {candidates} | {choice} | {regret} | {search_s:.0f} | {exports_s:.0f} | "
+        "{exhaustive_s:.0f} | {cheaper:.1f}",
     ),
     "optimize_peers": Table(
         rows.optimize_peers,
