@@ -3,7 +3,8 @@
 Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's networks (`reszoo download 'resnet*_v1.akamaster_cifar10'`) and
 the extra all. Every part goes on where it was interrupted; what is unfinished is in the cache, in optimize/.
 
-    tables    every candidate of 12 networks with one and two threads, 16 rounds each: about 4 hours on two cores
+    tables    every candidate of 12 networks with one and two threads, 16 rounds each: about 4 hours on two cores, less
+              those that live has made
     replay    searches among these tables, and their regrets: a minute, and needs no idle machine
     live      4 searches from an empty cache, each against 16 rounds of all its candidates: about 1.5 hours
     peers     resnet56_v1 optimized for 0.3 points, in turn with every peer's fp32: about 20 minutes
@@ -25,12 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from figures import MEASUREMENTS, known, save, save_comparison, write
+from figures import MEASUREMENTS, Figure, known, save, save_comparison, write
 
 from reszoo.bench.comparison import Contestant, Effort, compare
 from reszoo.bench.targets.local import HERE
 from reszoo.core.documents import read_json, to_builtins
 from reszoo.core.errors import ReszooError
+from reszoo.core.estimates import mean_interval
 from reszoo.core.files import cache_dir
 from reszoo.core.hosts import describe
 from reszoo.core.measured import Failure, Scenario
@@ -45,7 +47,7 @@ from reszoo.workflows.optimization.known import Known
 from reszoo.workflows.optimization.live import Live
 from reszoo.workflows.optimization.log import Log
 from reszoo.workflows.optimization.optimize import plan_for, search
-from reszoo.workflows.optimization.records import Built, Configuration, Entry, Happened, Plan, Request, Round
+from reszoo.workflows.optimization.records import Built, Configuration, Entry, Happened, Plan, Request, Round, Screened
 from reszoo.workflows.optimization.replay import Recorded, Replay, Table
 from reszoo.workflows.optimization.selection import Build, Judge, Race, Screen
 from reszoo.workflows.references import checkpoints
@@ -63,6 +65,7 @@ NETWORKS = (
     "resnet56_v1.akamaster_cifar10/channels 0.5",
     "resnet56_v1.akamaster_cifar10/blocks 0.5",
 )
+ON_CIFAR10 = [name for name in NETWORKS if name.endswith("cifar10")]
 THREADS = (1, 2)
 ROUNDS = 16
 SLOW = 2.5  # times the fastest at the first look: such a candidate is in the table, and runs no rounds
@@ -98,9 +101,12 @@ def main() -> None:
 
 def tables(options: argparse.Namespace) -> None:
     for name, threads in product(options.network or NETWORKS, THREADS):
-        path = options.out / "tables" / f"{name.replace('/', '-').replace(' ', '')}-t{threads}.json"
-        if not path.exists():
-            save_table(path, table(name, threads, options))
+        if not table_path(name, threads, options).exists():
+            save_table(table(name, threads, options), options)
+
+
+def table_path(name: str, threads: int, options: argparse.Namespace) -> Path:
+    return options.out / "tables" / f"{name.replace('/', '-').replace(' ', '')}-t{threads}.json"
 
 
 def table(name: str, threads: int, options: argparse.Namespace) -> Table:
@@ -117,7 +123,7 @@ def table(name: str, threads: int, options: argparse.Namespace) -> Table:
     )
     plan = plan_for([checkpoint], request, HERE)
     chosen = [c for c in plan.configurations if c.plan == its_plan]
-    log = Log(WORK / "tables" / f"{name.replace('/', '-').replace(' ', '')}-t{threads}")
+    log = Log(WORK / "tables" / table_path(name, threads, options).stem)
     log.enter(plan)
     with executors.local(2) as pool:
         live = Live({ref: checkpoint}, log.path, pool)
@@ -184,7 +190,7 @@ def _recorded(c: Configuration, known: Known) -> Recorded:
         configuration=its,
         size_bytes=built.size_bytes,
         look=msgspec.structs.replace(known.seen[c.key], key=its.key),
-        latencies_s=tuple(float(f"{r.latencies_s[c.key]:.6g}") for r in known.rounds if c.key in r.latencies_s),
+        latencies_s=tuple(r.latencies_s[c.key] for r in known.rounds if c.key in r.latencies_s),
         n=known.plan.images,
         lost=judged.only_reference if judged else 0,
         gained=judged.only_candidate if judged else 0,
@@ -192,27 +198,66 @@ def _recorded(c: Configuration, known: Known) -> Recorded:
     )
 
 
-def save_table(path: Path, made: Table) -> None:
+def save_table(made: Table, options: argparse.Namespace) -> None:
+    path = table_path(made.name, made.threads, options)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save(path, {"host": to_builtins(describe()), **to_builtins(made)})
+    fields = {name: getattr(made, name) for name in ("name", "batch", "threads")}
+    seconds = [float(f"{each:.4g}") for each in made.round_s]
+    candidates = [in_file(c) for c in made.candidates]
+    save(path, {"host": to_builtins(describe()), **fields, "round_s": seconds, "candidates": candidates})
     print("written", path, flush=True)
+
+
+def in_file(c: Recorded) -> Figure:
+    """Without what goes without saying; latencies in nanoseconds."""
+    look = {name: float(f"{getattr(c.look, name):.6g}") for name in ("latency_s", "low_s", "high_s", "cold_start_s")}
+    return {
+        "configuration": slim(c.configuration),
+        "size_bytes": c.size_bytes,
+        "look": look | {"memory_bytes": c.look.memory_bytes, "seconds": round(c.look.seconds, 2)},
+        "latencies_ns": [round(1e9 * seconds) for seconds in c.latencies_s],
+        "n": c.n,
+        "lost": c.lost,
+        "gained": c.gained,
+        "seconds": round(c.seconds, 2),
+    }
+
+
+def slim(configuration: Configuration) -> Figure:
+    """Without the fields that are as they are by default."""
+    fields = msgspec.structs.fields(configuration)
+    return {f.name: value for f in fields if (value := getattr(configuration, f.name)) != f.default}
 
 
 def read_tables(folder: Path) -> Iterator[Table]:
     for path in sorted(folder.glob("*.json")):
         fields = json.loads(path.read_text())
         del fields["host"]
-        yield msgspec.convert(fields, Table, dec_hook=lambda kind, value: kind(value))
+        candidates, seconds = (from_file(c) for c in fields.pop("candidates")), fields.pop("round_s")
+        yield Table(candidates=tuple(candidates), round_s=tuple(seconds), **fields)
+
+
+def from_file(c: Figure) -> Recorded:
+    configuration = msgspec.convert(c["configuration"], Configuration)
+    look = msgspec.convert(c["look"] | {"key": configuration.key}, Screened)
+    latencies = tuple(1e-9 * ns for ns in c["latencies_ns"])
+    rest = {name: c[name] for name in ("size_bytes", "n", "lost", "gained", "seconds")}
+    return Recorded(configuration=configuration, look=look, latencies_s=latencies, **rest)
 
 
 def replay(options: argparse.Namespace) -> None:
     """Three limits of each table, and of each a latency limit that a third of its candidates meet."""
     found = [row for its in read_tables(options.out / "tables") for row in searches(its)]
     write(options.out / "replay.json", found)
-    worst = max((row["regret"] for row in found if row["regret"] is not None), default=0.0)
-    failed = sum(row["regret"] is not None and row["regret"] > racing.MARGIN for row in found)
+    told = [row for row in found if row["regret"] is not None]
+    worst = max((row["regret"] for row in told), default=0.0)
+    failed = sum(row["regret"] > racing.MARGIN for row in told)
+    surely = sum(row["regret_interval"][0] > racing.MARGIN for row in told)
     infeasible = sum(row["infeasible"] for row in found)
-    print(f"{len(found)} searches: worst regret {100 * worst:.2f} %, {failed} above 2 %, {infeasible} infeasible")
+    print(
+        f"{len(found)} searches: worst regret {100 * worst:.2f} %, {failed} above 2 %, "
+        f"{surely} of these surely, {infeasible} infeasible"
+    )
 
 
 def searches(its: Table) -> Iterator[dict[str, Any]]:
@@ -239,11 +284,21 @@ def replayed(its: Table, request: Request, seed: int) -> dict[str, Any]:
         "choice": verdict.choice,
         "best": best.configuration.key if best else None,
         "regret": choice.truth_s / best.truth_s - 1 if choice and best else None,
+        "regret_interval": interval_of(choice, best) if choice and best else None,
         "missed": best is not None and verdict.outcome == "not reachable",
         "infeasible": choice is not None and not its.is_feasible(choice, request),
         "rounds": sum(isinstance(event, Round) for event in log.events),
         "candidates": len(plan.configurations),
     }
+
+
+def interval_of(choice: Recorded, best: Recorded) -> tuple[float, float]:
+    """What the table's own rounds know of the regret (95 %): both ran in each of them."""
+    if choice is best:
+        return 0.0, 0.0
+    logs = [math.log(mine / its) for mine, its in zip(choice.latencies_s, best.latencies_s, strict=True)]
+    _, (low, high) = mean_interval(logs)
+    return math.expm1(low), math.expm1(high)
 
 
 class Memory(Log):
@@ -283,6 +338,7 @@ def compared(ref: str, threads: int, options: argparse.Namespace) -> dict[str, A
     with executors.local(2) as pool:
         source = Live({ref: checkpoint}, whole.path, pool)
         its = exhaustive(ref, threads, plan, plan.configurations, source, whole, options.rounds)
+    save_table(its, options)  # as the part tables would
     by_key, best = {c.configuration.key: c for c in its.candidates}, its.best(plan.request)
     choice = by_key.get(verdict.choice or "")
     # exports may be in the cache by now; who measures all of them makes them as the search did
@@ -336,14 +392,14 @@ def _against_peers(options: argparse.Namespace, name: str, limits: list[str]) ->
     by_key = {c.key: c for c in read_json(out / "search.json", Plan, "Search again.").configurations}
     found = read_json(out / "result.json", Search, "Search again.")
     choice = by_key[found.choice or ""]
-    contestants = [Contestant(artifacts.read(out / "artifact"), _scenario(choice.runtime))]
+    contestants = [Contestant(artifacts.read(out / "artifact"), scenario_of(choice.runtime))]
     for peer in PEERS:
         try:
             made = float_for(checkpoint, peer)
         except ReszooError as error:
             print(error, flush=True)
             continue
-        contestants.append(Contestant(made, _scenario(peer)))
+        contestants.append(Contestant(made, scenario_of(peer)))
     outcome = compare(contestants, Effort(limit_s=600))
     if isinstance(outcome, Failure):
         sys.exit(f"{outcome.what}: {outcome.reason}")
@@ -356,7 +412,7 @@ def float_for(checkpoint: Checkpoint, peer: str) -> Artifact:
     return exported(checkpoint, runtimes()[peer].formats[0])
 
 
-def _scenario(runtime: str) -> Scenario:
+def scenario_of(runtime: str) -> Scenario:
     name, _, variant = runtime.partition(":")
     return Scenario(
         runtime=name, variant=variant, device="cpu", batch=1, threads=1, cores=HERE.choose_cores(1), warmup_limit_s=1.0
@@ -365,11 +421,10 @@ def _scenario(runtime: str) -> Scenario:
 
 def networks(options: argparse.Namespace) -> None:
     """The most accurate of the catalogue's networks for CIFAR-10 that are on the machine, for three latencies."""
-    refs = [name for name in NETWORKS if name.endswith("cifar10")]
     found = []
     for latency in ("0.2ms", "0.5ms", "1ms"):
         out = WORK / f"networks-{latency}"
-        command = [RESZOO, "optimize", *refs, "--latency", latency, "--objective", "accuracy", "--out", str(out)]
+        command = [RESZOO, "optimize", *ON_CIFAR10, "--latency", latency, "--objective", "accuracy", "--out", str(out)]
         subprocess.run(command, check=False)  # an answer that is no choice ends with 1
         search_ = read_json(out / "result.json", Search, "Search again.")
         row = next((row for row in search_.rows if row.key == search_.choice), None)
@@ -377,8 +432,8 @@ def networks(options: argparse.Namespace) -> None:
         figures: dict[str, Any] = {}
         if row and row.latency_s:
             figures["ms"] = 1e3 * row.latency_s.value
-        if row and row.accuracy:
-            figures["top_1"] = f"{100 * row.accuracy.value:.2f} %"
+        if search_.test:
+            figures["top_1"] = search_.test.accuracy.value
         found.append({"latency": latency, "outcome": search_.outcome, **chosen, **figures, "minutes": search_.minutes})
         write(options.out / "networks.json", found)
 

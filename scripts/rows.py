@@ -901,12 +901,14 @@ def optimize_regret() -> Iterator[Row]:
         drop = "exact" if found["max_drop"] is None else f"{100 * found['max_drop']:g} points"
         groups[f"{drop}, a latency" if found["latency"] else drop].append(found)
     for limits, several in groups.items():
-        regrets = [found["regret"] for found in several if found["regret"] is not None]
+        told = [found for found in several if found["regret"] is not None]
+        worst = max(told, key=lambda found: found["regret"])
         yield {
             "limits": limits,
             "searches": len(several),
-            "worst": 100 * max(regrets, default=0.0),
-            "above": sum(regret > 0.02 for regret in regrets),
+            "worst": Span(*(100 * value for value in (worst["regret"], *worst["regret_interval"]))),
+            "above": sum(found["regret"] > 0.02 for found in told),
+            "surely": sum(found["regret_interval"][0] > 0.02 for found in told),
             "infeasible": sum(found["infeasible"] for found in several),
             "rounds": fmean(found["rounds"] for found in several),
         }
@@ -940,5 +942,6 @@ def optimize_peers() -> Iterator[Row]:
 
 def optimize_networks() -> Iterator[Row]:
     for found in known(MEASUREMENTS / "optimize" / "networks.json"):
-        absent = dict.fromkeys(("network", "how", "ms", "top_1"), "")
-        yield absent | found | ({"ms": f"{found['ms']:.3g}"} if "ms" in found else {})
+        absent = dict.fromkeys(("network", "how", "runtime", "ms", "top_1"), "")
+        forms = {"ms": "{:.3g}", "top_1": "{:.2%}"}
+        yield absent | found | {name: form.format(found[name]) for name, form in forms.items() if name in found}

@@ -252,10 +252,11 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "{sent:,} | {lost} | {memory:.0f}",
     ),
     # docs/optimize.md
+    "optimize_host": Machine("optimize/live", "onnxruntime openvino ai-edge-litert executorch ncnn mnn torch"),
     "optimize_regret": Table(
         rows.optimize_regret,
-        "limits | searches | regret, worst | above 2 % | infeasible | rounds, mean",
-        "{limits} | {searches} | {worst:.2f} % | {above} | {infeasible} | {rounds:.1f}",
+        "limits | searches | worst regret, % (95 %) | above 2 % | surely | infeasible | rounds, mean",
+        "{limits} | {searches} | {worst:.2f} | {above} | {surely} | {infeasible} | {rounds:.1f}",
     ),
     "optimize_live": Table(
         rows.optimize_live,
@@ -270,8 +271,8 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
     ),
     "optimize_networks": Table(
         rows.optimize_networks,
-        "latency | answer | network | as | ms | top-1 on val",
-        "{latency} | {outcome} | {network} | {how} | {ms} | {top_1}",
+        "latency | answer | network | as | ms | top-1 on test | minutes",
+        "{latency} | {outcome} | {network} | {how} on {runtime} | {ms} | {top_1} | {minutes:.0f}",
     ),
     # docs/c-artifact.md
     "c_host": Machine("c/latency", "onnxruntime openvino ai-edge-litert executorch"),

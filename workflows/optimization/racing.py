@@ -4,7 +4,8 @@ Karnin, Koren & Somekh 2013 ("Almost Optimal Exploration in Multi-Armed Bandits"
 here an interval decides who leaves, as in the racing algorithms of Maron & Moore (1994, "Hoeffding Races"): whoever
 cannot be faster than the leader by `MARGIN` any more. The variance of a ratio over few rounds is moderated by that of
 all candidates (Smyth 2004, "Linear Models and Empirical Bayes Methods", section 3): t over n - 1 + `PRIOR` degrees of
-freedom. `core.looking` says what looking after every round costs.
+freedom; and by no less than `SCATTER` squared, because rounds that follow each other share the machine's mood, and two
+that agree say little about the next. `core.looking` says what looking after every round costs.
 """
 
 import math
@@ -20,8 +21,9 @@ from .records import Round, Screened
 
 MARGIN = 0.02  # who cannot win by this has lost
 SCREEN = 1.5  # a first look that is this many times slower needs no second: processes of one model differ by 5 %
-MOST_ROUNDS = 12
+MOST_ROUNDS = 24  # a runtime whose weights fill the shared cache scatters by 10 %
 PRIOR = 4  # degrees of freedom that the candidates' common variance is worth
+SCATTER = 0.03  # of processes of one model: 1 to 2 % as a rule, 5 % beside busy neighbours (docs/benchmarking.md)
 EXACT = 1e-9  # of a logarithm
 UNKNOWN = Interval(0.0, math.inf)
 
@@ -49,7 +51,7 @@ def standings(rounds: Sequence[Mapping[str, float]], pool: Sequence[str]) -> Sta
     places = _places(rounds, pool)
     leader = min(places, key=lambda key: (places[key], key))
     shifts = {key: [logs[key] - logs[leader] for logs in rounds if key in logs and leader in logs] for key in places}
-    common, freedom = _common_variance([its for key, its in shifts.items() if key != leader])
+    common, freedom = _of_ratios([its for key, its in shifts.items() if key != leader])
     ratios = {key: _ratio(its, places[key] - places[leader], common, freedom) for key, its in shifts.items()}
     ratios[leader] = Ratio(1.0, Interval(1.0, 1.0))
     return Standings(leader, ratios, {key: sum(key in logs for logs in rounds) for key in places})
@@ -61,7 +63,7 @@ def against(
     """The latency of one over that of another, from the rounds in which both ran; `rounds` are all there were."""
     keys = list(dict.fromkeys(name for logs in rounds for name in logs))
     shifts = [[logs[name] - logs[other] for logs in rounds if name in logs and other in logs] for name in keys]
-    return _ratio([logs[key] - logs[other] for logs in together], 0.0, *_common_variance(shifts))
+    return _ratio([logs[key] - logs[other] for logs in together], 0.0, *_of_ratios(shifts))
 
 
 def latency(rounds: Sequence[Round], key: str) -> tuple[float, Interval]:
@@ -89,6 +91,12 @@ def _places(rounds: Sequence[Mapping[str, float]], pool: Sequence[str]) -> dict[
         if max((abs(places[key] - before[key]) for key in places), default=0.0) < EXACT:
             break
     return places
+
+
+def _of_ratios(shifts: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """The common variance of ratios, and its degrees of freedom."""
+    variance, freedom = _common_variance(shifts)
+    return max(variance, SCATTER**2), freedom
 
 
 def _common_variance(samples: Sequence[Sequence[float]]) -> tuple[float, int]:
