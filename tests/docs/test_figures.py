@@ -25,10 +25,10 @@ def comparison() -> Comparison:
     return found
 
 
-def test_all_measurements_in_the_docs_take_less_than_a_megabyte() -> None:
+def test_all_measurements_in_the_docs_take_less_than_a_megabyte_and_a_half() -> None:
     files = [path for path in MEASUREMENTS.rglob("*") if path.is_file()]
     assert len(files) > 40
-    assert sum(file.stat().st_size for file in files) < 1_000_000
+    assert sum(file.stat().st_size for file in files) < 1_500_000
 
 
 def test_a_comparison_keeps_its_ratios_its_medians_and_where_it_comes_from(
