@@ -18,15 +18,15 @@ from typing import Any
 from figures import MEASUREMENTS, Figure, SavedComparison, known, save_comparison, saved_comparison
 from optimize import ON_CIFAR10, WORK, events_of, scenario_of
 
-import reszoo
 from reszoo.bench.comparison import Contestant, Effort, compare
 from reszoo.core.documents import read_json
-from reszoo.core.estimates import proportion_interval
 from reszoo.core.files import write_atomic
 from reszoo.core.measured import AGAIN, Failure
 from reszoo.core.palette import COLOURS, INK, LINE, QUIET
+from reszoo.core.statistics import proportion_interval
 from reszoo.export import artifacts
 from reszoo.reporting.search import Search, SearchRow
+from reszoo.workflows.evaluating import evaluate
 from reszoo.workflows.optimization.records import Built, Plan
 
 OUT = MEASUREMENTS / "optimize" / "front"
@@ -63,10 +63,10 @@ def measure(options: argparse.Namespace) -> None:
             continue
         chosen = [by_key[row.key] for row in ways(ref, rows)]
         contestants = [Contestant(artifacts.read(places[c.build]), scenario_of(c.runtime)) for c in chosen]
-        found = compare(contestants, Effort(limit_s=240))
+        found = compare(contestants, Effort(limit_s=120))
         if isinstance(found, Failure):
             sys.exit(f"{found.what}: {found.reason}")
-        answers = [reszoo.evaluate(its.artifact, runtime=c.runtime) for its, c in zip(contestants, chosen, strict=True)]
+        answers = [evaluate(its.artifact, runtime=c.runtime) for its, c in zip(contestants, chosen, strict=True)]
         save_comparison(path, found, [{"correct": its.correct, "n": its.n} for its in answers])
         print("written", path, flush=True)
 
@@ -119,6 +119,7 @@ def draw(axes: Any, found: list[SavedComparison], searches: list[Figure]) -> Non
         axes.plot([], [], marker, color=colour, markersize=5, label=label)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_xlabel("latency of one image on one thread, ms", color=INK)
     axes.set_ylabel("top-1 on CIFAR-10's test images, % (95 %)", color=INK)
     axes.grid(color=LINE, linewidth=0.8)
