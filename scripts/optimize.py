@@ -365,7 +365,7 @@ def first_search(name: str, arguments: list[str], options: argparse.Namespace) -
             (home / each.name).symlink_to(each)
     only = ["--runtime", ",".join(options.runtime)] if options.runtime else []
     command = [RESZOO, "optimize", *arguments, *only, "--out", str(out)]
-    subprocess.run(command, check=True, env=os.environ | {"RESZOO_CACHE": str(home)})
+    subprocess.run(command, check=False, env=os.environ | {"RESZOO_CACHE": str(home)})  # no choice ends it with 1
     return out
 
 
