@@ -36,10 +36,11 @@ quick: .venv/dev
 slow: .venv/dev  # write tests/slow.txt anew
 	$(BIN)/pytest $(SIDE_BY_SIDE) --write-slow $(ARGS)
 
-lint: .venv/dev
+lint: .venv/dev .venv/docs  # the site's scripts are checked against what they import
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --follow-imports=silent scripts/*.py
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 check: lint test long

@@ -85,12 +85,19 @@ def test_notes_are_of_that_version_alone() -> None:
         notes("2", text)
 
 
-def test_ci_tries_every_python_that_is_promised() -> None:
+def jobs_of(workflow: str) -> dict:
     yaml = pytest.importorskip("yaml")
-    jobs = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text())["jobs"]
+    return yaml.safe_load((GITHUB / "workflows" / f"{workflow}.yml").read_text())["jobs"]
+
+
+def test_ci_tries_every_python_that_is_promised() -> None:
     promised = {text.rpartition(" ")[2] for text in PROJECT["classifiers"] if re.search(r"Python :: 3\.\d+$", text)}
-    assert set(jobs["test"]["strategy"]["matrix"]["python"]) == promised
+    assert set(jobs_of("ci")["test"]["strategy"]["matrix"]["python"]) == promised
+
+
+def test_every_test_is_run_for_a_change_or_every_night() -> None:
     targets = re.findall(r"^([a-z]+)(?: [a-z]+)*:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    made = re.findall(r"\bmake ([a-z]+)", json.dumps(jobs))
-    assert {"lint", "docs", "test", "long"} <= set(made)
-    assert set(made) <= {*targets, "long"}
+    made = {name: re.findall(r"\bmake ([a-z]+)", json.dumps(jobs_of(name))) for name in ("ci", "nightly")}
+    assert {"lint", "docs", "test"} <= set(made["ci"])
+    assert {"test", "long"} <= set(made["nightly"])
+    assert {*made["ci"], *made["nightly"]} <= {*targets, "long"}
