@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from reszoo.core.documents import read_json
 from reszoo.core.files import write_atomic
+from reszoo.core.locks import locked
 from reszoo.studies import Claim, Study, StudyResult, studies
 from reszoo.studies.engine.folder import PAGE, PLAN, RESULT, Folder, check_same
 from reszoo.studies.engine.page import spelled, table
@@ -66,10 +67,11 @@ def take(source: Path, answers: Path = ANSWERS) -> Folder:
     """The runs of a results folder, packed, with those of the same plan that are there already."""
     plan = read_json(source / PLAN, Plan, FIX)
     target = Folder(answers / plan.study, plan)
-    if (target.path / PLAN).exists():
-        check_same(read_json(target.path / PLAN, Plan, FIX), plan, target.path)
-    target.enter(resume=True)
-    target.pack((target.runs() | Folder(source, plan).runs()).values())
+    with locked(target.path, wait=False):  # no study is at work there
+        if (target.path / PLAN).exists():
+            check_same(read_json(target.path / PLAN, Plan, FIX), plan, target.path)
+        target.enter(resume=True)
+        target.pack((target.runs() | Folder(source, plan).runs()).values())
     return target
 
 

@@ -5,8 +5,8 @@ the gated ones: how their gates are initialised decides. So they are here with b
 begin by carrying the shortcut.
 """
 
-from .engine.designs import BASE, EPOCHS, SEEDS, Design, compared, controls, curves
-from .engine.records import Claim, Condition, Contrast, Settings, above, below
+from .engine.designs import BASE, EPOCHS, Design, compared, controls, curves
+from .engine.records import Claim, Condition, Contrast, Scale, Settings, above, below
 from .engine.study import Study, grid
 from .engine.trials import METRICS
 
@@ -26,6 +26,7 @@ SKIPS = {
 OTHERS = tuple(skip for skip in SKIPS if skip != "identity")
 OF_THE_PAPER = ("scale", "gate", "shortcut_gate", "dropout")
 OPEN_SHORTCUTS = ("gate-6", "shortcut_gate-6")
+SEEDS: dict[Scale, int] = {"smoke": 3, "cpu": 8, "gpu": 8}
 IDENTITY: Condition = {"skip": "identity"}
 
 CLAIMS = (

@@ -14,6 +14,7 @@ from shutil import rmtree
 
 import msgspec
 
+from ...core import staging
 from ...core.documents import convert, encode, read_json, write_json
 from ...core.errors import ReszooError, UsageError
 from ...core.files import check_free, is_free, write_atomic
@@ -33,6 +34,7 @@ class Folder:
 
     def enter(self, resume: bool) -> None:
         """Begin here, or go on. Raises UsageError where the folder is somebody else's or another study's."""
+        staging.recover(self.path / PLAN)  # of one that was killed before its first run
         if is_free(self.path):
             write_json(self.path / PLAN, self.plan)
         else:

@@ -1,5 +1,6 @@
 """The page of a study: one screen of Markdown that says what was claimed, what was measured, and what follows."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .records import Case, Checked, Finding, StudyResult, name_of
@@ -10,6 +11,7 @@ HEADERS = ("claim", "textbook says", "paper says", "measured (95 % interval, n)"
 CONTROL_HEADERS = ("control", "kind", "measured (95 % interval, n)", "as it has to be")
 HELD = {"supported": "yes", "refuted": "NO", "cannot tell": "not shown with so few runs"}
 SPELLED = {"cannot tell": "cannot tell at this budget"}
+COMMIT = re.compile(r"(?<=\()[0-9a-f]{7,40}\+?(?=\))")  # of reszoo, in a host
 MOST_CASES = 8  # of a claim, that are shown
 
 
@@ -117,9 +119,17 @@ def _cost(answer: StudyResult) -> str:
     again = f"reszoo study {answer.study} --scale {settings.scale} --data {settings.data} --seeds {settings.seeds}"
     return (
         f"{answer.runs} runs, {answer.core_minutes:.1f} core-minutes, {answer.images:,} images through a network."
-        f"{_extremes(answer.core_s)}{_training(answer)} {'; '.join(answer.hosts)}. What decides the runs has "
+        f"{_extremes(answer.core_s)}{_training(answer)} {'; '.join(machines(answer.hosts))}. What decides the runs has "
         f"the SHA-256 {answer.version[:16]}; every run is a file in `runs/`, or a line of `runs.jsonl`.\n\n    {again}"
     )
+
+
+def machines(hosts: Sequence[str]) -> list[str]:
+    """Hosts that differ only in the commit, with all of their commits: a study may go on over days."""
+    commits: dict[str, list[str]] = {}
+    for host in hosts:
+        commits.setdefault(COMMIT.sub("{}", host, count=1), []).extend(COMMIT.findall(host)[:1])
+    return [host.replace("{}", ", ".join(of_host)) for host, of_host in commits.items()]
 
 
 def _extremes(core_s: Mapping[str, float]) -> str:
@@ -127,7 +137,12 @@ def _extremes(core_s: Mapping[str, float]) -> str:
     if len(core_s) < 2:
         return ""
     cheapest, dearest = min(core_s, key=core_s.__getitem__), max(core_s, key=core_s.__getitem__)
-    return f" A run takes from {core_s[cheapest]:.2g} core-seconds ({cheapest}) to {core_s[dearest]:.2g} ({dearest})."
+    least, most = (core_seconds(core_s[which]) for which in (cheapest, dearest))
+    return f" A run takes from {least} core-seconds ({cheapest}) to {most} ({dearest})."
+
+
+def core_seconds(seconds: float) -> str:
+    return f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.2g}"
 
 
 def _training(answer: StudyResult) -> str:

@@ -1,27 +1,26 @@
 """The figures of a study as PNG and SVG: a line for each kind of network, with its interval over the seeds."""
 
-import io
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.estimates import mean_interval
-from ...core.missing import require
-from ...core.palette import COLOURS
+from ...core.palette import COLOURS, MARKERS
+from ...core.pictures import Kind, dress, picture
 from .records import Condition, Figure, RunResult
 from .study import Study
 from .verdicts import Runs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
-MARKERS = "osD^Pv*"
 STYLES = ("-", "--", ":", "-.")
 MOST_MARKS = 12
 POSITION = "position"  # stands for the axis of a series
-KINDS: tuple[Literal["png", "svg"], ...] = ("png", "svg")
+KINDS: tuple[Kind, ...] = ("png", "svg")
 
 
 class Point(NamedTuple):
@@ -39,14 +38,10 @@ def plots(study: Study, results: Sequence[RunResult]) -> dict[str, bytes]:
     return {f"{figure.name}.{kind}": draw(study, figure, runs, kind) for figure in study.figures for kind in KINDS}
 
 
-def draw(study: Study, figure: Figure, runs: Runs, kind: Literal["png", "svg"]) -> bytes:
+def draw(study: Study, figure: Figure, runs: Runs, kind: Kind) -> bytes:
     """One figure in one format."""
-    require("matplotlib", "to plot", extra="plot")
-    import matplotlib as mpl
-    from matplotlib import figure as canvas
 
-    with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 10}):
-        sheet = canvas.Figure(figsize=(8.4, 5.2), layout="constrained", facecolor="white")
+    def put(sheet: "Sheet") -> None:
         axes = sheet.add_subplot()
         lines = lines_of(figure, runs)
         for number, (label, points) in enumerate(lines.items()):
@@ -56,9 +51,8 @@ def draw(study: Study, figure: Figure, runs: Runs, kind: Literal["png", "svg"]) 
             axes.set_xscale("log" if figure.log_x else "linear")
         else:
             _mark(axes, sorted({point.x for points in lines.values() for point in points}), figure.log_x)
-        buffer = io.BytesIO()
-        sheet.savefig(buffer, format=kind, dpi=150, metadata={"Date": None} if kind == "svg" else None)
-    return buffer.getvalue()
+
+    return picture(put, (8.4, 5.2), kind, dpi=150)
 
 
 def lines_of(figure: Figure, runs: Runs) -> dict[str, list[Point]]:
@@ -106,9 +100,7 @@ def _dress(axes: "Axes", study: Study, figure: Figure) -> None:
     axes.set_ylabel(textwrap.fill(study.metrics[figure.y], 50))
     if figure.log_y:
         axes.set_yscale("log")
-    axes.grid(color="#dfe3e8", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    dress(axes)
     if axes.lines:
         axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.figure.supxlabel("bands and bars: 95 % intervals of the mean over the seeds", fontsize=8, x=0.99, ha="right")

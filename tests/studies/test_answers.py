@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from reszoo.core.documents import read_json, write_json
 from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.locks import locked
 from reszoo.studies import StudyResult, studies
 from reszoo.studies.engine.folder import PACKED, PAGE, PLAN, RESULT, Folder
 from reszoo.studies.engine.page import page
@@ -61,6 +62,23 @@ def test_what_is_kept_is_a_study_with_its_answer_or_a_part_of_one(name: str) -> 
     for figure in asked.figures:
         for kind in ("png", "svg"):
             assert (path / f"{figure.name}.{kind}").stat().st_size > 5000
+
+
+def test_a_folder_in_which_a_study_is_at_work_is_not_packed(tmp_path: Path) -> None:
+    with coins(tmp_path / "mine"):
+        half(tmp_path / "coins")
+        with locked(tmp_path / "coins"), pytest.raises(UsageError, match="another process is at work"):
+            take(tmp_path / "coins", tmp_path)
+        assert len(list((tmp_path / "coins" / "runs").iterdir())) == 3
+
+
+def test_one_that_was_killed_before_its_first_run_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "coins"
+    (out / ".staging-study.json-0123abcd").mkdir(parents=True)
+    (out / ".staging-study.json-0123abcd" / "lock").touch()
+    with coins(tmp_path / "mine"):
+        study(out, Here(), resume=True)
+    assert not list(out.glob(".staging*"))
 
 
 def test_a_study_that_is_kept_half_done_goes_on_from_there(tmp_path: Path) -> None:

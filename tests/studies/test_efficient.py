@@ -49,7 +49,7 @@ def test_what_it_finds_on_digits(smoke: Smoke) -> None:
     values = read_json(folder / "runs" / "edge-usual.0.json", RunResult, "").measured.values
     assert values[f"{FIRST}_fp32_ratio"] > 1  # 14 layers beside 8
     assert values[f"{FIRST}_int8_size"] < 1
-    assert values[f"{FIRST}_int8_refused"] == 0
+    assert 50 < values[f"{FIRST}_int8_agreement"] <= 100
     assert values["accuracy"] > 60
     assert abs(values[f"{FIRST}_int8_loss"]) < 10
     assert values[f"{FIRST}_fp32_memory_mb"] > values[f"{FIRST}_fp32_file_mb"] > 0

@@ -10,6 +10,7 @@ from reszoo.studies.engine.deployed import (
     FIRST,
     REFERENCES,
     accuracy,
+    exported,
     latencies,
     memory_mb,
     quantized,
@@ -32,15 +33,15 @@ def test_an_artifact_has_the_accuracy_of_its_checkpoint() -> None:
     assert found == pytest.approx(100 * published.value, abs=100 / published.n)
 
 
-def test_int8_that_fails_the_proof_is_none_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_int8_that_would_fail_the_proof_is_measured_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = zoo.load(REFERENCES["digits"])
-    with monkeypatch.context() as patch:
-        patch.setitem(parity.TOLERANCES, "int8", parity.Tolerance(error=0.0, agreement=1.0))
-        assert quantized(checkpoint, FIRST, tmp_path / "refused") is None
-    assert not (tmp_path / "refused").exists()
+    monkeypatch.setitem(parity.TOLERANCES, "int8", parity.Tolerance(error=0.0, agreement=1.0))
+    with pytest.raises(parity.ParityError):
+        exported(checkpoint, FIRST, "int8", tmp_path / "refused")
     made = quantized(checkpoint, FIRST, tmp_path / "made")
-    assert made is not None
     assert made.precision == "int8"
+    assert 0.9 < made.parity.top1_agreement <= 1
+    assert accuracy(made, FIRST, "digits") > 85
 
 
 @pytest.mark.alone
