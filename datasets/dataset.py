@@ -24,7 +24,7 @@ from .snapshot import Snapshot
 Batches = Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Dataset(ABC):
     """Labelled images of one split.
 
@@ -40,6 +40,9 @@ class Dataset(ABC):
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name}/{self.split}: {len(self):,} images, {len(self.classes)} classes)"
 
     def subset(self, indices: Sequence[int] | NDArray[np.int64]) -> Self:
         """The images at these positions of this data set, in this order."""
@@ -68,7 +71,7 @@ class Dataset(ABC):
     def _image_batches(self, preprocess: Preprocess, size: int) -> Iterator[NDArray[np.uint8]]: ...
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class ArrayDataset(Dataset):
     """Equal images in one array: nothing is decoded. `stored` is uint8 (M, H, W, C), memory-mapped."""
 
@@ -95,7 +98,7 @@ class ArrayDataset(Dataset):
         return (np.stack([resized(image) for image in batch]) for batch in raw)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class FileDataset(Dataset):
     """Images of any size in files, decoded batch by batch; grey or RGB as the network asks."""
 

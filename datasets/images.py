@@ -43,13 +43,17 @@ def read_header(open_file: Opener, where: str, *, upright: bool = True, max_pixe
 
     How many pixels there are is for `check_pixels`; `max_pixels` is for formats that Pillow itself checks here.
     """
-    with _named(where), limit.at_least(max_pixels), open_file() as file, _recognised(file) as image:
-        if image.mode in DEEP_MODES:
-            raise UsageError(f"{where} has 32 bits per channel", "Convert it to 8 or 16 bits per channel.")
+    with named(where), limit.at_least(max_pixels), open_file() as file, _recognised(file) as image:
+        _check_depth(image, where)
         width, height = image.size
         if upright and width != height and image.getexif().get(ORIENTATION, 1) >= 5:
             width, height = height, width
         return Header(height, width, image.mode in GREY_MODES)
+
+
+def _check_depth(image: Image.Image, where: str) -> None:
+    if image.mode in DEEP_MODES:
+        raise UsageError(f"{where} has 32 bits per channel", "Convert it to 8 or 16 bits per channel.")
 
 
 def _recognised(file: IO[bytes]) -> Image.Image:
@@ -85,7 +89,7 @@ def check_plain(path: Path) -> None:
 
 def read(open_file: Opener, where: str) -> bytes:
     """The whole file; a zip compares its checksum only when it is read to the end."""
-    with _named(where), open_file() as file:
+    with named(where), open_file() as file:
         return file.read()
 
 
@@ -109,7 +113,7 @@ def decode(
         max_pixels: Lets a picture through that is above Pillow's limit.
     """
     with (
-        _named(where),
+        named(where),
         limit.at_least(max_pixels),
         Image.open(BytesIO(content), formats=FORMATS) as image,
     ):
@@ -118,8 +122,9 @@ def decode(
         return plain(ImageOps.exif_transpose(image) if upright else image, channels)
 
 
-def plain(image: Image.Image, channels: int) -> Image.Image:
-    """Grey (1 channel) or RGB (3), 8 bits each, of any mode."""
+def plain(image: Image.Image, channels: int, where: str = "the image") -> Image.Image:
+    """Grey (1 channel) or RGB (3), 8 bits each, of any mode but those of 32 bits: `where` names it in the error."""
+    _check_depth(image, where)
     if image.mode in GREY16_MODES:
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif "transparency" in image.info:  # Pillow warns when it drops that of a palette, but not an alpha channel
@@ -133,7 +138,7 @@ def to_array(image: Image.Image) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _named(where: str) -> Iterator[None]:
+def named(where: str) -> Iterator[None]:
     """Say which file it is that cannot be read."""
     try:
         yield

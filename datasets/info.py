@@ -36,6 +36,7 @@ class DatasetInfo(Record, frozen=True, kw_only=True):
     max_pixels      of an image, where that is above Pillow's limit
     decoding        the rule by which its files became, or become, pixels: 1 left out the EXIF orientation, which 2
                     (see `images`) heeds
+    sha256          of the images, labels and val cut; "" of a data set that an older reszoo has brought in
     """
 
     schema: ClassVar[Schema] = migrations.DATASET
@@ -51,6 +52,7 @@ class DatasetInfo(Record, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     max_pixels: Positive | None = None
     decoding: Literal[1, 2] = 1
+    sha256: str = ""
 
 
 DIGITS = DatasetInfo(

@@ -6,6 +6,7 @@ trainval.npy, test.npy  uint8 (N, H, W, C): small images of one size; otherwise 
 val.npy                 int64, the positions in trainval that are val
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tokenize import TokenError
@@ -16,6 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ..core.documents import write_json
 from ..core.errors import ReszooError
+from ..core.files import sha256_of
 from . import info as infos
 from .dataset import Dataset, assemble
 from .info import DatasetInfo, Split
@@ -91,8 +93,18 @@ def seal(
         warnings=warnings,
         max_pixels=max_pixels,
         decoding=2,
+        sha256=_sha256(folder),
     )
     write_json(folder / infos.DOCUMENT, description)
+
+
+def _sha256(folder: Path) -> str:
+    """Of every file's name and content."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.relative_to(folder).as_posix()} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def open_split(name: str, split: Split) -> Dataset:

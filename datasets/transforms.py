@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..core.errors import UsageError
 from ..core.types import Preprocess
 from .images import plain, to_array
 from .preprocess import covering, fit, normalise
@@ -25,8 +26,10 @@ class Transforms:
 
     def __call__(self, image: "Image.Image") -> "torch.Tensor":
         import torch
-        from PIL import ImageOps
+        from PIL import Image, ImageOps
 
+        if not isinstance(image, Image.Image):
+            raise UsageError(f"the image is a {type(image).__name__}", "Give a PIL image, as of `Image.open(path)`.")
         picture = plain(ImageOps.exif_transpose(image), self.preprocess.input[0])
         plan = covering(picture.height, picture.width, self.preprocess, "the image")
         pixels = to_array(fit(picture, plan, self.preprocess))

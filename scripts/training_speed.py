@@ -20,7 +20,7 @@ from itertools import chain, islice, pairwise, repeat
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import torch
@@ -121,7 +121,7 @@ def plain_loop(recipe: training.Recipe, device: torch.device, steps: int) -> tup
     )
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate(recipe, step, steps))
     loader = DataLoader(
-        Pictures(datasets.load(DATA, recipe.train_on), recipe),
+        Pictures(cast(datasets.ArrayDataset, datasets.load(DATA, recipe.train_on)), recipe),
         batch_size=recipe.batch,
         shuffle=True,
         drop_last=True,
@@ -134,7 +134,7 @@ def plain_loop(recipe: training.Recipe, device: torch.device, steps: int) -> tup
         images, labels = images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
         optimizer.zero_grad()
         loss = F.cross_entropy(model(images), labels)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         scheduler.step()
         total += loss.item()

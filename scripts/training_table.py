@@ -6,34 +6,45 @@ trained for fewer and for more epochs. A line through its accuracies over the lo
 images it needs for the accuracy of a variant: so a variant is worth so many times its images. What an image costs is
 measured as well; that counts only where nothing else was at work.
 
-Each run is a folder in FOLDER. One that was stopped or killed goes on when the script is started again, and a finished
-one is not repeated. With `--part 1/2` and `--part 2/2`, two processes share the runs. What is finished goes to --out;
-`scripts/tables.py` makes the table `training_worth` of it. Every run ends with its test accuracy, which is not looked
-at here.
+Each run is a folder in FOLDER, whose name has a hash of all that decides it. One that was stopped or killed goes on
+when the script is started again, and a finished one is not repeated; one that diverges is named, and stops no other.
+With `--part 1/2` and `--part 2/2`, two processes share the runs. Each goes to --out as soon as it is finished, beside
+those of other variants, networks and seeds that are there; `scripts/tables.py` makes the table `training_worth` of it.
+Every run ends with its test accuracy, which is not looked at here. Teachers answer to each run anew, so that what they
+cost is seen. All runs have to be on processors that train in the same precision, bf16 or fp32, and where both take part
+costs are compared on one kind of processor only.
 
-By default there are, for each network and each of 3 seeds, 75 epochs of the plain recipe and 20 of each variant, with
-45,000 images each.
+By default there are, for each of 3 seeds, 37 epochs of the plain recipe and 10 of each variant, with 45,000 images
+each. In so few, 16 views of an image are as good as new ones in every epoch; 2 views show what repeating them does.
 """
 
 import argparse
+import hashlib
+import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from figures import MEASUREMENTS, Figure, save
+from msgspec.structs import replace
 
 from reszoo import datasets, training, zoo
 from reszoo.core.documents import to_builtins
 from reszoo.core.hosts import describe
+from reszoo.core.locks import locked
 from reszoo.core.types import Artifact, Checkpoint
 from reszoo.training import result
+from reszoo.training.distributed import current
+from reszoo.training.health import DivergedError
 from reszoo.training.progress import Lines
+from reszoo.training.run import pick_device, pick_precision
 from reszoo.workflows.references import resolve
 from reszoo.workflows.training import answers_of
 
 OUT = MEASUREMENTS / "training" / "worth.json"
-NETWORKS = ("resnet8_v1", "resnet20_v2")
+NETWORKS = ("resnet8_v1",)
 DATA, RECIPE = "cifar10", "cifar-fast"
 COMMON = {"train_on": "train", "threads": "1"}
 PLAIN = "plain"
@@ -55,8 +66,9 @@ VARIANTS: dict[str, dict[str, str]] = {
 }
 TAUGHT: dict[str, dict[str, str]] = {  # with --teacher; an artifact cannot answer in every step
     "teacher in every step": {},
-    "teacher, 4 views": {"teacher_views": "4"},
+    "teacher, 2 views": {"teacher_views": "2"},
     "teacher, 16 views": {"teacher_views": "16"},
+    "teacher at temperature 10, 16 views": {"teacher_views": "16", "temperature": "10"},
 }
 
 
@@ -67,22 +79,28 @@ class Trial(NamedTuple):
     seed: int
 
     @property
-    def folder(self) -> str:
-        words = "".join(letter if letter.isalnum() or letter == "." else "-" for letter in self.variant)
-        return f"{self.network}-{words}-{self.epochs}-{self.seed}"
+    def changes(self) -> dict[str, str]:
+        """Of the plain recipe."""
+        common = {**COMMON, "epochs": str(self.epochs), "seed": str(self.seed)}
+        return common | (VARIANTS | TAUGHT)[self.variant]
 
 
-def main() -> None:
+def main() -> int:
     options = parse()
     teacher = resolve(options.teacher) if options.teacher else None
     taught = [name for name, changes in TAUGHT.items() if teacher and (changes or isinstance(teacher, Checkpoint))]
     chosen = list(trials(options, options.variants or [*VARIANTS, *taught]))
+    of_others(options)  # says at once what cannot be added to
     number, of = options.part
+    failed = 0
     for trial in chosen[number - 1 :: of]:
-        if not is_finished(trial, options):
-            print(*trial, file=sys.stderr, flush=True)
-            train(trial, options, teacher if trial.variant in TAUGHT else None)
-    write(options, [figure(trial, options) for trial in chosen if is_finished(trial, options)])
+        who = teacher if trial.variant in TAUGHT else None
+        try:
+            add(figure(trial, trained(trial, options, who), options, who), options)
+        except DivergedError as error:
+            failed += 1
+            print(*trial, error.problem, sep=": ", file=sys.stderr, flush=True)
+    return int(failed > 0)
 
 
 def parse() -> argparse.Namespace:
@@ -90,7 +108,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="of the runs")
     parser.add_argument("--networks", nargs="+", default=NETWORKS, metavar="ARCH")
     parser.add_argument("--variants", nargs="+", default=None, choices=[*VARIANTS, *TAUGHT], metavar="NAME")
-    parser.add_argument("--epochs", type=int, default=20, help="of the variants")
+    parser.add_argument("--epochs", type=int, default=10, help="of the variants")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", default=DATA)
     parser.add_argument("--recipe", default=RECIPE, help="the plain one")
@@ -114,35 +132,70 @@ def trials(options: argparse.Namespace, variants: Sequence[str]) -> Iterator[Tri
         for network in options.networks:
             for epochs in lengths:
                 yield Trial(network, PLAIN, epochs, seed)
-            for variant in variants:
-                if variant != PLAIN:
-                    yield Trial(network, variant, options.epochs, seed)
+            plain = recipe_of(Trial(network, PLAIN, options.epochs, seed), options)
+            for trial in (Trial(network, variant, options.epochs, seed) for variant in variants):
+                # in fp32 is no change where the processor has no bf16
+                if trial.variant in TAUGHT or recipe_of(trial, options) != plain:
+                    yield trial
 
 
-def is_finished(trial: Trial, options: argparse.Namespace) -> bool:
-    return (options.folder / trial.folder / result.DOCUMENT).exists()
+def recipe_of(trial: Trial, options: argparse.Namespace) -> training.Recipe:
+    """As it is on this machine."""
+    recipe = training.override(training.load(options.recipe), trial.changes)
+    return replace(recipe, precision=pick_precision(recipe, pick_device("auto", current())))
 
 
-def train(trial: Trial, options: argparse.Namespace, teacher: Checkpoint | Artifact | None) -> None:
-    changes = {**COMMON, **(VARIANTS | TAUGHT)[trial.variant], "epochs": str(trial.epochs), "seed": str(trial.seed)}
-    recipe = training.override(training.load(options.recipe), changes)
+def name_of(trial: Trial, options: argparse.Namespace, teacher: Checkpoint | Artifact | None) -> str:
+    words = "".join(letter if letter.isalnum() or letter == "." else "-" for letter in trial.variant)
+    return f"{trial.network}-{words}-{trial.epochs}-{trial.seed}-{decided_by(trial, options, teacher)}"
+
+
+def decided_by(trial: Trial, options: argparse.Namespace, teacher: Checkpoint | Artifact | None) -> str:
+    """Another for another recipe, data set or teacher; the same for all seeds."""
+    recipe = to_builtins(recipe_of(trial, options)) | {"summary": "", "seed": 0}
+    decisive = json.dumps([recipe, options.data, teacher.sha256 if teacher else ""], sort_keys=True)
+    return hashlib.sha256(decisive.encode()).hexdigest()[:8]
+
+
+def trained(trial: Trial, options: argparse.Namespace, teacher: Checkpoint | Artifact | None) -> Path:
+    """Its folder. Whatever was killed goes on, and leaves nothing beside it."""
+    recipe, folder = recipe_of(trial, options), Path(options.folder) / name_of(trial, options, teacher)
+    answers = folder.with_name(f"{folder.name}.answers")
+    if (folder / result.DOCUMENT).exists():
+        training.tidy(folder)
+    else:
+        print(*trial, file=sys.stderr, flush=True)
+        train(trial, recipe, folder, options, teacher, answers)
+    if answers.exists():  # there is a teacher
+        shutil.rmtree(answers)
+    return folder
+
+
+def train(
+    trial: Trial,
+    recipe: training.Recipe,
+    folder: Path,
+    options: argparse.Namespace,
+    teacher: Checkpoint | Artifact | None,
+    answers: Path,
+) -> None:
     spec = training.spec_for(trial.network, options.data, recipe)
     training.fit(
         training.initialised(spec, recipe.seed),
         spec,
         options.data,
         recipe,
-        options.folder / trial.folder,
+        folder,
         ref=f"{trial.network}.trial",
         teacher=teacher,
         ask=answers_of(teacher, recipe.threads) if isinstance(teacher, Artifact) else None,
+        answers=answers,
         resume=True,
         watchers=[Lines()],
     )
 
 
-def figure(trial: Trial, options: argparse.Namespace) -> Figure:
-    folder = options.folder / trial.folder
+def figure(trial: Trial, folder: Path, options: argparse.Namespace, teacher: Checkpoint | Artifact | None) -> Figure:
     card, n = result.describe(folder), len(datasets.load(options.data, "val"))
     rows = (folder / result.CURVE).read_bytes().splitlines()
     images = len(rows) * (len(datasets.load(options.data, "train")) // card.run.recipe.batch) * card.run.recipe.batch
@@ -150,14 +203,42 @@ def figure(trial: Trial, options: argparse.Namespace) -> Figure:
     if accuracy is None:
         raise ValueError(f"{folder} has no accuracy on val")
     counted = {"images": images, "correct": round(accuracy * n), "n": n, "seconds": card.seconds}
-    return {**trial._asdict(), **counted}
+    made = {"decided_by": decided_by(trial, options, teacher), "cpu": card.host.cpu}
+    return {**trial._asdict(), **counted, **made, "teacher": options.teacher if teacher else ""}
 
 
-def write(options: argparse.Namespace, figures: list[Figure]) -> None:
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    setting = {"data": options.data, "recipe": options.recipe, "common": COMMON, "teacher": options.teacher or ""}
-    save(options.out, {"host": to_builtins(describe()), **setting, "figures": figures})
+def of_others(options: argparse.Namespace) -> list[Figure]:
+    """What --out has already. It has to be of the same recipe and data set, and of variants that there are."""
+    setting, before = setting_of(options), json.loads(options.out.read_text()) if options.out.exists() else {}
+    known = {each["variant"] for each in before.get("figures", ())} <= {*VARIANTS, *TAUGHT}
+    if before and not (known and setting.items() <= before.items()):
+        raise SystemExit(f"{options.out} has runs of another recipe, data set or variant: choose another --out")
+    return list(before.get("figures", ()))
+
+
+def setting_of(options: argparse.Namespace) -> dict[str, str]:
+    plain = to_builtins(recipe_of(Trial("", PLAIN, 1, 0), options)) | {"summary": "", "epochs": 0}
+    return {"data": options.data, "recipe": json.dumps(plain)}
+
+
+def add(found: Figure, options: argparse.Namespace) -> None:
+    """In the place of those of the same variant that something else has decided."""
+    with locked(options.out):  # two parts write it
+        figures = [each for each in of_others(options) if not replaces(found, each)]
+        figures = sorted([*figures, found], key=place_of)
+        save(options.out, {"host": to_builtins(describe()), **setting_of(options), "figures": figures})
+
+
+def replaces(found: Figure, other: Figure) -> bool:
+    if any(found[name] != other[name] for name in ("network", "variant", "epochs")):
+        return False
+    return bool(found["seed"] == other["seed"] or found["decided_by"] != other["decided_by"])
+
+
+def place_of(found: Figure) -> tuple[str, int, int, int]:
+    """In the table."""
+    return found["network"], [*VARIANTS, *TAUGHT].index(found["variant"]), found["epochs"], found["seed"]
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

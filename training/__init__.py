@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .recipe import override as override
     from .run import fit as fit
     from .run import initialised as initialised
+    from .run import tidy as tidy
     from .specs import for_training as for_training
     from .specs import spec_for as spec_for
 
@@ -29,6 +30,7 @@ _HOME = {
     "names": "recipe",
     "override": "recipe",
     "spec_for": "specs",
+    "tidy": "run",
 }
 __all__ = list(_HOME)
 

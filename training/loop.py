@@ -19,6 +19,8 @@ from .result import CURVE
 from .state import Slots
 from .trainer import Trainer
 
+SLOW_S = 2.0  # of an epoch's first batch: a teacher was asked, which is not done again, and whose time is kept at once
+
 
 class Loop:
     """Runs `trainer` to its last step. The state is that of the trainer, the curve, and the best weights so far.
@@ -77,10 +79,12 @@ class Loop:
         first = trainer.step - self._epoch_start
         last = min(self.batches.per_epoch, trainer.steps - self._epoch_start)
         for batch in islice(self.batches.epoch(len(self.rows), first), last - first):
+            asked_s = time.monotonic() - started if trainer.step == self._epoch_start else 0.0
             loss = trainer.advance(*batch)
             for watcher in self.watchers:
                 watcher.stepped(trainer.step, loss)
-            if self.interrupts.requested or time.monotonic() - self._saved_at > self.save_every_s:
+            is_late = time.monotonic() - self._saved_at > self.save_every_s
+            if self.interrupts.requested or is_late or asked_s > SLOW_S:
                 self.seconds = time.monotonic() - started
                 self.save()
                 self.interrupts.stop_if_requested(

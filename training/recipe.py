@@ -121,6 +121,8 @@ class Recipe(Choices, frozen=True, kw_only=True):
             raise ValueError("lookahead and ema_decay are two averages of the weights: only one of them can count")
         if self.alternating_flip and not self.flip:
             raise ValueError("alternating_flip needs flip = true")
+        if self.alternating_flip and self.teacher_views % 2:
+            raise ValueError(f"alternating_flip needs an even number of teacher_views, not {self.teacher_views}")
         if self.teacher_views and (self.mixup or self.cutmix):
             raise ValueError("teacher_views and mixup or cutmix: what images are mixed into is new in every step")
 

@@ -25,11 +25,12 @@ LICENCE = "MIT"
 
 
 class Run(Record, frozen=True, kw_only=True):
-    """All that decides which weights come out. `parent` and `teacher` are "ref sha256" of checkpoints.
+    """All that decides which weights come out. `parent` is "ref sha256", of the weights.
 
-    Of an artifact as the teacher it is "ref format precision sha256".
+    `teacher` is "ref sha256 identity" of a checkpoint, with 12 digits, "ref format precision sha256" of an artifact.
 
-    head  what became of the parent's, see `transfer.head_for`; a network without a parent has its own
+    head            what became of the parent's, see `transfer.head_for`; a network without a parent has its own
+    dataset_sha256  of what the data set holds; "" where that is not known
     """
 
     schema: ClassVar[Schema] = migrations.RUN
@@ -45,6 +46,7 @@ class Run(Record, frozen=True, kw_only=True):
     device: str
     threads: Positive
     processes: Positive
+    dataset_sha256: str = ""
 
 
 class Training(Record, frozen=True, kw_only=True):
@@ -128,6 +130,8 @@ def _step(run: Run, input_sha256: str) -> ProvenanceStep:
     fields |= {
         name: getattr(run, name) for name in ("dataset", "parent", "head", "teacher", "device", "threads", "processes")
     }
+    if run.dataset_sha256:
+        fields["dataset_sha256"] = run.dataset_sha256
     config = {
         name: value if isinstance(value, str) else msgspec.json.encode(value).decode() for name, value in fields.items()
     }

@@ -4,7 +4,8 @@ While it goes on, `<out>.unfinished` holds run.json, curve.jsonl and the files t
 appears as a checkpoint folder in one rename, and the other one is removed.
 """
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from .. import datasets, models, zoo
 from ..core import hosts
 from ..core.documents import read_json, to_builtins, write_json
 from ..core.errors import UnavailableError, UsageError
-from ..core.files import beside, check_free
+from ..core.files import beside, cache_dir, check_free
 from ..core.locks import locked
 from ..core.measured import Accuracy
 from ..core.refs import check_ref
@@ -41,7 +42,7 @@ from .specs import preprocess_for, preprocess_of
 from .state import Slots
 from .trainer import Trainer
 from .transfer import Head, check_parent, freeze
-from .views import FOLDER, Ask, TaughtBatches, network_answers
+from .views import FOLDER, SHARED, Ask, TaughtBatches, network_answers
 
 DOCUMENT = "run.json"
 SAVE_EVERY_S = 300.0
@@ -67,6 +68,7 @@ def fit(
     head: Head = "own",
     teacher: Checkpoint | Artifact | None = None,
     ask: Ask | None = None,
+    answers: StrPath | None = None,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     resume: bool = False,
     save_every_s: float = SAVE_EVERY_S,
@@ -78,6 +80,7 @@ def fit(
     parent        the checkpoint that `model` comes from; its provenance is continued, and the network is fed as it was
     head          what `transfer.fit_head` has made of the parent's head for the classes of `data`
     teacher       a checkpoint whose soft answers are targets too, or an artifact, with what gives its answers: `ask`
+    answers       the folder in which runs share a teacher's answers; None is one in the cache
     resume        go on with the unfinished run in `out`, if there is one
     save_every_s  seconds between saves, besides the one after each epoch
 
@@ -103,7 +106,8 @@ def fit(
             with rng, distributed.joined(world, where, recipe.batch):
                 trainer, batches = _prepare(model, run, where, world, teacher, monitor_gradients)
                 if teacher and recipe.teacher_views:
-                    batches = _taught(batches, teacher, ask, run, where, work)
+                    shared = Path(answers or cache_dir() / SHARED / _surroundings(run))
+                    batches = _taught(batches, teacher, ask, run, where, work, shared)
                 validate = _validation(run, trainer, where) if recipe.train_on == "train" else None
                 loop = Loop(trainer, batches, work, validate=validate, save_every_s=save_every_s, watchers=watchers)
                 if before:
@@ -119,6 +123,14 @@ def fit(
                             _finish(loop, run, out, parent, where)
                             _remove(work, out)
             return zoo.read(out)
+
+
+def tidy(out: StrPath) -> None:
+    """Remove what a run that was killed at its very end has left beside its checkpoint in `out`."""
+    work = beside(Path(out), ".unfinished")
+    with locked(Path(out), wait=False):
+        if _is_finished(Path(out), work):
+            _remove(work, Path(out))
 
 
 def describe_run(
@@ -141,10 +153,11 @@ def describe_run(
         recipe=msgspec.structs.replace(recipe, precision=pick_precision(recipe, device)),
         parent=_identity(parent),
         head=head,
-        teacher=_identity(teacher),
+        teacher=_identity_of_teacher(teacher),
         device=device.type,
         threads=torch.get_num_threads(),
         processes=world.size,
+        dataset_sha256=datasets.info.info(data).sha256,
     )
 
 
@@ -183,7 +196,7 @@ def _is_finished(out: Path, work: Path) -> bool:
     if not ((out / result.DOCUMENT).exists() and (work / DOCUMENT).exists()):
         return False
     finished, run = result.describe(out), read_json(work / DOCUMENT, Run, f"Delete {work}.")
-    return finished.run == run
+    return next(_differences(run, finished.run), None) is None
 
 
 def _remove(work: Path, out: Path) -> None:
@@ -194,13 +207,21 @@ def _remove(work: Path, out: Path) -> None:
 
 def check_same(before: Run, now: Run, work: Path) -> None:
     """Refuse to go on as another run, naming the first field that differs."""
+    for name, old, new in _differences(before, now):
+        raise UsageError(
+            f"the unfinished run in {work} has {name} = {old!r}, this command {new!r}",
+            "Resume with the options that it was started with, or choose another `out`.",
+        )
+
+
+def _differences(before: Run, now: Run) -> Iterator[tuple[str, Any, Any]]:
+    """Of what decides the weights: not of what a recipe says of itself, nor of what an older reszoo did not know."""
     old, new = (dict(_flat(to_builtins(run))) for run in (before, now))
     for name, value in old.items():
-        if new.get(name) != value:
-            raise UsageError(
-                f"the unfinished run in {work} has {name} = {value!r}, this command {new.get(name)!r}",
-                "Resume with the options that it was started with, or choose another `out`.",
-            )
+        is_known = name != "recipe.summary" and (name, value) != ("dataset_sha256", "")
+        is_shorter = name == "teacher" and str(new.get(name)).startswith(f"{value} ")
+        if is_known and not is_shorter and new.get(name) != value:
+            yield name, value, new.get(name)
 
 
 def _flat(document: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -215,6 +236,12 @@ def _identity(network: Checkpoint | Artifact | None) -> str | None:
     if isinstance(network, Artifact):
         return f"{network.source_ref} {network.format} {network.precision} {network.sha256}"
     return f"{network.ref} {network.sha256}" if network else None
+
+
+def _identity_of_teacher(teacher: Checkpoint | Artifact | None) -> str | None:
+    """A parent's preprocessing and head stand in the run; a teacher is fed and read as it says itself."""
+    named = _identity(teacher)
+    return f"{named} {teacher.identity[:12]}" if isinstance(teacher, Checkpoint) else named
 
 
 def _prepare(
@@ -264,7 +291,13 @@ def check_teacher(teacher: Checkpoint | Artifact | None, recipe: Recipe) -> None
 
 
 def _taught(
-    batches: Batches, teacher: Checkpoint | Artifact, ask: Ask | None, run: Run, device: torch.device, work: Path
+    batches: Batches,
+    teacher: Checkpoint | Artifact,
+    ask: Ask | None,
+    run: Run,
+    device: torch.device,
+    work: Path,
+    shared: Path,
 ) -> Batches:
     """With the teacher's answers to each of the views."""
     outputs = outputs_of(teacher, run.spec, run.dataset, run.recipe)
@@ -272,7 +305,14 @@ def _taught(
         ask = network_answers(teacher, device, torch.bfloat16 if run.recipe.precision == "bf16" else torch.float32)
     if ask is None:
         raise ValueError("an artifact as the teacher needs `ask`")
-    return TaughtBatches(batches, ask, outputs, work / FOLDER, run)
+    return TaughtBatches(batches, ask, teacher.preprocess, outputs, work / FOLDER, run, shared)
+
+
+def _surroundings(run: Run) -> str:
+    """What besides a teacher and its images decides the bits of its answers, as a name."""
+    host = hosts.describe()
+    decisive = [run.device, run.threads, host.cpu, host.instruction_sets, host.gpu, sorted(host.versions.items())]
+    return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()[:12]
 
 
 def _teacher(checkpoint: Checkpoint, run: Run, device: torch.device) -> Teacher | None:

@@ -112,9 +112,9 @@ class Trainer:
     @torch.no_grad()
     def _count(self, logits: Tensor, loss: Tensor, targets: Tensor) -> float:
         labels = targets if targets.ndim == 1 else targets.argmax(1)
-        self.tally[0] += loss.detach() * len(labels)
-        self.tally[1] += (logits.argmax(1) == labels).sum()
-        self.tally[2] += len(labels)
+        n = torch.full_like(loss, len(labels), dtype=self.tally.dtype)
+        seen = torch.stack((loss.detach() * n, (logits.argmax(1) == labels).sum().to(n.dtype), n))
+        self.tally += self.world.total(seen)  # in each step, so that what one process saves is of all
         if len(self.norms):
             self.norms += torch.stack([p.grad.norm() for p in self.parameters.values() if p.grad is not None])
         self.step += 1
@@ -122,7 +122,7 @@ class Trainer:
 
     def close_epoch(self) -> tuple[float, float, dict[str, float] | None]:
         """Mean loss, accuracy and mean gradient norms since the last call, over all processes."""
-        loss, right, images = self.world.total(self.tally).tolist()
+        loss, right, images = self.tally.tolist()
         steps = images / self.recipe.batch
         norms = dict(zip(self.parameters, (self.norms / steps).tolist(), strict=True)) if len(self.norms) else None
         self.tally.zero_()

@@ -1,8 +1,9 @@
-"""A teacher's answers to a fixed number of views of each image, asked for once and kept with the run.
+"""A teacher's answers to a fixed number of views of each image, asked for once.
 
 Every epoch shows each image in one of `teacher_views` augmented ways, in turn. The first epoch that shows a view asks
 the teacher about all images in it; later ones read the answers from memory, so that they cost no teacher. They lie in
-the run's folder, a file of float16 a view, which a resumed run reads instead of asking again.
+the run's folder, a file of float16 a view, which a resumed run reads instead of asking again; and in the cache, from
+which the other runs read them to which the teacher would give the same answers: students of one seed, above all.
 """
 
 import hashlib
@@ -22,16 +23,16 @@ from .. import zoo
 from ..core.documents import to_builtins
 from ..core.errors import ReszooError, UsageError
 from ..core.files import write_atomic
-from ..core.types import Checkpoint
+from ..core.locks import locked
+from ..core.types import Checkpoint, Preprocess
 from ..models.folding import folded
 from .augment import Normalise
 from .data import Batches, DeviceBatches
 from .result import Run
 
 FOLDER = "teacher"
+SHARED = "answers"  # in the cache
 HEADER = "reszoo.answers"
-# The fields of a recipe that decide what a view shows, and how a network answers to it.
-DECISIVE = ("seed", "batch", "padding", "padding_mode", "flip", "alternating_flip", "cutout", "precision", "train_on")
 # From images, uint8 (n, H, W, C) at a time, to logits, float32 (n, the teacher's classes).
 Ask = Callable[[Iterable[NDArray[np.uint8]]], Iterator[NDArray[np.float32]]]
 
@@ -39,27 +40,38 @@ Ask = Callable[[Iterable[NDArray[np.uint8]]], Iterator[NDArray[np.float32]]]
 class TaughtBatches:
     """Batches with the logits of a teacher. Of several processes the first one asks; all read the same files.
 
-    ask      what gives the teacher's answers
-    outputs  which of its outputs each class of the data set is
-    folder   where the answers lie
+    ask         what gives the teacher's answers
+    preprocess  how it is fed
+    outputs     which of its outputs each class of the data set is
+    folder      where the answers lie
+    shared      where those of all runs do that would get the same from the same teacher: on this device, with these
+                libraries
     """
 
-    def __init__(self, batches: Batches, ask: Ask, outputs: Sequence[int], folder: Path, run: Run) -> None:
+    def __init__(
+        self,
+        batches: Batches,
+        ask: Ask,
+        preprocess: Preprocess,
+        outputs: Sequence[int],
+        folder: Path,
+        run: Run,
+        shared: Path,
+    ) -> None:
         if not isinstance(batches, DeviceBatches):
             raise UsageError(
                 f"teacher_views={run.recipe.teacher_views}: {run.dataset} has its images in files, of which no views "
                 "are kept",
                 "Leave teacher_views away: the teacher then answers in every step.",
             )
-        self.batches, self.ask, self.outputs, self.folder = batches, ask, list(outputs), folder
+        self.batches, self.ask, self.outputs, self.folder, self.shared = batches, ask, list(outputs), folder, shared
         self.per_epoch, self.views = batches.per_epoch, run.recipe.teacher_views
-        recipe = to_builtins(run.recipe)
         self.decisive: Mapping[str, Any] = {
-            "images": _hash(batches.padded.cpu().contiguous()),
-            "preprocess": to_builtins(run.preprocess),
             "teacher": run.teacher,
+            "preprocess": to_builtins(preprocess),
             "outputs": self.outputs,
-            **{name: recipe[name] for name in DECISIVE},
+            "batch": run.recipe.batch,
+            "precision": run.recipe.precision,
         }
         self.known: dict[int, Tensor] = {}
 
@@ -74,10 +86,10 @@ class TaughtBatches:
         """To all images in their own order, float16 (N, classes) on the CPU."""
         if view not in self.known:
             path = self.folder / f"view-{view:03d}.safetensors"
-            decided_by = hashlib.sha256(msgspec.json.encode({**self.decisive, "view": view})).hexdigest()
+            decided_by = self._decided_by(view)
             with self.batches.world.first_alone(self.batches.labels.device) as is_first:
                 if is_first and read(path, decided_by) is None:
-                    write(path, self._asked(view), decided_by)
+                    write(path, self._shared(view, decided_by), decided_by)
             answers = read(path, decided_by)
             if answers is None:
                 raise ReszooError(
@@ -86,6 +98,23 @@ class TaughtBatches:
                 )
             self.known[view] = answers
         return self.known[view]
+
+    def _decided_by(self, view: int) -> str:
+        """The hash of the very images, and of what else decides the answers to them."""
+        images = hashlib.sha256()
+        for batch in self.batches.shown(view):
+            images.update(np.ascontiguousarray(batch).data)
+        return hashlib.sha256(msgspec.json.encode({**self.decisive, "images": images.hexdigest()})).hexdigest()
+
+    def _shared(self, view: int, decided_by: str) -> Tensor:
+        """Of two runs that need the same answers at the same time, one asks and the other waits."""
+        path = self.shared / f"{decided_by}.safetensors"
+        with locked(path):
+            answers = read(path, decided_by)
+            if answers is None:
+                answers = self._asked(view)
+                write(path, answers, decided_by)
+        return answers
 
     def _asked(self, view: int) -> Tensor:
         logits = np.concatenate(list(self.ask(self.batches.shown(view))))

@@ -54,6 +54,19 @@ def test_a_folder_and_zips_of_the_same_images_are_the_same_data_set(flowers, tre
         np.testing.assert_array_equal(one.images, other.images)
 
 
+def test_what_is_in_a_data_set_tells_it_from_others_of_its_shape(image, tree, zipped):
+    files = {f"{label}/{i}.png": image(i + k * 10) for k, label in enumerate("ab") for i in range(3)}
+    first = datasets.add("x", [tree("x", files)])
+    assert len(first.sha256) == 64
+    assert datasets.add("same", [zipped("x.zip", files)]).sha256 == first.sha256
+    relabelled = {name.replace("a/", "c/"): content for name, content in files.items()}
+    for number, others in enumerate((files | {"a/0.png": image(99)}, relabelled | {"c/0.png": files["b/0.png"]})):
+        other = datasets.add("x", [tree(f"other{number}", others)], replace=True)
+        assert (other.counts, other.image) == (first.counts, first.image)
+        assert other.sha256 != first.sha256
+    assert datasets.info.info("digits").sha256 == ""  # built in
+
+
 def test_every_pixel_and_label_arrives(image, tree):
     files = {f"{label}/{i}.png": image(i + k * 10) for k, label in enumerate("ab") for i in range(3)}
     datasets.add("exact", [tree("exact", files)])
@@ -429,8 +442,10 @@ def test_data_sets_that_were_added_before_are_read(image, tree, cache):
     document = cache / "data/x/dataset.json"
     fields = json.loads(document.read_text())
     older = {
-        name: value for name, value in fields.items() if name not in ("wnids", "left_out", "warnings", "max_pixels")
+        name: value
+        for name, value in fields.items()
+        if name not in ("wnids", "left_out", "warnings", "max_pixels", "sha256")
     }
     document.write_text(json.dumps(older | {"schema": 1, "ignored_files": 2}))
     info = datasets.info.info("x")
-    assert (info.left_out, info.wnids, info.warnings) == ({"no image": 2}, (), ())
+    assert (info.left_out, info.wnids, info.warnings, info.sha256) == ({"no image": 2}, (), (), "")

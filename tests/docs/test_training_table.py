@@ -43,6 +43,48 @@ def test_runs_are_made_once_and_shared_between_processes(tmp_path: Path, monkeyp
     before = (tmp_path / "worth.json").read_bytes()
     run(monkeypatch, training_table, *options)
     assert (tmp_path / "worth.json").read_bytes() == before
+    with pytest.raises(SystemExit, match=r"worth.json has runs of another recipe, data set or variant"):
+        run(monkeypatch, training_table, *options, "--recipe", "cifar-fast")
+    changed = {**training_table.VARIANTS, CHANGED: {"lookahead": "3"}}
+    monkeypatch.setattr(training_table, "VARIANTS", changed)
+    run(monkeypatch, training_table, *options)
+    again = json.loads((tmp_path / "worth.json").read_text())["figures"]
+    assert again[:3] == made[1][:3]
+    assert again[3] != made[1][3]
+
+
+def test_one_that_diverges_stops_no_other_and_other_processors_take_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wild = {PLAIN: {}, "wild": {"lr": "1e30"}, "the same": {"epochs": "1"}, CHANGED: {"lookahead": "5"}}
+    monkeypatch.setattr(training_table, "VARIANTS", wild)
+    small = ("--networks", "resnet8_v1", "--data", "digits", "--recipe", "digits", "--epochs", 1)
+    options, out = (tmp_path / "runs", *small, "--out", tmp_path / "worth.json"), tmp_path / "worth.json"
+    assert run(monkeypatch, training_table, *options, "--seeds", 1) == 1
+    assert "wild: 1: 0: the training went bad" in capsys.readouterr().err
+    before = json.loads(out.read_text())
+    assert [(each["variant"], each["epochs"]) for each in before["figures"]] == [(PLAIN, 1), (PLAIN, 2), (CHANGED, 1)]
+    for each in before["figures"]:
+        each["cpu"] = "another"
+    out.write_text(json.dumps(before))
+    chosen = ("--seeds", 2, "--variants", CHANGED)
+    monkeypatch.setattr(training_table, "figure", figure_of_seed_one(training_table.figure))
+    assert run(monkeypatch, training_table, *options, *chosen) == 0
+    now = json.loads(out.read_text())["figures"]
+    assert [each["cpu"] == "another" for each in now] == 3 * [True, False]
+    monkeypatch.setattr(training_table, "pick_precision", lambda recipe, device: "bf16")
+    with pytest.raises(SystemExit, match="runs of another recipe"):
+        run(monkeypatch, training_table, *options, *chosen)
+
+
+def figure_of_seed_one(original: Any) -> Any:
+    """What is finished on the other processor is not there to be looked at again."""
+
+    def figure(trial: Any, folder: Path, options: Any, teacher: Any) -> Any:
+        found = original(trial, folder, options, teacher)
+        return found | {"cpu": "another"} if trial.seed == 0 else found
+
+    return figure
 
 
 def test_a_variant_is_worth_the_images_that_the_plain_recipe_needs_for_as_much(
@@ -52,7 +94,8 @@ def test_a_variant_is_worth_the_images_that_the_plain_recipe_needs_for_as_much(
 
     def trial(variant: str, epochs: int, seed: int, correct: int, seconds: float) -> dict[str, Any]:
         images = {"images": 100 * epochs, "correct": correct + seed, "n": 1000, "seconds": seconds}
-        return {"network": "resnet8_v1", "variant": variant, "epochs": epochs, "seed": seed, **images}
+        named = {"network": "resnet8_v1", "variant": variant, "epochs": epochs, "seed": seed}
+        return {**named, **images, "cpu": "one" if seed else "other"}
 
     lengths = {5: 800, 10: 820, 20: 840, 40: 860}
     plain = [trial(PLAIN, epochs, seed, correct, epochs) for epochs, correct in lengths.items() for seed in range(3)]
@@ -75,17 +118,24 @@ def test_a_variant_is_worth_the_images_that_the_plain_recipe_needs_for_as_much(
 
 @pytest.mark.long
 def test_checkpoints_are_trained_into_the_folder_and_not_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = (tmp_path, "resnet8_v2", "resnet8_v1", "--data", "digits", "--recipe", "digits")
     teacher = ("--teacher", "resnet8_v1.reszoo_digits", "--", "--epochs", "1")
     assert run(monkeypatch, checkpoints, *small, *teacher) == 0
     for arch in ("resnet8_v1", "resnet8_v2"):
-        card = json.loads((tmp_path / f"{arch}.reszoo_digits" / "training.json").read_text())
+        card = json.loads((tmp_path / f"{arch}.reszoo_dist_digits" / "training.json").read_text())
         assert card["run"]["teacher"].startswith("resnet8_v1.reszoo_digits ")
-        assert (card["run"]["recipe"]["teacher_views"], card["run"]["recipe"]["threads"]) == (16, 1)
+        assert (card["run"]["recipe"]["teacher_views"], card["run"]["recipe"]["threads"]) == (checkpoints.VIEWS, 1)
+    # all that decides them lies in the folder, and each view was asked for once
+    assert {"digits.toml", "teacher"} < {path.name for path in tmp_path.iterdir()}
+    assert len(list((cache / "answers").glob("*/*.safetensors"))) == 1
     capsys.readouterr()
     assert run(monkeypatch, checkpoints, *small, *teacher) == 0
     assert capsys.readouterr().out.count("is there") == 2
+    with pytest.raises(
+        SystemExit, match=r"teacher was made of resnet8_v1.reszoo_digits, not of resnet8_v2.reszoo_digits"
+    ):
+        run(monkeypatch, checkpoints, *small, "--teacher", "resnet8_v2.reszoo_digits")
     assert run(monkeypatch, checkpoints, tmp_path, "resnet9", *small[3:], *teacher) == 1
-    assert "unknown" in (tmp_path / "resnet9.reszoo_digits.log").read_text()
+    assert "unknown" in (tmp_path / "resnet9.reszoo_dist_digits.log").read_text()

@@ -12,9 +12,16 @@ from reszoo.training.distributed import World, joined
 
 RUN = """
 import json
+import os
 import sys
 from pathlib import Path
 from reszoo import training, zoo
+from reszoo.training.progress import Lines
+
+class KilledAt(Lines):
+    def stepped(self, step, loss):
+        if str(step) == os.environ.get("KILLED_AT"):
+            os._exit(1)
 
 recipe = training.override(
     training.load("digits"),
@@ -25,8 +32,9 @@ recipe = training.override(
 spec = training.spec_for("resnet8_v1", "digits", recipe)
 made = training.fit(training.initialised(spec, 0), spec, "digits", recipe, Path(sys.argv[1]), ref="resnet8_v1.test",
                  teacher=zoo.load("resnet8_v1.reszoo_digits") if recipe.teacher_views else None,
-                 monitor_gradients=True)
-print("done", made.sha256, flush=True)
+                 watchers=[KilledAt()], save_every_s=0, resume=True,
+                 monitor_gradients=True, answers=sys.argv[1] + ".answers")
+Path(sys.argv[1] + "." + os.environ.get("RANK", "0")).write_text(made.sha256)
 """
 
 
@@ -37,9 +45,9 @@ def script(tmp_path):
     return path
 
 
-def torchrun(*arguments):
+def torchrun(*arguments, **variables):
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **variables}
     return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, env=environment)
 
 
@@ -57,7 +65,8 @@ def test_two_processes_learn_as_one_with_the_same_global_batch(tmp_path, script,
     given = json.dumps(changes)
     two = torchrun(script, tmp_path / "two", 64, given)
     assert two.returncode == 0, two.stderr
-    assert two.stdout.count(f"done {zoo.read(tmp_path / 'two').sha256}") == 2  # both have the checkpoint
+    both = [(tmp_path / f"two.{rank}").read_text() for rank in (0, 1)]
+    assert both == 2 * [zoo.read(tmp_path / "two").sha256]  # both processes have the checkpoint
     one = subprocess.run([sys.executable, script, tmp_path / "one", "64", given], capture_output=True, text=True)
     assert one.returncode == 0, one.stderr
     for row, same in zip(curve(tmp_path / "one"), curve(tmp_path / "two"), strict=True):
@@ -68,6 +77,19 @@ def test_two_processes_learn_as_one_with_the_same_global_batch(tmp_path, script,
     alone, shared = (zoo.load(str(tmp_path / name)) for name in ("one", "two"))
     assert shared.metrics[0].value == pytest.approx(alone.metrics[0].value, abs=0.01)
     assert shared.provenance[0].config["processes"] == "2"
+
+
+@pytest.mark.long
+def test_two_processes_that_are_killed_within_an_epoch_have_the_same_curve(tmp_path, script):
+    for name, *moments in (("straight",), ("killed", "30")):
+        for moment in moments:
+            assert torchrun(script, tmp_path / name, 64, "{}", KILLED_AT=moment).returncode != 0
+        done = torchrun(script, tmp_path / name, 64, "{}")
+        assert done.returncode == 0, done.stderr
+    both = [curve(tmp_path / name) for name in ("straight", "killed")]
+    for straight, killed in zip(*both, strict=True):
+        changing = ("seconds", "images_per_s")
+        assert {**straight, **dict.fromkeys(changing)} == {**killed, **dict.fromkeys(changing)}
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from processes import started
 
 from reszoo import datasets, training, zoo
@@ -31,11 +33,11 @@ def recipe(**changes):
 
 
 def fit(out, chosen=None, arch="resnet8_v1", **more):
+    """No run reads what the teacher has answered to another."""
     chosen = chosen or recipe()
     spec = training.spec_for(arch, "digits", chosen)
-    return training.fit(
-        training.initialised(spec, chosen.seed), spec, "digits", chosen, out, ref=f"{arch}.test", **more
-    )
+    more = {"ref": f"{arch}.test", "answers": out.with_name(f"{out.name}.answers"), **more}
+    return training.fit(training.initialised(spec, chosen.seed), spec, "digits", chosen, out, **more)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,7 @@ def test_fine_tuning_with_a_teacher_goes_on_with_the_lineage(tmp_path, finished)
     )
     assert tuned.provenance[:-1] == finished.provenance
     assert tuned.provenance[-1].input_sha256 == finished.sha256
-    assert tuned.provenance[-1].config["teacher"] == f"{finished.ref} {finished.sha256}"
+    assert tuned.provenance[-1].config["teacher"] == f"{finished.ref} {finished.sha256} {finished.identity[:12]}"
     assert tuned.metrics[0].value > 0.9
 
 
@@ -223,7 +225,8 @@ def test_a_resumed_run_ends_with_the_same_bits(tmp_path, changes):
     with pytest.raises(StoppedError):
         fit(tmp_path / "run", chosen, watchers=[StopAt(30)])
     straight = fit(tmp_path / "straight", chosen)
-    assert fit(tmp_path / "run", chosen, resume=True).sha256 == straight.sha256
+    said = msgspec.structs.replace(chosen, summary="what a recipe says of itself decides nothing")
+    assert fit(tmp_path / "run", said, resume=True).sha256 == straight.sha256
     assert straight.sha256 != fit(tmp_path / "plain").sha256
 
 
@@ -238,6 +241,7 @@ def test_a_run_with_answers_known_before_resumes_with_the_same_bits(tmp_path, fi
         assert sorted(path.name for path in kept.iterdir()) == ["view-000.safetensors", "view-001.safetensors"]
         if name == "without":
             shutil.rmtree(kept)
+            shutil.rmtree(tmp_path / "without.answers")
         assert fit(tmp_path / name, chosen, teacher=finished, resume=True).sha256 == straight.sha256
     assert straight.sha256 != fit(tmp_path / "plain", recipe(), teacher=finished).sha256
     assert [*tmp_path.glob("*.unfinished")] == []
@@ -275,11 +279,60 @@ def test_killed_after_its_last_rename_a_run_leaves_no_folder(tmp_path):
     work = tmp_path / "run.unfinished"
     work.mkdir()
     made = msgspec.json.decode((out / "training.json").read_bytes())
+    made["run"]["recipe"]["summary"] = "before it was resumed with an edited one"
     (work / "run.json").write_bytes(msgspec.json.encode({"schema": 3, **made["run"]}))
     (work / "resume-a.pt").touch()
+    before = {path.name: path.read_bytes() for path in work.iterdir()}
     with pytest.raises(UsageError, match="run is there already"):
         fit(out, recipe(epochs=1))
     assert [path.name for path in tmp_path.glob("run*")] == ["run"]
+    work.mkdir()
+    for name, content in before.items():
+        (work / name).write_bytes(content)
+    training.tidy(out)
+    assert [path.name for path in tmp_path.glob("run*")] == ["run"]
+    work.mkdir()
+    (work / "run.json").write_bytes(before["run.json"].replace(b'"seed":0', b'"seed":1'))
+    training.tidy(out)  # that of another run stays
+    assert work.exists()
+
+
+def test_a_run_does_not_go_on_with_other_images_of_the_same_shape(tmp_path, monkeypatch):
+    def digits(shift):
+        """As a data set of one's own, with or without a change of one pixel."""
+        train = datasets.load("digits", "train")
+        images = train.images.copy()
+        images[0, 0, 0] += shift
+        for at, (image, label) in enumerate(zip(images, train.labels, strict=True)):
+            folder = tmp_path / str(shift) / str(label)
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[:, :, 0]).save(folder / f"{at}.png")
+        datasets.add("numbers", [tmp_path / str(shift)], replace=True)
+
+    monkeypatch.setenv("RESZOO_CACHE", str(tmp_path / "cache"))
+    digits(0)
+    spec, chosen = training.spec_for("resnet8_v2", "numbers", recipe(epochs=1)), recipe(epochs=1)
+    begin = partial(training.fit, spec=spec, data="numbers", recipe=chosen, out=tmp_path / "run", ref="r.x")
+    with pytest.raises(StoppedError):
+        begin(training.initialised(spec, 0), watchers=[StopAt(3)])
+    digits(1)
+    with pytest.raises(UsageError, match=r"run\.unfinished has dataset_sha256 = "):
+        begin(training.initialised(spec, 0), resume=True)
+    digits(0)
+    assert begin(training.initialised(spec, 0), resume=True).provenance[0].config["dataset_sha256"]
+
+
+def test_a_run_does_not_go_on_with_a_teacher_that_is_fed_otherwise(tmp_path, finished):
+    darker = msgspec.structs.replace(
+        finished, preprocess=msgspec.structs.replace(finished.preprocess, mean=(0.9,), std=(0.1,))
+    )
+    with pytest.raises(StoppedError):
+        fit(tmp_path / "run", recipe(epochs=1), teacher=finished, watchers=[StopAt(3)])
+    with pytest.raises(UsageError, match="has teacher = "):
+        fit(tmp_path / "run", recipe(epochs=1), teacher=darker, resume=True)
+    document = tmp_path / "run.unfinished" / "run.json"
+    document.write_text(document.read_text().replace(f" {finished.identity[:12]}", ""))  # as of an older reszoo
+    assert fit(tmp_path / "run", recipe(epochs=1), teacher=finished, resume=True)
 
 
 def test_an_unfinished_run_is_not_overwritten(unfinished):
@@ -383,7 +436,7 @@ recipe = training.override(
 spec = training.spec_for("resnet8_v2", "digits", recipe)
 made = training.fit(training.initialised(spec, 0), spec, "digits", recipe, Path(sys.argv[1]), ref="resnet8_v2.killed",
                  teacher=zoo.load("resnet8_v1.reszoo_digits") if recipe.teacher_views else None,
-                 resume=True, save_every_s=0.05, watchers=[Steps()])
+                 answers=sys.argv[1] + ".answers", resume=True, save_every_s=0.05, watchers=[Steps()])
 """
 
 

@@ -1,5 +1,10 @@
 """A teacher that answers once for each view of an image."""
 
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +12,11 @@ from msgspec.structs import replace
 
 from reszoo import datasets, training, zoo
 from reszoo.core.errors import ReszooError, UsageError
+from reszoo.training import loop
 from reszoo.training.data import batches_for
 from reszoo.training.distributed import World
+from reszoo.training.progress import Lines
+from reszoo.training.result import describe
 from reszoo.training.run import check_teacher, describe_run
 from reszoo.training.views import HEADER, TaughtBatches, network_answers, read
 
@@ -36,11 +44,13 @@ class Asked:
         return self.ask(images)
 
 
-def taught(folder, teacher, chosen, ask=None, outputs=range(10), world=None, data="digits"):
+def taught(folder, teacher, chosen, ask=None, outputs=range(10), world=None, data="digits", shared=None):
+    """Without `shared`, no run before has left answers in the cache."""
+    shared = shared or Path(tempfile.mkdtemp(dir=folder.parent))
     spec = training.spec_for("resnet8_v2", data, chosen)
     run = describe_run("r.x", spec, data, chosen, CPU, World(), None, teacher)
     batches = batches_for(datasets.load(data, chosen.train_on), run.preprocess, run.recipe, CPU, world or World())
-    return TaughtBatches(batches, ask or Asked(teacher), list(outputs), folder, run)
+    return TaughtBatches(batches, ask or Asked(teacher), teacher.preprocess, list(outputs), folder, run, shared)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +115,25 @@ def test_answers_of_a_run_before_are_read_if_they_are_just_those(tmp_path, teach
         assert (tmp_path / "view-000.safetensors").read_bytes() == before
 
 
+def test_runs_with_the_same_answers_share_them(tmp_path, teacher):
+    """Whatever they train, and also if they begin at the same time."""
+    ask, shared = Asked(teacher), tmp_path / "shared"
+
+    def begin(number):
+        chosen = recipe(epochs=number + 1, lr=0.01 * (number + 1))
+        return next(iter(taught(tmp_path / str(number), teacher, chosen, ask, shared=shared).epoch(0)))
+
+    with ThreadPoolExecutor(2) as pool:
+        (_, _, first), (_, _, second) = pool.map(begin, range(2))
+    assert ask.times == 1
+    assert torch.equal(first, second)
+    files = {path.read_bytes() for path in tmp_path.glob("*/*.safetensors")}
+    assert len(list(tmp_path.glob("*/*.safetensors"))) == 3
+    assert len(files) == 1
+    next(iter(taught(tmp_path / "other", teacher, recipe(seed=1), ask, shared=shared).epoch(0)))
+    assert ask.times == 2
+
+
 def test_two_processes_get_their_parts_of_the_answers(tmp_path, teacher):
     alone = next(iter(taught(tmp_path, teacher, recipe()).epoch(0)))
     for rank in range(2):
@@ -137,6 +166,34 @@ def test_files_of_large_images_have_no_views(tmp_path, teacher, photos):
         taught(tmp_path, teacher, recipe(batch=4), data=photos)
 
 
+def test_the_time_of_asking_outlives_a_kill(tmp_path, teacher, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    class KilledAt(Lines):
+        def stepped(self, step, loss):
+            if step == 2:
+                raise Killed
+
+    def slow(self, view, asked=TaughtBatches._asked):
+        time.sleep(1)
+        return asked(self, view)
+
+    def fit(*watchers):
+        spec, chosen = training.spec_for("resnet8_v2", "digits", recipe(epochs=1)), recipe(epochs=1)
+        model, options = training.initialised(spec, 0), {"ref": "r.x", "teacher": teacher}
+        out, answers = tmp_path / "run", tmp_path / "answers"
+        training.fit(model, spec, "digits", chosen, out, answers=answers, resume=True, watchers=watchers, **options)
+        return describe(out).seconds
+
+    monkeypatch.setattr(loop, "SLOW_S", 0.5)
+    monkeypatch.setattr(TaughtBatches, "_asked", slow)
+    with pytest.raises(Killed):
+        fit(KilledAt())
+    monkeypatch.setattr(TaughtBatches, "_asked", lambda self, view: pytest.fail("it was asked again"))
+    assert fit() > 1
+
+
 def test_what_does_not_go_together_is_refused(teacher):
     with pytest.raises(UsageError, match="teacher_views=2: there is no teacher"):
         check_teacher(None, recipe())
@@ -147,3 +204,5 @@ def test_what_does_not_go_together_is_refused(teacher):
     check_teacher(teacher, training.override(growing, {"teacher_views": "1"}))
     with pytest.raises(UsageError, match="teacher_views and mixup or cutmix"):
         recipe(mixup=0.2)
+    with pytest.raises(UsageError, match="alternating_flip needs an even number of teacher_views, not 3"):
+        recipe(teacher_views=3, flip="true", alternating_flip="true")
