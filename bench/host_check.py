@@ -72,7 +72,7 @@ X86 = (
         name="VNNI",
         flags=frozenset({"avx512_vnni", "avx_vnni"}),
         present="int8 does up to 4 times the multiply-adds of fp32, and sums them in 32 bits: exact",
-        absent="u8 x s8 sums may saturate at 16 bits (use 7-bit weights); arithmetic gains 1.3 times at most",
+        absent="u8 x s8 sums of models without a certificate may saturate; arithmetic gains 1.3 times at most",
     ),
     Extension(
         name="AMX",

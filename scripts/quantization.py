@@ -1,5 +1,7 @@
 """Measure what int8 costs and buys: `python scripts/quantization.py --out FOLDER [PART...]`, on an idle machine.
 
+The part `certificate` is for an x86 CPU without VNNI, where sums may saturate; all others are for any machine.
+
 Needs CIFAR-10 (`reszoo data get cifar10`), akamaster's resnet20 to resnet56 (`reszoo download`) and the extras openvino
 and nncf. Everything goes through the command line, as a user would do it. Called by `scripts/measure.py quantization`.
 """
@@ -10,10 +12,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from figures import comparison_in, known, save_comparison, write
+
+from reszoo.core.hosts import describe
 
 RESZOO = str(Path(sys.executable).with_name("reszoo"))
 AKAMASTER = [f"resnet{depth}_v1.akamaster_cifar10" for depth in (20, 32, 44, 56)]
@@ -21,6 +26,7 @@ OURS = [f"{arch}.reszoo_cifar10" for arch in ("resnet8_v1", "resnet8_v2", "resne
 TIMED = [AKAMASTER[0], AKAMASTER[-1], OURS[-1]]
 DEFAULT, NNCF = "mse (default)", "int8-nncf"
 WAYS = {DEFAULT: (), NNCF: ("--scheme", "int8-nncf")}
+UNCERTIFIED = "mse, not certified"
 # of one v1 and one v2 network only
 MORE_WAYS = {
     "minmax": ("--calibration", "minmax"),
@@ -28,21 +34,23 @@ MORE_WAYS = {
     "entropy": ("--calibration", "entropy"),
     "mse, biases not corrected": ("--no-bias-correction",),
     "mse, equalised": ("--equalise",),
-    "mse, not certified": ("--saturation", "ignore"),
+    UNCERTIFIED: ("--saturation", "ignore"),
 }
 RUNTIMES = "onnxruntime,openvino:static"
 CHECKED_IMAGES = 1000
+VNNI = {"avx_vnni", "avx512_vnni"}
 # the latency beside an accuracy is not what is asked for here
 QUICK = ("--threads", "2", "--time-limit", "0.5", "--half-width", "20%")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all when left out")
+    told = f"of {', '.join(PARTS)}; without any: {', '.join(ANYWHERE)}"
+    parser.add_argument("parts", nargs="*", metavar="PART", help=told)
     parser.add_argument("--out", type=Path, required=True, help="what is measured goes here")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    for part in options.parts or PARTS:
+    for part in options.parts or ANYWHERE:
         with tempfile.TemporaryDirectory() as folder:
             PARTS[part](Path(folder), options.out)
 
@@ -62,30 +70,50 @@ def accuracy(work: Path, out: Path) -> None:
 
 def speed(work: Path, out: Path) -> None:
     """int8 against float on both runtimes, all in turn."""
-    for network in TIMED:
-        made, floats = quantized(network, work / network), exported(network, work / f"{network}-float")
-        for batch in (1, 32):
-            compare = (RESZOO, "compare", str(floats), str(made), "--runtime", RUNTIMES, "--batch", str(batch))
-            results = work / f"{network}-{batch}"
-            _run(*compare, "--time-limit", "45", "--out", str(results))
-            save_comparison(out / "speed" / f"{network}-{batch}.json", comparison_in(results))
+    made = {network: quantized(network, work / network) for network in TIMED}
+    floats = {network: exported(network, work / f"{network}-float") for network in TIMED}
+    for batch, network in product((1, 32), TIMED):
+        compared = (str(floats[network]), str(made[network]))
+        results = work / f"{network}-{batch}"
+        asked = ("--runtime", RUNTIMES, "--batch", str(batch), "--time-limit", "45", "--out", str(results))
+        _run(RESZOO, "compare", *compared, *asked)
+        save_comparison(out / "speed" / f"{network}-{batch}.json", comparison_in(results))
 
 
 def integers(work: Path, out: Path) -> None:
     """Every integer layer against the exact reference."""
     found = []
     for network in (*AKAMASTER, *OURS):
-        made = quantized(network, work / network)
-        said = json.loads(_run(RESZOO, "doctor", str(made), "--images", str(CHECKED_IMAGES), "--json"))
-        found.append({"network": network, "check": said["check"]})
+        found.append({"network": network, "check": checked(quantized(network, work / network))})
     write(out / "integers.json", found)
+
+
+def certificate(work: Path, out: Path) -> None:
+    """What the certificate against saturation is worth where sums do saturate: the layers, and the answers."""
+    host = describe()
+    if host.machine != "x86_64" or VNNI & set(host.instruction_sets):
+        sys.exit("Sums saturate on x86 CPUs without VNNI alone, and this is none: take such a one.")
+    found = known(out / "certificate.json")
+    for network in TIMED:
+        if any(figures["network"] == network for figures in found):
+            continue
+        ways = {DEFAULT: (), UNCERTIFIED: MORE_WAYS[UNCERTIFIED]}
+        places = {way: work / f"{network}-{way}" for way in ways}
+        refused = {way: refusal(network, places[way], *options) for way, options in ways.items()}
+        made = {way: place for way, place in places.items() if not refused[way]}
+        lost = losses(network, made, "onnxruntime", work / "results")
+        found += [{**each, "check": checked(made[each["way"]])} for each in lost]
+        found += [{"network": network, "way": way, "refused": why} for way, why in refused.items() if why]
+        write(out / "certificate.json", found)
 
 
 PARTS: dict[str, Callable[[Path, Path], None]] = {
     "accuracy": accuracy,
     "speed": speed,
     "integers": integers,
+    "certificate": certificate,
 }
+ANYWHERE = [part for part in PARTS if part != "certificate"]
 
 
 def quantized(network: str, out: Path, *options: str) -> Path:
@@ -93,9 +121,26 @@ def quantized(network: str, out: Path, *options: str) -> Path:
     return out
 
 
+def refusal(network: str, out: Path, *options: str) -> str:
+    """How the proof of parity failed, for which `reszoo quantize` wrote nothing; empty where it did not fail."""
+    command = (RESZOO, "quantize", network, "--no-measure", *options, "--out", str(out))
+    done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if done.returncode and "differs from its source" not in done.stderr:
+        sys.exit(done.stderr)
+    return done.stderr.partition("\n")[0] if done.returncode else ""
+
+
 def exported(network: str, out: Path) -> Path:
     _run(RESZOO, "export", network, "--to", "onnx", "--out", str(out))
     return out
+
+
+def checked(made: Path) -> dict[str, Any]:
+    """What `reszoo doctor` says of the integer layers; it ends with 1 where some are wrong."""
+    command = (RESZOO, "doctor", str(made), "--images", str(CHECKED_IMAGES), "--json")
+    said = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True).stdout
+    check: dict[str, Any] = json.loads(said)["check"]
+    return check
 
 
 def losses(network: str, made: dict[str, Path], runtime: str, results: Path) -> list[dict[str, Any]]:
