@@ -102,7 +102,13 @@ def compare(
         except WorkerError as error:
             failed = error.worker
             name = f"{failed.artifact.source_ref} on {failed.scenario}"
-            return Failure(what=name, scenario=failed.scenario, reason=error.reason, output=error.output)
+            return Failure(
+                what=name,
+                scenario=failed.scenario,
+                reason=error.reason,
+                output=error.output,
+                artifact_sha256=failed.artifact.sha256,
+            )
         conditions = (*known.conditions, seen)
         known = replace(known, rounds=(*known.rounds, blocks), conditions=conditions)
         known = replace(known, warnings=(*_warnings(known), *_unsteady(known)))

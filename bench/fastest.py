@@ -33,7 +33,10 @@ def _sentences(setting: str, several: list[Measurement]) -> Iterator[str]:
     limit = (1 + PROCESS_NOISE) * best.interval_s.high
     if rivals := [m for m in others if m.interval_s.low <= limit]:
         named = " and ".join(_named(m, alike) for m in rivals)
-        yield f"It cannot be told apart from {named}: `reszoo compare` measures in turn."
+        yield (
+            f"It cannot be told apart from {named}, as processes of one model differ by up to "
+            f"{100 * PROCESS_NOISE:.0f} %: `reszoo compare` measures in turn."
+        )
 
 
 def _setting(m: Measurement) -> str:

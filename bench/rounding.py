@@ -1,5 +1,6 @@
 """How figures are printed. Nothing is rounded before."""
 
+import decimal
 import math
 
 
@@ -12,3 +13,9 @@ def figure(value: float) -> str:
 
 def milliseconds(seconds: float) -> str:
     return figure(1e3 * seconds)
+
+
+def at_least(value: float, digits: int = 3) -> str:
+    """The least number of so many significant digits that is not below: a limit that the value keeps."""
+    upwards = decimal.Context(prec=digits, rounding=decimal.ROUND_CEILING)
+    return f"{upwards.create_decimal(repr(value)).normalize():f}"

@@ -134,7 +134,8 @@ def optimize(
     lost = parse_share(max_drop, "--max-drop") if max_drop else None
     time_left = parse_long(budget, "--budget") if budget else None
     counts = parse_counts(threads, "--threads")
-    with output.bar() as progress:
+    kept = f"All that is done is kept in {output.nearby(out)}: the same command goes on."
+    with output.where_it_is(kept), output.bar() as progress:
         found = run(
             *checkpoints(refs, progress),
             max_drop=lost,
@@ -188,6 +189,8 @@ def _print(found: "Optimized") -> None:
             f"{100 * test.drop.value:.2f} points lost (95 %: {100 * low:.2f} to {100 * high:.2f}), n = {test.n:,}",
             markup=False,
         )
+    for note in search.notes:
+        output.console().print(note, markup=False)
     if found.artifact:
         output.console().print(f"met: {search.choice} is in {output.nearby(found.artifact.path)}", markup=False)
     folder = output.nearby(found.folder)

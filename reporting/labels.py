@@ -72,7 +72,9 @@ def host_line(host: Host) -> str:
 
 
 def packages(host: Host) -> str:
-    return ", ".join(f"{name} {version}" for name, version in host.versions.items())
+    """ "reszoo 0.2.0 (4f1c0de5a3b2), onnxruntime 1.31.1": of reszoo the commit as well, if it was a checkout."""
+    commit = {"reszoo": f" ({host.commit})" if host.commit else ""}
+    return ", ".join(f"{name} {version}{commit.get(name, '')}" for name, version in host.versions.items())
 
 
 def host_facts(host: Host) -> dict[str, str]:

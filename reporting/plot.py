@@ -1,12 +1,11 @@
 """The static plot of accuracy against latency, for a README: PNG or SVG."""
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import UsageError
-from ..core.missing import require
-from ..core.palette import COLOURS, INK, LINE, QUIET
+from ..core.palette import COLOURS, INK, MARKERS, QUIET
+from ..core.pictures import Kind, dress, picture
 from .labels import labels
 from .pareto import group
 from .place import obstacles, place_label
@@ -17,9 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Kind = tuple[str, int]  # runtime and batch
+Setting = tuple[str, int]  # runtime and batch
 
-MARKERS = "osD^Pv*"
 MARKER_SIZE = 7
 PANEL_INCHES = 4.7
 MOST_LABELS = 14
@@ -39,7 +37,7 @@ class Point(NamedTuple):
     y: tuple[float, float, float]
 
     @property
-    def kind(self) -> Kind:
+    def setting(self) -> Setting:
         """What its colour and its marker mean."""
         return self.row.runtime, self.row.batch
 
@@ -48,38 +46,33 @@ class Point(NamedTuple):
         return "latency" in self.row.pareto
 
 
-def pareto_plot(report: Report, kind: Literal["png", "svg"]) -> bytes:
+def pareto_plot(report: Report, kind: Kind) -> bytes:
     """A colour for each runtime, a marker for each batch; the front is filled and joined. A panel for each data set.
 
     The same report gives the same bytes. Raises UsageError if no row has an accuracy.
     """
-    require("matplotlib", "to plot", extra="plot")
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
     points = [_point(row, row.accuracy, report) for row in report.rows if row.accuracy]
     if not points:
         raise UsageError(
             "no measurement has an accuracy, so there is nothing to plot against latency",
             "Measure it: `bench(REF, accuracy=DATASET)`.",
         )
-    with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 10}):
-        panels = [[point for point in points if split_of(point.row) == split] for split in splits(report.rows)]
-        figure = Figure(figsize=(8.4, 0.5 + PANEL_INCHES * len(panels)), layout="constrained", facecolor="white")
-        styles = _styles(report.rows)
+    panels = [[point for point in points if split_of(point.row) == split] for split in splits(report.rows)]
+    styles = _styles(report.rows)
+
+    def draw(figure: "Figure") -> None:
         for number, panel in enumerate(panels, 1):
             axes = figure.add_subplot(len(panels), 1, number)
             _draw(axes, panel, styles)
             _scale(axes, panel)
-            _dress(axes)
+            dress(axes, quiet=True)
         _add_legend(figure.axes[0], points, styles)
         _add_note(figure, left_out=len(report.rows) - len(points))
         figure.draw_without_rendering()  # the layout must be known before labels can be placed
         for axes, panel in zip(figure.axes, panels, strict=True):
             _label(axes, panel)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
-    return buffer.getvalue()
+
+    return picture(draw, (8.4, 0.5 + PANEL_INCHES * len(panels)), kind)
 
 
 def _point(row: Row, accuracy: Top1, report: Report) -> Point:
@@ -92,7 +85,7 @@ def _span(estimate: Estimate, scale: float) -> tuple[float, float, float]:
     return scale * estimate.value, scale * low, scale * high
 
 
-def _styles(rows: Sequence[Row]) -> dict[Kind, Style]:
+def _styles(rows: Sequence[Row]) -> dict[Setting, Style]:
     """Over all rows, with an accuracy or without: so the page's plot has the same colours and markers."""
     runtimes, batches = list(dict.fromkeys(row.runtime for row in rows)), sorted({row.batch for row in rows})
     return {
@@ -102,9 +95,9 @@ def _styles(rows: Sequence[Row]) -> dict[Kind, Style]:
     }
 
 
-def _draw(axes: "Axes", points: Sequence[Point], styles: Mapping[Kind, Style]) -> None:
+def _draw(axes: "Axes", points: Sequence[Point], styles: Mapping[Setting, Style]) -> None:
     for point in points:
-        _draw_point(axes, point, styles[point.kind])
+        _draw_point(axes, point, styles[point.setting])
     for one in dict.fromkeys(point.group for point in points):
         front = sorted((p.x[0], p.y[0]) for p in points if p.group == one and p.is_on_front)
         axes.plot(*zip(*front, strict=True), ":", color=QUIET, linewidth=1, zorder=1, drawstyle="steps-post")
@@ -146,18 +139,9 @@ def _scale(axes: "Axes", points: Sequence[Point]) -> None:
     axes.margins(0.08, 0.12)
 
 
-def _dress(axes: "Axes") -> None:
-    axes.grid(color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(colors=QUIET)
-    axes.tick_params(which="minor", length=0)
-
-
-def _add_legend(axes: "Axes", points: Sequence[Point], styles: Mapping[Kind, Style]) -> None:
+def _add_legend(axes: "Axes", points: Sequence[Point], styles: Mapping[Setting, Style]) -> None:
     """Above the plot, of what is in it."""
-    drawn = {point.kind for point in points}
+    drawn = {point.setting for point in points}
     has_batches = len({batch for _, batch in drawn}) > 1
     for (runtime, batch), (colour, marker) in styles.items():
         if (runtime, batch) in drawn:

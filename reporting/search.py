@@ -70,6 +70,8 @@ class Search(Record, frozen=True, kw_only=True):
     limits    what was asked for, in words
     machine   facts about it
     minutes   that the search took, in all its sittings
+    notes     what has to be known to read it
+    warnings  of the rounds
     """
 
     outcome: Literal["met", "not reachable", "cannot tell"]
@@ -88,6 +90,7 @@ class Search(Record, frozen=True, kw_only=True):
     max_drop: Fraction | None = None
     longest_s: float | None = None
     batch: Positive = 1
+    notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -92,6 +92,7 @@ def _facts(search: Search) -> list[str]:
         )
     elif search.max_drop is None and search.objective != "accuracy":
         facts.append("No accuracy was measured: only what gives its source's answers took part.")
+    facts += search.notes
     rounds = f"{len(search.rounds)} rounds of fresh processes"
     facts.append(f"{len(search.rows)} candidates, {rounds}, {search.minutes:.1f} minutes.")
     return facts

@@ -9,7 +9,6 @@ nothing. A network that is measured already is not measured again.
 """
 
 import argparse
-import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +21,8 @@ from reszoo.bench.comparison import Contestant, Effort, compare
 from reszoo.core.documents import read_json
 from reszoo.core.files import write_atomic
 from reszoo.core.measured import AGAIN, Failure
-from reszoo.core.palette import COLOURS, INK, LINE, QUIET
+from reszoo.core.palette import COLOURS, INK, QUIET
+from reszoo.core.pictures import dress, picture
 from reszoo.core.statistics import proportion_interval
 from reszoo.export import artifacts
 from reszoo.reporting.search import Search, SearchRow
@@ -32,6 +32,7 @@ from reszoo.workflows.optimization.records import Built, Plan
 OUT = MEASUREMENTS / "optimize" / "front"
 PLOT = MEASUREMENTS.parent / "front.svg"
 FIX = "Run `scripts/optimize.py networks` first."
+TICKS, MOST = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10), 11.0
 WAYS = (("PyTorch, eager", QUIET, "o"), ("fastest fp32", COLOURS[0], "s"), ("fastest int8", COLOURS[2], "D"))
 
 
@@ -48,7 +49,9 @@ def main() -> None:
         found = list(measured(options.out))
         if not found:
             sys.exit(f"nothing is measured in {options.out}")
-        write_atomic(options.plot, picture(found, known(options.out.parent / "networks.json")))
+        searches = known(options.out.parent / "networks.json")
+        plot = picture(lambda sheet: draw(sheet.subplots(), found, searches), (6.6, 4.4), "svg", font_size=9)
+        write_atomic(options.plot, plot)
         print("written", options.plot)
 
 
@@ -84,48 +87,35 @@ def measured(folder: Path) -> Iterator[SavedComparison]:
     return (saved_comparison(folder / f"{ref}.json") for ref in ON_CIFAR10 if (folder / f"{ref}.json").exists())
 
 
-def picture(found: list[SavedComparison], searches: list[Figure]) -> bytes:
-    """The same figures give the same bytes."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure as Canvas
-
-    with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 9}):
-        canvas = Canvas(figsize=(6.6, 4.4), layout="constrained", facecolor="white")
-        draw(canvas.subplots(), found, searches)
-        buffer = io.BytesIO()
-        canvas.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
-
-
 def draw(axes: Any, found: list[SavedComparison], searches: list[Figure]) -> None:
-    """A line for each network, from PyTorch to int8; a ring around what a search chose for each limit."""
-    limits = {search["network"]: search["latency"] for search in searches if "network" in search}
+    """A line for each network, from its name over PyTorch to int8; a ring around what each search chose."""
     for its in found:
         name = its.comparison.subjects[0].source_ref
         xs = [1e3 * seconds for seconds in (its.medians_s[0], *its.medians_s[AGAIN + 1 :])]
         ys = [100 * answers["correct"] / answers["n"] for answers in its.plans]
-        axes.plot(xs, ys, color=LINE, linewidth=1.2, zorder=1)
+        axes.plot([MOST, *xs], [ys[0], *ys], color=QUIET, linewidth=0.7, alpha=0.5, zorder=1)
         for x, y, answers, (_, colour, marker) in zip(xs, ys, its.plans, WAYS, strict=True):
             low, high = (100 * bound for bound in proportion_interval(answers["correct"], answers["n"]))
             axes.errorbar(
                 x, y, [[y - low], [high - y]], fmt=marker, color=colour, markersize=5, elinewidth=0.8, capsize=2
             )
-        label = name.partition(".")[0]
-        if name in limits:
-            axes.plot(xs[-1], ys[-1], "o", markersize=12, fillstyle="none", color=INK)
-            label += f", best within {limits[name]}"
-        axes.annotate(label, (xs[-1], ys[-1]), (-4, 9), textcoords="offset points", color=INK, fontsize=8)
+        label = f" {name.partition('.')[0]}"
+        axes.text(1, ys[0], label, transform=axes.get_yaxis_transform(), color=INK, fontsize=8, va="center")
     for label, colour, marker in WAYS:
         axes.plot([], [], marker, color=colour, markersize=5, label=label)
+    label = "the most accurate\nwithin a dashed limit"
+    for search in (search for search in searches if search["outcome"] == "met"):
+        axes.axvline(float(search["latency"].removesuffix("ms")), color=QUIET, linewidth=1, linestyle="--", zorder=1)
+        axes.plot(search["ms"], 100 * search["top_1"], "o", markersize=12, fillstyle="none", color=INK, label=label)
+        label = ""
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.set_xlim(TICKS[0], MOST)
+    axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
+    axes.set_xticks([], minor=True)
     axes.set_xlabel("latency of one image on one thread, ms", color=INK)
     axes.set_ylabel("top-1 on CIFAR-10's test images, % (95 %)", color=INK)
-    axes.grid(color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="lower right")
+    dress(axes)
+    axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.5))
 
 
 if __name__ == "__main__":

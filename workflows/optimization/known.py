@@ -1,5 +1,6 @@
 """What is known of each candidate so far: the log, read. Pure, so that a search can be replayed and resumed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
@@ -7,9 +8,10 @@ from msgspec.structs import replace
 
 from ...bench import looks
 from ...bench.accuracy import Paired
-from ...core.statistics import Interval
+from ...core.statistics import Interval, proportion_interval
 from . import racing
 from .records import (
+    CONTROL,
     Built,
     Configuration,
     Happened,
@@ -23,7 +25,9 @@ from .records import (
     Trained,
 )
 
+FASTEST = ("latency", "throughput")  # objectives
 ENOUGH = 2  # rounds before a latency is held against a limit
+MOST_ALONE = 24  # rounds of one whose latency is as long as the limit
 
 
 class Known:
@@ -53,6 +57,7 @@ class Known:
                     self.judged[event.subject] = event
                 case Trained():
                     self.trained[place(event.network, event.plan)] = event
+                    self.missing.pop(place(event.network, event.plan), None)  # it was missing for want of time
                 case Tested():
                     self.tested[event.key] = event
 
@@ -82,14 +87,32 @@ class Known:
     @property
     def is_over(self) -> bool:
         """Whether the time is up."""
-        return self.request.budget is not None and self.spent_s >= self.request.budget
+        return self.left_s <= 0
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of the budget."""
+        return math.inf if self.request.budget is None else self.request.budget - self.spent_s
 
     # what is left to choose from
 
     @cached_property
     def pool(self) -> list[Configuration]:
-        """Everything that may still be chosen."""
-        return [c for c in self.configurations if self.refusal(c) is None and not self.is_undecided(c)]
+        """Everything that may still be chosen. Whose latency is the limit stays where all others are slower."""
+        is_out = self.is_undecided if self.request.objective in FASTEST else self._is_open_to_the_end
+        return [c for c in self._left if not is_out(c)]
+
+    @cached_property
+    def undecided(self) -> list[Configuration]:
+        """What was looked at to the end, and is neither refused nor good."""
+        return [c for c in self._left if c.key in self.seen and self._is_open_to_the_end(c)]
+
+    def _is_open_to_the_end(self, c: Configuration) -> bool:
+        return self.is_undecided(c) or self.is_near(c)
+
+    @cached_property
+    def _left(self) -> list[Configuration]:
+        return [c for c in self.configurations if self.refusal(c) is None]
 
     def refusal(self, c: Configuration) -> str | None:
         """Why it cannot be chosen, or None: that is not known so far."""
@@ -100,7 +123,7 @@ class Known:
             return f"too large: {built.size_bytes:,} bytes"
         if seen and self.request.memory and seen.memory_bytes > self.request.memory:
             return f"takes too much memory: {seen.memory_bytes / 1e6:.1f} MB"
-        if self.request.objective not in ("latency", "throughput") and most_s and self.keeps_pace(c) is False:
+        if self.request.objective not in FASTEST and most_s and self.keeps_pace(c) is False:
             return f"too slow: {1e3 * self.latency(c)[0]:.3g} ms"
         if self.outcome(c) == "fail":
             return f"loses too much: {self.drop_in_words(c)}"
@@ -115,15 +138,23 @@ class Known:
         whole = replace(c, plan="", is_exact=c.is_exact)
         if missing := self.missing_of(whole):
             return f"{missing.kind}: {missing.reason}"
-        looks_ = [self.seen[o.key] for o in self.plan.configurations if not o.plan and o.key in self.seen]
-        bar = racing.SCREEN * min((look.high_s for look in looks_), default=float("inf"))
-        if whole.key in self.seen and self.seen[whole.key].low_s > bar:
+        if self.request.objective not in FASTEST or whole.key not in self.seen:
+            return None
+        others = [o for o in self.plan.configurations if (o.network, o.plan) == (c.network, "")]
+        bar = racing.SCREEN * min(self.seen[o.key].high_s for o in others if o.key in self.seen)
+        if self.seen[whole.key].low_s > bar:
             return "its way of running is too slow for the whole network already"
         return None
 
     def missing_of(self, c: Configuration) -> Missing | None:
-        names = (c.key, c.build, place(c.network, c.plan))
-        return next((self.missing[name] for name in names if name in self.missing), None)
+        names = [c.key, c.build]
+        if c.plan:
+            names += [place(c.network, c.plan), place(c.network, CONTROL)]
+        return next((found for name in names if (found := self.missing.get(name)) and self._holds(found)), None)
+
+    def _holds(self, missing: Missing) -> bool:
+        """Whether what there was no time for cannot be done in the time left either."""
+        return not missing.needs_s or missing.needs_s > self.left_s
 
     def _milder_that_failed(self, c: Configuration) -> str | None:
         """A plan that removes no more and lost too much, in full precision or in the same way as this one."""
@@ -138,6 +169,22 @@ class Known:
         return None
 
     # accuracy
+
+    def needs_control(self, c: Configuration) -> bool:
+        """Whether `val` cannot tell what it loses against its source.
+
+        It is fine-tuned without `val`. Where its source was trained on these images, it loses what the source knows by
+        heart, too, which no other image shows. Then it is held against the source after the same fine-tuning.
+        """
+        return bool(c.plan) and self.knows_val(self.network(c))
+
+    def knows_val(self, network: Network) -> bool:
+        """Whether it answers `val` better than the test split by more than both intervals."""
+        if network.accuracy is None or network.val is None:
+            return False
+        on_val = proportion_interval(round(network.val * self.plan.images), self.plan.images)
+        on_test = proportion_interval(round(network.accuracy * network.n), network.n)
+        return on_val.low > on_test.high
 
     def paired(self, c: Configuration) -> Paired | None:
         found = self.judged.get(c.subject)
@@ -212,6 +259,60 @@ class Known:
             return None
         low, high = self.latency(c)[1]
         return True if high <= most else False if low > most else None
+
+    def is_near(self, c: Configuration) -> bool:
+        """Whether all rounds were not enough to tell whether it keeps pace."""
+        return self.rounds_of(c) >= MOST_ALONE and self.keeps_pace(c) is None
+
+    # the objective
+
+    def keeps_all(self, c: Configuration) -> bool:
+        """Whether one of the pool is known to keep every limit."""
+        is_good = self.is_good(c) or (self.request.objective == "accuracy" and c.is_exact and not c.plan)
+        return c.key in self.seen and is_good and self.keeps_pace(c) is True
+
+    def value(self, c: Configuration) -> tuple[float, float]:
+        """What is to be least, and then the latency. It has been looked at."""
+        latency_s = self.latency(c)[0]
+        match self.request.objective:
+            case "size":
+                return self.built[c.build].size_bytes, latency_s
+            case "memory":
+                return self.seen[c.key].memory_bytes, latency_s
+            case "accuracy":
+                return -self.score(c), latency_s
+        return latency_s, latency_s
+
+    def score(self, c: Configuration) -> float:
+        """The accuracy on the network's card, less what the candidate loses on `val`."""
+        drop = self.drop(c)
+        return self.promise(c) - (drop[0] if drop and not (c.is_exact and not c.plan) else 0.0)
+
+    def promise(self, c: Configuration) -> float:
+        """The accuracy of its network; 1 where nobody knows it."""
+        known = self.network(c).accuracy
+        return 1.0 if known is None else known
+
+    @cached_property
+    def best(self) -> Configuration | None:
+        """Of those that are known to keep every limit."""
+        return min((c for c in self.pool if self.keeps_all(c)), key=lambda c: (self.value(c), c.key), default=None)
+
+    def may_be_better(self, c: Configuration, best: Configuration | None) -> bool:
+        """Whether more rounds or images could show that one of the pool is better than what is best so far."""
+        if best is None or c.key not in self.seen:
+            return c != best
+        if self.request.objective in FASTEST:
+            return c != best and self._may_be_faster(c, best)
+        if self.request.objective == "accuracy":
+            return not self.keeps_all(c) and self.promise(c) > self.score(best)
+        return self.value(c) < self.value(best)
+
+    def _may_be_faster(self, c: Configuration, other: Configuration) -> bool:
+        is_hopeless = self.seen[c.key].low_s > racing.SCREEN * self.seen[other.key].high_s
+        if is_hopeless or self.keeps_pace(c) is False or self.rounds_of(c) >= racing.MOST_ROUNDS:
+            return False
+        return racing.could_win(racing.against(self.logs, c.key, other.key))
 
 
 def place(network: str, plan: str) -> str:

@@ -17,14 +17,14 @@ from ...core.files import cache_dir
 from ...core.locks import locked
 from ...core.measured import AGAIN, BASELINE, LOCAL, Comparison, Failure, Scenario
 from ...core.progress import Progress, silent
-from ...core.types import Checkpoint
+from ...core.types import Artifact, Checkpoint
 from ...datasets.info import Split
 from ...datasets.splits import shuffled
 from ...export import artifacts
 from ...export.contract.runtime import parse_engine
 from . import tasks
 from .known import Known, place
-from .records import Built, Configuration, Happened, Judged, Missing, Round, Screened, Tested
+from .records import CONTROL, Built, Configuration, Happened, Judged, Missing, Round, Screened, Tested
 from .selection import Action, Build, Judge, Race, Screen, Test, Train
 
 SCREEN_S, SCREEN_WARM_UP_S = 0.25, 0.3
@@ -70,7 +70,7 @@ class Live:
                 self.progress(f"accuracy of {c.subject}", until, known.plan.images)
                 yield self._judge(c, until, known)
             case Train(network, plan):
-                self.progress(f"fine-tuning {network}, {plan}")
+                self.progress(f"fine-tuning {network}, {plan or 'whole, as it knows val'}")
                 yield self._train(network, plan, known)
             case Test(c):
                 self.progress(f"test split, {c.subject}")
@@ -83,17 +83,10 @@ class Live:
             c = first[name]
             is_trained = not c.plan or place(c.network, c.plan) in known.trained
             try:
-                network = self._network(c)
+                futures.append(self._submitted(c, is_trained, known))
             except ReszooError as error:  # nothing to prune, or too much
                 what = place(c.network, c.plan)
                 yield Missing(what=what, kind="unavailable", reason=error.problem, fix=error.fix)
-                continue
-            shapes = (
-                None
-                if is_trained
-                else self._place_of(c).with_name(f"{self._place_of(c).name}-{c.format}-{c.scheme or c.precision}")
-            )
-            futures.append(self.executor.submit(tasks.build, network, c, known.request.max_drop, shapes))
         began = time.monotonic()
         self.progress("exporting", 0, len(futures))
         for done, future in enumerate(as_completed(futures), 1):
@@ -102,10 +95,26 @@ class Live:
             taken, began = time.monotonic() - began, time.monotonic()
             yield _taking(event, taken)  # side by side, each second counts once
 
+    def _submitted(self, c: Configuration, is_trained: bool, known: Known) -> "Future[Built | Missing]":
+        place_ = self._place_of(c)
+        shapes = None if is_trained else place_.with_name(f"{place_.name}-{c.format}-{c.scheme or c.precision}")
+        return self.executor.submit(tasks.build, self._network(c), c, known.request.max_drop, shapes)
+
+    def artifact(self, c: Configuration, known: Known) -> Artifact:
+        """What was built for it; made again if it is damaged or gone, as the cache may be emptied at any time."""
+        built = known.built[c.build]
+        try:
+            return artifacts.read(built.path)
+        except ReszooError as error:
+            again = self._submitted(c, built.is_trained, known).result()
+            if isinstance(again, Missing):
+                raise ReszooError(f"{error.problem}, and it cannot be made again: {again.reason}", again.fix) from error
+            return artifacts.read(again.path)
+
     def _screen(self, c: Configuration, known: Known) -> Happened:
         began = time.monotonic()
         scenario = self._scenario(c, known, SCREEN_WARM_UP_S)
-        artifact = artifacts.read(known.built[c.build].path)
+        artifact = self.artifact(c, known)
         with self._alone():
             m = measure(artifact, scenario, target=self.target)
         seconds = time.monotonic() - began
@@ -124,17 +133,17 @@ class Live:
 
     def _race(self, several: Sequence[Configuration], number: int, known: Known) -> Iterator[Happened]:
         began = time.monotonic()
-        contestants = [
-            Contestant(artifacts.read(known.built[c.build].path), self._scenario(c, known, WARM_UP_S)) for c in several
-        ]
+        contestants = [Contestant(self.artifact(c, known), self._scenario(c, known, WARM_UP_S)) for c in several]
         effort = Effort(limit_s=0, seed=known.request.seed + number, round_s=ROUND_S, least_rounds=1)
         with self._alone():
             outcome = compare(contestants, effort, target=self.target)
         seconds = time.monotonic() - began
-        if isinstance(outcome, Failure):  # it ran before, and may run alone: all of its kind are left out
-            for c, contestant in zip(several, contestants, strict=True):
-                if contestant.scenario == outcome.scenario:
-                    yield Missing(what=c.key, kind="failed", reason=outcome.reason, fix=outcome.fix, seconds=seconds)
+        if isinstance(outcome, Failure):
+            which = (outcome.artifact_sha256, outcome.scenario)
+            failed = [(each.artifact.sha256, each.scenario) == which for each in contestants].index(True)
+            yield Missing(
+                what=several[failed].key, kind="failed", reason=outcome.reason, fix=outcome.fix, seconds=seconds
+            )
             return
         yield round_of(outcome, [c.key for c in several], number, seconds)
 
@@ -142,7 +151,7 @@ class Live:
         began = time.monotonic()
         before = known.judged.get(c.subject)
         positions = shuffled(known.plan.images, known.request.seed)[before.n if before else 0 : until]
-        found = self._answered(c, known, "val", positions)
+        found = self._answered(c, known, self._reference(c, known), "val", positions)
         paired, old = found.paired, before
         return Judged(
             subject=c.subject,
@@ -156,7 +165,7 @@ class Live:
         )
 
     def _train(self, network: str, plan: str, known: Known) -> Happened:
-        left = None if known.request.budget is None else known.request.budget - known.spent_s
+        left = None if known.request.budget is None else known.left_s
         recipe = known.request.finetune or ""
         folder = self._folder_of(network, plan)
         event: Happened = self._done(tasks.train, self.checkpoints[network], plan, folder, recipe, left)
@@ -164,7 +173,7 @@ class Live:
 
     def _test(self, c: Configuration, known: Known) -> Happened:
         began, data = time.monotonic(), known.request.data
-        found = self._answered(c, known, "test", None)
+        found = self._answered(c, known, self.checkpoints[c.network], "test", None)
         return Tested(
             key=c.key,
             split=f"{data}/test",
@@ -176,12 +185,22 @@ class Live:
             seconds=time.monotonic() - began,
         )
 
-    def _answered(self, c: Configuration, known: Known, split: Split, positions: Any) -> tasks.Judgement:
+    def _reference(self, c: Configuration, known: Known) -> Checkpoint:
+        """What it is held against on `val`."""
+        from ... import zoo
+
+        if known.needs_control(c):
+            return zoo.read(known.trained[place(c.network, CONTROL)].path)
+        return self.checkpoints[c.network]
+
+    def _answered(
+        self, c: Configuration, known: Known, reference: Checkpoint, split: Split, positions: Any
+    ) -> tasks.Judgement:
         """By whoever works; on a board by this process, which has the one connection to it."""
-        path, data, source = known.built[c.build].path, known.request.data, self.checkpoints[c.network]
+        path, data = self.artifact(c, known).path, known.request.data
         if self.target.name != LOCAL:
-            return tasks.judge(source, path, c.runtime, data, split, positions, self.target)
-        found: tasks.Judgement = self._done(tasks.judge, source, path, c.runtime, data, split, positions)
+            return tasks.judge(reference, path, c.runtime, data, split, positions, self.target)
+        found: tasks.Judgement = self._done(tasks.judge, reference, path, c.runtime, data, split, positions)
         return found
 
     def _done(self, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -201,7 +220,7 @@ class Live:
         return self._folder_of(c.network, c.plan)
 
     def _folder_of(self, network: str, plan: str) -> Path:
-        return self.folder / PRUNED / f"{network}-{plan.replace(' ', '-')}"
+        return self.folder / PRUNED / f"{network}-{plan.replace(' ', '-') or 'whole'}"
 
     def _scenario(self, c: Configuration, known: Known, warm_up_s: float) -> Scenario:
         engine, variant = parse_engine(c.runtime, self.target.engines())

@@ -59,10 +59,10 @@ def _check_same(before: Plan, now: Plan, path: Path) -> None:
             )
     if [n.sha256 for n in before.networks] != [n.sha256 for n in now.networks]:
         raise UsageError(f"{path} holds a search among other networks", "Choose another `out`.")
-    for name, value in now.machine.items():
-        if before.machine.get(name) != value:
+    for name in dict.fromkeys((*before.machine, *now.machine)):
+        old, new = before.machine.get(name), now.machine.get(name)
+        if old != new:
             raise UsageError(
-                f"{path} was made on another machine, or with other versions: {name} was "
-                f"{before.machine.get(name)}, and is {value}",
+                f"{path} was made on another machine, or with other versions: {name} was {old}, and is {new}",
                 "Latencies of the two cannot be mixed: choose another `out`.",
             )

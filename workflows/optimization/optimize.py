@@ -80,7 +80,8 @@ def optimize(
         runtime: Engines to choose between, as "openvino" or "openvino:static"; None is all that are on the target.
         target: The machine: "local", or a board, as "ssh://pi@board".
         data: The data set of the accuracies; None is the one that the first network was trained on.
-        finetune: The recipe that trains pruned networks, as "prune-finetune"; None prunes nothing.
+        finetune: The recipe that trains pruned networks on all but `val`, as "prune-finetune"; None prunes nothing. A
+            network that was trained on `val` is itself trained so first, to hold its pruned forms against.
         budget: Seconds that the search may take, in all its sittings; None is as long as it takes.
         out: The folder of the search; None is `optimized`.
         workers: Processes that export side by side on this machine.
@@ -102,6 +103,7 @@ def optimize(
     require("torch", "to optimize")
     from ...bench.target import parse_target
     from ...core.locks import locked
+    from .known import Known
     from .live import Live
     from .log import Log
     from .records import Request
@@ -132,8 +134,11 @@ def optimize(
         plan = plan_for(list(networks.values()), request, place)
         log.enter(plan)
         with _explained(), where as pool:
-            verdict = search(plan, Live(networks, log.path, pool, place, progress), log, on_event)
-        return _written(plan, verdict, log)
+            live = Live(networks, log.path, pool, place, progress)
+            verdict = search(plan, live, log, on_event)
+            known = Known(plan, log.events)
+            made = live.artifact(known.by_key[verdict.choice], known) if verdict.choice else None
+        return _written(plan, verdict, log, made)
 
 
 def search(
@@ -192,16 +197,14 @@ def check_request(request: "Request") -> None:
             f"`throughput={request.throughput:g}/s` differ by more than a thousand times",
             "Batches follow each other, so one of both says it all: leave the other away.",
         )
-    if request.size and request.memory and request.memory < request.size:
-        raise UsageError(
-            f"`memory={request.memory}` is less than `size={request.size}`: a model that is loaded takes its size",
-            "Give more memory, or a smaller size.",
-        )
 
 
 def _networks(checkpoints: Sequence[Checkpoint]) -> dict[str, Checkpoint]:
+    from ..references import check_models
+
     if not checkpoints:
         raise UsageError("there is nothing to optimize", "Name a network: `optimize(REF)`.")
+    check_models(checkpoints)
     found: dict[str, Checkpoint] = {}
     for checkpoint in checkpoints:
         if isinstance(checkpoint, Artifact):
@@ -214,7 +217,6 @@ def _networks(checkpoints: Sequence[Checkpoint]) -> dict[str, Checkpoint]:
 
 def plan_for(checkpoints: Sequence[Checkpoint], request: "Request", target: "Target") -> "Plan":
     """Everything that can be chosen, checked before anything is made."""
-    from ...datasets.info import info
     from .candidates import candidates
     from .records import Plan
 
@@ -229,16 +231,24 @@ def plan_for(checkpoints: Sequence[Checkpoint], request: "Request", target: "Tar
             f"there is no candidate on {target.name}: {reasons}", left_out[0].fix if left_out else ""
         )
     host = target.host()
-    info_ = info(request.data) if needs_data else None
     return Plan(
         request=request,
         networks=tuple(_network(each, request) for each in checkpoints),
-        machine=_machine(host) | ({"images": f"{request.data}, {dict(info_.counts)}"} if info_ else {}),
+        machine=_machine(host) | (_images(checkpoints, request.data) if needs_data else {}),
         configurations=tuple(found),
         left_out=tuple(left_out),
         images=counts.get("val", 0),
-        has_test="test" in counts and request.max_drop is not None,
+        has_test="test" in counts,
     )
+
+
+def _images(checkpoints: Sequence[Checkpoint], data: str) -> dict[str, str]:
+    """The data sets that accuracies and the ranges of int8 are of, as far as they are here."""
+    from ...datasets.info import info, is_installed
+
+    names = dict.fromkeys([data, *(each.dataset for each in checkpoints)])
+    here = [info(name) for name in names if is_installed(name)]
+    return {f"images of {each.name}": f"{dict(each.counts)} {each.sha256[:12]}" for each in here}
 
 
 def _counts(checkpoints: Sequence[Checkpoint], request: "Request") -> dict[str, int]:
@@ -269,8 +279,19 @@ def _network(checkpoint: Checkpoint, request: "Request") -> "Network":
             f"Measure it: `evaluate({checkpoint.ref})`, or choose by `objective=latency` with `max_drop`.",
         )
     return Network(
-        ref=checkpoint.ref, sha256=checkpoint.sha256, accuracy=best.value if best else None, n=best.n if best else 0
+        ref=checkpoint.ref,
+        sha256=checkpoint.identity,
+        accuracy=best.value if best else None,
+        n=best.n if best else 0,
+        val=_on_val(checkpoint, request.data) if request.finetune else None,
     )
+
+
+def _on_val(checkpoint: Checkpoint, data: str) -> float:
+    from .tasks import answers
+
+    found = answers(checkpoint, data, "val")
+    return found.correct / found.n
 
 
 def _machine(host: "Host") -> dict[str, str]:
@@ -299,22 +320,19 @@ def _executor(workers: int, dask: str | None, executor: Executor | None) -> Abst
     return executors.local(workers)
 
 
-def _written(plan: "Plan", verdict: "Verdict", log: "Log") -> Optimized:
+def _written(plan: "Plan", verdict: "Verdict", log: "Log", made: Artifact | None) -> Optimized:
     """The answer on disk: the artifact if there is one, the record, the page and the README."""
     from ...core.documents import write_json
     from ...core.files import explained, staged_folder, write_atomic
     from ...export import artifacts
     from ...reporting.search_page import search_page
-    from .known import Known
     from .log import ARTIFACT, PAGE, README, RESULT
     from .outcome import outcome
     from .readme import readme
 
     answer, place = outcome(plan, log.events, verdict), log.path / ARTIFACT
     artifact = None
-    if verdict.choice:
-        known = Known(plan, log.events)
-        made = known.built[known.by_key[verdict.choice].build]
+    if made:
         with explained(place), staged_folder(place, artifacts.is_untouched) as staging:
             shutil.copytree(made.path, staging, dirs_exist_ok=True)
         artifact = artifacts.read(place)
@@ -322,5 +340,5 @@ def _written(plan: "Plan", verdict: "Verdict", log: "Log") -> Optimized:
         shutil.rmtree(place)  # of an earlier sitting, which knew less
     write_json(log.path / RESULT, answer)
     write_atomic(log.path / PAGE, search_page(answer).encode())
-    write_atomic(log.path / README, readme(answer).encode())
+    write_atomic(log.path / README, readme(answer, artifact).encode())
     return Optimized(answer, artifact, log.path)

@@ -32,8 +32,21 @@ def outcome(plan: Plan, events: Sequence[Happened], verdict: Verdict) -> Search:
         max_drop=plan.request.max_drop,
         longest_s=plan.request.longest_s,
         batch=plan.request.batch,
+        notes=tuple(_controls(known)),
         warnings=tuple(dict.fromkeys(warning for each in known.rounds for warning in each.warnings)),
     )
+
+
+def _controls(known: Known) -> Iterator[str]:
+    """Of each network that knows `val`, how its pruned forms were judged."""
+    for network in known.plan.networks:
+        if any(known.needs_control(c) for c in known.configurations if c.network == network.ref):
+            on_val, on_test = (100 * (share or 0.0) for share in (network.val, network.accuracy))
+            yield (
+                f"{network.ref} was trained on val: it answers {on_val:.2f} % of it, and {on_test:.2f} % of test. What "
+                "its pruned forms lose on val is against the network itself after the same fine-tuning; a pruned "
+                "choice has to be proven by the test split."
+            )
 
 
 def limits(request: Request) -> Iterator[str]:
@@ -107,36 +120,44 @@ def _status(known: Known, c: Configuration, best: Configuration | None, verdict:
         return "open", f"val has too few images to tell: {known.drop_in_words(c)}"
     if c.key not in known.seen:
         return "not tried", "the search ended before"
+    if c in known.undecided:
+        return "open", f"so near the limit that {known.rounds_of(c)} rounds do not tell"
     if best is None or best.key not in known.seen:
         return "open", "nothing is known to be better"
-    return ("beaten" if verdict.choice else "open"), _beaten(known, c, best)
+    if not verdict.choice and not known.is_good(best):
+        return "open", "the nearest may keep less of its accuracy"
+    if known.may_be_better(c, best) and (known.is_over or not verdict.choice):
+        return "open", "it may be better: that was not decided before the search ended"
+    return "beaten", _beaten(known, c, best, "choice" if verdict.choice else "nearest")
 
 
-def _beaten(known: Known, c: Configuration, best: Configuration) -> str:
+def _beaten(known: Known, c: Configuration, best: Configuration, its_name: str) -> str:
     match known.request.objective:
         case "size":
-            return f"{known.built[c.build].size_bytes:,} bytes, the choice has {known.built[best.build].size_bytes:,}"
+            return (
+                f"{known.built[c.build].size_bytes:,} bytes, the {its_name} has {known.built[best.build].size_bytes:,}"
+            )
         case "memory":
             mine, its = known.seen[c.key].memory_bytes, known.seen[best.key].memory_bytes
-            return f"takes {figure(mine / 1e6)} MB of memory, the choice {figure(its / 1e6)} MB"
+            return f"takes {figure(mine / 1e6)} MB of memory, the {its_name} {figure(its / 1e6)} MB"
         case "accuracy":
-            return "is no more accurate than the choice, by its card and what it loses on val"
+            return f"is no more accurate than the {its_name}, by its card and what it loses on val"
     ratio, rounds = _ratio(known, c, best), known.rounds_of(c)
     if not rounds:
-        return f"{ratio.value:.2f} times the choice's latency at the first look, which no second could mend"
+        return f"{ratio.value:.2f} times the {its_name}'s latency at the first look, which no second could mend"
     if ratio.low is None or ratio.high is None:
-        return f"{ratio.value:.3f} times the choice's latency"
-    said = f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) times the choice's latency after {rounds} rounds"
+        return f"{ratio.value:.3f} times the {its_name}'s latency"
+    said = (
+        f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}) times the {its_name}'s latency after {rounds} rounds"
+    )
     could = ratio.low < 1 / (1 + racing.MARGIN)
     return said + (": not told apart" if could else f": it cannot win by {100 * racing.MARGIN:g} %")
 
 
 def _ratio(known: Known, c: Configuration, best: Configuration) -> Estimate:
     """In turn where both ran together; else of what each showed by itself."""
-    together = [logs for logs in known.logs if c.key in logs and best.key in logs]
-    if together:
-        table = racing.against(together, c.key, best.key, known.logs)
-        return _estimate(table.value, table.interval)
+    if any(c.key in logs and best.key in logs for logs in known.logs):
+        return _estimate(*racing.against(known.logs, c.key, best.key))
     return Estimate(value=known.latency(c)[0] / known.latency(best)[0], low=None, high=None)
 
 
@@ -159,7 +180,7 @@ def _accuracy(known: Known, c: Configuration) -> tuple[Estimate | None, int, boo
         sisters = [
             known.judged[o.subject]
             for o in known.configurations
-            if o.network == c.network and o.subject in known.judged
+            if o.network == c.network and o.subject in known.judged and not known.needs_control(o)
         ]
         if sisters:
             most = max(sisters, key=lambda found: found.n)

@@ -3,9 +3,9 @@
 Karnin, Koren & Somekh 2013 ("Almost Optimal Exploration in Multi-Armed Bandits") halve the field after every round;
 here an interval decides who leaves, as in the racing algorithms of Maron & Moore (1994, "Hoeffding Races"): whoever
 cannot be faster than the leader by `MARGIN` any more. The variance of a ratio over few rounds is moderated by that of
-all candidates (Smyth 2004, "Linear Models and Empirical Bayes Methods", section 3): t over n - 1 + `PRIOR` degrees of
-freedom; and by no less than `SCATTER` squared, because rounds that follow each other share the machine's mood, and two
-that agree say little about the next. `core.looking` says what looking after every round costs.
+the other candidates (Smyth 2004, "Linear Models and Empirical Bayes Methods", section 3): t over n - 1 + `PRIOR`
+degrees of freedom; and by no less than `SCATTER` squared, because rounds that follow each other share the machine's
+mood, and two that agree say little about the next. `core.looking` says what looking after every round costs.
 """
 
 import math
@@ -22,10 +22,11 @@ from .records import Round, Screened
 MARGIN = 0.02  # who cannot win by this has lost
 SCREEN = 1.5  # a first look that is this many times slower needs no second: processes of one model differ by 5 %
 MOST_ROUNDS = 24  # a runtime whose weights fill the shared cache scatters by 10 %
-PRIOR = 4  # degrees of freedom that the candidates' common variance is worth
+PRIOR = 4  # degrees of freedom that the others' common variance is worth
 SCATTER = 0.03  # of processes of one model: 1 to 2 % as a rule, 5 % beside busy neighbours (docs/benchmarking.md)
 EXACT = 1e-9  # of a logarithm
 UNKNOWN = Interval(0.0, math.inf)
+ITSELF = Ratio(1.0, Interval(1.0, 1.0))
 
 
 class Standings(NamedTuple):
@@ -36,8 +37,12 @@ class Standings(NamedTuple):
     rounds: dict[str, int]
 
     def could_win(self, key: str) -> bool:
-        """Whether it may still be faster than the leader by more than the margin."""
-        return key != self.leader and self.ratios[key].interval.low < 1 / (1 + MARGIN)
+        return key != self.leader and could_win(self.ratios[key])
+
+
+def could_win(ratio: Ratio) -> bool:
+    """Whether it may still be faster than the other by more than the margin."""
+    return ratio.interval.low < 1 / (1 + MARGIN)
 
 
 def screened(looks: Mapping[str, Screened], pool: Sequence[str]) -> list[str]:
@@ -50,20 +55,17 @@ def standings(rounds: Sequence[Mapping[str, float]], pool: Sequence[str]) -> Sta
     """Of those in the pool that have run; at least one has."""
     places = _places(rounds, pool)
     leader = min(places, key=lambda key: (places[key], key))
-    shifts = {key: [logs[key] - logs[leader] for logs in rounds if key in logs and leader in logs] for key in places}
-    common, freedom = _of_ratios([its for key, its in shifts.items() if key != leader])
-    ratios = {key: _ratio(its, places[key] - places[leader], common, freedom) for key, its in shifts.items()}
-    ratios[leader] = Ratio(1.0, Interval(1.0, 1.0))
+    shifts = _shifts(rounds, leader)
+    ratios = {key: _ratio(shifts, key, SCATTER, places[key] - places[leader]) for key in places if key != leader}
+    ratios[leader] = ITSELF
     return Standings(leader, ratios, {key: sum(key in logs for logs in rounds) for key in places})
 
 
-def against(
-    together: Sequence[Mapping[str, float]], key: str, other: str, rounds: Sequence[Mapping[str, float]]
-) -> Ratio:
-    """The latency of one over that of another, from the rounds in which both ran; `rounds` are all there were."""
-    keys = list(dict.fromkeys(name for logs in rounds for name in logs))
-    shifts = [[logs[name] - logs[other] for logs in rounds if name in logs and other in logs] for name in keys]
-    return _ratio([logs[key] - logs[other] for logs in together], 0.0, *_of_ratios(shifts))
+def against(rounds: Sequence[Mapping[str, float]], key: str, other: str) -> Ratio:
+    """The latency of one over that of another, from the rounds in which both ran."""
+    if key == other:
+        return ITSELF
+    return _ratio({key: [], **_shifts(rounds, other)}, key, SCATTER)
 
 
 def latency(rounds: Sequence[Round], key: str) -> tuple[float, Interval]:
@@ -72,7 +74,7 @@ def latency(rounds: Sequence[Round], key: str) -> tuple[float, Interval]:
     for each in rounds:
         for name, seconds in each.latencies_s.items():
             every.setdefault(name, []).append(math.log(seconds))
-    found = _ratio(every[key], 0.0, *_common_variance(list(every.values())))
+    found = _ratio(every, key)
     return found.value, found.interval
 
 
@@ -93,30 +95,37 @@ def _places(rounds: Sequence[Mapping[str, float]], pool: Sequence[str]) -> dict[
     return places
 
 
-def _of_ratios(shifts: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """The common variance of ratios, and its degrees of freedom."""
-    variance, freedom = _common_variance(shifts)
-    return max(variance, SCATTER**2), freedom
+def _shifts(rounds: Sequence[Mapping[str, float]], base: str) -> dict[str, list[float]]:
+    """The logarithm of each one's latency over that of `base`, in every round with both."""
+    found: dict[str, list[float]] = {key: [] for logs in rounds for key in logs if key != base}
+    for logs in (logs for logs in rounds if base in logs):
+        for key in logs.keys() - {base}:
+            found[key].append(logs[key] - logs[base])
+    return found
 
 
-def _common_variance(samples: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """Pooled over the candidates, and its degrees of freedom."""
-    squares, freedom = 0.0, 0
-    for values in samples:
-        if len(values) > 1:
-            mean = sum(values) / len(values)
-            squares += sum((value - mean) ** 2 for value in values)
-            freedom += len(values) - 1
-    return (squares / freedom if freedom else 0.0), freedom
+def _ratio(samples: Mapping[str, Sequence[float]], key: str, scatter: float = 0.0, otherwise: float = 0.0) -> Ratio:
+    """The exponential of the mean of one's samples, with its interval, which the others' variance moderates.
 
-
-def _ratio(logs: Sequence[float], otherwise: float, common: float, freedom: int) -> Ratio:
-    """The exponential of the mean, with its interval. Nothing is known of one alone, unless others were seen twice."""
-    n = len(logs)
-    if not n or not freedom:
-        return Ratio(math.exp(sum(logs) / n if n else otherwise), UNKNOWN)
-    mean = sum(logs) / n
+    `scatter` is the least that the others' deviation, or that of one who is alone, is taken for. Nothing is known of
+    one sample, unless others were seen twice. `otherwise` is the logarithm where there is no sample.
+    """
+    logs, others = samples[key], [its for name, its in samples.items() if name != key]
+    n, freedom = len(logs), sum(max(len(its) - 1, 0) for its in others)
     prior = min(PRIOR, freedom)
-    variance = (sum((value - mean) ** 2 for value in logs) + prior * common) / (n - 1 + prior)
+    if not n or n - 1 + prior == 0:
+        return Ratio(math.exp(logs[0] if n else otherwise), UNKNOWN)
+    mean, own = sum(logs) / n, _squares(logs)
+    if prior:
+        common = max(sum(map(_squares, others)) / freedom, scatter**2)
+        variance = (own + prior * common) / (n - 1 + prior)
+    else:
+        variance = max(own / (n - 1), scatter**2)
     half = student_t(confidence_of_round(n, CONFIDENCE, gated=True), n - 1 + prior) * math.sqrt(variance / n)
     return Ratio(math.exp(mean), Interval(math.exp(mean - half), math.exp(mean + half)))
+
+
+def _squares(values: Sequence[float]) -> float:
+    """Of what each is away from their mean."""
+    mean = sum(values) / max(len(values), 1)
+    return sum((value - mean) ** 2 for value in values)

@@ -1,19 +1,18 @@
 """README.md of a search's folder: the choice, why, and what else there was."""
 
 from ...bench.rounding import figure
+from ...core.types import Artifact
+from ...export.deployment.script import SCRIPT
 from ...reporting.search import Search, SearchRow
 
 SHOWN = 12  # candidates in the table; report.html has all
 
 
-def readme(search: Search) -> str:
+def readme(search: Search, artifact: Artifact | None) -> str:
     """For people who open the folder."""
-    return (
-        "\n\n".join(
-            filter(None, [_title(search), _choice(search), _test(search), _gives(search), _table(search), _end(search)])
-        )
-        + "\n"
-    )
+    first = (_title(search), _choice(search, artifact), _test(search), *search.notes)
+    parts = (*first, _gives(search), _table(search), _end(search))
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _title(search: Search) -> str:
@@ -22,11 +21,13 @@ def _title(search: Search) -> str:
     return f"{title}\n\nAsked for: {asked}; the best {search.objective}."
 
 
-def _choice(search: Search) -> str:
+def _choice(search: Search, artifact: Artifact | None) -> str:
     row = _row(search, search.choice)
-    if row is None:
+    if row is None or artifact is None:
         return f"Nothing was written: {search.reason}."
-    first = "    reszoo predict artifact IMAGE...\n    python artifact/run.py IMAGE...      # where reszoo is not"
+    first = f"    reszoo predict artifact IMAGE... --runtime {row.runtime}"
+    if any(file.name == SCRIPT for file in (*artifact.files, *artifact.extras)):
+        first += f"\n    python artifact/{SCRIPT} IMAGE...      # where reszoo is not"
     pruned = f", {row.plan} of the multiply-adds," if row.plan else ""
     return (
         f"`artifact/` holds {row.network}{pruned} as {row.format}, {row.how}, for {row.runtime} "
@@ -38,13 +39,15 @@ def _test(search: Search) -> str:
     if not (test := search.test):
         return (
             "No accuracy was measured: only what gives its source's answers was chosen from."
-            if search.max_drop is None
+            if search.max_drop is None and search.objective != "accuracy"
             else ""
         )
     low, high = test.drop.low or 0.0, test.drop.high or 0.0
     lost = f"{100 * test.drop.value:.2f} points lost (95 %: {100 * low:.2f} to {100 * high:.2f})"
+    is_ordered_by_cards = search.objective == "accuracy"
+    chose = "which the accuracies on the networks' cards are of" if is_ordered_by_cards else "which chose nothing"
     return (
-        f"On the {test.n:,} images of {test.split}, which chose nothing: {100 * test.accuracy.value:.2f} %, its source "
+        f"On the {test.n:,} images of {test.split}, {chose}: {100 * test.accuracy.value:.2f} %, its source "
         f"{100 * test.source_accuracy.value:.2f} %; {lost}."
     )
 

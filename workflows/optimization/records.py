@@ -58,13 +58,21 @@ class Request(Choices, frozen=True, kw_only=True):
         return min((limit for limit in limits if limit), default=None)
 
 
+CONTROL = ""  # the plan of a network that is fine-tuned as its pruned forms are, without being pruned
+
+
 class Network(Record, frozen=True, kw_only=True):
-    """A source. `accuracy` is what its card says of the data set's test split, with the number of images."""
+    """A source. `accuracy` is what its card says of the data set's test split, with the number of images.
+
+    `sha256` is the checkpoint's `identity`, of all that decides its answers. `val` is its accuracy on that split, which
+    is asked for only where pruned forms of it may be trained.
+    """
 
     ref: str
     sha256: Sha256
     accuracy: Fraction | None = None
     n: NotNegative = 0
+    val: Fraction | None = None
 
 
 class Configuration(Record, frozen=True, kw_only=True):
@@ -119,12 +127,16 @@ class Built(Event, frozen=True, kw_only=True, tag="built"):
 
 
 class Missing(Event, frozen=True, kw_only=True, tag="missing"):
-    """A build, a configuration or a plan ("REF/PLAN") that cannot be had, and why."""
+    """A build, a configuration or a plan ("REF/PLAN") that cannot be had, and why.
+
+    What would take `needs_s` seconds more than the `budget` has is missing only as long as that is so.
+    """
 
     what: str
     kind: Literal["unavailable", "failed", "not tried"]
     reason: str
     fix: str = ""
+    needs_s: float = 0.0
 
 
 class Screened(Event, frozen=True, kw_only=True, tag="screened"):
@@ -148,7 +160,10 @@ class Round(Event, frozen=True, kw_only=True, tag="round"):
 
 
 class Judged(Event, frozen=True, kw_only=True, tag="judged"):
-    """All images of `val`, of which there are `of`, that a subject has answered so far, against its source."""
+    """All images of `val`, of which there are `of`, that a subject has answered so far, against its reference.
+
+    That is its source; of a pruned network whose source knows `val` by heart, the control.
+    """
 
     subject: str
     n: Positive
@@ -160,7 +175,7 @@ class Judged(Event, frozen=True, kw_only=True, tag="judged"):
 
 
 class Trained(Event, frozen=True, kw_only=True, tag="trained"):
-    """A pruned network was fine-tuned."""
+    """A pruned network was fine-tuned, or, as the plan CONTROL, the whole one."""
 
     network: str
     plan: str

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from . import racing
 from .known import Known, place
-from .records import Configuration, Happened, Objective, Plan, Verdict
+from .records import CONTROL, Configuration, Happened, Objective, Plan, Verdict
 from .wording import contradicted, nothing_left, out_of_time, too_slow, undecided_latency, won
 
 MOST_TOGETHER = 10  # candidates alive at once
-MOST_ALONE = 24  # rounds of one whose latency is as long as the limit
 
 
 class Build(NamedTuple):
@@ -66,7 +65,7 @@ def decide(plan: Plan, events: Sequence[Happened]) -> Action | Verdict:
     wanted = [c for c in known.pool if c.key not in known.seen]
     for several in ([c for c in wanted if not c.plan], wanted):  # what is hopeless for the whole is never pruned
         if several and known.is_over:
-            return out_of_time(known)
+            return _stop(known)
         if builds := tuple(dict.fromkeys(c.build for c in several if c.build not in known.built)):
             return Build(builds)
         if several:
@@ -81,11 +80,11 @@ def _by_speed(known: Known) -> Action | Verdict:
     quickest = min(field, key=lambda key: known.seen[key].latency_s)
     ran = [key for key in field if known.rounds_of(known.by_key[key])]
     if not ran:
-        return out_of_time(known) if known.is_over else _race(known, quickest, field)
+        return _stop(known) if known.is_over else _race(known, quickest, field)
     table = racing.standings(known.logs, ran)
     leader = known.by_key[table.leader]
     if known.is_over:
-        return out_of_time(known)
+        return _stop(known)
     rivals = [key for key in ran if table.could_win(key) and table.rounds[key] < racing.MOST_ROUNDS]
     rivals += [key for key in field if key not in ran]
     if rivals or known.rounds_of(leader) < 2:
@@ -94,59 +93,34 @@ def _by_speed(known: Known) -> Action | Verdict:
         case False:
             return too_slow(known, leader)
         case None:
-            is_near = known.rounds_of(leader) >= MOST_ALONE
-            return undecided_latency(known, leader) if is_near else _race(known, leader.key, [])
+            if not known.is_near(leader):
+                return _race(known, leader.key, [])
+            return _finish(known, known.best) if known.best else undecided_latency(known, leader)
     return _finish(known, leader) if known.is_good(leader) else _prove(known, leader)
 
 
-def _by_value(value: Callable[[Known, Configuration], float]) -> Callable[[Known], Action | Verdict]:
-    def order(known: Known) -> Action | Verdict:
-        first = min(known.pool, key=lambda c: (value(known, c), known.seen[c.key].latency_s, c.key))
-        if known.is_over:
-            return out_of_time(known)
-        if known.keeps_pace(first) is None:
-            is_near = known.rounds_of(first) >= MOST_ALONE
-            return undecided_latency(known, first) if is_near else _race(known, first.key, [])
-        return _finish(known, first) if known.is_good(first) else _prove(known, first)
-
-    return order
+def _by_value(known: Known) -> Action | Verdict:
+    """In the order of what is known after the first look: the first that keeps the limits is the best."""
+    if known.is_over:
+        return _stop(known)
+    first = min(known.pool, key=lambda c: (known.value(c), c.key))
+    if known.keeps_pace(first) is None:
+        return _race(known, first.key, [])
+    return _finish(known, first) if known.is_good(first) else _prove(known, first)
 
 
 def _by_accuracy(known: Known) -> Action | Verdict:
     """Networks by what their cards say; a candidate's accuracy is that, less what it loses on `val`."""
-    best = max((c for c in known.pool if is_scored(known, c)), key=lambda c: standing(known, c), default=None)
     if known.is_over:
-        return out_of_time(known, best)
-    hopeful = [
-        c
-        for c in known.pool
-        if not is_scored(known, c) and (best is None or (known.network(c).accuracy or 1.0) > score(known, best))
-    ]
+        return _stop(known)
+    hopeful = [c for c in known.pool if not known.keeps_all(c) and known.may_be_better(c, known.best)]
     if not hopeful:
-        return _finish(known, best) if best else nothing_left(known)
-    first = min(
-        hopeful, key=lambda c: (-(known.network(c).accuracy or 1.0), not c.is_exact, known.latency(c)[0], c.key)
-    )
+        return _finish(known, known.best) if known.best else nothing_left(known)
+    first = min(hopeful, key=lambda c: (-known.promise(c), not c.is_exact, known.latency(c)[0], c.key))
     if known.keeps_pace(first) is None:
         beside = [c.key for c in hopeful if c.network == first.network and known.keeps_pace(c) is None]
-        is_near = known.rounds_of(first) >= MOST_ALONE
-        return undecided_latency(known, first) if is_near else _race(known, first.key, beside)
+        return _race(known, first.key, beside)
     return _prove(known, first)
-
-
-def is_scored(known: Known, c: Configuration) -> bool:
-    """Whether its accuracy and its latency are known to be good enough."""
-    return known.keeps_pace(c) is True and ((c.is_exact and not c.plan) or known.is_good(c))
-
-
-def score(known: Known, c: Configuration) -> float:
-    drop = known.drop(c)
-    return (known.network(c).accuracy or 1.0) - (drop[0] if drop and not (c.is_exact and not c.plan) else 0.0)
-
-
-def standing(known: Known, c: Configuration) -> tuple[float, float]:
-    """The more accurate one; of two that are as accurate, the faster."""
-    return score(known, c), -known.latency(c)[0]
 
 
 def _race(known: Known, baseline: str, others: Sequence[str]) -> Race:
@@ -159,6 +133,8 @@ def _race(known: Known, baseline: str, others: Sequence[str]) -> Race:
 def _prove(known: Known, c: Configuration) -> Action | Verdict:
     """Its accuracy; of a pruned network, after training."""
     if c.plan:
+        if known.needs_control(c) and place(c.network, CONTROL) not in known.trained:
+            return Train(c.network, CONTROL)
         c = _of_trained(known, c) or c
         if place(c.network, c.plan) not in known.trained:
             return Train(c.network, _plan_to_train(known, c))
@@ -196,17 +172,26 @@ def share(c: Configuration) -> float:
     return float(c.plan.split()[1])
 
 
+def _stop(known: Known) -> Action | Verdict:
+    """When the time is up."""
+    return (known.best and _last_word(known, known.best)) or out_of_time(known)
+
+
 def _finish(known: Known, c: Configuration) -> Action | Verdict:
-    """The test split has the last word, once: it cannot be used to choose another."""
+    return _last_word(known, c) or won(known, c)
+
+
+def _last_word(known: Known, c: Configuration) -> Action | Verdict | None:
+    """The test split has it, once: it cannot be used to choose another."""
     if known.plan.has_test and c.key not in known.tested:
         return Test(c)
-    return contradicted(known, c) or won(known, c)
+    return contradicted(known, c)
 
 
 ORDERS: dict[Objective, Callable[[Known], Action | Verdict]] = {
     "latency": _by_speed,
     "throughput": _by_speed,
-    "size": _by_value(lambda known, c: known.built[c.build].size_bytes),
-    "memory": _by_value(lambda known, c: known.seen[c.key].memory_bytes),
+    "size": _by_value,
+    "memory": _by_value,
     "accuracy": _by_accuracy,
 }

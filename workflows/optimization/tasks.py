@@ -24,7 +24,7 @@ from ...core.refs import inside
 from ...core.types import Artifact, Checkpoint
 from ...datasets.info import Split
 from .candidates import options_of
-from .records import Built, Configuration, Missing, Trained
+from .records import CONTROL, Built, Configuration, Missing, Trained
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ def check_space() -> None:
 
 
 def judge(
-    source: Checkpoint,
+    reference: Checkpoint,
     artifact: Path,
     runtime: str,
     data: str,
@@ -89,12 +89,15 @@ def judge(
     positions: "NDArray[np.int64] | None",
     place: Target | None = None,
 ) -> Judgement:
-    """Let a candidate answer these images of a split; None is all of them. `place` is where, if not in this process."""
+    """Let a candidate and its reference answer these images of a split; None is all of them.
+
+    `place` is where the candidate runs, if not in this process.
+    """
     from ...export import artifacts
     from ..evaluating import loaded_at
     from ..predicting import loaded_model
 
-    expected = _expected(source, data, split, positions)
+    expected = answers(reference, data, split, positions)
     model = artifacts.read(artifact)
     known = classes_of(model, data, split)
     loaded = loaded_at(place, model, runtime) if place else loaded_model(model, runtime)
@@ -103,8 +106,8 @@ def judge(
     return Judgement(compare_predictions(expected, found), found.correct, expected.correct)
 
 
-def _expected(source: Checkpoint, data: str, split: Split, positions: "NDArray[np.int64] | None") -> Predictions:
-    """The source's own answers, in PyTorch; kept in the cache under all that decides them."""
+def answers(source: Checkpoint, data: str, split: Split, positions: "NDArray[np.int64] | None" = None) -> Predictions:
+    """Its own answers to these images, or all, in PyTorch; kept in the cache under all that decides them."""
     from ...core.documents import encode
     from ...datasets.info import info
     from ..predicting import loaded_model
@@ -112,7 +115,7 @@ def _expected(source: Checkpoint, data: str, split: Split, positions: "NDArray[n
     which = b"all" if positions is None else positions.tobytes()
     decisive = (encode(info(data)), split.encode(), which, repr(versions(("reszoo", "torch"))).encode())
     digest = hashlib.sha256(b"".join(decisive)).hexdigest()[:16]
-    path = inside(cache_dir() / "answers", f"{source.ref}-{source.sha256[:12]}-{digest}.safetensors")
+    path = inside(cache_dir() / "answers", f"{source.ref}-{source.identity[:12]}-{digest}.safetensors")
     with explained(path), locked(path):
         if path.exists():
             try:
@@ -144,7 +147,12 @@ def pruned(source: Checkpoint, plan: str, folder: Path) -> Checkpoint:
 
 
 class _TooLongError(Exception):
-    """Not before its time: the first steps say how long all of them take."""
+    """The first steps say how long all of them take."""
+
+    def __init__(self, needs_s: float, left_s: float) -> None:
+        minutes = f"{needs_s / 60:.0f} min, and {left_s / 60:.0f} are left of the `budget`"
+        super().__init__(f"fine-tuning would take about {minutes}")
+        self.needs_s = needs_s
 
 
 class _Guard:
@@ -162,34 +170,50 @@ class _Guard:
         if step == self.first:
             self.at = time.monotonic()  # what is done once is no measure of all
         if self.left_s is not None and step == self.first + self.STEPS:
-            needed = (time.monotonic() - self.at) / self.STEPS * (self.steps - step)
-            if needed > self.left_s:
-                minutes = f"{needed / 60:.0f} min, and {self.left_s / 60:.0f} are left of the `budget`"
-                raise _TooLongError(f"fine-tuning would take about {minutes}")
+            needs_s = (time.monotonic() - self.at) / self.STEPS * (self.steps - step)
+            if needs_s > self.left_s:
+                raise _TooLongError(needs_s, self.left_s)
 
     def epoch_ended(self, row: object) -> None: ...
     def ended(self) -> None: ...
 
 
 def train(source: Checkpoint, plan: str, folder: Path, recipe: str, left_s: float | None) -> Trained | Missing:
-    """Fine-tune the pruned network with its source as the teacher, if its first steps say that time is enough."""
+    """Fine-tune the pruned network, or the whole one, with its source as the teacher, if the time is enough for it.
+
+    The first steps say how long all of them take.
+    """
+    from ...training import tidy
+    from ...training.health import DivergedError
     from ..training import train as run
 
-    began, what = time.monotonic(), f"{source.ref}/{plan}"
+    began, what, path = time.monotonic(), f"{source.ref}/{plan}", trained_folder(folder)
+    if path.exists():  # whoever trained it was killed before saying so
+        tidy(path)
+        return Trained(network=source.ref, plan=plan, path=path)
     try:
-        made = run(
+        run(
             data=source.dataset,
-            init=pruned(source, plan, folder),
+            init=pruned(source, plan, folder) if plan != CONTROL else source,
             teacher=source,
             recipe=recipe,
+            changes={"train_on": "train"},  # val judges it
             resume=True,
-            out=trained_folder(folder),
+            out=path,
             watchers=[_Guard(left_s)],
         )
     except _TooLongError as error:
-        fix = "Give a longer `budget`."
-        return Missing(what=what, kind="not tried", reason=str(error), fix=fix, seconds=time.monotonic() - began)
-    path = made.weights_path.parent
+        return Missing(
+            what=what,
+            kind="not tried",
+            reason=str(error),
+            fix="Give a longer `budget`.",
+            needs_s=error.needs_s,
+            seconds=time.monotonic() - began,
+        )
+    except DivergedError as error:
+        reason, seconds = error.problem, time.monotonic() - began
+        return Missing(what=what, kind="failed", reason=reason, fix=error.fix, seconds=seconds)
     return Trained(network=source.ref, plan=plan, path=path, seconds=time.monotonic() - began)
 
 

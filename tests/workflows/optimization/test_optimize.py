@@ -13,17 +13,22 @@ from typing import Any
 
 import pytest
 from inprocess import reszoo as command
+from msgspec.structs import replace
 from once import once
 from processes import started
 from smalldisk import mounted
 
 import reszoo
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.export.exporting import exported
 from reszoo.workflows.optimization import tasks
 from reszoo.workflows.optimization.candidates import candidates
+from reszoo.workflows.optimization.known import Known
+from reszoo.workflows.optimization.live import Live
 from reszoo.workflows.optimization.log import Log
-from reszoo.workflows.optimization.optimize import optimize
-from reszoo.workflows.optimization.records import Happened, Judged, Missing, Request
+from reszoo.workflows.optimization.optimize import optimize, plan_for
+from reszoo.workflows.optimization.records import CONTROL, Happened, Judged, Missing, Request, Trained
+from reszoo.workflows.optimization.selection import Build, Judge, Train
 
 REF = "resnet8_v1.reszoo_digits"
 LIMITS: dict[str, Any] = {"max_drop": 0.03, "runtime": ["torch", "torch:bf16"]}
@@ -31,7 +36,7 @@ LIMITS: dict[str, Any] = {"max_drop": 0.03, "runtime": ["torch", "torch:bf16"]}
 
 def search(out: Path, **changes: Any) -> Any:
     with ThreadPoolExecutor(1) as pool:
-        return optimize(reszoo.load(REF), **{"out": out, "executor": pool, **LIMITS, **changes})
+        return reszoo.optimize(reszoo.load(REF), **{"out": out, "executor": pool, **LIMITS, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +71,7 @@ def test_it_leaves_the_artifact_the_evidence_and_a_page(done: Path, monkeypatch:
     events = sorted(path.name for path in (done / "events").iterdir())
     monkeypatch.setenv("RESZOO_CACHE", str(done.with_name("optimize-cache")))
     again = search(done)  # everything is known: nothing is measured again
+    assert isinstance(again.artifact, reszoo.Artifact)
     assert again.search.choice == result["choice"]
     assert sorted(path.name for path in (done / "events").iterdir()) == events
 
@@ -81,6 +87,11 @@ def test_a_folder_goes_on_with_the_same_search_only(done: Path, tmp_path: Path) 
     (other / "search.json").write_text(json.dumps(plan))
     with pytest.raises(UsageError, match="another machine, or with other versions: processor was another"):
         search(other)
+    plan = json.loads((done / "search.json").read_text())
+    plan["machine"]["ncnn-of-old"] = "1.0"
+    (other / "search.json").write_text(json.dumps(plan))
+    with pytest.raises(UsageError, match=r"ncnn-of-old was 1.0, and is None"):
+        search(other)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="is there already"):
@@ -88,13 +99,58 @@ def test_a_folder_goes_on_with_the_same_search_only(done: Path, tmp_path: Path) 
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
 
 
+def test_a_network_that_is_fed_otherwise_is_another(done: Path, tmp_path: Path) -> None:
+    its = reszoo.load(REF)
+    darker = replace(its, preprocess=replace(its.preprocess, mean=(0.9,), std=(0.1,)))
+    with ThreadPoolExecutor(1) as pool, pytest.raises(UsageError, match="a search among other networks"):
+        optimize(darker, out=done, executor=pool, **LIMITS)
+    rights = [tasks.answers(each, "digits", "val").correct for each in (its, darker, its)]
+    assert rights[0] == rights[2] > rights[1]
+    folders = [exported(each, "torch").path for each in (its, darker, its)]
+    assert folders[0] == folders[2] != folders[1]
+
+
+@pytest.mark.alone
+def test_what_the_cache_has_lost_is_made_again(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESZOO_CACHE", str(tmp_path / "cache"))
+    lost = tmp_path / "lost"
+    shutil.copytree(done, lost)
+    for path in (lost / "events").iterdir():
+        event = json.loads(path.read_text())
+        if event["event"]["type"] == "built":
+            event["event"]["path"] = str(tmp_path / "gone")
+            path.write_text(json.dumps(event))
+    shutil.rmtree(lost / "artifact")
+    found = search(lost)
+    assert found.search.choice == json.loads((done / "result.json").read_text())["choice"]
+    assert found.artifact.sha256 == reszoo.load_artifact(done / "artifact").sha256
+
+
+def test_a_training_that_was_finished_or_that_diverged_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    wild = tmp_path / "wild.toml"
+    text = 'schema = 1\nname = "wild"\nsummary = "for a test"\nepochs = 1\nbatch = 64\nlr = '
+    wild.write_text(f"{text}1e9\n")
+    its, folder = reszoo.load(REF), tmp_path / "search" / "networks" / "a"
+    bad = tasks.train(its, "channels 0.5", folder, str(wild), None)
+    assert isinstance(bad, Missing)
+    assert bad.kind == "failed"
+    assert "went bad" in bad.reason
+    wild.write_text(f"{text}0.01\n")
+    folder = folder.with_name("b")
+    first, again = (tasks.train(its, "channels 0.5", folder, str(wild), None) for _ in range(2))
+    assert isinstance(first, Trained)
+    assert again == replace(first, seconds=0.0)
+
+
 @pytest.mark.alone
 def test_what_is_verified_is_reproduced_until_a_byte_is_another(done: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(done, folder)
     found = list(reszoo.verify(folder, latency=False))
-    assert {each.outcome for each in found} == {"reproduced"}
-    assert len(found) >= 4  # hash, parity, size, accuracy
+    *others, latency = found
+    assert {each.outcome for each in others} == {"reproduced"}
+    assert len(others) >= 4  # hash, parity, size, accuracy
+    assert (latency.outcome, latency.by) == ("cannot be measured here", "latencies were left out")
     weights = next((folder / "artifact").glob("*.safetensors"))
     damaged = bytearray(weights.read_bytes())
     damaged[-1] ^= 1
@@ -102,6 +158,8 @@ def test_what_is_verified_is_reproduced_until_a_byte_is_another(done: Path, tmp_
     outcomes = [each.outcome for each in reszoo.verify(folder / "artifact")]
     assert outcomes.count("differs") == 1
     assert outcomes[-1] == "cannot be measured here"  # the parity: what is damaged is not run
+    of_search = list(reszoo.verify(folder, latency=False))
+    assert [each.outcome for each in of_search].count("differs") == 2  # the file, and that the choice is not to be read
     told = command("verify", folder / "artifact")
     assert told.returncode == 1
     assert f"1 of {len(outcomes)} claims differ" in told.stderr
@@ -174,7 +232,6 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path: Path) -> None:
         (("--size", "10"), 2, "--size 1MB"),
         (("--throughput", "2000"), 2, "--throughput 2000/s"),
         (("--budget", "30"), 2, "--budget 30min"),
-        (("--memory", "1MB", "--size", "2MB"), 2, "a model that is loaded takes its size"),
         (("--finetune", "prune-finetune"), 2, "pruned networks lose accuracy, and none is measured"),
         (("--max-drop", "1%", "--finetune", "nonsense"), 2, "nonsense"),
         (("--max-drop", "1%", "--data", "cifar10"), 3, "chosen by speed alone"),
@@ -214,6 +271,53 @@ def test_what_is_not_tried_is_told_with_its_reason() -> None:
     assert all(each.is_exact for each in candidates([reszoo.load(REF)], Request(), target)[0])
     pruned, _ = candidates([reszoo.load(REF)], Request(max_drop=0.01, finetune="prune-finetune", shares=(0.5,)), target)
     assert {c.plan for c in pruned} == {"", "channels 0.5", "blocks 0.5"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "has_test"),
+    [
+        (Request(max_drop=0.01, data="digits"), True),
+        (Request(latency=1e-3, objective="accuracy", data="digits"), True),
+        (Request(data="digits"), False),
+    ],
+)
+def test_the_test_split_has_the_last_word_wherever_accuracy_counts(request_: Request, has_test: bool) -> None:
+    target = reszoo.bench.target.parse_target("local")
+    assert plan_for([reszoo.load(REF)], request_, target).has_test == has_test
+
+
+def test_a_pruned_network_whose_source_knows_val_is_held_against_that_fine_tuned(tmp_path: Path) -> None:
+    recipe = tmp_path / "short.toml"
+    recipe.write_text('schema = 1\nname = "short"\nsummary = "for a test"\nepochs = 1\nbatch = 64\nlr = 0.01\n')
+    source, folder = reszoo.load(REF), tmp_path / "search"
+    asked = Request(max_drop=0.5, data="digits", finetune=str(recipe), shares=(0.5,), runtimes=("torch",))
+    made = plan_for([source], asked, reszoo.bench.target.parse_target("local"))
+    (network,) = made.networks
+    assert network.val is not None
+    assert network.val > 0.97
+    made = replace(made, networks=(replace(network, accuracy=0.8, n=359),))  # as if its card said so
+    events: list[Happened] = []
+
+    def do(action: Any) -> None:
+        events.extend(live.perform(action, Known(made, events)))
+
+    c = next(c for c in made.configurations if c.plan == "channels 0.5" and c.is_exact)
+    with ThreadPoolExecutor(1) as pool:
+        live = Live({REF: source}, folder, pool)
+        for plan in (CONTROL, c.plan):
+            do(Train(REF, plan))
+        (control, _) = events
+        assert isinstance(control, Trained)
+        assert reszoo.load(control.path).provenance[-1].config["train_on"] == "train"
+        # a control that answers otherwise than the source: pruned, and not fine-tuned
+        poor = reszoo.load(folder / "networks" / f"{REF}-channels-0.5")
+        events[0] = replace(control, path=poor.weights_path.parent)
+        do(Build((c.build,)))
+        do(Judge(c, made.images))
+    judged = events[-1]
+    assert isinstance(judged, Judged)
+    of_poor, of_source = (tasks.answers(each, "digits", "val").correct for each in (poor, source))
+    assert judged.correct + judged.only_reference - judged.only_candidate == of_poor < of_source
 
 
 def test_a_missing_runtime_is_no_reason_to_stop_unless_it_was_named() -> None:

@@ -3,6 +3,8 @@
 import random
 from math import exp, log
 
+import pytest
+
 from reszoo.core.measured import CONFIDENCE
 from reszoo.workflows.optimization import racing
 from reszoo.workflows.optimization.records import Round, Screened
@@ -56,6 +58,22 @@ def test_the_best_is_dropped_as_seldom_as_the_interval_says() -> None:
                 lost += 1
                 break
     assert lost <= (1 - CONFIDENCE) * trials + 3
+
+
+@pytest.mark.parametrize("field", [("slow",), ("slow", "leader"), ("slow", "leader", "third")])
+@pytest.mark.parametrize("rounds", [2, 3, 4])
+def test_few_in_few_rounds_have_intervals_that_hold_what_they_say(field: tuple[str, ...], rounds: int) -> None:
+    """Of one alone its latency; of several the ratio, where processes scatter by as much as is known of them."""
+    draw, trials, held = random.Random(0), 2000, 0  # noqa: S311
+    for _ in range(trials):
+        seen = drawn(dict.fromkeys(field, 1.0), rounds, 0.05, draw)
+        if len(field) == 1:
+            each = [Round(number=1, logs={"slow": 0.0}, latencies_s={"slow": exp(logs["slow"])}) for logs in seen]
+            low, high = racing.latency(each, "slow")[1]
+        else:
+            low, high = racing.against(seen, "slow", "leader").interval
+        held += low <= 1 <= high
+    assert held / trials > 0.99 - 0.004  # three standard errors
 
 
 def test_whoever_joins_later_is_compared_by_the_rounds_in_which_both_ran() -> None:
