@@ -36,7 +36,7 @@ def verify(
     from ..workflows.verifying import verify as run
 
     with output.bar() as progress:
-        found = list(run(*targets, latency=latency, key=key, progress=progress))
+        found = run(*targets, latency=latency, key=key, progress=progress)
     if json:
         output.print_json([each._asdict() for each in found])
     else:

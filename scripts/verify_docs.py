@@ -13,10 +13,9 @@ from typing import Any, TypeVar
 from figures import MEASUREMENTS, known, saved_comparison
 
 from reszoo import zoo
-from reszoo.core.errors import ReszooError
 from reszoo.export.contract.options import ExportOptions
 from reszoo.export.exporting import exported
-from reszoo.workflows.verifying import Verified, accuracy_again, of_checkpoint, of_comparison
+from reszoo.workflows.verifying import Verified, accuracy_again, lacking, of_checkpoint, of_comparison, tried
 
 T = TypeVar("T")
 CARDS, FIGURES, COMPARISONS = 2, 2, 1  # of a sample
@@ -43,7 +42,7 @@ def claims(options: argparse.Namespace) -> Iterator[Verified]:
     def some(several: list[T], n: int) -> list[T]:
         return several if options.all else draw.sample(several, min(n, len(several)))
 
-    here = [found for card in zoo.list_models() if (found := zoo.find(card.ref))]
+    here = [found for card in zoo.list_models() if card.where != "local" and (found := zoo.find(card.ref))]
     for checkpoint in some(here, CARDS):
         yield from of_checkpoint(checkpoint)
     for figure in some(known(MEASUREMENTS / "runtimes" / "accuracy.json"), FIGURES):
@@ -59,11 +58,10 @@ def counted(figure: dict[str, Any]) -> Verified:
     source = zoo.find(figure["network"])
     claimed = f"{figure['correct']} of {figure['n']}"
     if source is None:
-        return Verified(what, claimed, "", "cannot be measured here", "the checkpoint is not on this machine")
-    try:
-        artifact = exported(source, format_name, ExportOptions(precision=precision))
-    except ReszooError as error:
-        return Verified(what, claimed, "", "cannot be measured here", error.problem)
+        return lacking(what, claimed, "the checkpoint is not on this machine")
+    artifact = tried(what, claimed, lambda: exported(source, format_name, ExportOptions(precision=precision)))
+    if isinstance(artifact, Verified):
+        return artifact
     value = figure["correct"] / figure["n"]
     return accuracy_again(what, value, figure["n"], artifact, source.dataset, "test", runtime)
 

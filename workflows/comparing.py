@@ -10,6 +10,7 @@ from ..core.measured import AGAIN, LOCAL, Comparison, Failure, Scenario
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, Precision
 from .benchmarking import FLOAT, check_own_precision, failed, planned, precisions_of, scenario_of, usual_names
+from .references import check_models
 
 if TYPE_CHECKING:
     from ..bench.comparison import Contestant
@@ -107,16 +108,22 @@ def check_not_slower(comparison: Comparison, max_ratio: float) -> None:
     """Raises ReszooError unless every contestant's whole interval is at most `max_ratio`."""
     from ..bench.table import subject_name
 
-    contestants = zip(comparison.subjects[AGAIN + 1 :], comparison.ratios[AGAIN:], strict=True)
-    for subject, ratio in contestants:
-        name, outcome = subject_name(subject), ratio.against(max_ratio)
-        said = f"{ratio}, at most {max_ratio:.3f}"
-        if outcome == "fail":
-            raise ReszooError(f"{name} is slower than allowed: {said}")
-        if outcome == "cannot tell":
-            raise ReszooError(
-                f"cannot tell whether {name} is slow: {said}", "Give a longer `time_limit`, or a quieter machine."
-            )
+    slow, open_ = [], []
+    for subject, ratio in zip(comparison.subjects[AGAIN + 1 :], comparison.ratios[AGAIN:], strict=True):
+        named = subject_name(subject), f"{ratio}, at most {max_ratio:.3f}"
+        match ratio.against(max_ratio):
+            case "fail":
+                slow.append(named)
+            case "cannot tell":
+                open_.append(named)
+    if slow:
+        name, said = slow[0]
+        raise ReszooError(f"{name} is slower than allowed: {said}")
+    if open_:
+        name, said = open_[0]
+        raise ReszooError(
+            f"cannot tell whether {name} is slow: {said}", "Give a longer `time_limit`, or a quieter machine."
+        )
 
 
 def _names(runtime: str | Sequence[str] | None) -> list[str | None]:
@@ -137,6 +144,7 @@ def _contestants(
     from ..bench.comparison import Contestant
     from ..export.contract.runtime import parse_engine
 
+    check_models(models)
     check_own_precision(models, precisions)
     found = []
     for model in models:

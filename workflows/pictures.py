@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from ..core.errors import UsageError
 from ..core.types import StrPath
-from ..datasets.images import MODES, SUFFIXES, plain
+from ..datasets.images import MODES, SUFFIXES, named, plain
 from ..datasets.listing import Found, images_in
 from ..export.predicting import Picture, read_image
 
@@ -64,7 +64,7 @@ def _each(image: Any, name: str) -> Iterator[Picture]:
     if isinstance(image, str | os.PathLike):
         yield from (Picture(str(path), partial(read_image, path)) for path in found([image]).images)
     elif isinstance(image, Image.Image):
-        yield Picture(name, partial(_upright, image))
+        yield Picture(name, partial(_upright, image, name))
     elif isinstance(image, np.ndarray):
         yield from _of_array(image, name)
     elif hasattr(image, "permute"):
@@ -74,7 +74,7 @@ def _each(image: Any, name: str) -> Iterator[Picture]:
 
 
 def _of_array(pixels: NDArray[Any], name: str) -> Iterator[Picture]:
-    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] not in MODES:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] not in MODES or not pixels.size:
         raise UsageError(
             f"{name} has {pixels.dtype} {pixels.shape}",
             "Give uint8 pixels: arrays (H, W, C) or (N, H, W, C), tensors (C, H, W) or (N, C, H, W), C being 1 or 3.",
@@ -85,5 +85,6 @@ def _of_array(pixels: NDArray[Any], name: str) -> Iterator[Picture]:
         yield Picture(which, partial(plain, image))
 
 
-def _upright(image: Image.Image, channels: int) -> Image.Image:
-    return plain(ImageOps.exif_transpose(image), channels)
+def _upright(image: Image.Image, where: str, channels: int) -> Image.Image:
+    with named(where):  # of a file that was opened and not read so far
+        return plain(ImageOps.exif_transpose(image), channels, where)

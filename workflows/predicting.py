@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
@@ -54,7 +55,7 @@ def predict(
     from ..export import predicting
     from .pictures import inputs, pictures
 
-    if top < 1:
+    if not isinstance(top, Integral) or top < 1:
         raise UsageError(f"the {top} likeliest classes are none", "Give `top=1` or more.")
     ready = inputs(images)
     found = pictures(images) if ready is None else []
@@ -118,12 +119,18 @@ def _of_inputs(
 
     from ..export.predicting import prediction
 
-    if candidate.input.dtype == "uint8" or batch.shape[1:] != candidate.preprocess.input:
-        wanted = "raw pixels" if candidate.input.dtype == "uint8" else f"{candidate.preprocess.input} images"
+    if candidate.input.dtype == "uint8":
         raise UsageError(
-            f"{candidate.source_ref} takes {wanted}, not floats of {batch.shape[1:]}",
+            f"this artifact of {candidate.source_ref} takes raw pixels, not floats of {batch.shape[1:]}",
+            "Give pictures, or uint8 tensors: it normalises them itself.",
+        )
+    if batch.shape[1:] != candidate.preprocess.input:
+        raise UsageError(
+            f"{candidate.source_ref} takes {candidate.preprocess.input} images, not floats of {batch.shape[1:]}",
             "Give pictures, or what `transforms()` of the checkpoint makes.",
         )
+    if not np.isfinite(batch).all():
+        raise UsageError("the images have NaN or infinite values", "Look at what has made them.")
     least, _ = candidate.input.batch_limits
     rows = [loaded.predict(np.repeat(image[None], least, axis=0))[0] for image in batch]
     return [prediction(row, candidate, f"image {number}", top) for number, row in enumerate(rows)]

@@ -64,6 +64,13 @@ def checkpoint(ref: "Ref", progress: Progress = silent) -> Checkpoint:
     return _checkpoint(resolve(ref, progress))
 
 
+def check_models(models: Sequence[object]) -> None:
+    """Raises UsageError for what is neither a checkpoint nor an artifact, such as a name."""
+    for model in models:
+        if not isinstance(model, Checkpoint | Artifact):
+            raise UsageError(f"{model!r} is no model", "Give what `reszoo.load` or `reszoo.load_artifact` returns.")
+
+
 def download(name: str, progress: Progress = silent) -> Checkpoint:
     """The checkpoint of this name; one that is on this machine is given at once."""
     from .. import zoo

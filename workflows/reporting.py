@@ -15,7 +15,7 @@ PLOTS: dict[str, Literal["png", "svg"]] = {".png": "png", ".svg": "svg"}
 
 
 def report(
-    measurements: "Sequence[Measurement | str | os.PathLike[str]]",
+    measurements: "Measurement | str | os.PathLike[str] | Sequence[Measurement | str | os.PathLike[str]]",
     *,
     html: "str | os.PathLike[str] | None" = None,
     markdown: "str | os.PathLike[str] | None" = None,
@@ -26,7 +26,7 @@ def report(
     """Put measurements into one report, and write it in whatever form is asked for.
 
     Args:
-        measurements: Measurements, files of them, and folders of such files.
+        measurements: One or several measurements, files of them, and folders of such files.
         html: A file for one page with tables and plots, which needs no network.
         markdown: A file for the table as Markdown.
         csv: A file for all figures in full, a line for each row.
@@ -47,8 +47,9 @@ def report(
     from ..reporting.text import csv_text, markdown_text
 
     kind = plot_format(Path(plot)) if plot is not None else "svg"
-    paths = [Path(each) for each in measurements if not isinstance(each, Measurement)]
-    given = [each for each in measurements if isinstance(each, Measurement)]
+    several = [measurements] if isinstance(measurements, Measurement | str | os.PathLike) else list(measurements)
+    paths = [Path(each) for each in several if not isinstance(each, Measurement)]
+    given = [each for each in several if isinstance(each, Measurement)]
     found = read(paths) if paths else None
     for other in found.others if found else ():
         on_left_out(other)

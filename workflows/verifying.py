@@ -2,20 +2,22 @@
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
+from ..bench.rounding import milliseconds
 from ..core.errors import ReszooError, UnavailableError, UsageError
 from ..core.measured import AGAIN, Comparison, Failure, Host, Measurement, Scenario, Subject
 from ..core.progress import Progress, silent
 from ..core.types import Artifact, Checkpoint, StrPath
 
 if TYPE_CHECKING:
+    from ..core.measured import Among
     from ..datasets.info import Split
 
 T = TypeVar("T")
-R = TypeVar("R", Comparison, Measurement)
 Outcome = Literal["reproduced", "differs", "cannot be measured here"]
 # How far a figure may be from its claim. Accuracies are counted, and published to two digits of a per cent; the same
 # files give the same answers but where kernels round otherwise. Latencies of two days are further apart.
@@ -24,6 +26,7 @@ AGREEMENT = 1 / 128
 ERROR = 2.0  # times the largest error that was recorded, or 1e-4 where that was less
 LATENCY = 0.1
 SECONDS = 20.0  # of a comparison
+LEFT_OUT = "latencies were left out"
 
 
 class Verified(NamedTuple):
@@ -38,7 +41,7 @@ class Verified(NamedTuple):
 
 def verify(
     *targets: StrPath, latency: bool = True, key: StrPath | None = None, progress: Progress = silent
-) -> Iterator[Verified]:
+) -> list[Verified]:
     """Measure again what is claimed: hashes, sizes, parity, accuracies, latencies and their ratios.
 
     Args:
@@ -49,25 +52,29 @@ def verify(
             nothing is run. None checks no signature.
         progress: Is told of what is measured.
 
-    Yields:
-        Every claim, as soon as it is decided: reproduced, differs, or cannot be measured here.
+    Returns:
+        Every claim: reproduced, differs, or cannot be measured here. `workflows.verifying.check_verified` raises where
+        one differs.
 
     Raises:
         UsageError: A target is nothing that claims anything, or with a key nothing that is signed.
     """
+    found: list[Verified] = []
     for target in targets:
         for what, claims in _claims(os.fspath(target), latency, key, progress):
             progress(f"verifying {what}")
-            yield from claims
+            found += claims
+    return found
 
 
 def check_verified(found: Sequence[Verified]) -> None:
-    """Raises ReszooError where a claim differs, and UnavailableError where none could be measured."""
+    """Raises ReszooError where a claim differs, UnavailableError where none could be measured, or there was none."""
     if differing := [each for each in found if each.outcome == "differs"]:
         names = "; ".join(f"{each.what}: {each.by}" for each in differing[:3])
         raise ReszooError(f"{len(differing)} of {len(found)} claims differ: {names}")
-    if found and all(each.outcome == "cannot be measured here" for each in found):
-        raise UnavailableError("none of the claims can be measured here", found[0].by)
+    if all(each.outcome == "cannot be measured here" for each in found):
+        why = found[0].by if found else "There is none."
+        raise UnavailableError("none of the claims can be measured here", why)
 
 
 Claims = Iterator[tuple[str, Iterator[Verified]]]
@@ -106,16 +113,19 @@ def of_artifact(folder: Path) -> Iterator[Verified]:
     from ..export.artifacts import FIX, MANIFEST, record
 
     artifact = read_json(folder / MANIFEST, Artifact, FIX)
+    are_whole = True
     for file in artifact.files:
         path = folder / file.name
         if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
+            are_whole = False
             yield Verified(str(path), file.sha256[:12], "missing", "differs", "the file is missing")
             continue
         now = record(path, folder)
+        are_whole &= now == file
         claimed, found = (f"{f.sha256[:12]}, {f.size_bytes:,} bytes" for f in (file, now))
         yield _same(str(path), claimed, found, now == file, "its content is another")
-    if all((folder / file.name).is_file() for file in artifact.files):
-        yield _parity(folder)
+    what = f"{folder}: parity"
+    yield _parity(what, folder) if are_whole else lacking(what, "", "what is damaged is not run")
 
 
 def _signed(folder: Path, key: StrPath | None, claims: Iterator[Verified]) -> Iterator[Verified]:
@@ -133,33 +143,36 @@ def _signed(folder: Path, key: StrPath | None, claims: Iterator[Verified]) -> It
     yield from claims
 
 
-def _parity(folder: Path) -> Verified:
+def _parity(what: str, folder: Path) -> Verified:
     from ..export import artifacts, parity
     from ..export.contract.format import formats
 
-    what = f"{folder}: parity"
-    artifact = _or_reason(lambda: artifacts.read(folder))
-    if isinstance(artifact, str):
-        return Verified(what, "", "", "cannot be measured here", artifact)
+    artifact = tried(what, "", lambda: artifacts.read(folder))
+    if isinstance(artifact, Verified):
+        return artifact
     old = artifact.parity
     claimed = f"top-1 agreement {old.top1_agreement:.4f}, error {old.max_abs_error:.2g}, n = {old.n}"
     source = _source(artifact.source_ref, artifact.weights_sha256)
     if isinstance(source, str):
-        return Verified(what, claimed, "", "cannot be measured here", source)
+        return lacking(what, claimed, source)
     seed = int(old.images.rpartition(" ")[2]) if old.images.rpartition(" ")[2].isdecimal() else 0
     name = formats()[artifact.format].parity_runtime
-    new = _or_reason(lambda: parity.measured(artifact, source, name, seed))
-    if isinstance(new, str):
-        return Verified(what, claimed, "", "cannot be measured here", new)
-    if new.images != old.images:
-        reason = f"it is of {old.images}, and here are {new.images}"
-        return Verified(what, claimed, "", "cannot be measured here", reason)
+    new = tried(what, claimed, lambda: parity.measured(artifact, source, name, seed))
+    if isinstance(new, Verified):
+        return new
+    if _draw(new.images) != _draw(old.images):
+        return lacking(what, claimed, f"it is of {old.images}, and here are {new.images}")
     found = f"top-1 agreement {new.top1_agreement:.4f}, error {new.max_abs_error:.2g}, n = {new.n}"
     is_same = new.top1_agreement >= old.top1_agreement - AGREEMENT and new.max_abs_error <= max(
         ERROR * old.max_abs_error, 1e-4
     )
     by = f"agreement {new.top1_agreement - old.top1_agreement:+.4f}, error {new.max_abs_error - old.max_abs_error:+.2g}"
     return _same(what, claimed, found, is_same, by)
+
+
+def _draw(images: str) -> str:
+    """Without how many there are, which older proofs do not say where they repeat them."""
+    return re.sub(r" \(\d+ images, repeated\)", "", images)
 
 
 def of_checkpoint(checkpoint: Checkpoint) -> Iterator[Verified]:
@@ -175,18 +188,24 @@ def of_checkpoint(checkpoint: Checkpoint) -> Iterator[Verified]:
 
 
 def accuracy_again(
-    what: str, value: float, n: int, model: Checkpoint | Artifact, dataset: str, split: str, runtime: str | None = None
+    what: str,
+    value: float,
+    n: int,
+    model: Checkpoint | Artifact,
+    dataset: str,
+    split: str,
+    runtime: str | None = None,
+    among: "Among | None" = None,
 ) -> Verified:
     from .evaluating import evaluate
 
     claimed = f"{100 * value:.2f} %, n = {n:,}"
     its: Split = split  # type: ignore[assignment]
-    found = _or_reason(lambda: evaluate(model, dataset, split=its, runtime=runtime))
-    if isinstance(found, str):
-        return Verified(what, claimed, "", "cannot be measured here", found)
+    found = tried(what, claimed, lambda: evaluate(model, dataset, split=its, runtime=runtime, among=among or "network"))
+    if isinstance(found, Verified):
+        return found
     if found.n != n:
-        reason = f"it is of {n:,} images, and {dataset}/{split} has {found.n:,} here"
-        return Verified(what, claimed, "", "cannot be measured here", reason)
+        return lacking(what, claimed, f"it is of {n:,} images, and {dataset}/{split} has {found.n:,} here")
     by = f"{100 * (found.accuracy - value):+.2f} points"
     now = f"{100 * found.accuracy:.2f} %, n = {found.n:,}"
     return _same(what, claimed, now, abs(found.accuracy - value) <= ACCURACY, by)
@@ -204,11 +223,14 @@ def _of_search(folder: Path, latency: bool) -> Iterator[Verified]:
     plan = read_json(folder / PLAN, Plan, "Search again: `optimize(REF)`.")
     row = next((row for row in search.rows if row.key == search.choice), None)
     if row is None:
-        yield Verified(str(folder), search.outcome, "", "cannot be measured here", "nothing was chosen")
+        yield lacking(str(folder), search.outcome, "nothing was chosen")
         return
     place = folder / ARTIFACT
     yield from of_artifact(place)
-    artifact = artifacts.read(place)
+    artifact = tried(f"{folder}: choice", row.key, lambda: artifacts.read(place))
+    if isinstance(artifact, Verified):
+        yield artifact
+        return
     if row.size_bytes is not None:
         claimed, now = f"{row.size_bytes:,} bytes", f"{artifact.size_bytes:,} bytes"
         yield _same(f"{folder}: size", claimed, now, row.size_bytes == artifact.size_bytes, now)
@@ -216,7 +238,9 @@ def _of_search(folder: Path, latency: bool) -> Iterator[Verified]:
         dataset, _, split = test.split.partition("/")
         what = f"{folder}: accuracy on {test.split}"
         yield accuracy_again(what, test.accuracy.value, test.n, artifact, dataset, split, row.runtime)
-    if latency and row.latency_s:
+    if row.latency_s and not latency:
+        yield lacking(f"{folder}: latency", f"{milliseconds(row.latency_s.value)} ms", LEFT_OUT)
+    elif row.latency_s:
         engine, _, variant = row.runtime.partition(":")
         scenario = Scenario(
             runtime=engine,
@@ -232,58 +256,70 @@ def _of_search(folder: Path, latency: bool) -> Iterator[Verified]:
 
 def _of_files(path: Path, latency: bool) -> Claims:
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
-    fix = "Name an artifact, a search, a checkpoint, or what `bench` and `compare` have written."
-    claims = 0
-    for file in files:
-        comparison = _read(file, Comparison)
-        if isinstance(comparison, Comparison):
-            claims += 1
-            if latency:
-                yield str(file), of_comparison(comparison, str(file))
-            continue
-        measurement = _read(file, Measurement)
-        if isinstance(measurement, Measurement):
-            claims += 1
-            yield str(file), of_measurement(measurement, str(file), latency)
-    if not claims:
-        raise UsageError(f"{path} claims nothing that can be measured again", fix)
+    read = {file: _read(file) for file in files}
+    if all(isinstance(each, ReszooError) for each in read.values()):
+        reasons = "".join(f": {each.problem}" for each in read.values() if isinstance(each, ReszooError))
+        raise UsageError(
+            f"{path} claims nothing that can be measured again{reasons if len(read) == 1 else ''}",
+            "Name an artifact, a search, a checkpoint, or what `bench` and `compare` have written.",
+        )
+    for file, found in read.items():
+        match found:
+            case Comparison():
+                yield str(file), of_comparison(found, str(file), latency=latency)
+            case Measurement():
+                yield str(file), of_measurement(found, str(file), latency)
+            case ReszooError(problem=problem):
+                yield str(file), iter([lacking(str(file), "", f"it cannot be read: {problem}")])
 
 
-def _read(file: Path, kind: type[R]) -> R | str:
+def _read(file: Path) -> Comparison | Measurement | ReszooError:
+    """What it holds, or why that is neither of the two."""
     from ..core.documents import read_json
 
-    return _or_reason(lambda: read_json(file, kind, ""))
+    try:
+        return read_json(file, Comparison, "")
+    except ReszooError:
+        try:
+            return read_json(file, Measurement, "")
+        except ReszooError as error:
+            return error
 
 
 def of_measurement(m: Measurement, name: str, latency: bool = True) -> Iterator[Verified]:
     """Its size, its accuracy and, on the same machine, its latency."""
-    artifact = _artifact(m.subject)
-    if isinstance(artifact, str):
-        yield Verified(f"{name}: {m.subject}", "", "", "cannot be measured here", artifact)
+    artifact = _artifact(f"{name}: {m.subject}", m.subject)
+    if isinstance(artifact, Verified):
+        yield artifact
         return
     claimed, now = f"{m.subject.artifact_bytes:,} bytes", f"{artifact.size_bytes:,} bytes"
     is_same = abs(artifact.size_bytes / m.subject.artifact_bytes - 1) < 0.01  # some files hold names of tools
     yield _same(f"{name}: size", claimed, now, is_same, f"{artifact.size_bytes - m.subject.artifact_bytes:+,} bytes")
-    if (a := m.accuracy) and not a.among:
-        runtime = m.subject.scenario.runtime_name
-        yield accuracy_again(f"{name}: accuracy on {a.where}", a.value, a.n, artifact, a.dataset, a.split, runtime)
-    if latency:
-        yield _latency(f"{name}: latency", m.median_s, artifact, m.subject.scenario, _facts(m.host))
+    if a := m.accuracy:
+        what, runtime = f"{name}: accuracy on {a.where}", m.subject.scenario.runtime_name
+        yield accuracy_again(what, a.value, a.n, artifact, a.dataset, a.split, runtime, a.among)
+    what = f"{name}: latency"
+    if not latency:
+        yield lacking(what, f"{milliseconds(m.median_s)} ms", LEFT_OUT)
+        return
+    yield _latency(what, m.median_s, artifact, m.subject.scenario, _facts(m.host))
 
 
-def of_comparison(c: Comparison, name: str, seconds: float = SECONDS) -> Iterator[Verified]:
+def of_comparison(c: Comparison, name: str, seconds: float = SECONDS, *, latency: bool = True) -> Iterator[Verified]:
     """Each ratio to the first, where the machine is the same: measured again in turn."""
     from ..bench.comparison import Contestant, Effort, compare
 
     entries = [at for at in range(len(c.subjects)) if at != AGAIN]
-    made = [_artifact(c.subjects[at]) for at in entries]
-    reasons = [found for found in made if isinstance(found, str)]
-    elsewhere = _elsewhere(_facts(c.host))
+    elsewhere = _elsewhere(_facts(c.host)) if latency else LEFT_OUT
     whats = [f"{name}: {c.subjects[at]} over {c.subjects[0].scenario.runtime_name}" for at in entries[1:]]
     old = [c.ratio(at) for at in entries[1:]]
-    if reasons or elsewhere:
+    if elsewhere:
+        yield from (lacking(what, str(ratio), elsewhere) for what, ratio in zip(whats, old, strict=True))
+        return
+    made = [_artifact(f"{name}: {c.subjects[at]}", c.subjects[at]) for at in entries]
+    if missing := [found for found in made if isinstance(found, Verified)]:
         for what, ratio in zip(whats, old, strict=True):
-            yield Verified(what, str(ratio), "", "cannot be measured here", elsewhere or reasons[0])
+            yield Verified(what, str(ratio), "", missing[0].outcome, missing[0].by)
         return
     contestants = [
         Contestant(found, _here(c.subjects[at].scenario))
@@ -293,7 +329,7 @@ def of_comparison(c: Comparison, name: str, seconds: float = SECONDS) -> Iterato
     again = compare(contestants, Effort(precision=0.02, limit_s=seconds))
     for at, (what, ratio) in enumerate(zip(whats, old, strict=True), AGAIN + 1):
         if isinstance(again, Failure):
-            yield Verified(what, str(ratio), "", "cannot be measured here", again.reason)
+            yield _failed(what, str(ratio), again)
             continue
         new = again.ratio(at)
         apart = abs(math.log(new.value / ratio.value))
@@ -304,14 +340,13 @@ def of_comparison(c: Comparison, name: str, seconds: float = SECONDS) -> Iterato
 
 def _latency(what: str, claimed_s: float, artifact: Artifact, scenario: Scenario, machine: dict[str, str]) -> Verified:
     from ..bench.harness import measure
-    from ..bench.rounding import milliseconds
 
     claimed = f"{milliseconds(claimed_s)} ms"
     if elsewhere := _elsewhere(machine):
-        return Verified(what, claimed, "", "cannot be measured here", elsewhere)
+        return lacking(what, claimed, elsewhere)
     m = measure(artifact, _here(scenario))
     if isinstance(m, Failure):
-        return Verified(what, claimed, "", "cannot be measured here", m.reason)
+        return _failed(what, claimed, m)
     low, high = m.interval_s
     found = f"{milliseconds(m.median_s)} ms ({milliseconds(low)} to {milliseconds(high)})"
     is_same = low / (1 + LATENCY) <= claimed_s <= high * (1 + LATENCY)
@@ -327,18 +362,18 @@ def _here(scenario: Scenario) -> Scenario:
     return replace(scenario, cores=choose_cores(scenario.threads))
 
 
-def _artifact(subject: Subject) -> Artifact | str:
-    """Made again from its source as it was made, or why it cannot be."""
+def _artifact(what: str, subject: Subject) -> Artifact | Verified:
+    """Made again from its source as it was made, or why it is not."""
     from ..export.contract.options import ExportOptions
     from ..export.exporting import exported
 
     source = _source(subject.source_ref, subject.weights_sha256)
     if isinstance(source, str):
-        return source
+        return lacking(what, "", source)
     if len(subject.made) > 2 or subject.input_dtype != "float32":
-        return "it was not made with the format's own options"
+        return lacking(what, "", "it was not made with the format's own options")
     options = ExportOptions(precision=subject.precision)
-    return _or_reason(lambda: exported(source, subject.artifact_format, options))
+    return tried(what, "", lambda: exported(source, subject.artifact_format, options))
 
 
 def _source(ref: str, sha256: str) -> Checkpoint | str:
@@ -369,9 +404,26 @@ def _same(what: str, claimed: str, found: str, is_same: bool, by: str) -> Verifi
     return Verified(what, claimed, found, "reproduced" if is_same else "differs", "" if is_same else by)
 
 
-def _or_reason(make: Callable[[], T]) -> T | str:
-    """What it gives, or in words why it cannot be had here."""
+def lacking(what: str, claimed: str, reason: str) -> Verified:
+    return Verified(what, claimed, "", "cannot be measured here", reason)
+
+
+def _failed(what: str, claimed: str, failure: Failure) -> Verified:
+    """A runtime that is not here says nothing of a claim; one that is, and fails, does."""
+    from ..bench.targets.local import HERE
+
+    scenario = failure.scenario
+    engine = HERE.engines().get(scenario.runtime) if scenario else None
+    if scenario and (engine is None or engine.unavailable(scenario.device, scenario.variant)):
+        return lacking(what, claimed, failure.reason)
+    return Verified(what, claimed, "", "differs", failure.reason)
+
+
+def tried(what: str, claimed: str, make: Callable[[], T]) -> T | Verified:
+    """What it gives; else what is to be said: that it cannot be had here, or that it went wrong."""
     try:
         return make()
+    except (UnavailableError, UsageError) as error:
+        return lacking(what, claimed, error.problem)
     except ReszooError as error:
-        return error.problem
+        return Verified(what, claimed, "", "differs", error.problem)

@@ -17,6 +17,8 @@ from .checkpoints import is_ours, read
 HASH = "[0-9a-f]" * 12
 # Where locks, partial files and staging folders are made.
 PLACES = (
+    "answers",
+    f"answers/{HASH}",
     "checkpoints",
     "downloads",
     "data",
@@ -35,6 +37,8 @@ CONTENTS: dict[str, Callable[[Path], bool]] = {
     "checkpoints/*": lambda path: is_ours(path) and any(path.iterdir()) and path.absolute() not in _made_here(),
     f"downloads/{HASH}-*": Path.is_file,
     f"artifacts/*-{HASH}/*-*": Path.is_dir,
+    f"answers/{HASH}/{'[0-9a-f]' * 64}.safetensors": Path.is_file,
+    f"answers/*-{HASH}-{'[0-9a-f]' * 16}.safetensors": Path.is_file,
     "hub/*--*--*": Path.is_dir,
     f"latency/*.t*.b*.{HASH}????.json": Path.is_file,
     "npm/*-[0-9]*.[0-9]*": Path.is_dir,
@@ -71,9 +75,10 @@ def verify() -> dict[str, str]:
 def collect_garbage(*, everything: bool = False, dry_run: bool = False) -> list[Entry]:
     """Remove partial downloads, staging folders and lock files that no process works on, and notes of what is gone.
 
-    `everything` removes checkpoints, downloads, npm's packages, exports, latency tables and unfinished searches too.
-    Data sets stay: some cannot be downloaded again, and so do checkpoints that were made here. Only what has a name
-    that reszoo alone gives goes, from the folders where reszoo gives it: what else lies in the cache's folder stays.
+    `everything` removes checkpoints, downloads, npm's packages, exports, latency tables, answers of networks and
+    unfinished searches too. Data sets stay: some cannot be downloaded again, and so do checkpoints that were made here.
+    Only what has a name that reszoo alone gives goes, from the folders where reszoo gives it: what else lies in the
+    cache's folder stays.
     `dry_run` removes nothing.
     """
     removed = []

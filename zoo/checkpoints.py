@@ -9,7 +9,7 @@ import msgspec
 
 from .. import models
 from ..core.documents import read_json, write_json
-from ..core.errors import ReszooError
+from ..core.errors import ReszooError, UsageError
 from ..core.files import cache_dir, check_replaceable, sha256_of, staged_folder
 from ..core.missing import require
 from ..core.types import Checkpoint, Metric, ModelSpec, Preprocess, ProvenanceStep, StrPath
@@ -45,10 +45,19 @@ def read(folder: StrPath) -> Checkpoint:
 def describe(folder: Path) -> Checkpoint:
     """The document alone, without a look at the weights. A name in it becomes a path, which is absolute."""
     folder, fix = folder.absolute(), _get_it_again(folder)
+    if folder.is_dir() and not (folder / DOCUMENT).is_file():
+        raise UsageError(f"{folder} holds no checkpoint: it has no {DOCUMENT}", _other_kind(folder) or fix)
     checkpoint = read_json(folder / DOCUMENT, Checkpoint, fix)
     if str(checkpoint.weights_path) != WEIGHTS:
         raise ReszooError(f"{folder / DOCUMENT}: weights_path is not {WEIGHTS!r}", fix)
     return msgspec.structs.replace(checkpoint, weights_path=folder / WEIGHTS)
+
+
+def _other_kind(folder: Path) -> str:
+    """What to do with a folder of something else."""
+    if (folder / "artifact.json").is_file():
+        return "It is an artifact: name the checkpoint that it was made of, or use a command for artifacts."
+    return "" if any(folder.glob("*.safetensors")) else "Name the folder of a checkpoint, or one of `reszoo list`."
 
 
 def save(

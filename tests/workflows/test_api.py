@@ -159,11 +159,31 @@ def test_one_image_is_classified_alike_however_it_is_given(artifact: reszoo.Arti
         (torch.zeros(8, 8), r"tensors of \(8, 8\) are no batch"),
         (torch.zeros(1, 3, 8, 8), r"takes \(1, 8, 8\) images"),
         ([torch.zeros(1, 8, 8), pictures()[0]], "image 0 has float32"),
+        (np.zeros((0, 0, 1), np.uint8), r"image has uint8 \(0, 0, 1\)"),
+        (torch.full((1, 8, 8), float("nan")), "NaN or infinite"),
     ],
 )
 def test_what_is_no_image_is_refused(images: Any, said: str, artifact: reszoo.Artifact) -> None:
     with pytest.raises(reszoo.UsageError, match=said):
         artifact.predict(images)
+
+
+def test_pictures_of_unknown_range_are_refused_however_they_come(artifact: reszoo.Artifact, tmp_path: Path) -> None:
+    for mode in ("F", "I"):
+        deep = Image.new(mode, (8, 8))
+        deep.save(tmp_path / f"{mode}.tif")
+        for picture in (deep, tmp_path / f"{mode}.tif"):
+            (found,) = artifact.predict([picture])
+            assert isinstance(found, Failure)
+            assert "has 32 bits per channel" in found.reason
+        with pytest.raises(reszoo.UsageError, match="32 bits per channel"):
+            reszoo.load(REF).transforms()(deep)
+
+
+def test_what_takes_raw_pixels_takes_no_floats(tmp_path: Path) -> None:
+    raw = reszoo.load(REF).export("onnx", input="uint8", out=tmp_path / "raw")
+    with pytest.raises(reszoo.UsageError, match=r"takes raw pixels, not floats.*\n.*it normalises them itself"):
+        raw.predict(torch.zeros(1, 8, 8))
 
 
 def test_a_picture_of_another_size_is_resized_or_a_failure_among_the_others(artifact: reszoo.Artifact) -> None:
@@ -184,6 +204,13 @@ def test_a_picture_of_another_size_is_resized_or_a_failure_among_the_others(arti
         (lambda c: ExportOptions(precision="int4"), "unknown precision 'int4'"),
         (lambda c: ExportOptions(batch=0), r"`batch=0` is not possible\nExpected `int` >= 1"),
         (lambda c: c.benchmark(threads=-3), "`threads=-3` is not possible"),
+        (lambda c: c.benchmark(batch="4"), "`batch='4'` is no whole number"),
+        (lambda c: c.predict("x.png", top="5"), "the 5 likeliest classes are none"),
+        (lambda c: c.transforms()("x.png"), "the image is a str"),
+        (lambda c: reszoo.compare(c.ref), "'resnet8_v1.reszoo_digits' is no model"),
+        (lambda c: reszoo.optimize(c.ref), "'resnet8_v1.reszoo_digits' is no model"),
+        (lambda c: reszoo.verify("no/such"), "there is no folder no/such"),
+        (lambda c: reszoo.report("results"), "results does not exist"),
         (lambda c: c.benchmark(batch=0), "`batch=0` is not possible"),
         (lambda c: c.benchmark(precision="int7"), "unknown precision 'int7'"),
         (lambda c: c.benchmark(precision=0.01), "`precision=0.01` is not possible.*\nGive `half_width=0.01`"),

@@ -1,10 +1,12 @@
 """What is claimed, measured again: it is the same, it differs by so much, or it cannot be measured here."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
-from measurements import a_measurement
+from measurements import a_comparison, a_measurement
 from msgspec.structs import replace
 
 import reszoo
@@ -35,7 +37,7 @@ def test_an_artifact_that_is_missing_a_file_differs(artifact: Artifact, tmp_path
     manifest = json.loads((artifact.path / "artifact.json").read_text())
     (tmp_path / "artifact.json").write_text(json.dumps(manifest))
     found = list(of_artifact(tmp_path))
-    assert [each.by for each in found] == ["the file is missing"]
+    assert [each.by for each in found] == ["the file is missing", "what is damaged is not run"]
 
 
 def test_a_file_outside_of_the_folder_is_not_read(artifact: Artifact, tmp_path: Path) -> None:
@@ -67,6 +69,40 @@ def test_what_claims_nothing_is_a_usage_error(tmp_path: Path) -> None:
         list(verify("no-such-network"))
 
 
+def test_what_cannot_be_read_is_named_beside_what_can(tmp_path: Path) -> None:
+    write_json(tmp_path / "good.json", a_measurement())
+    text = (tmp_path / "good.json").read_text()
+    (tmp_path / "torn.json").write_text(text[:-40])
+    (tmp_path / "newer.json").write_text(text.replace('"schema": 3', '"schema": 99'))
+    rows = {Path(each.what.partition(": ")[0]).name: each for each in verify(tmp_path)}
+    assert set(rows) == {"good.json", "torn.json", "newer.json"}
+    assert "schema is 99" in rows["newer.json"].by
+    assert "JSON" in rows["torn.json"].by
+    with pytest.raises(UsageError, match="JSON"):
+        list(verify(tmp_path / "torn.json"))
+
+
+def test_a_model_that_does_not_load_is_not_what_was_claimed(artifact: Artifact, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(artifact.path, folder)
+    manifest = json.loads((folder / "artifact.json").read_text())
+    (model,) = [file for file in manifest["files"] if file["name"].endswith(".onnx")]
+    (folder / model["name"]).write_bytes(b"no model")
+    model |= {"size_bytes": 8, "sha256": hashlib.sha256(b"no model").hexdigest()}
+    (folder / "artifact.json").write_text(json.dumps(manifest))
+    *files, parity = of_artifact(folder)
+    assert {each.outcome for each in files} == {"reproduced"}
+    assert (parity.what, parity.outcome) == (f"{folder}: parity", "differs")
+    assert "load" in parity.by
+
+
+def test_ratios_that_are_left_out_are_named(tmp_path: Path) -> None:
+    write_json(tmp_path / "ratios.json", a_comparison())
+    rows = list(verify(tmp_path / "ratios.json", latency=False))
+    assert rows
+    assert {each.by for each in rows} == {"latencies were left out"}
+
+
 def test_the_exit_code_says_what_was_found() -> None:
     same, other, none = (
         Verified("a", "1", "1", "reproduced"),
@@ -76,8 +112,9 @@ def test_the_exit_code_says_what_was_found() -> None:
     check_verified([same, none])
     with pytest.raises(ReszooError, match=r"1 of 3 claims differ: b: \+1"):
         check_verified([same, other, none])
-    with pytest.raises(UnavailableError, match="none of the claims"):
-        check_verified([none])
+    for several in ([none], []):
+        with pytest.raises(UnavailableError, match="none of the claims"):
+            check_verified(several)
 
 
 def test_what_is_never_signed_has_no_signature_to_check(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_damaged_checkpoints_are_named(shelf: Path, cache: Path) -> None:
     assert entry.size_bytes == sum(path.stat().st_size for path in entry.path.iterdir())
     problems = housekeeping.verify()
     assert problems[REF] == ""
-    assert "checkpoint.json does not exist" in problems["resnet8_v1.half"]
+    assert "it has no checkpoint.json" in problems["resnet8_v1.half"]
     put(cache / "checkpoints" / REF / "weights.safetensors")
     assert "damaged" in housekeeping.verify()[REF]
 
@@ -97,11 +97,13 @@ WORK = (
         f"artifacts/{REF}-{HASH}/onnx-fp32/artifact.json",
         "latency/onnxruntime.cpu.t1.b1.0123456789abcdef.json",
         f"searches/{HASH}-digits-cpu-networks-nsga2.0/journal",
+        f"answers/{HASH}/{'0123456789abcdef' * 4}.safetensors",
+        f"answers/{REF}-{HASH}-0123456789abcdef.safetensors",
     ],
 )
 def test_what_another_process_works_on_stays(cache: Path, name: str) -> None:
     path = put(cache / name)
-    place = path if path.parent.name in ("downloads", "latency") else path.parent
+    place = path if path.parent.name in (HASH, "answers", "downloads", "latency") else path.parent
     target = place.with_name(place.name.removesuffix(".reszoo-part"))
     command = [sys.executable, "-c", WORK, str(target)]
     with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -158,6 +160,7 @@ def test_what_is_the_users_stays(cache: Path) -> None:
         put(cache / "downloads" / "film.mkv"),
         put(cache / "checkpoints" / ".staging-mine-a1b2c3d4" / "notes.txt"),
         put(cache / "searches" / "flats" / "notes.txt"),
+        put(cache / "answers" / HASH / "exam.safetensors"),
     ]
     for path in mine:
         path.touch()

@@ -108,7 +108,7 @@ def test_a_corrupt_document(saved: Checkpoint, tmp_path: Path, edit: object, mes
 
 
 def test_a_folder_that_holds_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(ReszooError, match=r"checkpoint\.json does not exist"):
+    with pytest.raises(ReszooError, match=r"holds no checkpoint: it has no checkpoint\.json"):
         zoo.load(str(tmp_path))
 
 

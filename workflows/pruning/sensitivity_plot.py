@@ -1,46 +1,38 @@
 """The picture of a sensitivity analysis: the accuracy when a share of one channel group's channels is dropped."""
 
-import io
 from collections.abc import Sequence
 from math import ceil, nan
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from ...core.missing import require
-from ...core.palette import COLOURS, INK, LINE, QUIET
+from ...core.palette import COLOURS, INK, MARKERS, QUIET
+from ...core.pictures import Kind, dress, picture
 from ...core.statistics import proportion_interval
 from ...prune.sensitivity import Row
-from ...reporting.plot import MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_LABELS = 56  # more names do not fit side by side
 
 
-def sensitivity_plot(ref: str, unpruned: float, rows: Sequence[Row], kind: Literal["png", "svg"]) -> bytes:
+def sensitivity_plot(ref: str, unpruned: float, rows: Sequence[Row], kind: Kind) -> bytes:
     """A line for each ratio over the channel groups in the network's order; `unpruned` is the accuracy before pruning.
 
     The same rows give the same bytes.
     """
-    require("matplotlib", "to plot", extra="plot")
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 10}):
-        figure = Figure(figsize=(9.6, 5.4), layout="constrained", facecolor="white")
+    def draw(figure: "Figure") -> None:
         axes = figure.subplots()
         _draw(axes, unpruned, rows)
         accuracy = rows[0].accuracy
         title = f"{ref}: one channel group pruned at a time, not fine-tuned; val may have been trained on"
         axes.set_title(title, color=INK, fontsize=11, parse_math=False)
         axes.set_ylabel(f"top-1 on {accuracy.n} {accuracy.split} images of {accuracy.dataset}, %", color=INK)
-        axes.grid(axis="y", color=LINE, linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
+        dress(axes, grid="y")
         axes.legend(frameon=False, fontsize=8, loc="lower right")
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
-    return buffer.getvalue()
+
+    return picture(draw, (9.6, 5.4), kind)
 
 
 def _draw(axes: "Axes", unpruned: float, rows: Sequence[Row]) -> None:

@@ -1,33 +1,29 @@
 """The picture of a bisect: SQNR layer by layer, and what the likely cause's tensor holds against what 8 bits cover."""
 
-import io
 from math import ceil, nan
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...core.missing import require
-from ...core.palette import COLOURS, INK, LINE, QUIET
+from ...core.palette import COLOURS, INK, QUIET
+from ...core.pictures import Kind, dress, picture
 from ...export.explanation import Explanation
 from ...quantize.diagnosis import LEAST_DB, Diagnosis
 from ...quantize.noise import EXACT_DB
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 BLUE, RED, GREEN, *_ = COLOURS
 LONGEST = 26
 MOST_LABELS = 56  # more names do not fit side by side
 
 
-def noise_plot(explanation: Explanation, kind: Literal["png", "svg"]) -> bytes:
+def noise_plot(explanation: Explanation, kind: Kind) -> bytes:
     """Two panels. The same explanation gives the same bytes."""
-    require("matplotlib", "to plot", extra="plot")
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 10}):
-        figure = Figure(figsize=(9.6, 7.6), layout="constrained", facecolor="white")
+    def draw(figure: "Figure") -> None:
         above, below = figure.subplots(2, height_ratios=(3, 2))
         _draw_layers(above, explanation)
         _draw_histogram(below, explanation.diagnosis)
@@ -35,9 +31,8 @@ def noise_plot(explanation: Explanation, kind: Literal["png", "svg"]) -> bytes:
             _dress(axes)
         title = f"{explanation.ref}, {explanation.n} images of {explanation.images}"
         figure.suptitle(title, color=INK, fontsize=11).set_parse_math(False)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=200, metadata={"Date": None} if kind == "svg" else None)
-    return buffer.getvalue()
+
+    return picture(draw, (9.6, 7.6), kind)
 
 
 def _draw_layers(axes: "Axes", explanation: Explanation) -> None:
@@ -87,12 +82,7 @@ def _short(name: str) -> str:
 
 
 def _dress(axes: "Axes") -> None:
-    axes.grid(color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LINE)
-    axes.tick_params(colors=QUIET)
-    axes.tick_params(which="minor", length=0)
+    dress(axes, quiet=True)
     legend = axes.legend(fontsize=8.5, frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=4, borderaxespad=0)
     for text in legend.get_texts():
         text.set_parse_math(False)

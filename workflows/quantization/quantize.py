@@ -98,8 +98,8 @@ def quantize(
 
     from ...core.files import check_replaceable
     from ...core.refs import inside
-    from ...export.artifacts import is_untouched
-    from ...export.exporting import export, exported, folder_name
+    from ...export.contract.format import format_named
+    from ...export.exporting import export, exported, folder_name, is_older_of
     from ...export.formats.onnx import MODEL_FILE
     from ...quantize.summary import layers
     from ..class_names import with_data
@@ -123,7 +123,7 @@ def quantize(
         compute_capability=compute_capability,
     )
     if out is not None:
-        check_replaceable(Path(out), is_untouched)
+        check_replaceable(Path(out), is_older_of(checkpoint, format_named(format_name)))
     search = None
     if max_drop is not None:
         search = search_within_budget(
