@@ -155,7 +155,8 @@ def bench(
             if request and reference:
                 planned.insert(0, workflow.reference(resolve(reference, progress), common, request))
         output.check_writable(out)
-        outcomes = list(_measured(planned, out, patience))
+        with output.where_it_is(f"Every measurement that was done is in {out}."):
+            outcomes = list(_measured(planned, out, patience))
     losses = workflow.losses(outcomes, out, limit) if reference else []
     if json:
         output.print_json([*_records(outcomes), *gate.as_records(losses)])

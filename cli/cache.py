@@ -69,7 +69,9 @@ def gc(
     everything: Annotated[
         bool,
         typer.Option(
-            "--all", help="Remove checkpoints, downloads, exports, latency tables and unfinished searches as well."
+            "--all",
+            help="Remove checkpoints, downloads, exports, latency tables, answers of networks and "
+            "unfinished searches as well.",
         ),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing: list what would go.")] = False,

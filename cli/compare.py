@@ -78,7 +78,7 @@ def compare(
     precisions, share = arithmetic_and_half_width(precision, half_width)
     left_out: dict[str, dict[str, None]] = {}  # by runtime, the formats; a dict as a set that keeps its order
     try:
-        with output.bar() as progress:
+        with output.where_it_is(f"The rounds that were done, if two were, are in {out}."), output.bar() as progress:
             comparison = run(
                 *(model for ref in refs for model in resolve_all([ref], progress)),
                 runtime=words(runtime) if runtime else None,

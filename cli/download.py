@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.errors import ReszooError
+from ..core.errors import ReszooError, UnavailableError
 from ..core.refs import is_on_hub
 from ..core.types import Record
 from . import output
@@ -122,10 +122,12 @@ def _print(rows: list[Row], json: bool) -> None:
 
 
 def _judge(failures: list[tuple[str, ReszooError]], n: int) -> None:
-    """One failure alone keeps its own exit code; of several, each is named."""
+    """One failure alone keeps its own exit code; of several, each is named, and 3 is the code where all have it."""
     if len(failures) == 1 and n == 1:
         raise failures[0][1]
     for name, error in failures:
         output.err_console().print(f"{name}: {error}", markup=False)
     if failures:
-        raise ReszooError(f"{len(failures)} of {n} checkpoints could not be had: {', '.join(n for n, _ in failures)}")
+        problem = f"{len(failures)} of {n} checkpoints could not be had: {', '.join(n for n, _ in failures)}"
+        are_not_here = all(isinstance(error, UnavailableError) for _, error in failures)
+        raise UnavailableError(problem) if are_not_here else ReszooError(problem)

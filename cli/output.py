@@ -1,6 +1,8 @@
 """What every verb prints with: consoles, JSON for machines, progress bars for people."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -111,6 +113,16 @@ def bar(title: str = "") -> "ProgressBar":
     from ..core.progress_bar import ProgressBar
 
     return ProgressBar(title, err_console())
+
+
+@contextmanager
+def where_it_is(said: str) -> Iterator[None]:
+    """Say at Ctrl-C where that is which was done by then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err_console().print(said, markup=False)
+        raise
 
 
 def counting(bar: "Progress", task: "TaskID") -> "Count":

@@ -2,6 +2,7 @@
 
 from collections import UserDict
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any
 
 import typer
@@ -61,6 +62,15 @@ def _command(name: str, place: str) -> Any:
     group = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     if isinstance(found, typer.Typer):
         group.add_typer(found, name=name)
-        return get_command(group).commands[name]  # type: ignore[attr-defined]
+        return _joined(get_command(group).commands[name])  # type: ignore[attr-defined]
     group.command(name)(found)
-    return get_command(group)
+    return _joined(get_command(group))
+
+
+def _joined(command: Any) -> Any:
+    """Its help in whole paragraphs, for a terminal of any width: lines end in the sources where these are full."""
+    if command.help:
+        command.help = "\n\n".join(part.replace("\n", " ") for part in cleandoc(command.help).split("\n\n"))
+    for inner in getattr(command, "commands", {}).values():
+        _joined(inner)
+    return command

@@ -119,19 +119,21 @@ def explained(path: Path) -> Iterator[None]:
         if error.errno in REFUSED and is_here:
             raise ReszooError(
                 f"cannot write to {error.filename or path}: {os.strerror(error.errno)}",
-                "Give yourself write permission there, or choose another place with RESZOO_CACHE or `out`.",
+                f"Give yourself write permission there, or choose {_another(path)}.",
             ) from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST) and not path.parent.is_dir():
             raise ReszooError(
-                f"cannot write to {path}: {_existing(path)} is a file, not a folder",
-                "Choose another place with RESZOO_CACHE or `out`.",
+                f"cannot write to {path}: {_existing(path)} is a file, not a folder", f"Choose {_another(path)}."
             ) from error
         if error.errno == errno.ENOENT and not path.parent.exists():  # as in /proc
             raise ReszooError(
-                f"cannot write to {path}: no folder can be made in {_existing(path)}",
-                "Choose another place with RESZOO_CACHE or `out`.",
+                f"cannot write to {path}: no folder can be made in {_existing(path)}", f"Choose {_another(path)}."
             ) from error
         raise
+
+
+def _another(path: Path) -> str:
+    return "another cache with RESZOO_CACHE" if path.absolute().is_relative_to(cache_dir()) else "another place"
 
 
 def _on_the_way(one: Path, folder: Path) -> bool:

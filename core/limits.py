@@ -5,6 +5,7 @@ end; these bounds lie far above every network that there is, and are checked bef
 import os
 from collections.abc import Iterable
 from math import prod
+from numbers import Integral
 
 from .errors import UsageError
 
@@ -39,7 +40,10 @@ def check_counts(*, batches: Iterable[int] = (), threads: Iterable[int] = (), st
         ("threads", threads, max(64, 4 * cores)),  # engines fail in native code where threads cannot be started
         ("streams", [streams], max(64, 4 * cores)),
     ):
-        if (largest := max(values, default=0)) > most:
+        several = list(values)
+        if strange := [each for each in several if not isinstance(each, Integral)]:
+            raise UsageError(f"`{name}={strange[0]!r}` is no whole number", f"Give `{name}=1` or more.")
+        if (largest := max(several, default=0)) > most:
             raise UsageError(
                 f"`{name}={largest}` is too much: {most} are the most here", f"Give `{name}={most}` or less."
             )

@@ -438,7 +438,7 @@ class Kernel(Record, frozen=True, kw_only=True):
 class Failure(Record, frozen=True, kw_only=True):
     """Something that was tried and went wrong: an export, an image to classify, or a measurement in `scenario`.
 
-    `output` is what the measurement's worker printed last.
+    `output` is what the measurement's worker printed last, `artifact_sha256` tells which of several artifacts it ran.
     """
 
     what: str
@@ -446,6 +446,7 @@ class Failure(Record, frozen=True, kw_only=True):
     fix: str = ""
     scenario: Scenario | None = None
     output: str = ""
+    artifact_sha256: str = ""
 
     def __repr__(self) -> str:
         return f"Failure({self.what}: {self.reason})"

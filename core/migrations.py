@@ -13,7 +13,10 @@ In schema 1, some of their fields had other names:
 In schema 2, every spec had the fields of a `ResNetSpec` and a `builder`: "" for reszoo's own networks, or the
 architecture of another package. In schema 3, its `type` says which spec it is. Artifacts have no spec: they stay at 2.
 
-In schema 1 a data set had the number of its `ignored_files`; in schema 2, what is `left_out` has reasons.
+In schema 4 a training has the hash of its data set's content.
+
+In schema 1 a data set had the number of its `ignored_files`; in schema 2, what is `left_out` has reasons; in schema 3,
+it has the hash of its content.
 
 What is not of the expected kind is left as it is: the record is checked after this, and says what is wrong.
 """
@@ -115,6 +118,6 @@ def _changed(fields: Any, name: str, change: Callable[[Any], Any]) -> Any:
 
 CHECKPOINT = Schema(readers={1: _checkpoint, 2: _checkpoint_2, 3: unchanged})
 ARTIFACT = Schema(readers={1: _artifact, 2: unchanged})
-DATASET = Schema(readers={1: _dataset, 2: unchanged})
-RUN = Schema(readers={1: _run, 2: _run_2, 3: unchanged})
-TRAINING = Schema(readers={1: _training, 2: _training_2, 3: unchanged})
+DATASET = Schema(readers={1: _dataset, 2: unchanged, 3: unchanged})
+RUN = Schema(readers={1: _run, 2: _run_2, 3: unchanged, 4: unchanged})
+TRAINING = Schema(readers={1: _training, 2: _training_2, 3: unchanged, 4: unchanged})

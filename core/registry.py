@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .foreign import ForeignPlugins
 
 
+NEAR, FEW = 3, 12  # names in an error
 ALL = "all"  # the word for every plug-in that is here
 
 
@@ -94,6 +95,8 @@ def choose(table: Mapping[str, Any], name: str, what: str) -> Any:
 
 def unknown(name: str, known: Iterable[str], what: str) -> UsageError:
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names[:12])}."
+    longer = [each for each in names if name and each.startswith(name)]  # somebody has left the end away
+    near = (longer or difflib.get_close_matches(name, names, n=NEAR, cutoff=0.5))[:NEAR]
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(names[:FEW])}{more}."
     return UsageError(f"unknown {what} {name!r}", hint)

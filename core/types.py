@@ -441,6 +441,12 @@ class Checkpoint(Record, frozen=True, kw_only=True):
         if len(self.labels) != self.spec.num_classes:
             raise ValueError(f"{len(self.labels)} labels, but the network has {self.spec.num_classes} classes")
 
+    @property
+    def identity(self) -> str:
+        """The hash of all that decides its answers to an image: weights, spec, preprocessing and labels."""
+        decisive = (self.sha256, self.spec, self.preprocess, self.labels)
+        return hashlib.sha256(msgspec.json.encode(decisive)).hexdigest()
+
 
 class FileRecord(Record, frozen=True, kw_only=True):
     """One file of an artifact: its name inside the folder, its hash and its length."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..core.documents import write_json
-from ..core.errors import ReszooError
+from ..core.documents import read_json, write_json
+from ..core.errors import ReszooError, UsageError
 from ..core.files import IsOurs, cache_dir, explained, staged_folder
 from ..core.locks import locked
 from ..core.patience import limited
@@ -17,7 +17,7 @@ from ..quantize.config import QuantizeConfig
 from ..quantize.contract import scheme_named
 from . import deployment
 from . import parity as parities
-from .artifacts import MANIFEST, files_in, is_untouched, read, record
+from .artifacts import FIX, MANIFEST, files_in, is_untouched, read, record
 from .candidates import candidate, export_step
 from .contract.format import Format, format_named, formats
 from .contract.options import ExportOptions
@@ -37,11 +37,33 @@ def export(
 
     `progress` counts the calibration images that a quantization scheme has looked at.
 
-    Raises UsageError for options that the format does not have, UnavailableError where it cannot be written here,
-    and ReszooError when the result differs from its source; in each case nothing is left behind.
+    Raises UsageError for options that the format does not have, and where `out` holds another network or format, or is
+    being written, UnavailableError where it cannot be written here, and ReszooError when the result differs from its
+    source; in each case nothing is left behind.
     """
-    plugin = format_named(format_name)
-    return _export(checkpoint, plugin, checked(options or ExportOptions(), plugin), Path(out), is_untouched, progress)
+    plugin, out = format_named(format_name), Path(out)
+    options = checked(options or ExportOptions(), plugin)
+    with locked(out, wait=False):
+        return _export(checkpoint, plugin, options, out, is_older_of(checkpoint, plugin), progress)
+
+
+def is_older_of(checkpoint: Checkpoint, plugin: Format) -> IsOurs:
+    """Whether a folder holds nothing but an artifact of this network in this format, which a new one may replace.
+
+    What it gives raises UsageError for an artifact of another network or format, as it may be needed.
+    """
+
+    def is_one(folder: Path) -> bool:
+        if not is_untouched(folder):
+            return False
+        before = read_json(folder / MANIFEST, Artifact, FIX)
+        if (before.source_ref, before.format) != (checkpoint.ref, plugin.name):
+            raise UsageError(
+                f"{folder} holds {before.source_ref} as {before.format}", "Choose another `out`, or delete it first."
+            )
+        return True
+
+    return is_one
 
 
 def _export(
@@ -69,9 +91,10 @@ def _export(
 
 
 def unproven(checkpoint: Checkpoint, format_name: str, *, out: StrPath, options: ExportOptions) -> Artifact:
-    """The same for a network whose weights are yet to be trained: its parity record is kept, and refuses nothing.
+    """The same without a proof: the parity record is kept, and refuses nothing.
 
-    It is for timing, which only its shapes decide; nothing lies beside the model.
+    It is for networks whose weights are yet to be trained, and for whoever measures what is lost; nothing lies beside
+    the model.
     """
     plugin, out = format_named(format_name), Path(out)
     options = checked(options, plugin)
@@ -84,11 +107,11 @@ def unproven(checkpoint: Checkpoint, format_name: str, *, out: StrPath, options:
 
 
 def exported(checkpoint: Checkpoint, format_name: str, options: ExportOptions | None = None) -> Artifact:
-    """The artifact from the cache if it was made from these weights by these versions, else a new one."""
+    """The artifact from the cache if it was made from this network by these versions, else a new one."""
     plugin = format_named(format_name)
     options = checked(options or ExportOptions(), plugin)
-    # two checkpoints may have one name; their weights tell them apart
-    home = inside(cache_dir() / "artifacts", f"{checkpoint.ref}-{checkpoint.sha256[:12]}")
+    # two checkpoints may have one name
+    home = inside(cache_dir() / "artifacts", f"{checkpoint.ref}-{checkpoint.identity[:12]}")
     folder = inside(home, folder_name(format_name, options))
     with explained(folder), locked(folder):
         kept = _kept(folder, checkpoint, plugin, options)

@@ -17,7 +17,7 @@ def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED
     """`n` real images, uint8 (n, H, W, C) at the network's input size, and where they are from.
 
     They are training images of the network's own data set where these are on this machine (the other splits are for
-    measuring), else crops of the photographs that come with reszoo. A set of fewer than `n` is repeated.
+    measuring), else crops of the photographs that come with reszoo. A set of fewer than `n` is repeated, which is said.
     """
     import numpy as np
 
@@ -27,7 +27,8 @@ def sample_images(dataset: str, preprocess: Preprocess, n: int, seed: int = SEED
     if datasets.is_installed(dataset) and "train" in info(dataset).counts:
         drawn = min(n, len(datasets.load(dataset, "train")))
         images, _ = next(datasets.calibration_sample(dataset, drawn, seed).batches(preprocess, drawn))
-        return np.resize(images, (n, *images.shape[1:])), f"{dataset}/train"
+        said = f"{dataset}/train" if drawn == n else f"{dataset}/train ({drawn} images, repeated)"
+        return np.resize(images, (n, *images.shape[1:])), said
     from ..datasets.photos import crops
 
     return crops(n, preprocess, seed), "photo crops"

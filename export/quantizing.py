@@ -18,6 +18,7 @@ from ..core.hosts import versions
 from ..core.patience import limited
 from ..core.progress import Progress, silent
 from ..core.types import Candidate, Checkpoint, ProvenanceStep
+from ..datasets.info import info
 from ..quantize.config import IMAGES, QuantizeConfig
 from ..quantize.contract import Feeds, Scheme, Variants, check_names, scheme_named, schemes
 from .candidates import candidate
@@ -207,7 +208,10 @@ def calibration_images(checkpoint: Checkpoint, config: QuantizeConfig) -> "Datas
 
 
 def step(checkpoint: Checkpoint, config: QuantizeConfig, input_sha256: str) -> ProvenanceStep:
-    """What was done to the float graph with that hash. `indices_sha256` is of the images' positions, int64."""
+    """What was done to the float graph with that hash.
+
+    `indices_sha256` is of the images' positions, int64, `dataset_sha256` of the data set that they are of.
+    """
     return _step(config, calibration_images(checkpoint, config), input_sha256)
 
 
@@ -221,6 +225,8 @@ def _step(config: QuantizeConfig, images: "Dataset", input_sha256: str) -> Prove
         "dataset": f"{images.name}/{images.split}",
         "indices_sha256": hashlib.sha256(indices).hexdigest(),
     }
+    if digest := info(images.name).sha256:
+        drawn["dataset_sha256"] = digest
     return ProvenanceStep(
         name="quantize",
         config=chosen | drawn,

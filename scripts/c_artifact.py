@@ -53,8 +53,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "support"
 from foreign import untrained
 from random_networks import drawn, quantized
 
-CIFAR = ("resnet8_v1.reszoo_cifar10", "resnet20_v1.akamaster_cifar10", "resnet20_v2.reszoo_cifar10")
-CIFAR = (*CIFAR, "resnet56_v1.akamaster_cifar10")
+CIFAR = (
+    "resnet8_v1.reszoo_cifar10",
+    "resnet20_v1.akamaster_cifar10",
+    "resnet20_v2.reszoo_cifar10",
+    "resnet56_v1.akamaster_cifar10",
+)
 PRUNED = "resnet20_v1.akamaster_cifar10 pruned"
 LARGE = ("resnet18_v1.random", "resnet50_v2.random")
 NETWORKS = (*CIFAR, PRUNED, *LARGE)
@@ -176,12 +180,12 @@ def latency(network: str, _: int) -> list[dict[str, Any]]:
         ways = [("c", artifact(network, "c")), ("c:avx2", artifact(network, "c"))]
         ways += [(runtime, artifact(network, name)) for runtime, name in RIVALS.items()]
         contestants = []
-        for way, made in ways:
+        for way, exported in ways:
             runtime, variant = parse_runtime(way)
             scenario = Scenario(runtime=runtime.name, variant=variant, device="cpu", batch=batch, threads=1)
-            contestants.append(Contestant(made, scenario))
+            contestants.append(Contestant(exported, scenario))
         c = or_exit(compare(contestants, EFFORT))
-        for i, (way, _) in enumerate(ways):
+        for i, way in enumerate(way for way, _ in ways):
             entry = i and i + 1  # the baseline stands there twice
             ratio = (1.0, (1.0, 1.0)) if entry == BASELINE else c.ratio(entry)[:2]
             found.append(

@@ -58,8 +58,8 @@ def tried(made: Artifact) -> Iterator[dict[str, Any]]:
     builds = max(map(len, fitting.values()))
     with tempfile.TemporaryDirectory() as folder:
         for number in range(builds):
-            shutil.copytree(made.path, its := Path(folder) / str(number))
-            (its / "network.h").write_text(with_tiles(text, fitting, number), encoding="utf-8")
+            shutil.copytree(made.path, copy := Path(folder) / str(number))
+            (copy / "network.h").write_text(with_tiles(text, fitting, number), encoding="utf-8")
         for turn in range(TURNS):
             for number in range(builds):
                 model = msgspec.structs.replace(made, path=Path(folder) / str(number))

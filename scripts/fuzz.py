@@ -46,8 +46,13 @@ MEMBERS = (
     "a/b/c.png",
     "a/.png",
     "a/\x1b.png",
+    "test/a/x.png",
+    f"a/{'x' * 300}.png",
+    "a/x.txt",
+    "a",
+    "a/",
+    "ILSVRC2012_val_00000001.JPEG",
 )
-MEMBERS += ("test/a/x.png", f"a/{'x' * 300}.png", "a/x.txt", "a", "a/", "ILSVRC2012_val_00000001.JPEG")
 TOKENS: tuple[bytes, ...] = (
     b"\x00",
     b"\xff" * 8,
@@ -490,8 +495,9 @@ def guided(kind: str, seconds: int) -> None:
 
 def main() -> None:
     if sys.argv[1:2] == ["--child"]:
-        kind, seed, first, last, work = sys.argv[2:]
-        child(kind, int(seed), int(first), int(last), Path(work))
+        kind, *numbers, work = sys.argv[2:]
+        seed, first, last = map(int, numbers)
+        child(kind, seed, first, last, Path(work))
         return
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--inputs", type=int, default=500, help="in all, of all kinds")

@@ -42,7 +42,7 @@ import webserver
 CHECKPOINT = "resnet8_v1.reszoo_digits"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 # It was done before, the signal came before the verb had begun, or the verb cleaned up (train: and saved its run).
-ENDS = {signal.SIGKILL: (0, -signal.SIGKILL)}
+ENDS: dict[signal.Signals, tuple[int, ...]] = {signal.SIGKILL: (0, -signal.SIGKILL)}
 ENDS |= {number: (0, -number, 128 + number, 130) for number in SIGNALS[1:]}
 LITTER = (".staging-*", "*.reszoo-part", "*.reszoo-part.json", "*.reszoo-lock", "*.unfinished")
 PAUSE_S = 0.02  # of the server, after every 16 KiB

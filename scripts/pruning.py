@@ -194,7 +194,8 @@ def compare(contestants: list[str], plans: list[Any], runtime: str, batch: int, 
 
 
 def plan_of(folder: Path) -> dict[str, Any]:
-    return to_builtins(zoo.read(folder).spec)["plan"]
+    plan: dict[str, Any] = to_builtins(zoo.read(folder).spec)["plan"]
+    return plan
 
 
 def slug(*words: str) -> str:

@@ -1,34 +1,47 @@
 """Measure what pruning loses against what it saves: `python scripts/pruning_curve.py`, or its parts one by one.
 
 plans      prunes each network to each share of its latency, in each way and place: minutes each, on an idle machine
-networks   fine-tunes those, quantizes those for int8, and tests them: a quarter of an hour to an hour each
+networks   fine-tunes those and, as a control, their parents; tests each, for int8 quantized: up to an hour each
 rivals     tests the smaller networks of the catalogue, as they are: minutes
 speed      times all of them in turn with their parent: minutes, on an idle machine, when the networks are trained
 plot       draws docs/pruning-curve.svg; `scripts/tables.py` writes the table `pruning_curve`
 
 Without a part: all. Each goes on where an interrupted run has stopped: figures go to --out as soon as they are known,
-checkpoints to --work. With `--part 1/2` and `--part 2/2`, two processes share the training. Everything goes through the
-command line, as a user would do it. Needs CIFAR-10 (`reszoo data get cifar10`), the networks of akamaster (`reszoo
-download 'resnet*_v1.akamaster_cifar10'`) and the extras litert and plot.
+checkpoints to --work; a network that was made by another recipe, or of another parent, is made again, and a plan that
+was refused, or out of reach, is not asked for again. What cannot be trained is named, and stops no other. With
+`networks --threads 1 --part 1/2` and `--part 2/2`, two processes share the training. Everything goes through the
+command line, as a user would do it, but for int8: networks are tested and timed as artifacts without a proof of parity,
+as one that loses too much to be exported is a point of the curve as well. Needs CIFAR-10 (`reszoo data get cifar10`),
+the networks of akamaster (`reszoo download 'resnet*_v1.akamaster_cifar10'`) and the extras litert and plot.
 
-The teacher of every network is its parent in int8, which answers once to each of --views views of every image.
+The teacher of every network is its parent in int8, which answers once to each of --views views of every image. They
+are trained on all training images, as their parents and rivals were; nothing here looks at val.
 """
 
 import argparse
 import hashlib
-import io
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from figures import MEASUREMENTS, Figure, comparison_in, known, save_comparison, saved_comparison, write
 from pruning import QUICK, attempt, plan_of, reszoo, size, slug
 
-from reszoo import zoo
+from reszoo import training, zoo
+from reszoo.core.documents import to_builtins
 from reszoo.core.files import write_atomic
+from reszoo.core.locks import locked
+from reszoo.core.palette import COLOURS, INK, MARKERS, QUIET
+from reszoo.core.pictures import dress, picture
+from reszoo.export.artifacts import is_artifact
+from reszoo.export.contract.options import ExportOptions
+from reszoo.export.exporting import unproven
 from reszoo.models.pruning import stages
 
 OUT = MEASUREMENTS / "pruning" / "curve"
@@ -38,7 +51,7 @@ DATA = "cifar10"
 ASKED = {"resnet56_v1.akamaster_cifar10": ("0.5", "0.333", "0.667"), "resnet20_v2.reszoo_cifar10": ("0.5",)}
 RIVALS = {"resnet56_v1.akamaster_cifar10": tuple(f"resnet{depth}_v1.akamaster_cifar10" for depth in (44, 32, 20))}
 WAYS = {"channels": (), "blocks": ("--blocks",), "mixed": ("--mixed",)}
-SMALLER = "smaller networks"
+SMALLER, UNPRUNED = "smaller networks", "unpruned"
 
 
 class Place(NamedTuple):
@@ -55,7 +68,8 @@ class Place(NamedTuple):
 
 
 # In fp32, ONNX Runtime's time cannot be told from the fastest's, and in int8 LiteRT is the fastest (docs/runtimes.md).
-PLACES = (Place("onnxruntime", "fp32"), Place("litert", "int8"))
+INT8 = Place("litert", "int8")
+PLACES = (Place("onnxruntime", "fp32"), INT8)
 
 
 class Case(NamedTuple):
@@ -92,7 +106,7 @@ class Options(NamedTuple):
     plot: Path
 
 
-def main() -> None:
+def main() -> int:
     given = parse()
     asked = {name: tuple(given.share or ASKED.get(name, ("0.5",))) for name in given.network or ASKED}
     rivals = {name: tuple(given.rival or RIVALS.get(name, ())) for name in asked}
@@ -114,8 +128,8 @@ def main() -> None:
         given.work,
         given.plot,
     )
-    for part in given.parts or PARTS:
-        PARTS[part](options)
+    failed = [part for part in given.parts or PARTS if PARTS[part](options)]
+    return int(bool(failed))
 
 
 def parse() -> argparse.Namespace:
@@ -154,58 +168,88 @@ def cases(options: Options) -> Iterator[Case]:
 def plans(options: Options) -> None:
     for case in cases(options):
         record, folder = options.out / "plans" / f"{case.name}.json", pruned_folder(case, options)
-        if folder.exists() and record.exists():
-            continue
         how = ("--latency", case.share, *WAYS[case.way], *case.place.options)
+        asked = {**case.words, "command": " ".join(how), "sha256": sha256_of(case.parent)}
+        found = known(record)
+        if found and (folder.exists() or (found[0]["latency"] is None and asked.items() <= found[0].items())):
+            continue
         shutil.rmtree(folder, ignore_errors=True)
         printed = attempt(case.parent, case.name, *how, "--out", str(folder), "--json")
         if printed is None:  # it is said why
+            write(record, [{**asked, "latency": None}])
             continue
         ratio = {key: json.loads(printed)["speed_check"][key] for key in ("value", "interval")}
         left = {"plan": digest(folder), "stages": stages(zoo.read(folder).spec)}
         sizes = {"parent": size(zoo.load(case.parent)), "pruned": size(zoo.read(folder))}
-        write(record, [{**case.words, "command": " ".join(how), "latency": ratio, **left, **sizes}])
+        write(record, [{**asked, "latency": ratio, **left, **sizes}])
 
 
-def networks(options: Options) -> None:
+def networks(options: Options) -> bool:
+    """Whether any could not be trained."""
     number, of = options.part
-    folders = {tuned_folder(case, options): case for case in made(options)}  # ways may lead to the same network
-    for folder, case in list(folders.items())[number - 1 :: of]:
-        if not folder.exists():
-            train(case, folder, options)
-    for case in made(options):
-        record, folder = record_of(case, options), tuned_folder(case, options)
-        if not folder.exists() or (known(record) and known(record)[0]["plan"] == digest(folder)):
+    is_one_missing = False
+    folders: dict[Path, list[Case]] = {}  # ways and places may lead to the same network
+    for case in (*made(options), *controls(options)):
+        folders.setdefault(tuned_folder(case, options), []).append(case)
+    for folder, leading in list(folders.items())[number - 1 :: of]:
+        if folder.exists():
+            training.tidy(folder)
+        elif not train(leading[0], folder, options):
+            is_one_missing = True
             continue
-        training = json.loads((folder / "training.json").read_text())
-        how = {"recipe": options.recipe, "epochs": options.epochs, "views": options.views}
-        figures = {**how, "seconds": training["seconds"], "plan": digest(folder)}
-        write(record, [{**case.words, **figures, **tested(str(folder), case.parent, case.place, options)}])
+        for case in leading:
+            if not (found := known(record_of(case, options))) or found[0]["made"] != folder.name:
+                write(record_of(case, options), [figures_of(case, folder, options)])
+    return is_one_missing
 
 
-def train(case: Case, folder: Path, options: Options) -> None:
-    changes = {"epochs": options.epochs, "teacher_views": options.views, "threads": options.threads}
-    settings = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
-    taught = ("--recipe", options.recipe, "--teacher", str(int8_of(case.parent, options)), *settings)
-    source = ("--from", str(pruned_folder(case, options)), "--data", options.data)
-    reszoo("train", *source, *taught, "--resume", "--out", str(folder))
+def train(case: Case, folder: Path, options: Options) -> bool:
+    """Whether it could be; what is wrong with the command itself ends the script."""
+    settings = [word for name, value in changes(options).items() for word in ("--set", f"{name}={value}")]
+    taught = ("--recipe", options.recipe, "--teacher", runnable(case.parent, INT8, options), *settings)
+    source = case.parent if case.way == UNPRUNED else str(pruned_folder(case, options))
+    threads = ("--threads", str(options.threads)) if options.threads else ()
+    asked = ("train", "--from", source, "--data", options.data, *taught, *threads, "--resume", "--out", str(folder))
+    try:
+        reszoo(*asked)
+    except subprocess.CalledProcessError as error:
+        if error.returncode != 1:
+            raise
+        print(f"{folder} cannot be trained", flush=True)
+        return False
+    return True
+
+
+def changes(options: Options) -> dict[str, str]:
+    """Of the recipe."""
+    return {"epochs": str(options.epochs), "teacher_views": str(options.views), "train_on": "trainval"}
+
+
+def figures_of(case: Case, folder: Path, options: Options) -> Figure:
+    described = json.loads((folder / "training.json").read_text())
+    recipe, plan = described["run"]["recipe"], digest(folder)
+    how = {"recipe": recipe["name"], "epochs": recipe["epochs"], "views": recipe["teacher_views"]}
+    made = {"seconds": described["seconds"], "plan": plan, "made": folder.name}
+    return {**case.words, **how, **made, **tested(str(folder), case.parent, case.place, options)}
 
 
 def rivals(options: Options) -> None:
     for parent, names in options.rivals.items():
         for name in names:
             for place in options.places:
-                if not known(record := options.out / "rivals" / f"{slug(name, str(place))}.json"):
-                    found = {"parent": parent, "place": str(place), "network": name}
-                    write(record, [{**found, **tested(name, parent, place, options)}])
+                record = options.out / "rivals" / f"{slug(parent, str(place), name)}.json"
+                made = hashed([sha256_of(parent), sha256_of(name), options.data])[:12]
+                if not (found := known(record)) or found[0]["made"] != made:
+                    about = {"parent": parent, "place": str(place), "network": name, "made": made}
+                    write(record, [{**about, **tested(name, parent, place, options)}])
 
 
 def tested(network: str, parent: str, place: Place, options: Options) -> dict[str, Any]:
     """The accuracies of the parent and of the network in that place, and what is lost, image by image."""
-    how = ("--runtime", place.runtime, "--precision", place.precision, "--accuracy", options.data)
-    reference = str(int8_of(parent, options)) if place.precision == "int8" else parent
+    its, reference = (runnable(each, place, options) for each in (network, parent))
+    how = ("--runtime", place.runtime, "--accuracy", options.data, "--reference", reference)
     folder = options.work / "results"
-    printed = reszoo("bench", network, *how, "--reference", reference, *QUICK, "--out", str(folder), "--json")
+    printed = reszoo("bench", its, *how, *QUICK, "--out", str(folder), "--json")
     records = json.loads(printed)
     return {
         "accuracies": [record["accuracy"] for record in records if record["kind"] == "measurement"],
@@ -214,16 +258,20 @@ def tested(network: str, parent: str, place: Place, options: Options) -> dict[st
 
 
 def speed(options: Options) -> None:
-    """A comparison for each share, with the ways in it, and one with the smaller networks."""
+    """A comparison for each share, with all ways in it, and one with the smaller networks.
+
+    Whatever each was trained by: that changes no shapes.
+    """
+    every = options._replace(ways=list(WAYS))
     for parent, shares in options.asked.items():
         for place in options.places:
             for share in shares:
-                same = [
-                    case for case in made(options) if (case.parent, case.place, case.share) == (parent, place, share)
+                of_share = [
+                    case for case in made(every) if (case.parent, case.place, case.share) == (parent, place, share)
                 ]
-                folders = [folder for case in same if (folder := tuned_folder(case, options)).exists()]
-                plans = {str(folder): digest(folder) for folder in folders}
-                compare(parent, place, plans, share, options)
+                plans = dict.fromkeys(digest(pruned_folder(case, options)) for case in of_share)
+                contestants = {str(folder): plan for plan in plans for folder in trained(parent, plan, options)[:1]}
+                compare(parent, place, contestants, share, options)
             compare(parent, place, {name: name for name in options.rivals[parent]}, "rivals", options)
 
 
@@ -234,7 +282,8 @@ def compare(parent: str, place: Place, contestants: dict[str, str], what: str, o
         return
     with tempfile.TemporaryDirectory() as folder:
         limits = ("--time-limit", options.time_limit, "--out", folder)
-        reszoo("compare", parent, *contestants, *place.options, *limits)
+        several = [runnable(each, place, options) for each in (parent, *contestants)]
+        reszoo("compare", *several, "--runtime", place.runtime, "--threads", "1", "--batch", "1", *limits)
         save_comparison(record, comparison_in(Path(folder)), plans)
 
 
@@ -244,35 +293,28 @@ def plot(options: Options) -> None:
     rows = list(pruning_curve(options.out))
     if not rows:
         raise SystemExit(f"nothing is measured in {options.out}")
-    write_atomic(options.plot, picture(rows))
+    write_atomic(options.plot, drawn(rows))
     print(f"wrote {options.plot}")
 
 
-def picture(rows: list[Figure]) -> bytes:
+def drawn(rows: list[Figure]) -> bytes:
     """A panel for each network and place. The same rows give the same bytes."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure as Canvas
-
     panels: dict[tuple[str, str], list[Figure]] = {}
     for row in rows:
         panels.setdefault((row["parent"], row["place"]), []).append(row)
     columns = min(len(panels), 2)
     lines = -(-len(panels) // columns)
-    with mpl.rc_context({"svg.hashsalt": "reszoo", "font.family": "DejaVu Sans", "font.size": 9}):
-        canvas = Canvas(figsize=(4.8 * columns, 4.2 * lines), layout="constrained", facecolor="white")
-        every = canvas.subplots(lines, columns, squeeze=False).flat
+
+    def put(sheet: Any) -> None:
+        every = sheet.subplots(lines, columns, squeeze=False).flat
         for (name, of_panel), axes in zip(panels.items(), every, strict=False):
             draw(axes, ", ".join(name), of_panel)
-        buffer = io.BytesIO()
-        canvas.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+
+    return picture(put, (4.8 * columns, 4.2 * lines), "svg", font_size=9)
 
 
 def draw(axes: Any, title: str, rows: list[Figure]) -> None:
     """A line for each way; of the smaller networks points with their names."""
-    from reszoo.core.palette import COLOURS, INK, LINE, QUIET
-    from reszoo.reporting.plot import MARKERS
-
     for i, kind in enumerate(dict.fromkeys(row["kind"] for row in rows)):
         points = sorted((row for row in rows if row["kind"] == kind), key=lambda row: row["times"].value)
         (xs, across), (ys, along) = (spans([row[name] for row in points]) for name in ("times", "lost"))
@@ -287,9 +329,7 @@ def draw(axes: Any, title: str, rows: list[Figure]) -> None:
     axes.set_title(title, color=INK, fontsize=9, parse_math=False)
     axes.set_xlabel("times faster (99 % interval)", color=INK)
     axes.set_ylabel("points lost (paired 95 %)", color=INK)
-    axes.grid(color=LINE, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    dress(axes)
     axes.legend(frameon=False, fontsize=8)
 
 
@@ -298,7 +338,19 @@ def spans(of: list[Any]) -> tuple[list[float], list[list[float]]]:
     return [s.value for s in of], [[s.value - s.low for s in of], [s.high - s.value for s in of]]
 
 
-PARTS: dict[str, Callable[[Options], None]] = {
+def runnable(network: str, place: Place, options: Options) -> str:
+    """What is given to `bench` and `compare`: in int8 an artifact that needs no proof, as all losses are measured."""
+    if place.precision == "fp32":
+        return network
+    source = zoo.read(Path(network)) if Path(network).is_dir() else zoo.load(network)
+    folder = options.work / "int8" / slug(source.ref, source.identity[:12])
+    with locked(folder):  # two parts may need the parent's
+        if not is_artifact(folder):
+            unproven(source, place.runtime, out=folder, options=ExportOptions(precision="int8"))
+    return str(folder)
+
+
+PARTS: dict[str, Callable[[Options], bool | None]] = {
     "plans": plans,
     "networks": networks,
     "rivals": rivals,
@@ -307,38 +359,53 @@ PARTS: dict[str, Callable[[Options], None]] = {
 }
 
 
+def controls(options: Options) -> list[Case]:
+    """The parents, trained on as the pruned networks are: what of a loss is the pruning's."""
+    return [Case(parent, place, "1", UNPRUNED) for parent in options.asked for place in options.places]
+
+
 def made(options: Options) -> list[Case]:
     """Those of which there is a pruned network."""
     return [case for case in cases(options) if pruned_folder(case, options).exists()]
 
 
 def pruned_folder(case: Case, options: Options) -> Path:
-    return options.work / "pruned" / case.name
+    """It says which weights the parent has: a name may get better ones some day."""
+    return options.work / "pruned" / slug(case.name, sha256_of(case.parent)[:8])
+
+
+def trained(parent: str, plan: str, options: Options) -> list[Path]:
+    """All networks of a plan, without those that are still at work."""
+    folders = (options.work / "tuned").glob(f"{slug(parent, plan)}-*")
+    return sorted(folder for folder in folders if (folder / "checkpoint.json").exists())
 
 
 def tuned_folder(case: Case, options: Options) -> Path:
-    """The same for the same plan, whatever asked for it."""
-    plan = digest(pruned_folder(case, options))
-    return options.work / "tuned" / slug(case.parent, plan, f"epochs{options.epochs}")
+    """The same for the same plan, whatever asked for it; another for any other training."""
+    plan = UNPRUNED if case.way == UNPRUNED else digest(pruned_folder(case, options))
+    recipe = to_builtins(training.override(training.load(options.recipe), changes(options))) | {"summary": ""}
+    decided = hashed([recipe, options.data, sha256_of(case.parent)])[:8]
+    return options.work / "tuned" / slug(case.parent, plan, f"epochs{options.epochs}", decided)
 
 
 def digest(folder: Path) -> str:
     """What a plan is called, which is long."""
-    plan = json.dumps(plan_of(folder), sort_keys=True)
-    return hashlib.sha256(plan.encode()).hexdigest()[:12]
+    return hashed(plan_of(folder))[:12]
+
+
+def hashed(document: object) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def sha256_of(network: str) -> str:
+    """Of its weights."""
+    return zoo.load(network).sha256
 
 
 def record_of(case: Case, options: Options) -> Path:
     return options.out / "networks" / f"{case.name}-epochs{options.epochs}.json"
 
 
-def int8_of(parent: str, options: Options) -> Path:
-    """The parent's artifact for LiteRT: the teacher, and what others in int8 are held against."""
-    folder = options.work / f"{slug(parent)}-int8"
-    if not folder.exists():
-        reszoo("export", parent, "--to", "litert", "--precision", "int8", "--out", str(folder))
-    return folder
-
-
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

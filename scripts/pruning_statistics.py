@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from figures import MEASUREMENTS, Figure, write
+from figures import MEASUREMENTS, Figure, known, write
 
 from reszoo import datasets, zoo
 from reszoo.core.types import Checkpoint, ModelSpec
@@ -20,13 +20,14 @@ from reszoo.datasets.preprocess import normalise
 from reszoo.models.cost import cost_of
 from reszoo.prune import PruneConfig, UnreachableError, prune
 from reszoo.prune.calibration import Batches, sample
-from reszoo.prune.config import Remove
+from reszoo.prune.config import Remove, Statistics
 from reszoo.prune.depth import mean_loss
 
 OUT = MEASUREMENTS / "pruning" / "statistics.json"
 NETWORKS = tuple(f"resnet8_{family}.reszoo_{data}" for data in ("digits", "cifar10") for family in ("v1", "v2"))
 BUNDLED = (*NETWORKS, "resnet20_v2.reszoo_cifar10")
 WAYS: tuple[Remove, ...] = ("channels", "blocks", "mixed")
+STATISTICS: tuple[Statistics, ...] = ("kept", "renewed")
 SHARES = (0.75, 0.5)
 UNSEEN = 2000  # images, or as many as there are
 
@@ -36,12 +37,16 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=BUNDLED, metavar="REF")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    figures: list[Figure] = []
     for ref in options.networks:
-        for figure in measured(zoo.load(ref)):
-            print(figure, flush=True)
-            figures.append(figure)
-    write(options.out, figures)
+        figures = list(measured(zoo.load(ref)))
+        print(*figures, sep="\n", flush=True)
+        others = [each for each in known(options.out) if each["network"] != ref]
+        write(options.out, sorted([*others, *figures], key=lambda each: order(each["network"])))
+
+
+def order(network: str) -> int:
+    """In the table."""
+    return BUNDLED.index(network) if network in BUNDLED else len(BUNDLED)
 
 
 def measured(network: Checkpoint) -> Iterator[Figure]:
@@ -49,14 +54,14 @@ def measured(network: Checkpoint) -> Iterator[Figure]:
     for way in WAYS:
         for share in SHARES:
             try:
-                losses = {name: loss(network, way, share, name, images) for name in ("kept", "renewed")}
+                losses: Figure = {name: loss(network, way, share, name, images) for name in STATISTICS}
             except UnreachableError:  # so many blocks cannot go
                 continue
             n = sum(len(labels) for _, labels in images)
             yield {"network": network.ref, "way": way, "macs": share, "images": n, **losses}
 
 
-def loss(network: Checkpoint, way: Remove, share: float, statistics: str, images: Batches) -> float:
+def loss(network: Checkpoint, way: Remove, share: float, statistics: Statistics, images: Batches) -> float:
     def macs(spec: ModelSpec) -> float:
         return cost_of(spec).macs
 

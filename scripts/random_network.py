@@ -6,6 +6,7 @@ are enlarged to 224x224: so there are real images to prove an export on, and to 
 
 import argparse
 from pathlib import Path
+from typing import cast
 
 import torch
 from msgspec.structs import replace
@@ -41,7 +42,7 @@ def make(arch: str, out: Path) -> Checkpoint:
     labels = info(DATASET).classes
     spec = replace(models.spec_of(arch), num_classes=len(labels))
     torch.manual_seed(0)
-    model = models.build(spec)
+    model = cast(ResNet, models.build(spec))
     _settle(model)
     return checkpoints.save(
         out,
@@ -74,22 +75,26 @@ def _settle(model: ResNet) -> None:
     """
     for block in blocks_of(model).values():
         last = block.steps[-1]
-        (block.convs if last.kind == "conv" else block.norms)[last.number].weight.mul_(BRANCH)
+        layer = (block.convs if last.kind == "conv" else block.norms)[last.number]
+        cast(nn.Parameter, layer.weight).mul_(BRANCH)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the mean over all batches
     images, _ = next(datasets.calibration_sample(DATASET, IMAGES, 0).batches(PREPROCESS, IMAGES))
-    batches = torch.from_numpy(normalise(images, PREPROCESS)).split(32)
-    head, model.head = model.head, nn.Identity()
+    batches = torch.split(torch.from_numpy(normalise(images, PREPROCESS)), 32)
+    head, seen = model.head, list[torch.Tensor]()
+    head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
     for batch in batches:
         model(batch)
+    seen.clear()  # these were normalised by their own statistics
     model.eval()
-    features = torch.cat([model(batch) for batch in batches])
+    for batch in batches:
+        model(batch)
+    features = torch.cat(seen)
     mean = features.mean(0)
     directions = torch.linalg.svd(features - mean, full_matrices=False).Vh[: head.out_features // 2]
     head.weight.copy_(torch.cat([directions, -directions]))
     head.bias.copy_(-head.weight @ mean)
-    model.head = head
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from figures import MEASUREMENTS, Figure, SavedComparison, known, load, saved_comparison, saved_comparisons
 from pruning import BATCHES, EQUAL, PARENTS, RUNTIMES, STEPS, TIMED, WAYS, slug
-from pruning_curve import ASKED, PLACES, SMALLER
+from pruning_curve import ASKED, PLACES, SMALLER, UNPRUNED
 from pruning_curve import OUT as CURVE
 from quantization import DEFAULT, NNCF
 from runtimes import NETWORKS
@@ -92,8 +92,10 @@ def accuracy() -> Iterator[Row]:
         found[each["subject"]["source_ref"]][each["subject"]["scenario"]["runtime"]] = each["accuracy"]
     for network, by_runtime in sorted(found.items()):
         shares = {runtime: each["correct"] / each["n"] for runtime, each in by_runtime.items()}
-        published = zoo.cards()[network].accuracy.value
-        yield {"network": network, "published": published, "n": by_runtime["torch"]["n"], **shares}
+        published = zoo.cards()[network].accuracy
+        if not published:
+            raise ValueError(f"{network}: its card has no accuracy")
+        yield {"network": network, "published": published.value, "n": by_runtime["torch"]["n"], **shares}
 
 
 def startup() -> Iterator[Row]:
@@ -145,10 +147,11 @@ def training_worth() -> Iterator[Row]:
                 pairs = [(by_seed[seed], plain[epochs][seed]) for seed in seeds]
                 gain, (low, high) = mean_interval([_percent(one) - _percent(other) for one, other in pairs])
                 worth = [_plain_images([plain[length][s] for length in plain], by_seed[s]) for s in seeds]
-                cost = [_second_an_image(one) / _second_an_image(other) for one, other in pairs]
+                alike = [(one, other) for one, other in pairs if one["cpu"] == other["cpu"]]
+                cost = [_second_an_image(one) / _second_an_image(other) for one, other in alike]
                 cells["gain"] = f"{Span(gain, low, high):+.2f}"
                 cells["worth"] = f"{_geometric_mean(worth):.2f}" if all(worth) else "not known"
-                cells["cost"] = f"{_geometric_mean(cost):.2f}"
+                cells["cost"] = f"{_geometric_mean(cost):.2f}" if len(cost) > 1 else "not known"
             accuracy = fmean(_percent(by_seed[seed]) for seed in seeds)
             first = "" if (variant, epochs) != next(iter(runs)) else f"`{network}`"
             yield {
@@ -206,7 +209,7 @@ def transfer() -> Iterator[Row]:
 
 
 def _percent(found: Figure) -> float:
-    return 100 * found["correct"] / found["n"]
+    return 100 * float(found["correct"] / found["n"])
 
 
 def bundled() -> Iterator[Row]:
@@ -306,6 +309,8 @@ def _shares(found: Figure) -> dict[str, float]:
 
 # docs/quantization.md
 
+WITHOUT_VNNI = "quantization/without_vnni"
+
 
 def int8_accuracy() -> Iterator[Row]:
     """Points lost by the defaults on each runtime, and by NNCF's on OpenVINO."""
@@ -343,9 +348,9 @@ def int8_ways() -> list[Row]:
     return sorted(rows, key=lambda row: -row["tried"])
 
 
-def int8_speed() -> Iterator[Row]:
+def int8_speed(folder: str = "quantization") -> Iterator[Row]:
     """int8 against float in the same runtime."""
-    for c, medians_s, _ in sorted(saved_comparisons("quantization/speed"), key=_by_network):
+    for c, medians_s, _ in sorted(saved_comparisons(f"{folder}/speed"), key=_by_network):
         numbered = reversed(list(enumerate(c.subjects)))  # of the baseline's two processes, the first
         place = {(subject.precision, subject.scenario.runtime_name): number for number, subject in numbered}
         for runtime in ("onnxruntime", "openvino:static"):
@@ -364,6 +369,19 @@ def int8_integers() -> Iterator[Row]:
     """ONNX Runtime's integer layers against exact arithmetic."""
     for each in load("quantization/integers")["figures"]:
         yield {"network": each["network"], **each["check"], "wrong": sum(x["wrong"] for x in each["check"]["wrong"])}
+
+
+def int8_certificate() -> Iterator[Row]:
+    """Weights with the certificate against saturation and without, on a CPU that has no VNNI."""
+    for each in load(f"{WITHOUT_VNNI}/certificate")["figures"]:
+        row = {"network": each["network"], "weights": "certified" if each["way"] == DEFAULT else "not certified"}
+        if "refused" in each:
+            yield {**row, "layers": "", "elements": "", "points": "the proof of parity refuses it"}
+            continue
+        check = each["check"]
+        wrong = sum(layer["wrong"] for layer in check["wrong"])
+        layers, elements = f"{len(check['wrong'])} of {check['layers']}", f"{wrong:,} of {check['elements']:,}"
+        yield {**row, "layers": layers, "elements": elements, "points": f"{points(each):+.2f}"}
 
 
 # docs/runtimes.md
@@ -427,10 +445,10 @@ def runtimes_accuracy() -> list[Row]:
     return [{"way": key, "top_1": found[key]} for key in sorted(found)]
 
 
-def widest_top_1() -> float:
+def widest_top_1() -> tuple[float]:
     """Half the width of an accuracy's interval, of the network that has the widest, in points."""
     spans = [top_1(each) for each in load("runtimes/accuracy")["figures"]]
-    return max((span.high - span.low) / 2 for span in spans)
+    return (max((span.high - span.low) / 2 for span in spans),)
 
 
 def runtimes_exports() -> Iterator[Row]:
@@ -461,6 +479,34 @@ def runtimes_missing() -> Iterator[Row]:
         found[each["what"], each["reason"]].append(short(each))
     for (what, why), names in found.items():
         yield {"what": what, "networks": "all" if len(names) == len(NETWORKS) else ", ".join(names), "why": why}
+
+
+def optimize_front() -> Iterator[Row]:
+    """Each network's fastest artifacts against eager PyTorch, measured in turn, with what they answer rightly."""
+    for found in saved_comparisons("optimize/front"):
+        c, eager = found.comparison, found.comparison.subjects[0]
+        for at, answers in zip((AGAIN + 1, AGAIN + 2), found.plans[1:], strict=True):
+            subject, ratio = c.subjects[at], c.ratio(at)
+            low, high = ratio.interval
+            of_eager = found.plans[0]["correct"] / found.plans[0]["n"]
+            is_first = at == AGAIN + 1
+            yield {
+                "network": eager.source_ref.partition(".")[0] if is_first else "",
+                "eager_ms": milliseconds(found.medians_s[0]) if is_first else "",
+                "eager_top_1": f"{100 * of_eager:.2f} %" if is_first else "",
+                "way": f"{subject.scenario.runtime_name} {subject.precision}",
+                "ms": milliseconds(found.medians_s[at]),
+                "times": Span(1 / ratio.value, 1 / high, 1 / low),
+                "top_1": f"{100 * answers['correct'] / answers['n']:.2f} %",
+            }
+
+
+def optimize_gains() -> tuple[float, float, float]:
+    """How many times as fast as eager PyTorch int8 is, from and to, and how many points of top-1 are between them."""
+    fronts = list(saved_comparisons("optimize/front"))
+    times = [1 / found.comparison.ratio(AGAIN + 2).value for found in fronts]
+    top_1s = [[100 * answers["correct"] / answers["n"] for answers in found.plans] for found in fronts]
+    return min(times), max(times), max(abs(int8 - eager) for eager, *_, int8 in top_1s)
 
 
 def runtimes_best() -> Iterator[Row]:
@@ -517,8 +563,8 @@ def _batches(fixed: int | None) -> str:
     return f"fixed {fixed}" if fixed else "1 3 32"
 
 
-def shipped_images() -> float:
-    return float(min(each["n"] for each in load("shipped/ways")["figures"] if "n" in each))
+def shipped_images() -> tuple[float]:
+    return (float(min(each["n"] for each in load("shipped/ways")["figures"] if "n" in each)),)
 
 
 def _range(found: list[float]) -> str:
@@ -585,7 +631,7 @@ def _timed(network: str) -> Iterator[Found]:
         if each["network"] == network:
             where = {"local": "this machine", "browser": "a browser on it"}[each["target"]]
             memory = f"{each['taken_bytes'] / 1e6:,.0f} MB, measured"
-            span = Span(*(1e3 * seconds for seconds in (each["median_s"], *each["interval_s"])), " ms")
+            span = Span(*(1e3 * seconds for seconds in (each["median_s"], *each["interval_s"])))._replace(unit=" ms")
             time = f"{span:.3f}, {each['way']}"
             yield where, each["runtime"], each["precision"], each, each["bytes"], memory, time
 
@@ -794,13 +840,19 @@ def pruning_steps() -> Iterator[Row]:
 
 def pruning_curve(folder: Path = CURVE) -> Iterator[Row]:
     """What each way loses for what it saves, in each place, and what smaller networks do, as far as it is measured."""
-    found = [(path.parent.name, known(path)[0]) for path in (*folder.glob("networks/*"), *folder.glob("rivals/*"))]
+    found = [
+        (path.parent.name, known(path)[0]) for path in (*folder.glob("networks/*.json"), *folder.glob("rivals/*.json"))
+    ]
     rows = []
     for part, each in found:
         is_rival = part == "rivals"
         what, wanted = ("rivals", each["network"]) if is_rival else (each["share"], each["plan"])
         path = folder / "speed" / f"{slug(each['parent'], each['place'], what)}.json"
-        if not path.exists() or wanted not in (timed := saved_comparison(path)).plans:
+        if each.get("way") == UNPRUNED:
+            times = Span(1, 1, 1)
+        elif path.exists() and wanted in (timed := saved_comparison(path)).plans:
+            times = faster(timed.comparison.ratio(AGAIN + 1 + timed.plans.index(wanted)))
+        else:
             continue
         kind = SMALLER if is_rival else f"{each['way']}, {each['epochs']} epochs"
         rows.append(
@@ -810,11 +862,14 @@ def pruning_curve(folder: Path = CURVE) -> Iterator[Row]:
                 "kind": kind,
                 "name": wanted if is_rival else "",
                 "asked": "" if is_rival else each["share"],
-                "times": faster(timed.comparison.ratio(AGAIN + 1 + timed.plans.index(wanted))),
+                "times": times,
                 "top_1": top_1(each["accuracies"][-1]),
                 "lost": points(each["losses"][0]),
             }
         )
+    recipes = {(each["recipe"], each["views"], each["epochs"]) for part, each in found if part == "networks"}
+    if len(recipes) > len({epochs for *_, epochs in recipes}):
+        raise ValueError(f"{folder} has networks of several recipes, {sorted(recipes)}: make the older ones again")
     parents = [*ASKED, *sorted({row["parent"] for row in rows} - set(ASKED))]
     places = [str(place) for place in PLACES]
     yield from sorted(
@@ -871,7 +926,7 @@ def serving_latency() -> Iterator[Row]:
             "bare_us": 1e6 * each["bare_s"],
             "served_us": 1e6 * each["served_s"],
             "exchanged_us": 1e6 * each["exchanged_s"],
-            "more": Span(*(100 * (ratio - 1) for ratio in (each["ratio"], *each["interval"])), " %"),
+            "more": Span(*(100 * (ratio - 1) for ratio in (each["ratio"], *each["interval"])))._replace(unit=" %"),
             "rounds": each["rounds"],
         }
 
@@ -928,8 +983,10 @@ def optimize_peers() -> Iterator[Row]:
     """How many times slower each peer is than the choice."""
     for name, limit in (("peers", "0.3 points"), ("pruned", "1 point, fine-tuned")):
         path = MEASUREMENTS / "optimize" / f"{name}.json"
-        c = saved_comparison(path).comparison if path.exists() else None
-        for at in range(AGAIN + 1, len(c.subjects) if c else 0):
+        if not path.exists():
+            continue
+        c = saved_comparison(path).comparison
+        for at in range(AGAIN + 1, len(c.subjects)):
             ratio = c.ratio(at)
             choice, peer = c.subjects[0], c.subjects[at]
             yield {
@@ -944,4 +1001,5 @@ def optimize_networks() -> Iterator[Row]:
     for found in known(MEASUREMENTS / "optimize" / "networks.json"):
         absent = dict.fromkeys(("network", "how", "runtime", "ms", "top_1"), "")
         forms = {"ms": "{:.3g}", "top_1": "{:.2%}"}
-        yield absent | found | {name: form.format(found[name]) for name, form in forms.items() if name in found}
+        told = {name: form.format(found[name]).replace("%", " %") for name, form in forms.items() if name in found}
+        yield absent | found | told

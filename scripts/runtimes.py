@@ -26,6 +26,7 @@ from reszoo.bench.plan import Planned, plan
 from reszoo.core.documents import read_json
 from reszoo.core.files import cache_dir
 from reszoo.core.measured import AGAIN, BASELINE, Comparison, Failure, Measurement, Scenario, Subject
+from reszoo.core.types import Artifact
 from reszoo.export import artifacts
 from reszoo.export.contract.runtime import parse_runtime
 
@@ -176,17 +177,19 @@ def or_exit(result: T | Failure) -> T:
 
 def contestants(network: str, threads: int, batch: int) -> list[Contestant]:
     """All of `WAYS` that there are artifacts for. A runtime that is not here is an error: its row would be missing."""
-    made = {(each.format, each.precision): each for each in map(artifacts.read, map(Path, artifacts_of(network)))}
+    made: dict[tuple[str, str], Artifact] = {}
+    for artifact in map(artifacts.read, map(Path, artifacts_of(network))):
+        made[artifact.format, artifact.precision] = artifact
     found = []
     for way, file_format, precisions in WAYS:
         runtime, variant = parse_runtime(way)
         scenario = Scenario(
             runtime=runtime.name, variant=variant, device="cpu", batch=batch, threads=threads, warmup_limit_s=0.5
         )
-        for artifact in (made.get((file_format, precision)) for precision in precisions):
-            if artifact is None:
+        for precision in precisions:
+            if (file_format, precision) not in made:
                 continue  # `exports` has the reason
-            (item,) = plan(artifact, scenario, [threads], [batch])
+            (item,) = plan(made[file_format, precision], scenario, [threads], [batch])
             if not isinstance(item, Planned):
                 raise SystemExit(f"{item.what}: {item.reason}. {item.fix}")
             found.append(Contestant(item.artifact, item.scenario))

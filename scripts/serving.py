@@ -182,7 +182,7 @@ class Client(asyncio.Protocol):
 async def _clients(port: int, questions: list[Question], seconds: float) -> list[Client]:
     loop, end = asyncio.get_running_loop(), time.perf_counter() + seconds
     made = [await loop.create_connection(lambda: Client(questions, end), "127.0.0.1", port) for _ in range(CONNECTIONS)]
-    clients: list[Client] = [protocol for _, protocol in made]  # type: ignore[misc]
+    clients: list[Client] = [protocol for _, protocol in made]
     await asyncio.wait_for(asyncio.gather(*(client.done for client in clients)), seconds + 60)
     return clients
 

@@ -82,7 +82,7 @@ def tried(network: str, name: str, request: ExportOptions, images: np.ndarray, l
 def shipped(artifact: Artifact, images: np.ndarray, folder: Path) -> np.ndarray:
     """run.py's logits, in the batches that it chooses."""
     np.save(folder / "images.npy", images)
-    command = [sys.executable, artifact.path / "run.py", "--npy", "images.npy", "--out", "logits.npy"]
+    command = [sys.executable, str(artifact.path / "run.py"), "--npy", "images.npy", "--out", "logits.npy"]
     subprocess.run(command, cwd=folder, check=True, stderr=subprocess.DEVNULL)
     found: np.ndarray = np.load(folder / "logits.npy")
     return found

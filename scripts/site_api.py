@@ -37,13 +37,14 @@ def workflow(value: object) -> str | None:
 def as_member(name: str, function: griffe.Function, owner: griffe.Module | griffe.Class) -> griffe.Function:
     """The function under another name; of a class, as a method, whose first parameter is the object."""
     first, *others = function.parameters
-    parameters, text = [first, *others], function.docstring.value
+    docstring = function.docstring or griffe.Docstring("")
+    parameters, text = [first, *others], docstring.value
     if is_method := owner.is_class:
         parameters, text = [griffe.Parameter("self"), *others], without(first.name, text)
     returns = public(function.returns, owner.parent if is_method else owner)
     made = griffe.Function(name, parameters=griffe.Parameters(*parameters), returns=returns)
     made.docstring = griffe.Docstring(
-        text, parent=made, parser=function.docstring.parser, parser_options=function.docstring.parser_options
+        text, parent=made, parser=docstring.parser, parser_options=docstring.parser_options
     )
     return made
 

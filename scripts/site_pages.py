@@ -30,7 +30,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         page.meta["hide"] = ["navigation", "toc"]
     if page.file.src_uri != "zoo.md":
         return markdown
-    return markdown.replace("<!-- zoo -->", zoo_table([card for card in zoo.list_models() if card.where != "local"]))
+    return markdown.replace("<!-- zoo -->", zoo_table(zoo.list_models()))
 
 
 def linked(text: str) -> str:

@@ -55,11 +55,11 @@ class Machine(NamedTuple):
 
 
 class Sentence(NamedTuple):
-    figure: Callable[[], float]
+    figures: Callable[[], tuple[float, ...]]
     form: str
 
     def __str__(self) -> str:
-        return self.form.format(self.figure()) + "\n"
+        return self.form.format(*self.figures()) + "\n"
 
 
 def columns(form: str, names: Iterable[object]) -> str:
@@ -181,6 +181,17 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         "`{network}` | {layers} | {certificate[unchanged_layers]} | {certificate[rescaled_channels]} | "
         "{elements:,} | {rounding:,} | {wrong}",
     ),
+    "int8_host_without_vnni": Machine(f"{rows.WITHOUT_VNNI}/certificate", "onnxruntime openvino"),
+    "int8_certificate": Table(
+        rows.int8_certificate,
+        "network | weights | wrong layers | wrong results | points of top-1 lost (95 % interval)",
+        "`{network}` | {weights} | {layers} | {elements} | {points}",
+    ),
+    "int8_speed_without_vnni": Table(
+        partial(rows.int8_speed, rows.WITHOUT_VNNI),
+        "network | batch | runtime | fp32 ms | int8 ms | times faster (99 % interval)",
+        "`{network}` | {batch} | {runtime} | {fp32} | {int8} | {times:.2f}",
+    ),
     # docs/runtimes.md
     "runtimes_host": Machine(
         "runtimes/exports", "torch onnxruntime openvino ai-edge-litert executorch ncnn nncf litert-torch"
@@ -273,6 +284,15 @@ TABLES: Mapping[str, Table | Machine | Sentence] = {
         rows.optimize_networks,
         "latency | answer | network | as | ms | top-1 on test | minutes",
         "{latency} | {outcome} | {network} | {how} on {runtime} | {ms} | {top_1} | {minutes:.0f}",
+    ),
+    "optimize_front": Table(
+        rows.optimize_front,
+        "network | PyTorch ms | its top-1 | fastest fp32, int8 | ms | times faster (99 % interval) | top-1",
+        "{network} | {eager_ms} | {eager_top_1} | {way} | {ms} | {times:.1f} | {top_1}",
+    ),
+    "optimize_gains": Sentence(
+        rows.optimize_gains,
+        "int8 is {:.1f} to {:.1f} times as fast as eager PyTorch, and its top-1 is within {:.2f} points of it.",
     ),
     # docs/c-artifact.md
     "c_host": Machine("c/latency", "onnxruntime openvino ai-edge-litert executorch"),

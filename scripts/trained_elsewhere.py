@@ -28,7 +28,7 @@ for _ in range(epochs):
     for images, labels in loader:
         loss = torch.nn.functional.cross_entropy(model(images), labels)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
 

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from figures import MEASUREMENTS, write
@@ -52,10 +52,10 @@ def main() -> int:
     return 0 if is_right(figures) else 1
 
 
-def take_photos(folder: Path, wanted: dict[str, int]) -> None:
+def take_photos(folder: Path, wanted: dict[datasets.Split, int]) -> None:
     """JPEGs by split and class."""
     for split, n in wanted.items():
-        images = datasets.load("cifar10", split)
+        images = cast(datasets.ArrayDataset, datasets.load("cifar10", split))
         names = np.array(images.classes)[images.labels]
         for label in CLASSES:
             (folder / split / label).mkdir(parents=True)

@@ -9,6 +9,7 @@ from tables import TABLES
 
 from reszoo import zoo
 from reszoo.cli.output import count
+from reszoo.core.types import ResNetSpec
 
 V1, V2 = "1512.03385", "1603.05027"
 PAPERS = {V1: "He et al. 2015", V2: "He et al. 2016", "1605.07146": "Zagoruyko & Komodakis 2016"}
@@ -28,10 +29,10 @@ class Entry(NamedTuple):
 
 
 def zoo_table(cards: Sequence[zoo.ModelCard]) -> str:
-    """Raw HTML, without an empty line: Markdown would take that for its end."""
+    """Raw HTML, without an empty line: Markdown would take that for its end. Of this machine's own there is none."""
     counted = {row["network"]: row for row in rows.accuracy()}
     fastest = {row["ref"]: row for row in rows.runtimes_best() if row["threads"] == 1}
-    found = [_entry(card) for card in cards]
+    found = [_entry(card) for card in cards if card.where != "local"]
     lines = [_line(each, counted.get(each.card.ref), fastest.get(each.card.ref)) for each in found]
     heads = "".join(f'<th scope="col">{name}</th>' for name in HEADERS)
     return (
@@ -49,6 +50,8 @@ def _entry(card: zoo.ModelCard) -> Entry:
         source, n = (said.source, said.n) if said else ("", 0)
         return Entry(card, n, source, known.paper, known.note, known.size_bytes)
     checkpoint = zoo.load(card.ref)
+    if not isinstance(checkpoint.spec, ResNetSpec):
+        raise ValueError(f"{card.ref}: nothing here says which paper it is of")
     return Entry(card, checkpoint.metrics[0].n, "", V2 if checkpoint.spec.family == "v2" else V1, "", None)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="needs a CUDA GPU"))
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache for every test, and none of the settings of whoever runs them."""
+def forget_settings(patch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("RESZOO_") and not name.startswith("RESZOO_TEST_"):
-            monkeypatch.delenv(name)
+            patch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """None of the settings of whoever runs the tests, nor their cache: for what lasts longer than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        forget_settings(patch)
+        patch.setenv("RESZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache for every test, and no setting that another test has left."""
+    forget_settings(monkeypatch)
     folder = tmp_path / "cache"
     monkeypatch.setenv("RESZOO_CACHE", str(folder))
     return folder

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from .api import import_checkpoint as import_checkpoint
     from .api import load as load
     from .api import load_artifact as load_artifact
+    from .api import optimize as optimize
     from .api import train as train
     from .core.errors import ReszooError as ReszooError
     from .core.errors import UnavailableError as UnavailableError
     from .core.errors import UsageError as UsageError
     from .core.progress_bar import ProgressBar as ProgressBar
     from .workflows.comparing import compare as compare
-    from .workflows.optimization.optimize import optimize as optimize
     from .workflows.reporting import report as report
     from .workflows.studying import study as study
     from .workflows.verifying import verify as verify
@@ -64,7 +64,7 @@ _HOME = {
     "list_models": "zoo.listing",
     "load": "api",
     "load_artifact": "api",
-    "optimize": "workflows.optimization.optimize",
+    "optimize": "api",
     "report": "workflows.reporting",
     "study": "workflows.studying",
     "train": "api",

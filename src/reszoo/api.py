@@ -14,6 +14,8 @@ from .workflows.benchmarking import benchmark
 from .workflows.evaluating import evaluate
 from .workflows.exporting import export, export_weights
 from .workflows.importing import import_checkpoint as run_import
+from .workflows.optimization.optimize import Optimized
+from .workflows.optimization.optimize import optimize as run_optimize
 from .workflows.predicting import predict, session
 from .workflows.pruning.prune import prune
 from .workflows.pruning.steps import Pruned
@@ -64,6 +66,17 @@ def stage(workflow: Callable[P, Any]) -> Callable[P, Any]:
     @wraps(workflow)
     def call(*args: P.args, **options: P.kwargs) -> Any:
         return public(workflow(*args, **options))
+
+    return call
+
+
+def _chosen(workflow: Callable[P, Optimized]) -> Callable[P, Optimized]:
+    """The search, whose artifact has methods, too."""
+
+    @wraps(workflow)
+    def call(*args: P.args, **options: P.kwargs) -> Optimized:
+        found = workflow(*args, **options)
+        return found._replace(artifact=public(found.artifact)) if found.artifact else found
 
     return call
 
@@ -186,5 +199,6 @@ def load_artifact(path: records.StrPath, *, progress: Progress = silent) -> Arti
     return public(found)
 
 
+optimize = _chosen(run_optimize)
 train = stage(run_training)
 import_checkpoint = stage(run_import)

@@ -90,6 +90,7 @@ def test_a_contestant_that_fails_ends_the_comparison_with_its_reason(
     bad = Contestant(artifact, replace(quick, runtime="bad", variant="exits"))
     failed = compare([bad, bad], target=LocalTarget(bad_worker))
     assert isinstance(failed, Failure)
+    assert failed.artifact_sha256 == artifact.sha256
     assert "exit code 7" in failed.reason
 
 

@@ -54,7 +54,7 @@ def test_json_holds_the_same_and_a_second_of_conditions() -> None:
 @pytest.mark.parametrize(
     ("machine", "flags", "present", "warning"),
     [
-        ("x86_64", ("avx2", "fma"), {"VNNI": False, "AMX": False}, "may saturate at 16 bits"),
+        ("x86_64", ("avx2", "fma"), {"VNNI": False, "AMX": False}, "without a certificate may saturate"),
         ("x86_64", ("avx2", "avx_vnni"), {"VNNI": True, "AMX": False}, "sums them in 32 bits"),
         ("x86_64", ("avx512_vnni", "amx_int8"), {"VNNI": True, "AMX": True}, "8 times"),
         ("aarch64", ("asimd", "asimddp"), {"dotprod": True, "i8mm": False}, "sums them in 32 bits"),

@@ -40,6 +40,19 @@ def test_many_options_stand_in_panels(verb: str) -> None:
     assert without == []
 
 
+def test_paragraphs_are_whole_at_any_width() -> None:
+    def texts(command: Any) -> Iterator[str]:
+        yield command.help or ""
+        for inner in getattr(command, "commands", {}).values():
+            yield from texts(inner)
+
+    command = get_command(app)
+    assert isinstance(command, TyperGroup)
+    said = [text for name in command.commands for text in texts(command.commands[name])]
+    assert len(said) > 20
+    assert [text for text in said if "\n" in text.replace("\n\n", "")] == []
+
+
 def test_the_longest_help_fits_two_screens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "110")
     for verb in VERBS:

@@ -252,7 +252,7 @@ def test_pruning_runs_in_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_only_a_checkpoint_can_be_pruned(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for ref, says in (
-        (str(tmp_path / "empty"), "checkpoint.json does not exist"),
+        (str(tmp_path / "empty"), "holds no checkpoint"),
         ("resnet8_v9", "unknown checkpoint 'resnet8_v9'"),
         ("resnet8_v?.reszoo_digits", "names 2 networks"),
     ):

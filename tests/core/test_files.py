@@ -103,10 +103,11 @@ def test_a_place_that_takes_no_folders_is_named() -> None:
         write_atomic(Path("/proc/none/file"), b"")
 
 
-def test_a_read_only_disk_is_named_however_deep_the_place_is(tmp_path: Path) -> None:
+def test_a_read_only_disk_is_named_however_deep_the_place_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As of a home that cannot be written: not even the first of the cache's folders can be made."""
     with mounted(tmp_path / "home", "ro") as home:
         path = home / ".cache" / "reszoo" / "data" / "file"
+        monkeypatch.setenv("RESZOO_CACHE", str(home / ".cache" / "reszoo"))
         with pytest.raises(ReszooError, match=r"cannot write to .*/home/\.cache: Read-only(.|\n)*RESZOO_CACHE"):
             write_atomic(path, b"")
 

@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 
 from reszoo.core.errors import UsageError
-from reszoo.core.registry import choose, discover
+from reszoo.core.registry import choose, discover, unknown
 
 
 def package(folder: Path, **files: str) -> ModuleType:
@@ -66,3 +66,10 @@ def test_an_unknown_name_gets_the_nearest() -> None:
         choose({"apple": 1, "pear": 2}, "aple", "fruit")
     with pytest.raises(UsageError, match="Known: apple, pear"):
         choose({"apple": 1, "pear": 2}, "zzz", "fruit")
+
+
+def test_the_beginning_of_a_name_and_the_number_of_others_are_told() -> None:
+    names = ["resnet20_v1.akamaster_cifar10", "resnet20_v2.x", "resnet20_v3", *(f"n{i}" for i in range(20))]
+    assert unknown("resnet20_v1", names, "checkpoint").fix == "Did you mean resnet20_v1.akamaster_cifar10?"
+    assert unknown("", names, "checkpoint").fix.endswith("n19 and 11 more.")
+    assert unknown("zzz", names[:2], "checkpoint").fix == "Known: resnet20_v1.akamaster_cifar10, resnet20_v2.x."

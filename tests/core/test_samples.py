@@ -4,29 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from measurements import HOST, SUBJECT, a_measurement
+from measurements import a_comparison, a_measurement
 
 from reszoo.core.documents import encode, read_json, to_builtins, write_json
 from reszoo.core.errors import ReszooError
-from reszoo.core.measured import Block, Comparison, Measurement
+from reszoo.core.measured import Comparison, Measurement
 
 SCHEMA_1 = Path(__file__).resolve().parents[1] / "documents" / "schema1"
-
-
-def a_comparison() -> Comparison:
-    order = (2, 0, 1, 1, 0, 2)
-    rounds = [
-        tuple(Block(contestant=c, samples_s=tuple((1000 * n + c + 1) / 1e9 for n in range(c + 1))) for c in order),
-        tuple(Block(contestant=c, samples_s=(0.1 + 0.2 * c,)) for c in order),
-    ]
-    return Comparison(
-        subjects=(SUBJECT,) * 3,
-        host=HOST,
-        started_at="2026-11-22T13:00:00.000+00:00",
-        rounds=tuple(rounds),
-        conditions=(),
-        warnings=(),
-    )
 
 
 @pytest.mark.parametrize("record", [a_measurement(n=1000), a_comparison()], ids=["measurement", "comparison"])

@@ -12,6 +12,7 @@ from speed_checks import comparison_of
 
 from reszoo.workflows.pruning.speed_check import scenario_for
 
+RECIPE = {"recipe": "prune-finetune", "views": 10}
 PARENT, PLACE, SCENARIO = "resnet56_v1.akamaster_cifar10", "litert int8", scenario_for("torch", 1, 1)
 
 
@@ -23,10 +24,12 @@ def answers_of(correct: int) -> dict[str, Any]:
 
 @pytest.fixture
 def measured(tmp_path: Path) -> Path:
-    """Two ways at half of the latency, of which one is not timed, and a rival."""
+    """Two ways at half of the latency, of which one is not timed, the parent trained on, and a rival."""
     for way, plan, correct in (("mixed", "abc", 9300), ("blocks", "def", 9280)):
-        case = {"parent": PARENT, "place": PLACE, "share": "0.5", "way": way, "plan": plan, "epochs": 10}
+        case = {"parent": PARENT, "place": PLACE, "share": "0.5", "way": way, "plan": plan, "epochs": 10, **RECIPE}
         save(tmp_path / "networks" / f"{way}.json", {"figures": [{**case, **answers_of(correct)}]})
+    control = {"parent": PARENT, "place": PLACE, "share": "1", "way": "unpruned", "plan": "ghi", "epochs": 10, **RECIPE}
+    save(tmp_path / "networks" / "unpruned.json", {"figures": [{**control, **answers_of(9350)}]})
     rival = {"parent": PARENT, "place": PLACE, "network": "resnet32_v1.akamaster_cifar10"}
     save(tmp_path / "rivals" / "r.json", {"figures": [{**rival, **answers_of(9263)}]})
     name = f"{PARENT}-litert-int8"
@@ -36,7 +39,12 @@ def measured(tmp_path: Path) -> Path:
 
 
 def test_what_is_timed_and_tested_is_in_the_table(measured: Path) -> None:
-    pruned, rival = rows.pruning_curve(measured)
+    pruned, unpruned, rival = rows.pruning_curve(measured)
+    assert (unpruned["kind"], unpruned["times"].value, unpruned["lost"].value) == (
+        "unpruned, 10 epochs",
+        1,
+        pytest.approx(-0.11),
+    )
     assert (pruned["kind"], pruned["asked"], rival["name"]) == (
         "mixed, 10 epochs",
         "0.5",
@@ -49,7 +57,7 @@ def test_what_is_timed_and_tested_is_in_the_table(measured: Path) -> None:
 
 
 def test_the_same_figures_give_the_same_plot(measured: Path) -> None:
-    first, second = (pruning_curve.picture(list(rows.pruning_curve(measured))) for _ in range(2))
+    first, second = (pruning_curve.drawn(list(rows.pruning_curve(measured))) for _ in range(2))
     assert first == second
     assert first.startswith(b"<?xml")
 
@@ -60,3 +68,21 @@ def test_what_decides_most_is_made_first() -> None:
     cases = list(pruning_curve.cases(options))
     assert (cases[0].way, cases[0].share, len(cases), len({case.name for case in cases})) == ("mixed", "0.5", 18, 18)
     assert json.dumps(cases[0].words)
+
+
+def test_networks_of_two_recipes_are_not_mixed(measured: Path) -> None:
+    case = {"parent": PARENT, "place": PLACE, "share": "0.5", "way": "channels", "plan": "jkl", "epochs": 10}
+    save(
+        measured / "networks" / "other.json", {"figures": [{**case, "recipe": "mine", "views": 10, **answers_of(9300)}]}
+    )
+    with pytest.raises(ValueError, match="networks of several recipes"):
+        list(rows.pruning_curve(measured))
+
+
+def test_a_network_that_is_still_trained_is_not_timed(tmp_path: Path) -> None:
+    options = pruning_curve.Options({}, {}, [], [], *[None] * 8, tmp_path, None)
+    for name in ("one-abc-epochs10-1.unfinished", "one-abc-epochs10-2", "one-def-epochs10-3"):
+        (tmp_path / "tuned" / name).mkdir(parents=True)
+        (tmp_path / "tuned" / name / ("run.json" if "unfinished" in name else "checkpoint.json")).touch()
+    (tmp_path / "tuned" / "one-abc-epochs10-2.reszoo-lock").touch()
+    assert pruning_curve.trained("one", "abc", options) == [tmp_path / "tuned" / "one-abc-epochs10-2"]

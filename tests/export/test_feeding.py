@@ -27,5 +27,7 @@ def test_images_for_measuring_are_not_taken_in_the_place_of_training_images(val_
     images, source = sample_images(val_only, checkpoint.preprocess, 3)
     assert (images.shape, source) == ((3, 8, 8, 1), "photo crops")
     assert sample_images("digits", checkpoint.preprocess, 3)[1] == "digits/train"
+    images, source = sample_images("digits", checkpoint.preprocess, 1300)
+    assert (len(images), source) == (1300, "digits/train (1295 images, repeated)")
     with pytest.raises(UnavailableError, match="needs them: measured has no train images, it has: val"):
         calibration_images(checkpoint, QuantizeConfig())

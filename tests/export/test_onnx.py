@@ -18,6 +18,7 @@ from smalldisk import mounted
 import reszoo
 from reszoo import datasets, models, zoo
 from reszoo.core.errors import ReszooError, UsageError
+from reszoo.core.locks import locked
 from reszoo.core.types import Checkpoint, Preprocess
 from reszoo.export import ExportOptions, artifacts, export, exported
 from reszoo.export.formats.onnx import OPSETS, OnnxFormat
@@ -254,10 +255,16 @@ def test_a_file_that_the_user_put_beside_an_artifact_is_not_lost(tmp_path: Path)
     assert (tmp_path / "made" / "deploy.py").exists()
 
 
-def test_an_older_artifact_is_replaced(tmp_path: Path) -> None:
+def test_an_older_artifact_is_replaced_but_by_one_of_its_own_kind(tmp_path: Path) -> None:
     export(zoo.load(V1), "onnx", out=tmp_path / "made")
-    export(zoo.load(V2), "onnx", out=tmp_path / "made")
-    assert artifacts.read(tmp_path / "made").source_ref == V2
+    export(zoo.load(V1), "onnx", out=tmp_path / "made", options=ExportOptions(input="uint8"))
+    for ref, format_name in ((V2, "onnx"), (V1, "torch")):
+        with pytest.raises(UsageError, match=f"made holds {V1} as onnx"):
+            export(zoo.load(ref), format_name, out=tmp_path / "made")
+    with locked(tmp_path / "made"), pytest.raises(UsageError, match="another process is at work"):
+        export(zoo.load(V1), "onnx", out=tmp_path / "made")
+    kept = artifacts.read(tmp_path / "made")
+    assert (kept.source_ref, kept.input.dtype) == (V1, "uint8")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".staging")] == []
 
 

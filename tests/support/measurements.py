@@ -8,7 +8,9 @@ import msgspec
 from reszoo.core.measured import (
     MEASURED,
     Accuracy,
+    Block,
     ColdStart,
+    Comparison,
     Conditions,
     Host,
     Measurement,
@@ -94,6 +96,23 @@ def a_measurement(
         way=MEASURED,
     )
     return msgspec.structs.replace(made, **by_record[Measurement])
+
+
+def a_comparison() -> Comparison:
+    """Of three, in two rounds."""
+    order = (2, 0, 1, 1, 0, 2)
+    rounds = [
+        tuple(Block(contestant=c, samples_s=tuple((1000 * n + c + 1) / 1e9 for n in range(c + 1))) for c in order),
+        tuple(Block(contestant=c, samples_s=(0.1 + 0.2 * c,)) for c in order),
+    ]
+    return Comparison(
+        subjects=(SUBJECT,) * 3,
+        host=HOST,
+        started_at="2026-11-22T13:00:00.000+00:00",
+        rounds=tuple(rounds),
+        conditions=(),
+        warnings=(),
+    )
 
 
 def samples_s(median_s: float, n: int, seed: int = 0) -> tuple[float, ...]:
