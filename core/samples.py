@@ -36,7 +36,7 @@ def _measured_and_packed(fields: Fields) -> Fields:
 
 
 def _unpack_measurement(fields: Fields) -> Fields:
-    return fields | {"samples_s": unpack(fields.get("samples_s"), "$.samples_s")}
+    return fields | {"samples_s": unpack(_held(fields, "samples_s", "measurement"), "$.samples_s")}
 
 
 def _pack_comparison(fields: Fields) -> Fields:
@@ -44,8 +44,14 @@ def _pack_comparison(fields: Fields) -> Fields:
 
 
 def _unpack_comparison(fields: Fields) -> Fields:
-    rounds = msgspec.convert(fields.get("rounds"), list[Round])
+    rounds = msgspec.convert(_held(fields, "rounds", "comparison"), list[Round])
     return fields | {"rounds": [_unpack_round(each, f"$.rounds[{number}]") for number, each in enumerate(rounds)]}
+
+
+def _held(fields: Fields, name: str, kind: str) -> Any:
+    if name not in fields:  # somebody named another document, such as an artifact's
+        raise ValueError(f"it is no {kind}: it has no `{name}`")
+    return fields[name]
 
 
 def _pack_round(blocks: list[Fields]) -> Fields:

@@ -67,3 +67,10 @@ def test_a_damaged_round_is_named(change: dict[str, object], problem: str, tmp_p
     with pytest.raises(ReszooError, match=problem) as caught:
         read_json(path, Comparison, "Measure again.")
     assert str(path) in caught.value.problem
+
+
+@pytest.mark.parametrize(("name", "kind"), [("measurement", Measurement), ("comparison", Comparison)])
+def test_another_document_says_what_it_is_not(name: str, kind: type[Measurement | Comparison], tmp_path: Path) -> None:
+    (tmp_path / "artifact.json").write_text('{"schema": 2, "formats": {}}')
+    with pytest.raises(ReszooError, match=f"artifact.json: it is no {name}: it has no `"):
+        read_json(tmp_path / "artifact.json", kind, "")
