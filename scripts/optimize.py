@@ -30,6 +30,7 @@ from figures import MEASUREMENTS, Figure, known, save, save_comparison, write
 
 from reszoo.bench.comparison import Contestant, Effort, compare
 from reszoo.bench.targets.local import HERE
+from reszoo.core import executors
 from reszoo.core.documents import read_json, to_builtins
 from reszoo.core.errors import ReszooError
 from reszoo.core.estimates import mean_interval
@@ -41,7 +42,6 @@ from reszoo.export import artifacts
 from reszoo.export.contract.runtime import runtimes
 from reszoo.export.exporting import exported
 from reszoo.reporting.search import Search
-from reszoo.studies.engine import executors
 from reszoo.workflows.optimization import racing
 from reszoo.workflows.optimization.known import Known
 from reszoo.workflows.optimization.live import Live

@@ -3,16 +3,15 @@
 import os
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core import executors
 from ..core.choices import check
-from ..core.errors import UnavailableError, UsageError
+from ..core.errors import UnavailableError
 from ..core.missing import require
 from ..core.progress import Progress, silent
 from ..core.registry import unknown
-from ..core.types import Positive
 
 if TYPE_CHECKING:
     from ..core.tracking import Tracker
@@ -69,7 +68,6 @@ def study(
     from ..studies.engine.registry import study_named
     from ..studies.engine.running import run
 
-    check("workers", workers, Positive)
     found = study_named(name)
     chosen = found.data[0] if data is None else data
     check("scale", scale, Scale)
@@ -77,7 +75,9 @@ def study(
     _check_data(found, chosen)
     info(chosen)  # says how to get one that is not here
     told = [tracker(each) if isinstance(each, str) else each for each in trackers]
-    where = _executor(scale, workers, dask, executor)
+    where = executors.chosen(workers, dask, executor)
+    if scale == "gpu" and dask is None and executor is None:
+        _check_gpu()
     return run(
         found,
         settings,
@@ -92,23 +92,6 @@ def study(
 def _check_data(found: "Study", data: str) -> None:
     if data not in found.data:
         raise unknown(data, found.data, f"data set of the study {found.name}:")
-
-
-def _executor(
-    scale: "Scale", workers: int, dask: str | None, executor: Executor | None
-) -> AbstractContextManager[Executor]:
-    from ..studies.engine import executors
-
-    if executor is not None and dask is not None:
-        raise UsageError("there are two places to run: an executor and a cluster", "Give `dask` or an executor.")
-    if executor is not None:
-        return executors.given(executor)
-    if dask is not None:
-        require("distributed", "to run on a cluster")
-        return executors.dask(dask)
-    if scale == "gpu":
-        _check_gpu()
-    return executors.local(workers)
 
 
 def _check_gpu() -> None:

@@ -18,7 +18,7 @@ Measure = Callable[[Condition, int, Settings], Measured]
 
 ENGINE = Path(__file__).parent
 # These decide where runs are done, how they are written down and what is made of them, but not what they measure.
-AROUND = {"executors", "folder", "page", "plotting", "records", "registry", "running", "study", "verdicts"}
+AROUND = {"folder", "page", "plotting", "records", "registry", "running", "study", "verdicts"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,7 +89,7 @@ def test_its_verdicts_are_a_table_or_json(tmp_path: Path) -> None:
         from concurrent.futures import ThreadPoolExecutor
 
         with pytest.MonkeyPatch.context() as patch:  # processes would not know the new file
-            patch.setattr("reszoo.studies.engine.executors.local", ThreadPoolExecutor)
+            patch.setattr("reszoo.core.executors.local", ThreadPoolExecutor)
             shown = reszoo("study", "coins", "--scale", "smoke", cwd=tmp_path)
             again = reszoo("study", "coins", "--scale", "smoke", "--resume", "--json", cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr

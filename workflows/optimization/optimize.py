@@ -4,10 +4,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from ...core import executors
 from ...core.errors import ReszooError, UnavailableError, UsageError
 from ...core.measured import LOCAL
 from ...core.missing import require
@@ -128,7 +129,7 @@ def optimize(
     )
     check_request(request)
     folder = Path(out) if out is not None else FOLDER
-    where = _executor(workers, dask, executor)
+    where = executors.chosen(workers, dask, executor)
     with locked(folder, wait=False), parse_target(target) as place:
         log = Log(folder.absolute())
         plan = plan_for(list(networks.values()), request, place)
@@ -304,20 +305,6 @@ def _machine(host: "Host") -> dict[str, str]:
         "Python": host.python,
     }
     return facts | dict(host.versions)
-
-
-def _executor(workers: int, dask: str | None, executor: Executor | None) -> AbstractContextManager[Executor]:
-    from ...studies.engine import executors
-
-    if executor is not None and dask is not None:
-        raise UsageError("there are two places to work: an executor and a cluster", "Give `dask` or an executor.")
-    if executor is not None:
-        return executors.given(executor)
-    if dask is not None:
-        return executors.dask(dask)
-    if workers < 1:
-        raise UsageError(f"`workers={workers}` is not possible", "Give `workers=1` or more.")
-    return executors.local(workers)
 
 
 def _written(plan: "Plan", verdict: "Verdict", log: "Log", made: Artifact | None) -> Optimized:

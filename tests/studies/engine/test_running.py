@@ -243,7 +243,7 @@ def test_a_damaged_run_is_named_with_the_fix(file: Path, tmp_path: Path) -> None
         ({"data": "cifar10"}, UnavailableError, "Download it with `reszoo data get cifar10`"),
         ({"seeds": 0}, UsageError, "`seeds=0` is not possible"),
         ({"workers": 0}, UsageError, "`workers=0` is not possible"),
-        ({"dask": "tcp://nowhere:1"}, UsageError, "two places to run"),
+        ({"dask": "tcp://nowhere:1"}, UsageError, "two places to work"),
     ],
 )
 def test_mistakes_are_explained(

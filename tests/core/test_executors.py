@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,12 +12,12 @@ import pytest
 from processes import children, started, wait_until_gone
 
 import reszoo
-from reszoo.core.errors import UnavailableError
-from reszoo.studies.engine import executors
+from reszoo.core import executors
+from reszoo.core.errors import UnavailableError, UsageError
 
 PARENT = """
 import time
-from reszoo.studies.engine.executors import local
+from reszoo.core.executors import local
 
 if __name__ == "__main__":
     with local(2) as pool:
@@ -63,6 +63,15 @@ def test_a_cluster_that_does_not_answer_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="no Dask scheduler answers at tcp") as refused:
         reszoo.study("gradient-flow", scale="smoke", seeds=1, out=tmp_path / "out", dask="tcp://127.0.0.1:1")
     assert "`dask`" in refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("workers", "address", "mine", "says"),
+    [(0, None, None, "`workers=0` is not possible"), (1, "tcp://x:1", ThreadPoolExecutor(1), "two places to work")],
+)
+def test_one_place_to_work_is_chosen(workers: int, address: str | None, mine: Executor | None, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        executors.chosen(workers, address, mine)
 
 
 def test_an_interrupt_takes_back_what_is_not_done_yet_and_leaves_the_executor_open() -> None:

@@ -1,18 +1,38 @@
-"""Where runs are done: processes of this machine, a Dask cluster, or whatever `Executor` one has.
+"""Where tasks are done: processes of this machine, a Dask cluster, or whatever `Executor` one has.
 
-Each is entered for the runs of one study, and leaves none of them behind, whatever happens.
+Each is entered for the tasks of one study or search, and leaves none of them behind, whatever happens.
 """
 
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context
 from typing import Any
 
-from ...core.errors import UnavailableError
-from ...core.missing import require
-from ...core.orphans import die_with_parent
+from .choices import check
+from .errors import UnavailableError, UsageError
+from .missing import require
+from .orphans import die_with_parent
+from .types import Positive
+
+
+def chosen(workers: int, address: str | None, executor: Executor | None) -> AbstractContextManager[Executor]:
+    """An executor of the user's, the cluster at this address, or, without both, so many processes of this machine.
+
+    Raises:
+        UsageError: There are both, or no worker.
+        UnavailableError: The package for clusters is not installed.
+    """
+    check("workers", workers, Positive)
+    if executor is not None and address is not None:
+        raise UsageError("there are two places to work: an executor and a cluster", "Give `dask` or an executor.")
+    if executor is not None:
+        return given(executor)
+    if address is not None:
+        require("distributed", "to run on a cluster")
+        return dask(address)
+    return local(workers)
 
 
 @contextmanager
@@ -22,7 +42,7 @@ def local(workers: int) -> Iterator[Executor]:
         try:
             yield pool
         except BaseException:
-            # an interrupt must not wait for runs of minutes; to cancel them as well would disturb the dying pool
+            # an interrupt must not wait for tasks of minutes; to cancel them as well would disturb the dying pool
             for process in list((pool._processes or {}).values()):
                 process.kill()
             raise
@@ -31,7 +51,6 @@ def local(workers: int) -> Iterator[Executor]:
 @contextmanager
 def dask(address: str) -> Iterator[Executor]:
     """The workers of the cluster whose scheduler has this address, "tcp://10.0.0.1:8786"."""
-    require("distributed", "to run on a cluster")
     from distributed import Client
 
     try:
