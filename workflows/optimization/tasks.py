@@ -4,6 +4,7 @@ Machines that work together need the folder of the search and the cache (`RESZOO
 """
 
 import hashlib
+import math
 import shutil
 import tempfile
 import time
@@ -22,7 +23,7 @@ from ...core.measured import Failure
 from ...core.progress import uncounted
 from ...core.refs import inside
 from ...core.types import Artifact, Checkpoint
-from ...datasets.info import Split
+from ...datasets.info import Split, info
 from .candidates import options_of
 from .records import CONTROL, Built, Configuration, Missing, Trained
 
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from ...training import Recipe
+
 BATCH = 100
+MOST_VIEWS = 40  # of an image, of which a teacher's answers are kept: 36 MB of CIFAR-10
 LEAST_FREE = 1 << 20  # bytes: an export that failed with less has failed for that
 
 
@@ -146,7 +150,7 @@ def pruned(source: Checkpoint, plan: str, folder: Path) -> Checkpoint:
         return prune(source, config, lambda spec: cost_of(spec).macs, limit, folder, ref, what="macs")
 
 
-class _TooLongError(Exception):
+class TooLongError(Exception):
     """The first steps say how long all of them take."""
 
     def __init__(self, needs_s: float, left_s: float) -> None:
@@ -155,24 +159,30 @@ class _TooLongError(Exception):
         self.needs_s = needs_s
 
 
-class _Guard:
-    """A watcher of training that ends it where the time left is not enough."""
+class Guard:
+    """A watcher of training that ends it where the time left is not enough.
+
+    Before an epoch that shows a new view, the teacher answers to all images, or its answers are read: so an epoch's
+    first step tells nothing of the others, and each view takes the time of the first one.
+    """
 
     STEPS = 20
 
-    def __init__(self, left_s: float | None) -> None:
-        self.left_s = left_s
+    def __init__(self, left_s: float | None, epochs: int, views: int) -> None:
+        self.left_s, self.epochs, self.views = left_s, epochs, views
 
     def began(self, steps: int, done: int) -> None:
         self.steps, self.first, self.at = steps, done + 1, time.monotonic()
 
     def stepped(self, step: int, loss: float) -> None:
         if step == self.first:
-            self.at = time.monotonic()  # what is done once is no measure of all
+            self.view_s, self.at = time.monotonic() - self.at, time.monotonic()
         if self.left_s is not None and step == self.first + self.STEPS:
-            needs_s = (time.monotonic() - self.at) / self.STEPS * (self.steps - step)
+            step_s = (time.monotonic() - self.at) / self.STEPS
+            views = max(self.views - math.ceil(step * self.epochs / self.steps), 0)
+            needs_s = step_s * (self.steps - step) + self.view_s * views
             if needs_s > self.left_s:
-                raise _TooLongError(needs_s, self.left_s)
+                raise TooLongError(needs_s, self.left_s)
 
     def epoch_ended(self, row: object) -> None: ...
     def ended(self) -> None: ...
@@ -181,9 +191,10 @@ class _Guard:
 def train(source: Checkpoint, plan: str, folder: Path, recipe: str, left_s: float | None) -> Trained | Missing:
     """Fine-tune the pruned network, or the whole one, with its source as the teacher, if the time is enough for it.
 
-    The first steps say how long all of them take.
+    The first steps say how long all of them take. What the source answers is kept in the cache, where it can be, for
+    the other networks that it teaches.
     """
-    from ...training import tidy
+    from ...training import load, tidy
     from ...training.health import DivergedError
     from ..training import train as run
 
@@ -191,18 +202,20 @@ def train(source: Checkpoint, plan: str, folder: Path, recipe: str, left_s: floa
     if path.exists():  # whoever trained it was killed before saying so
         tidy(path)
         return Trained(network=source.ref, plan=plan, path=path)
+    chosen = load(recipe)
+    views = chosen.teacher_views or views_for(chosen, source.dataset)
     try:
         run(
             data=source.dataset,
             init=pruned(source, plan, folder) if plan != CONTROL else source,
             teacher=source,
-            recipe=recipe,
-            changes={"train_on": "train"},  # val judges it
+            recipe=chosen,
+            changes={"train_on": "train", "teacher_views": views},  # val judges it
             resume=True,
             out=path,
-            watchers=[_Guard(left_s)],
+            watchers=[Guard(left_s, chosen.epochs, views)],
         )
-    except _TooLongError as error:
+    except TooLongError as error:
         return Missing(
             what=what,
             kind="not tried",
@@ -215,6 +228,16 @@ def train(source: Checkpoint, plan: str, folder: Path, recipe: str, left_s: floa
         reason, seconds = error.problem, time.monotonic() - began
         return Missing(what=what, kind="failed", reason=reason, fix=error.fix, seconds=seconds)
     return Trained(network=source.ref, plan=plan, path=path, seconds=time.monotonic() - began)
+
+
+def views_for(recipe: "Recipe", data: str) -> int:
+    """One for each epoch, so that the source answers once to each batch, whichever network learns from it.
+
+    0 where no answers can be kept: it answers in every step.
+    """
+    if info(data).image is None or recipe.mixup or recipe.cutmix:
+        return 0
+    return min(recipe.epochs + recipe.epochs % 2, MOST_VIEWS)  # to mirror in turn takes an even number
 
 
 def trained_folder(folder: Path) -> Path:

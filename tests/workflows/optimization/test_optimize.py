@@ -7,19 +7,23 @@ import signal
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from inprocess import reszoo as command
 from msgspec.structs import replace
 from once import once
+from PIL import Image
 from processes import started
 from smalldisk import mounted
 
 import reszoo
+from reszoo import training
 from reszoo.core.errors import ReszooError, UnavailableError, UsageError
+from reszoo.core.files import cache_dir
 from reszoo.export.exporting import exported
 from reszoo.workflows.optimization import tasks
 from reszoo.workflows.optimization.candidates import candidates
@@ -309,6 +313,7 @@ def test_a_pruned_network_whose_source_knows_val_is_held_against_that_fine_tuned
         (control, _) = events
         assert isinstance(control, Trained)
         assert reszoo.load(control.path).provenance[-1].config["train_on"] == "train"
+        assert len([*cache_dir().glob("answers/????????????/*.safetensors")]) == 1  # both learn from the same ones
         # a control that answers otherwise than the source: pruned, and not fine-tuned
         poor = reszoo.load(folder / "networks" / f"{REF}-channels-0.5")
         events[0] = replace(control, path=poor.weights_path.parent)
@@ -318,6 +323,37 @@ def test_a_pruned_network_whose_source_knows_val_is_held_against_that_fine_tuned
     assert isinstance(judged, Judged)
     of_poor, of_source = (tasks.answers(each, "digits", "val").correct for each in (poor, source))
     assert judged.correct + judged.only_reference - judged.only_candidate == of_poor < of_source
+
+
+@pytest.mark.parametrize("views", [0, 10])
+def test_what_the_teacher_takes_before_an_epoch_counts_as_often_as_it_answers(views: int) -> None:
+    guard = tasks.Guard(0.5, epochs=10, views=views)
+    guard.began(1000, 0)
+    time.sleep(0.1)
+    with pytest.raises(tasks.TooLongError) if views else nullcontext():
+        for step in range(1, 22):
+            guard.stepped(step, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "views"),
+    [
+        ("digits", {"epochs": 5}, 6),
+        ("digits", {"epochs": 100}, 40),
+        ("digits", {"mixup": 0.2}, 0),
+        ("files", {}, 0),
+    ],
+)
+def test_answers_are_kept_where_the_same_images_are_shown_again(
+    data: str, changes: dict[str, Any], views: int, tmp_path: Path
+) -> None:
+    if data == "files":
+        for side in range(100, 120):
+            place = tmp_path / "photos" / "ab"[side % 2] / f"{side}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((side, side, 3), side, np.uint8)).save(place)
+        reszoo.datasets.add(data, [str(tmp_path / "photos")])
+    assert tasks.views_for(replace(training.load("prune-finetune"), **changes), data) == views
 
 
 def test_a_missing_runtime_is_no_reason_to_stop_unless_it_was_named() -> None:
