@@ -4,9 +4,10 @@ Each is entered for the tasks of one study or search, and leaves none of them be
 """
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing import get_context
 from typing import Any
 
@@ -90,3 +91,7 @@ def _begin() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     die_with_parent()
+    with suppress(ImportError):  # libraries show bars with it, whose lock is a semaphore that a killed worker leaves
+        from tqdm import tqdm
+
+        tqdm.set_lock(threading.RLock())

@@ -26,6 +26,22 @@ if __name__ == "__main__":
         time.sleep(600)
 """
 
+INTERRUPTED = """
+from reszoo.core.executors import local
+
+
+def show_a_bar():
+    from tqdm import tqdm
+
+    tqdm([]).close()
+
+
+if __name__ == "__main__":
+    with local(1) as pool:
+        pool.submit(show_a_bar).result()
+        raise KeyboardInterrupt
+"""
+
 
 def test_runs_are_done_in_other_processes() -> None:
     with executors.local(1) as pool:
@@ -108,6 +124,16 @@ def test_an_interrupt_does_not_wait_for_processes() -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert time.monotonic() - start < 100
+
+
+def test_a_killed_worker_leaves_nothing_that_python_warns_of(tmp_path: Path) -> None:
+    import subprocess
+
+    program = tmp_path / "interrupted.py"
+    program.write_text(INTERRUPTED)
+    run = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=False)
+    assert run.stderr.splitlines()[-1] == "KeyboardInterrupt"
+    assert "leaked" not in run.stderr
 
 
 @pytest.mark.long
