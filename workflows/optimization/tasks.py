@@ -231,9 +231,9 @@ def train(source: Checkpoint, plan: str, folder: Path, recipe: str, left_s: floa
 
 
 def views_for(recipe: "Recipe", data: str) -> int:
-    """One for each epoch, so that the source answers once to each batch, whichever network learns from it.
+    """Of each image one for each epoch, so that all networks with one teacher are shown the same ones.
 
-    0 where no answers can be kept: it answers in every step.
+    0 where no answers can be kept: the teacher answers in every step.
     """
     if info(data).image is None or recipe.mixup or recipe.cutmix:
         return 0
