@@ -106,10 +106,12 @@ def _finished(study: Study, folder: Folder) -> list[RunResult]:
 def _budget(found: Known) -> tuple[str, ...]:
     assert found.plan  # noqa: S101 - for the types
     settings, recipe = found.plan.settings, found.plan.recipe
+    planned = found.study.seeds[settings.scale]
+    seeds = f"{settings.seeds}" if settings.seeds >= planned else f"{settings.seeds} of {planned}"
     runs = f"{found.runs}" if found.answer else f"{found.runs} of {found.wanted}"
     cost = f"{found.answer.core_minutes:.0f}" if found.answer else ""
     trained = f"{recipe['name']}, {recipe['precision']}" if recipe else ""
-    return (_link(found), f"{settings.data}, {settings.scale}", str(settings.seeds), runs, cost, trained)
+    return (_link(found), f"{settings.data}, {settings.scale}", seeds, runs, cost, trained)
 
 
 def _claims(found: Known) -> Iterator[tuple[str, ...]]:

@@ -101,6 +101,14 @@ def test_a_study_that_is_kept_half_done_goes_on_from_there(tmp_path: Path) -> No
         assert f"| {found.runs} | 0 |" in index(kept)
 
 
+@pytest.mark.parametrize(("seeds", "says"), [(5, "| digits, smoke | 5 | 10 |"), (4, "| digits, smoke | 4 of 5 | 8 |")])
+def test_the_index_says_how_many_of_the_planned_seeds_there_are(seeds: int, says: str, tmp_path: Path) -> None:
+    with coins(tmp_path / "mine"):
+        study(tmp_path / "out", seeds=seeds)
+        answer(take(tmp_path / "out", tmp_path / "docs"))
+        assert says in index(tmp_path / "docs")
+
+
 def test_what_is_packed_is_the_same_whatever_came_first(tmp_path: Path) -> None:
     with coins(tmp_path / "mine"):
         half(tmp_path / "half")
