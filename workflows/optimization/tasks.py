@@ -168,8 +168,8 @@ class Guard:
 
     STEPS = 20
 
-    def __init__(self, left_s: float | None, epochs: int, views: int) -> None:
-        self.left_s, self.epochs, self.views = left_s, epochs, views
+    def __init__(self, left_s: float | None, per_epoch: int, views: int) -> None:
+        self.left_s, self.per_epoch, self.views = left_s, per_epoch, views
 
     def began(self, steps: int, done: int) -> None:
         self.steps, self.first, self.at = steps, done + 1, time.monotonic()
@@ -179,10 +179,14 @@ class Guard:
             self.view_s, self.at = time.monotonic() - self.at, time.monotonic()
         if self.left_s is not None and step == self.first + self.STEPS:
             step_s = (time.monotonic() - self.at) / self.STEPS
-            views = max(self.views - math.ceil(step * self.epochs / self.steps), 0)
+            views = max(min(self.views, self._epochs(self.steps)) - self._epochs(step), 0)
             needs_s = step_s * (self.steps - step) + self.view_s * views
             if needs_s > self.left_s:
                 raise TooLongError(needs_s, self.left_s)
+
+    def _epochs(self, steps: int) -> int:
+        """That have begun after so many steps."""
+        return math.ceil(steps / self.per_epoch)
 
     def epoch_ended(self, row: object) -> None: ...
     def ended(self) -> None: ...
@@ -213,7 +217,7 @@ def train(source: Checkpoint, plan: str, folder: Path, recipe: str, left_s: floa
             changes={"train_on": "train", "teacher_views": views},  # val judges it
             resume=True,
             out=path,
-            watchers=[Guard(left_s, chosen.epochs, views)],
+            watchers=[Guard(left_s, info(source.dataset).counts["train"] // chosen.batch, views)],
         )
     except TooLongError as error:
         return Missing(

@@ -325,12 +325,14 @@ def test_a_pruned_network_whose_source_knows_val_is_held_against_that_fine_tuned
     assert judged.correct + judged.only_reference - judged.only_candidate == of_poor < of_source
 
 
-@pytest.mark.parametrize("views", [0, 10])
-def test_what_the_teacher_takes_before_an_epoch_counts_as_often_as_it_answers(views: int) -> None:
-    guard = tasks.Guard(0.5, epochs=10, views=views)
-    guard.began(1000, 0)
+@pytest.mark.parametrize(("steps", "views", "is_too_long"), [(1000, 10, True), (1000, 0, False), (200, 10, False)])
+def test_what_the_teacher_takes_before_an_epoch_counts_as_often_as_it_answers(
+    steps: int, views: int, is_too_long: bool
+) -> None:
+    guard = tasks.Guard(0.5, per_epoch=100, views=views)
+    guard.began(steps, 0)
     time.sleep(0.1)
-    with pytest.raises(tasks.TooLongError) if views else nullcontext():
+    with pytest.raises(tasks.TooLongError) if is_too_long else nullcontext():
         for step in range(1, 22):
             guard.stepped(step, 0.0)
 
