@@ -54,7 +54,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.alone
-def test_it_leaves_the_artifact_the_evidence_and_a_page(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_leaves_the_artifact_the_evidence_and_a_page(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     result = json.loads((done / "result.json").read_text())
     assert result["outcome"] == "met"
     artifact = reszoo.load_artifact(done / "artifact")
@@ -74,10 +76,12 @@ def test_it_leaves_the_artifact_the_evidence_and_a_page(done: Path, monkeypatch:
     assert "<script>" in (done / "report.html").read_text()
     events = sorted(path.name for path in (done / "events").iterdir())
     monkeypatch.setenv("RESZOO_CACHE", str(done.with_name("optimize-cache")))
-    again = search(done)  # everything is known: nothing is measured again
+    copy = tmp_path / "copy"  # other tests read the folder itself
+    shutil.copytree(done, copy)
+    again = search(copy)  # everything is known: nothing is measured again
     assert isinstance(again.artifact, reszoo.Artifact)
     assert again.search.choice == result["choice"]
-    assert sorted(path.name for path in (done / "events").iterdir()) == events
+    assert sorted(path.name for path in (copy / "events").iterdir()) == events
 
 
 @pytest.mark.alone
